@@ -1,0 +1,1 @@
+"""What every Chirp service shares: it names no business concept and imports no service."""

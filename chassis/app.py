@@ -1,0 +1,100 @@
+"""Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, request log."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.database import Database
+from chassis.errors import error_response
+from chassis.health import Check, health_routes
+from chassis.logging import RequestLog
+from chassis.migrations import require_current
+from chassis.principal import TrustedCallers
+
+MAX_BODY_SIZE = 256 * 1024
+"""Bytes of one request to `/graphql`."""
+
+
+def subgraph_app(
+    graphql: ASGIApp,
+    *,
+    router_secret: str,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    checks: Mapping[str, Check],
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The application of one subgraph.
+
+    `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
+    `routes` are what the service serves beside GraphQL, each with a guard of its own.
+    """
+
+    @asynccontextmanager
+    async def run(_: Starlette) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    guarded = TrustedCallers(BodyLimit(graphql, MAX_BODY_SIZE), router_secret)
+    return Starlette(
+        routes=[Route("/graphql", guarded), *health_routes(checks), *routes],
+        middleware=[Middleware(RequestLog)],
+        lifespan=run,
+    )
+
+
+@asynccontextmanager
+async def open_database(database: Database, migrations: Path) -> AsyncIterator[None]:
+    """Keeps `database` connected inside the block.
+
+    Raises DatabaseUnavailableError, or SchemaNotCurrentError for another schema than the code's.
+    """
+    await database.connect()
+    try:
+        await require_current(database, migrations)
+        yield
+    finally:
+        await database.disconnect()
+
+
+class BodyLimit:
+    """ASGI middleware: 413 with a GraphQL error for a body of more than `limit` bytes.
+
+    Starlette's own limit writes its plain text over the answer of the application.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                # Answered by the GraphQL view, or by Starlette for other routes.
+                raise HTTPException(413, self._message)
+            return message
+
+        if announced.isdecimal() and int(announced) > self._limit:
+            response = error_response(413, "BAD_REQUEST", self._message)
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, counted, send)
+
+    @property
+    def _message(self) -> str:
+        return f"The body is larger than {self._limit} bytes."

@@ -1,0 +1,110 @@
+"""The commands that every service has (`serve`, `migrate`, `schema`) and room for its own."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import asyncpg
+from starlette.types import ASGIApp
+
+from chassis.app import open_database
+from chassis.database import Database, DatabaseUnavailableError
+from chassis.graphql.schema import SubgraphSchema
+from chassis.logging import configure_logging
+from chassis.migrations import SchemaNotCurrentError, head, upgrade
+from chassis.server import serve
+from chassis.settings import SettingsError, Stage
+
+
+class ServiceSettings(Protocol):
+    """What the commands need to know of a service's settings."""
+
+    @property
+    def stage(self) -> Stage: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def database_url(self) -> str: ...
+
+
+S = TypeVar("S", bound=ServiceSettings)
+AddCommand = Callable[..., argparse.ArgumentParser]
+"""`add_parser` of argparse: the parser that it gives needs `set_defaults(run=…)`, a function that
+takes the parsed arguments."""
+
+
+def run(
+    service: str,
+    *,
+    read_settings: Callable[[], S],
+    create_app: Callable[[S], ASGIApp],
+    build_schema: Callable[[], SubgraphSchema],
+    migrations: Path,
+    own_commands: Callable[[AddCommand], None] | None = None,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Runs one command and gives the exit status: 2 for wrong settings, 1 for an unfit database."""
+
+    def run_serve(_: argparse.Namespace) -> None:
+        settings = read_settings()
+        configure_logging(service, settings.stage)
+        # Asked before the server starts, because that would show a traceback for it.
+        asyncio.run(_open_and_close(settings.database_url, migrations))
+        serve(create_app(settings), host=settings.host, port=settings.port)
+
+    def run_migrate(_: argparse.Namespace) -> None:
+        settings = read_settings()
+        configure_logging(service, settings.stage)
+        asyncio.run(_migrate(settings.database_url, migrations))
+        print(f"{service}: the database is at revision {head(migrations)}.")  # noqa: T201
+
+    def run_schema(_: argparse.Namespace) -> None:
+        print(build_schema().sdl)  # noqa: T201
+
+    parser = argparse.ArgumentParser(prog=f"python -m subgraphs.{service}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, command, text in (
+        ("serve", run_serve, "answer requests until told to stop"),
+        ("migrate", run_migrate, "bring the database to the newest schema"),
+        ("schema", run_schema, "print the GraphQL schema"),
+    ):
+        commands.add_parser(name, help=text, description=text).set_defaults(run=command)
+    if own_commands:
+        own_commands(commands.add_parser)
+    chosen = parser.parse_args(arguments)
+
+    try:
+        chosen.run(chosen)
+    except SettingsError as error:
+        return _fail(service, f"the environment is not complete: {'; '.join(error.problems)}", 2)
+    except (DatabaseUnavailableError, SchemaNotCurrentError) as error:
+        return _fail(service, str(error), 1)
+    except asyncpg.PostgresError as error:
+        return _fail(service, f"PostgreSQL refused: {error}", 1)
+    return 0
+
+
+def _fail(service: str, message: str, status: int) -> int:
+    print(f"{service}: {message}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+async def _open_and_close(url: str, migrations: Path) -> None:
+    async with open_database(Database(url, pool_size=1), migrations):
+        pass
+
+
+async def _migrate(url: str, migrations: Path) -> None:
+    database = Database(url, pool_size=1)
+    # Waits for a server that is still starting.
+    await database.connect()
+    await database.disconnect()
+    await upgrade(url, migrations)

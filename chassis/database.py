@@ -1,0 +1,145 @@
+"""PostgreSQL through `databases`: one unit of work per use case, safe against cancellation."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+import asyncpg
+import databases
+import structlog
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+_ATTEMPTS = 6
+_log = structlog.get_logger("chassis.database")
+
+
+class Connection(Protocol):
+    """The part of a `databases` connection that repositories use."""
+
+    async def fetch_all(self, query: str, values: dict[str, Any] | None = None) -> list[Row]: ...
+
+    async def fetch_one(self, query: str, values: dict[str, Any] | None = None) -> Row | None: ...
+
+    async def fetch_val(self, query: str, values: dict[str, Any] | None = None) -> Any: ...
+
+    async def execute(self, query: str, values: dict[str, Any] | None = None) -> Any: ...
+
+
+Work = Callable[[Connection], Awaitable[T]]
+
+
+class DatabaseUnavailableError(Exception):
+    """The server did not answer in the time that was given."""
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Every unit of work runs in a task of its own, which a cancelled caller leaves alone but waits
+    for: `databases` loses the pooled connection of a task that is cancelled while it holds one.
+    A cancelled caller's transaction is therefore committed all the same, as it would be if the
+    cancellation had come a moment later.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        statement_timeout: float = 10.0,
+        on_acquire: Callable[["asyncpg.Connection[Any]"], Awaitable[None]] | None = None,
+    ) -> None:
+        """`statement_timeout` in seconds; `on_acquire` sees each connection taken from the pool."""
+        self._databases = databases.Database(
+            url,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            setup=on_acquire,
+            server_settings={
+                "statement_timeout": str(int(statement_timeout * 1000)),
+                "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
+                "timezone": "UTC",
+            },
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self._databases.url.hostname}:{self._databases.url.port}"
+
+    async def connect(self, *, patience: float = 15.0) -> None:
+        """Opens the pool, trying again for `patience` seconds while the server is starting.
+
+        Raises DatabaseUnavailableError.
+        """
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                await self._databases.connect()
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as e:
+                # `databases` keeps the pool that it failed to open, and refuses to try again.
+                self._databases._backend._pool = None  # noqa: SLF001
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise DatabaseUnavailableError(
+                        f"PostgreSQL at {self._where} does not answer: {e}"
+                    ) from e
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+    async def disconnect(self) -> None:
+        await self._databases.disconnect()
+
+    async def ping(self) -> None:
+        """Asks the server for an answer. Raises what the driver raises."""
+        await self.read(lambda connection: connection.fetch_val("SELECT 1"))
+
+    async def transaction(self, work: Work[T]) -> T:
+        """Runs `work` in one transaction and gives its result.
+
+        `work` is run again, from its start and in a new transaction, when the server reports a
+        serialisation failure or a deadlock: it must have no effect but on its connection.
+        """
+        return await _guarded(self._attempts(work))
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` on one connection without a transaction: each statement for itself."""
+        return await _guarded(self._once(work))
+
+    async def _once(self, work: Work[T]) -> T:
+        async with self._databases.connection() as connection:
+            return await work(cast("Connection", connection))
+
+    async def _attempts(self, work: Work[T]) -> T:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._in_transaction(work)
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                _log.info("transaction retried", attempt=attempt, reason=type(error).__name__)
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        return await self._in_transaction(work)
+
+    async def _in_transaction(self, work: Work[T]) -> T:
+        async with self._databases.connection() as connection, connection.transaction():
+            return await work(cast("Connection", connection))
+
+
+async def _guarded(work: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncpg.PostgresError as refused:
+        # The detail quotes the row, and with it whatever is private in it, into every log.
+        refused.detail = None
+        raise
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled() and (error := task.exception()):
+            _log.warning("abandoned unit of work failed", exc_info=error)
+        raise

@@ -1,0 +1,61 @@
+"""The errors that a client sees in `errors[]`; expected outcomes are data and not here."""
+
+from typing import ClassVar
+
+import orjson
+from starlette.responses import Response
+
+
+class ClientError(Exception):
+    """An error whose message and code may be shown to the client."""
+
+    code: ClassVar[str]
+    message: ClassVar[str]
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """What graphql-core puts beside the message."""
+        return {"code": self.code}
+
+
+class Unauthenticated(ClientError):  # noqa: N818
+    code = "UNAUTHENTICATED"
+    message = "Sign in first."
+
+
+class Forbidden(ClientError):  # noqa: N818
+    code = "FORBIDDEN"
+    message = "This session may not do that."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This session lacks the scope {scope}.")
+        self.scope = scope
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "scope": self.scope}
+
+
+class BadUserInput(ClientError):  # noqa: N818
+    code = "BAD_USER_INPUT"
+    message = "The input is not valid."
+
+
+class Overloaded(ClientError):  # noqa: N818
+    """There is more of this work waiting than can be done in useful time."""
+
+    code = "SERVICE_UNAVAILABLE"
+    message = "Too much is going on at the moment. Try again shortly."
+
+
+def error_body(code: str, message: str) -> bytes:
+    """A GraphQL response that holds one error and no data."""
+    return orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+
+
+def error_response(status: int, code: str, message: str) -> Response:
+    """An HTTP response of `status` whose body is a GraphQL error."""
+    return Response(error_body(code, message), status, media_type="application/json")

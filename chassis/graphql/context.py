@@ -1,0 +1,31 @@
+"""What every resolver finds in `info.context`; services add their loaders and use cases."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from chassis.principal import Principal, principal_from, require
+
+
+@dataclass(kw_only=True)
+class RequestContext:
+    """One operation's caller."""
+
+    principal: Principal | None
+    client_address: str
+    user_agent: str
+
+    @classmethod
+    def caller(cls, connection: HTTPConnection) -> dict[str, Any]:
+        """The fields of this class, read from what the edge sent along."""
+        headers = connection.headers
+        return {
+            "principal": principal_from(headers),
+            "client_address": headers.get("x-client-address", ""),
+            "user_agent": headers.get("user-agent", ""),
+        }
+
+    def require(self, scope: str | None = None) -> Principal:
+        """The signed-in caller. Raises Unauthenticated, or Forbidden where `scope` is missing."""
+        return require(self.principal, scope)

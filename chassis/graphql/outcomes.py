@@ -1,0 +1,30 @@
+"""Expected outcomes that are not what the caller wanted: data in a result union, not errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import strawberry
+
+Raised = TypeVar("Raised", bound=Exception)
+Shown = TypeVar("Shown")
+
+
+@strawberry.interface(description="An expected outcome that is not what you wanted.")
+class Error:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAsData(Generic[Raised, Shown]):
+    """Shows a domain exception as a member of a field's result union.
+
+    A strawberry.ExceptionHandler: it applies to the fields whose union holds `error_type`.
+    """
+
+    exception_type: type[Raised]
+    error_type: type[Shown]
+    convert: Callable[[Raised], Shown]
+
+    def handle(self, exception: Raised, *, field: object, info: object) -> Shown:
+        return self.convert(exception)

@@ -1,0 +1,134 @@
+"""Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any, ClassVar
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.validation import NoSchemaIntrospectionCustomRule, ValidationRule
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
+from strawberry.federation import Schema
+from strawberry.printer import print_schema
+from strawberry.types import ExecutionContext
+
+from chassis.errors import ClientError
+from chassis.graphql.limits import Limits, operation_limits
+
+INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+_log = structlog.get_logger("chassis.graphql")
+
+
+def is_internal(error: GraphQLError) -> bool:
+    """Whether the error comes from our code failing, not from the request."""
+    cause = error.original_error
+    if cause is None or isinstance(cause, (ClientError, GraphQLError)):
+        return False
+    # A value that could not be coerced has a cause and a place in the document, but no path.
+    return error.path is not None or not error.nodes
+
+
+def mask(error: GraphQLError) -> GraphQLError:
+    """The error as a client may see it: no inner message, always with a code."""
+    if is_internal(error):
+        return GraphQLError(
+            "Something went wrong on our side.",
+            nodes=error.nodes,
+            source=error.source,
+            positions=error.positions,
+            path=error.path,
+            extensions={"code": INTERNAL_SERVER_ERROR},
+        )
+    if not (error.extensions or {}).get("code"):
+        syntax = isinstance(error, GraphQLSyntaxError)
+        code = "GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED"
+        error.extensions = {**(error.extensions or {}), "code": code}
+    return error
+
+
+class MaskedErrors(SchemaExtension):
+    """Masks what is internal and gives every error a code, streamed results included."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        self._mask(self.execution_context.result)
+
+    def on_stream_result(self, result: object) -> Iterator[None]:
+        self._mask(result)
+        yield
+
+    def _mask(self, result: object) -> None:
+        if errors := getattr(result, "errors", None):
+            result.errors = [mask(error) for error in errors]  # type: ignore[attr-defined]
+
+
+class Bounds(SchemaExtension):
+    """Applies the limits that `bounded` gave it: Strawberry makes one instance per operation."""
+
+    max_tokens: ClassVar[int]
+    rules: ClassVar[tuple[type[ValidationRule], ...]]
+
+    def on_operation(self) -> Iterator[None]:
+        context = self.execution_context
+        context.parse_options["max_tokens"] = self.max_tokens
+        context.validation_rules = context.validation_rules + self.rules
+        yield
+
+
+def bounded(limits: Limits, *, introspection: bool) -> type[Bounds]:
+    """The extension that holds every operation to `limits`."""
+    rules: tuple[type[ValidationRule], ...] = (operation_limits(limits),)
+    if not introspection:
+        rules += (NoSchemaIntrospectionCustomRule,)
+    return type("ConfiguredBounds", (Bounds,), {"max_tokens": limits.tokens, "rules": rules})
+
+
+class SubgraphSchema(Schema):
+    """Strawberry's federated schema that logs what failed and prints its SDL only once."""
+
+    @cached_property
+    def sdl(self) -> str:
+        """The SDL with federation directives, as `_service` gives it."""
+        return print_schema(self)
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        operation = execution_context and execution_context.operation_name
+        for error in errors:
+            if is_internal(error):
+                _log.error(
+                    "resolver failed",
+                    path=error.path,
+                    operation=operation,
+                    exc_info=error.original_error,
+                )
+
+
+def build_schema(
+    *,
+    query: type,
+    mutation: type | None = None,
+    types: Iterable[type] = (),
+    exception_handlers: Iterable[Any] = (),
+    limits: Limits | None = None,
+    introspection: bool = True,
+) -> SubgraphSchema:
+    """A federated schema.
+
+    `exception_handlers` turn domain exceptions into members of result unions
+    (strawberry.ExceptionHandler).
+    """
+    extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
+        bounded(limits or Limits(), introspection=introspection),
+        MaskedErrors,
+        ParserCache,
+        ValidationCache,
+    ]
+    return SubgraphSchema(
+        query=query,
+        mutation=mutation,
+        types=types,
+        extensions=extensions,
+        exception_handlers=exception_handlers,
+    )

@@ -1,0 +1,39 @@
+"""`/livez` says that the process runs, `/readyz` that it has what it needs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Check = Callable[[], Awaitable[None]]
+
+_TIMEOUT = 2.0
+_log = structlog.get_logger("chassis.health")
+
+
+def health_routes(checks: Mapping[str, Check]) -> list[Route]:
+    """The two routes. A check raises when what it asks for is not there."""
+
+    async def passes(name: str, check: Check) -> bool:
+        try:
+            await asyncio.wait_for(check(), _TIMEOUT)
+        except Exception as error:
+            _log.warning("not ready", check=name, reason=repr(error))
+            return False
+        return True
+
+    async def livez(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        results = await asyncio.gather(*(passes(name, check) for name, check in checks.items()))
+        answers = {name: "ok" if ok else "failed" for name, ok in zip(checks, results, strict=True)}
+        return JSONResponse(
+            {"status": "ok" if all(results) else "failed", "checks": answers},
+            status_code=200 if all(results) else 503,
+        )
+
+    return [Route("/livez", livez), Route("/readyz", readyz)]

@@ -1,0 +1,78 @@
+"""Alembic for every service: one environment here, a directory of versions in each service."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from asyncpg import UndefinedTableError
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from chassis.database import Connection, Database
+
+HERE = Path(__file__).parent
+_LOCK = 0x43_48_49_52_50  # "CHIRP": one migration at a time, whoever else starts one
+
+
+class SchemaNotCurrentError(Exception):
+    """The database's schema is not the one this code was written for."""
+
+
+def _config(versions: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def head(versions: Path) -> str | None:
+    """The newest revision that the code knows."""
+    return ScriptDirectory.from_config(_config(versions)).get_current_head()
+
+
+def migrate(url: str, versions: Path) -> None:
+    """Brings the database at `url` (postgresql://…) to the newest revision."""
+    asyncio.run(upgrade(url, versions))
+
+
+async def upgrade(url: str, versions: Path) -> None:
+    """The same from inside an event loop."""
+    config = _config(versions)
+    engine = create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
+    )
+
+    def run(connection: SyncConnection) -> None:
+        config.attributes["connection"] = connection
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        command.upgrade(config, "head")
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
+
+
+async def require_current(database: Database, versions: Path) -> None:
+    """Raises SchemaNotCurrentError unless the database is at the newest revision."""
+
+    async def read(connection: Connection) -> str | None:
+        try:
+            revision: str | None = await connection.fetch_val(
+                "SELECT version_num FROM alembic_version"
+            )
+        except UndefinedTableError:
+            return None
+        return revision
+
+    found, wanted = await database.read(read), head(versions)
+    if found != wanted:
+        raise SchemaNotCurrentError(
+            f"The database is at revision {found}, this code needs {wanted}: run `migrate` first."
+        )

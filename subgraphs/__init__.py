@@ -1,0 +1,1 @@
+"""Chirp's subgraphs: each owns its schema, its database and its process."""

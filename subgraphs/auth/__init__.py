@@ -1,0 +1,1 @@
+"""Who is who: accounts, sessions and the tokens that stand for them."""

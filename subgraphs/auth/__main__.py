@@ -1,0 +1,102 @@
+"""The auth service's command line: `python -m subgraphs.auth serve|migrate|schema|keys|purge`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from chassis.cli import AddCommand, run
+from chassis.database import Database
+from chassis.settings import SettingsError, read_environment
+from subgraphs.auth.app import MIGRATIONS, create_app
+from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.repository import SqlSessionRepository
+from subgraphs.auth.schema import build_schema
+from subgraphs.auth.settings import Settings
+
+
+def _ring() -> KeyRing:
+    with read_environment() as read:
+        text = read.secret("AUTH_SIGNING_KEYS")
+    try:
+        return KeyRing.parse(text)
+    except ValueError as error:
+        raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
+
+
+def _keys_new(_: argparse.Namespace) -> None:
+    print(KeyRing([SigningKey.generate()]).serialize())
+
+
+def _keys_list(_: argparse.Namespace) -> None:
+    ring = _ring()
+    for key in ring.keys:
+        print(key.id, "signs and verifies" if key is ring.signing else "verifies")
+
+
+def _keys_add(_: argparse.Namespace) -> None:
+    print(_ring().add(SigningKey.generate()).serialize())
+
+
+def _changing(change: Callable[[KeyRing, str], KeyRing]) -> Callable[[argparse.Namespace], None]:
+    def run_change(arguments: argparse.Namespace) -> None:
+        try:
+            print(change(_ring(), arguments.id).serialize())
+        except KeyError:
+            sys.exit(f"auth: there is no key {arguments.id}")
+        except ValueError as error:
+            sys.exit(f"auth: {error}")
+
+    return run_change
+
+
+async def _purge(settings: Settings) -> int:
+    database = Database(settings.database_url, pool_size=1)
+    await database.connect()
+    now = datetime.now(UTC)
+    try:
+        return await database.transaction(
+            lambda connection: SqlSessionRepository(connection).purge(
+                expired_at=now, ended_before=now - 2 * settings.access_token_lifetime
+            )
+        )
+    finally:
+        await database.disconnect()
+
+
+def _run_purge(_: argparse.Namespace) -> None:
+    print(asyncio.run(_purge(Settings.from_env())), "rows removed")
+
+
+def _own_commands(add: AddCommand) -> None:
+    text = "remove sessions that have expired or ended and that no token can name any more"
+    add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    text = "make, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
+    keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="what")
+    for name, what, text in (
+        ("new", _keys_new, "print a value with one fresh key"),
+        ("list", _keys_list, "print the ids of the keys and what each is for"),
+        ("add", _keys_add, "add a fresh key that verifies"),
+    ):
+        keys.add_parser(name, help=text, description=text).set_defaults(run=what)
+    for name, change, text in (
+        ("promote", KeyRing.promote, "let this key sign from now on"),
+        ("remove", KeyRing.remove, "take this key away: its tokens are refused"),
+    ):
+        parser = keys.add_parser(name, help=text, description=text)
+        parser.add_argument("id")
+        parser.set_defaults(run=_changing(change))
+
+
+if __name__ == "__main__":
+    sys.exit(
+        run(
+            "auth",
+            read_settings=Settings.from_env,
+            create_app=create_app,
+            build_schema=build_schema,
+            migrations=MIGRATIONS,
+            own_commands=_own_commands,
+        )
+    )

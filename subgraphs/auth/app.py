@@ -1,0 +1,127 @@
+"""Wires the auth service together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from chassis.app import open_database, subgraph_app
+from chassis.database import Database
+from chassis.graphql.view import GraphQLView
+from chassis.settings import SettingsError
+from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.context import AuthContext
+from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.keys import KeyRing
+from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
+from subgraphs.auth.repository import SqlUnitOfWork
+from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
+from subgraphs.auth.schema import build_schema
+from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.settings import Settings
+from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_CLOCK_TOLERANCE = timedelta(minutes=1)
+_JWKS_MAX_AGE = 300
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The whole service: `/authorize` for the edge, and a subgraph beside it.
+
+    Raises SettingsError for keys that cannot be read.
+    """
+    keys = _key_ring(settings)
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    redis = Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2.0)
+    unit_of_work = SqlUnitOfWork(database)
+    access_tokens = JwtAccessTokens(
+        keys,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        lifetime=settings.access_token_lifetime,
+    )
+    passwords = Argon2PasswordHasher(
+        Argon2Cost(settings.argon2_memory_kib, settings.argon2_passes),
+        workers=settings.password_workers,
+        backlog=settings.password_backlog,
+    )
+    remembered = settings.access_token_lifetime + _CLOCK_TOLERANCE
+    feed = RevocationFeed(
+        redis,
+        lambda: unit_of_work.read(lambda r: r.sessions.ended_since(_now() - remembered)),
+        token_lifetime=remembered.total_seconds(),
+    )
+    service = AuthService(
+        unit_of_work=unit_of_work,
+        passwords=passwords,
+        access_tokens=access_tokens,
+        refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
+        revocations=RedisRevocationAnnouncer(redis, feed),
+        normalize_email=normalize_email,
+        policy=Policy(settings.scopes, settings.session_lifetime, settings.refresh_retry_window),
+        now=_now,
+        new_id=uuid7,
+    )
+    authorizer = Authorizer(
+        access_tokens.verify,
+        feed,
+        lambda session_id: unit_of_work.read(lambda r: r.sessions.live(session_id, _now())),
+        cache_size=settings.token_cache_size,
+    )
+    jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
+
+    async def serve_jwks(_: Request) -> Response:
+        return jwks
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with open_database(database, MIGRATIONS):
+            following = asyncio.create_task(feed.run())
+            try:
+                yield
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                await feed.close()
+                await redis.aclose()
+                passwords.close()
+
+    subgraph = subgraph_app(
+        GraphQLView(
+            build_schema(introspection=settings.introspection),
+            lambda request: AuthContext.of(request, service),
+        ),
+        router_secret=settings.router_secret,
+        lifespan=lifespan,
+        checks={"database": database.ping},
+        routes=[Route("/.well-known/jwks.json", serve_jwks)],
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PATH):
+            await authorizer(scope, receive, send)
+        else:
+            await subgraph(scope, receive, send)
+
+    return app
+
+
+def _key_ring(settings: Settings) -> KeyRing:
+    try:
+        return KeyRing.parse(settings.signing_keys)
+    except ValueError as error:
+        raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

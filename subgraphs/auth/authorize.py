@@ -1,0 +1,131 @@
+"""Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import time
+from uuid import UUID
+
+import orjson
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from chassis.errors import Unauthenticated
+from chassis.principal import Principal
+from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.revocations import RevocationFeed
+
+PATH = "/authorize"
+
+_EMPTY: Message = {"type": "http.response.body", "body": b""}
+_ANONYMOUS: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-length", b"0")],
+}
+_log = structlog.get_logger("auth.authorize")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature and claims were found good, and the answer that it gets."""
+
+    session_id: str
+    expires_at: float
+    answer: Message
+
+
+class Authorizer:
+    """ASGI application for Envoy's `ext_authz` over HTTP.
+
+    200 with the principal's `x-auth-*` headers, 200 with none for a request without a token, 401
+    with a GraphQL error for a token that is not good, 503 when it cannot be known.
+    """
+
+    def __init__(
+        self,
+        verify: Callable[[str], Principal],
+        feed: RevocationFeed,
+        is_live: Callable[[UUID], Awaitable[bool]],
+        *,
+        cache_size: int,
+    ) -> None:
+        """`is_live` asks the database; it is used only while `feed` is not current."""
+        self._verify = verify
+        self._feed = feed
+        self._is_live = is_live
+        self._cache_size = cache_size
+        self._verified: dict[bytes, _Verified] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        credentials = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                credentials = value
+                break
+        if credentials is None:
+            await send(_ANONYMOUS)
+            await send(_EMPTY)
+            return
+        try:
+            answer = await self._authorize(credentials)
+        except InvalidAccessToken as refused:
+            await _refuse(send, refused.refusal)
+        except Exception:
+            _log.exception("a token could not be checked")
+            await send({**_ANONYMOUS, "status": 503})
+            await send(_EMPTY)
+        else:
+            await send(answer)
+            await send(_EMPTY)
+
+    async def _authorize(self, credentials: bytes) -> Message:
+        verified = self._verified.get(credentials)
+        if verified is None:
+            verified = self._remember(credentials)
+        elif verified.expires_at <= time():
+            del self._verified[credentials]
+            raise InvalidAccessToken(Refusal.EXPIRED)
+        if self._feed.is_current:
+            ended = self._feed.has_ended(verified.session_id)
+        else:
+            ended = not await self._is_live(UUID(verified.session_id))
+        if ended:
+            self._verified.pop(credentials, None)
+            raise InvalidAccessToken(Refusal.SESSION_ENDED)
+        return verified.answer
+
+    def _remember(self, credentials: bytes) -> _Verified:
+        scheme, _, token = credentials.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            raise InvalidAccessToken
+        principal = self._verify(token.strip())
+        headers = [(n.encode(), v.encode()) for n, v in principal.headers().items()]
+        verified = _Verified(
+            session_id=str(principal.session_id),
+            expires_at=principal.expires_at.timestamp(),
+            answer={**_ANONYMOUS, "headers": [*_ANONYMOUS["headers"], *headers]},
+        )
+        if len(self._verified) >= self._cache_size:
+            # The first one in has the least time left.
+            del self._verified[next(iter(self._verified))]
+        self._verified[credentials] = verified
+        return verified
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    """401 as RFC 6750 has it, with a body that a GraphQL client understands."""
+    extensions = {"code": Unauthenticated.code, "reason": refusal.name}
+    body = orjson.dumps({"errors": [{"message": refusal.value, "extensions": extensions}]})
+    challenge = f'Bearer error="invalid_token", error_description="{refusal.value}"'
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 401,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"www-authenticate", challenge.encode()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

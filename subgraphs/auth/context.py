@@ -1,0 +1,35 @@
+"""What a resolver of the auth service works with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from starlette.requests import Request
+from strawberry.dataloader import DataLoader
+
+from chassis.graphql.context import RequestContext
+from subgraphs.auth.domain import Device, User
+from subgraphs.auth.service import AuthService
+
+_LONGEST_USER_AGENT = 300
+
+
+@dataclass(kw_only=True)
+class AuthContext(RequestContext):
+    service: AuthService
+    users: DataLoader[UUID, User | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.users = DataLoader(self._load_users)
+
+    @classmethod
+    def of(cls, request: Request, service: AuthService) -> "AuthContext":
+        return cls(**cls.caller(request), service=service)
+
+    @property
+    def device(self) -> Device:
+        return Device(self.user_agent[:_LONGEST_USER_AGENT], self.client_address)
+
+    async def _load_users(self, ids: Sequence[UUID]) -> list[User | None]:
+        users = {user.id: user for user in await self.service.users(ids)}
+        return [users.get(user_id) for user_id in ids]

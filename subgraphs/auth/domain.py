@@ -1,0 +1,113 @@
+"""Accounts and sessions, and the rules that hold for them whatever stores or shows them."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from subgraphs.auth.errors import InvalidInput, Problem
+
+PASSWORD_LENGTH = range(8, 129)
+"""Characters of a password after NFC normalisation (OWASP ASVS 2.1.1, 2.1.2)."""
+
+_USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
+_RESERVED = frozenset(
+    """
+    about account admin administrator anonymous api auth chirp contact everyone explorer
+    graphql guest healthz help here home info login logout mail me moderator news nobody null
+    official postmaster privacy root security settings sessions signin signout signup staff
+    status support system team terms test tweet tweets undefined user username users verified
+    webmaster www
+    """.split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: UUID
+    username: str
+    email: str
+    password_hash: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a session was opened with: user agent and network address, as the edge saw them."""
+
+    user_agent: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody signed in somewhere. Tokens are views of it; without the row they are void."""
+
+    id: UUID
+    user_id: UUID
+    scopes: frozenset[str]
+    device: Device
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """One link in a session's chain of refresh tokens; only its hash is known."""
+
+    session_id: UUID
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A signed token and the moment from which it is worth nothing."""
+
+    value: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session together with everything its owner needs to use it."""
+
+    user: User
+    session: Session
+    access_token: AccessToken
+    refresh_token: str
+
+
+def username_problems(username: str) -> list[Problem]:
+    if not _USERNAME.fullmatch(username):
+        return [Problem("username", "Use 3 to 20 letters, digits or underscores.")]
+    if username.lower() in _RESERVED:
+        return [Problem("username", "This name is reserved.")]
+    return []
+
+
+def normalized_password(password: str) -> str:
+    """The form that is hashed: the same password typed on another keyboard is the same (NFC)."""
+    return unicodedata.normalize("NFC", password)
+
+
+def password_problems(password: str, *, username: str, email: str) -> list[Problem]:
+    """What is wrong with a new password, given in its normalised form."""
+    if len(password) not in PASSWORD_LENGTH:
+        shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
+        return [Problem("password", f"Use {shortest} to {longest} characters.")]
+    if password.casefold() in {username.casefold(), email.casefold()}:
+        return [Problem("password", "Do not use your username or e-mail address.")]
+    return []
+
+
+def granted_scopes(asked: list[str] | None, known: frozenset[str]) -> frozenset[str]:
+    """The scopes a session gets: what was asked for, or all. Raises InvalidInput."""
+    if asked is None:
+        return known
+    if not asked or not known.issuperset(asked):
+        raise InvalidInput(
+            [Problem("scopes", f"Ask for one or more of: {', '.join(sorted(known))}.")]
+        )
+    return frozenset(asked)

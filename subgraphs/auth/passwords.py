@@ -1,0 +1,76 @@
+"""Argon2id in threads of its own, so that a burst of sign-ins slows nothing but sign-ins."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from chassis.errors import Overloaded
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2Cost:
+    """Argon2id parameters; the defaults are OWASP's minimum (19 MiB, 2 passes, 1 lane)."""
+
+    memory_kib: int = 19 * 1024
+    passes: int = 2
+    lanes: int = 1
+
+
+class Argon2PasswordHasher:
+    """Hashes in `workers` threads; raises Overloaded when `backlog` hashes are waiting already."""
+
+    def __init__(self, cost: Argon2Cost, *, workers: int, backlog: int) -> None:
+        self._argon2 = argon2.PasswordHasher(
+            time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
+        )
+        self._pool = ThreadPoolExecutor(workers, "argon2", initializer=_yield_to_the_event_loop)
+        self._limit = workers + backlog
+        self._pending = 0
+        # Verified when there is nobody to verify, so that the answer takes as long.
+        self._nobody = self._argon2.hash(os.urandom(16).hex())
+
+    async def hash(self, password: str) -> str:
+        return await self._in_pool(lambda: self._argon2.hash(password))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        matches = await self._in_pool(lambda: self._matches(password_hash, password))
+        return matches and password_hash is not None
+
+    def outdated(self, password_hash: str) -> bool:
+        return self._argon2.check_needs_rehash(password_hash)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _matches(self, password_hash: str | None, password: str) -> bool:
+        try:
+            return self._argon2.verify(password_hash or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        if self._pending >= self._limit:
+            raise Overloaded
+        self._pending += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        # Counted down when the thread is done, not when a caller has lost patience.
+        future.add_done_callback(self._done)
+        return await asyncio.shield(future)
+
+    def _done(self, _: object) -> None:
+        self._pending -= 1
+
+
+def _yield_to_the_event_loop() -> None:
+    """Lets the hashing threads run only when the rest of the process leaves the processor idle."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -1,0 +1,114 @@
+"""What the use cases need from the world."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from subgraphs.auth.domain import AccessToken, RefreshToken, Session, User
+
+T = TypeVar("T")
+
+
+class UserRepository(Protocol):
+    async def add(self, user: User) -> None:
+        """Raises UsernameTaken or EmailTaken."""
+
+    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]: ...
+
+    async def by_login(self, login: str) -> User | None:
+        """Looks for a username or a normalised e-mail address, whatever their case."""
+
+    async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
+        """Does nothing if the hash is no longer `old`."""
+
+    async def remove(self, user_id: UUID) -> None: ...
+
+
+class SessionRepository(Protocol):
+    async def add(self, session: Session) -> bool:
+        """False if the user is no longer there."""
+
+    async def live(self, session_id: UUID, now: datetime) -> bool: ...
+
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+        """Live sessions, the last used first."""
+
+    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
+        """The session of a refresh token, held for the rest of the transaction."""
+
+    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None: ...
+
+    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
+        """Ends all sessions of a user, or only one of them, and gives the ids of those ended.
+
+        Their ids stay known to `ended_since`.
+        """
+
+    async def ended_since(self, moment: datetime) -> Sequence[UUID]: ...
+
+
+class RefreshTokenRepository(Protocol):
+    async def add(self, token_hash: bytes, session_id: UUID, now: datetime) -> None: ...
+
+    async def get(self, token_hash: bytes) -> RefreshToken | None: ...
+
+    async def use(self, token_hash: bytes, now: datetime) -> None: ...
+
+
+class Repositories(Protocol):
+    """All that one unit of work can reach."""
+
+    @property
+    def users(self) -> UserRepository: ...
+
+    @property
+    def sessions(self) -> SessionRepository: ...
+
+    @property
+    def refresh_tokens(self) -> RefreshTokenRepository: ...
+
+
+Work = Callable[[Repositories], Awaitable[T]]
+
+
+class UnitOfWork(Protocol):
+    async def transaction(self, work: Work[T]) -> T:
+        """All of `work` or nothing. It may be run more than once."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` with each statement for itself."""
+
+
+class PasswordHasher(Protocol):
+    async def hash(self, password: str) -> str: ...
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Takes the same time for None (nobody there) as for a wrong password."""
+
+    def outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than those of today."""
+
+
+class AccessTokenIssuer(Protocol):
+    def issue(self, user: User, session: Session, now: datetime) -> AccessToken: ...
+
+
+class RefreshTokenMint(Protocol):
+    """Makes refresh tokens: opaque strings of 256 bits."""
+
+    def first(self) -> str: ...
+
+    def successor(self, token: str) -> str:
+        """The one token that may follow `token`: always the same for the same token."""
+
+    def hash(self, token: str) -> bytes: ...
+
+
+class RevocationAnnouncer(Protocol):
+    async def announce(self, session_ids: Sequence[UUID]) -> None:
+        """Returns when no process will accept tokens of these sessions any more."""
+
+
+EmailNormalizer = Callable[[str], str]
+"""Gives the form of an address that is stored and compared. Raises ValueError with a reason."""

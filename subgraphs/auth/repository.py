@@ -1,0 +1,235 @@
+"""All SQL of the auth service."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from chassis.database import Connection, Database, Row
+from subgraphs.auth.domain import Device, RefreshToken, Session, User
+from subgraphs.auth.errors import EmailTaken, UsernameTaken
+from subgraphs.auth.ports import T, Work
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUserRepository:
+    _connection: Connection
+
+    async def add(self, user: User) -> None:
+        try:
+            await self._connection.execute(
+                """
+                INSERT INTO users (id, username, email, password_hash, created_at)
+                VALUES (:id, :username, :email, :password_hash, :created_at)
+                """,
+                {
+                    "id": user.id,
+                    "username": user.username,
+                    "email": user.email,
+                    "password_hash": user.password_hash,
+                    "created_at": user.created_at,
+                },
+            )
+        except asyncpg.UniqueViolationError as error:
+            taken = EmailTaken if error.constraint_name == "users_email_key" else UsernameTaken
+            raise taken from None
+
+    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
+        rows = await self._connection.fetch_all(
+            "SELECT * FROM users WHERE id = ANY(:ids)", {"ids": list(ids)}
+        )
+        return [_user(row) for row in rows]
+
+    async def by_login(self, login: str) -> User | None:
+        # A username holds no @, so the two never name different people.
+        column = "email" if "@" in login else "username"
+        row = await self._connection.fetch_one(
+            f"SELECT * FROM users WHERE lower({column}) = lower(:login)",  # noqa: S608
+            {"login": login},
+        )
+        return _user(row) if row else None
+
+    async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
+        await self._connection.execute(
+            "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old",
+            {"id": user_id, "old": old, "new": new},
+        )
+
+    async def remove(self, user_id: UUID) -> None:
+        await self._connection.execute("DELETE FROM users WHERE id = :id", {"id": user_id})
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSessionRepository:
+    _connection: Connection
+
+    async def add(self, session: Session) -> bool:
+        try:
+            await self._connection.execute(
+                """
+                INSERT INTO sessions (id, user_id, scopes, user_agent, address,
+                                      created_at, last_used_at, expires_at)
+                VALUES (:id, :user_id, :scopes, :user_agent, :address,
+                        :created_at, :last_used_at, :expires_at)
+                """,
+                {
+                    "id": session.id,
+                    "user_id": session.user_id,
+                    "scopes": sorted(session.scopes),
+                    "user_agent": session.device.user_agent,
+                    "address": session.device.address,
+                    "created_at": session.created_at,
+                    "last_used_at": session.last_used_at,
+                    "expires_at": session.expires_at,
+                },
+            )
+        except asyncpg.ForeignKeyViolationError:
+            return False
+        return True
+
+    async def live(self, session_id: UUID, now: datetime) -> bool:
+        found = await self._connection.fetch_val(
+            "SELECT true FROM sessions WHERE id = :id AND expires_at > :now",
+            {"id": session_id, "now": now},
+        )
+        return bool(found)
+
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+        rows = await self._connection.fetch_all(
+            """
+            SELECT * FROM sessions WHERE user_id = :user_id AND expires_at > :now
+            ORDER BY last_used_at DESC, id DESC
+            """,
+            {"user_id": user_id, "now": now},
+        )
+        return [_session(row) for row in rows]
+
+    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
+        row = await self._connection.fetch_one(
+            """
+            SELECT * FROM sessions
+            WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = :hash)
+            FOR UPDATE
+            """,
+            {"hash": token_hash},
+        )
+        return _session(row) if row else None
+
+    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+        await self._connection.execute(
+            "UPDATE sessions SET last_used_at = :now, expires_at = :expires_at WHERE id = :id",
+            {"id": session_id, "now": now, "expires_at": expires_at},
+        )
+
+    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
+        rows = await self._connection.fetch_all(
+            """
+            WITH ended AS (
+                DELETE FROM sessions
+                WHERE user_id = :user_id AND (CAST(:only AS uuid) IS NULL OR id = :only)
+                RETURNING id
+            )
+            INSERT INTO ended_sessions (session_id, ended_at)
+            SELECT id, :now FROM ended
+            RETURNING session_id
+            """,
+            {"user_id": user_id, "now": now, "only": only},
+        )
+        return [row["session_id"] for row in rows]
+
+    async def ended_since(self, moment: datetime) -> Sequence[UUID]:
+        rows = await self._connection.fetch_all(
+            "SELECT session_id FROM ended_sessions WHERE ended_at >= :moment", {"moment": moment}
+        )
+        return [row["session_id"] for row in rows]
+
+    async def purge(self, *, expired_at: datetime, ended_before: datetime) -> int:
+        """Forgets what no token can refer to any more. Gives the number of rows removed."""
+        rows = await self._connection.fetch_all(
+            """
+            WITH expired AS (DELETE FROM sessions WHERE expires_at <= :expired_at RETURNING 1),
+                 ended AS (DELETE FROM ended_sessions WHERE ended_at < :ended_before RETURNING 1)
+            SELECT * FROM expired UNION ALL SELECT * FROM ended
+            """,
+            {"expired_at": expired_at, "ended_before": ended_before},
+        )
+        return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRefreshTokenRepository:
+    _connection: Connection
+
+    async def add(self, token_hash: bytes, session_id: UUID, now: datetime) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO refresh_tokens (hash, session_id, created_at)
+            VALUES (:hash, :session_id, :now)
+            """,
+            {"hash": token_hash, "session_id": session_id, "now": now},
+        )
+
+    async def get(self, token_hash: bytes) -> RefreshToken | None:
+        row = await self._connection.fetch_one(
+            "SELECT session_id, used_at FROM refresh_tokens WHERE hash = :hash",
+            {"hash": token_hash},
+        )
+        return RefreshToken(row["session_id"], row["used_at"]) if row else None
+
+    async def use(self, token_hash: bytes, now: datetime) -> None:
+        await self._connection.execute(
+            "UPDATE refresh_tokens SET used_at = :now WHERE hash = :hash",
+            {"hash": token_hash, "now": now},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRepositories:
+    users: SqlUserRepository
+    sessions: SqlSessionRepository
+    refresh_tokens: SqlRefreshTokenRepository
+
+    @classmethod
+    def on(cls, connection: Connection) -> "SqlRepositories":
+        return cls(
+            SqlUserRepository(connection),
+            SqlSessionRepository(connection),
+            SqlRefreshTokenRepository(connection),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUnitOfWork:
+    """Units of work on PostgreSQL."""
+
+    _database: Database
+
+    async def transaction(self, work: Work[T]) -> T:
+        return await self._database.transaction(lambda c: work(SqlRepositories.on(c)))
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
+
+
+def _user(row: Row) -> User:
+    return User(
+        id=row["id"],
+        username=row["username"],
+        email=row["email"],
+        password_hash=row["password_hash"],
+        created_at=row["created_at"],
+    )
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        id=row["id"],
+        user_id=row["user_id"],
+        scopes=frozenset(row["scopes"]),
+        device=Device(user_agent=row["user_agent"], address=row["address"]),
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        expires_at=row["expires_at"],
+    )

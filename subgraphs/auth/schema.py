@@ -1,0 +1,118 @@
+"""The auth service's part of the graph."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import strawberry
+
+from chassis.graphql import schema
+from subgraphs.auth.errors import SessionNotFound
+from subgraphs.auth.types import (
+    EXCEPTION_HANDLERS,
+    AccountDeleted,
+    AuthInfo,
+    DeleteAccountResult,
+    RefreshSessionResult,
+    RevokeSessionResult,
+    Session,
+    SignedIn,
+    SignedOut,
+    SignInInput,
+    SignInResult,
+    SignUpInput,
+    SignUpResult,
+    User,
+    find_user,
+    parse_id,
+)
+
+READ = "account:read"
+WRITE = "account:write"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Whoever is signed in, or null.")
+    async def me(self, info: AuthInfo) -> User | None:
+        principal = info.context.principal
+        return await find_user(info, str(principal.user_id)) if principal else None
+
+    @strawberry.field(description="Your sessions, the last used first (scope `account:read`).")
+    async def sessions(self, info: AuthInfo) -> list[Session]:
+        principal = info.context.require(READ)
+        sessions = await info.context.service.sessions(principal.user_id)
+        return [Session.from_entity(session, principal.session_id) for session in sessions]
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Makes an account and signs in.")
+    async def sign_up(self, info: AuthInfo, input: SignUpInput) -> SignUpResult:  # noqa: A002
+        return SignedIn.from_entity(
+            await info.context.service.sign_up(
+                username=input.username,
+                email=input.email,
+                password=input.password,
+                device=info.context.device,
+            )
+        )
+
+    @strawberry.mutation(description="Opens a session.")
+    async def sign_in(self, info: AuthInfo, input: SignInInput) -> SignInResult:  # noqa: A002
+        return SignedIn.from_entity(
+            await info.context.service.sign_in(
+                login=input.login,
+                password=input.password,
+                scopes=input.scopes,
+                device=info.context.device,
+            )
+        )
+
+    @strawberry.mutation(
+        description="Exchanges a refresh token for new tokens. Send no access token along. "
+        "If the answer was lost, repeat the call: for half a minute it answers the same."
+    )
+    async def refresh_session(self, info: AuthInfo, refresh_token: str) -> RefreshSessionResult:
+        return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
+
+    @strawberry.mutation(description="Ends this session, everywhere and at once.")
+    async def sign_out(self, info: AuthInfo) -> SignedOut:
+        principal = info.context.require()
+        return _signed_out(
+            await info.context.service.sign_out(principal.user_id, principal.session_id)
+        )
+
+    @strawberry.mutation(description="Ends all your sessions (scope `account:write`).")
+    async def sign_out_everywhere(self, info: AuthInfo) -> SignedOut:
+        principal = info.context.require(WRITE)
+        return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
+
+    @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
+    async def revoke_session(self, info: AuthInfo, id: strawberry.ID) -> RevokeSessionResult:  # noqa: A002
+        principal = info.context.require(WRITE)
+        session_id = parse_id(id)
+        if session_id is None:
+            raise SessionNotFound
+        return _signed_out(await info.context.service.revoke_session(principal.user_id, session_id))
+
+    @strawberry.mutation(
+        description="Removes your account and all that belongs to it (scope `account:write`)."
+    )
+    async def delete_account(self, info: AuthInfo, password: str) -> DeleteAccountResult:
+        principal = info.context.require(WRITE)
+        await info.context.service.delete_account(principal.user_id, password)
+        return AccountDeleted(id=strawberry.ID(str(principal.user_id)))
+
+
+def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:
+    return SignedOut(session_ids=[strawberry.ID(str(session_id)) for session_id in session_ids])
+
+
+def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
+    """The executable schema."""
+    return schema.build_schema(
+        query=Query,
+        mutation=Mutation,
+        exception_handlers=EXCEPTION_HANDLERS,
+        introspection=introspection,
+    )

@@ -1,0 +1,264 @@
+"""The use cases of accounts and sessions."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from subgraphs.auth.domain import (
+    Device,
+    Session,
+    SignedIn,
+    User,
+    granted_scopes,
+    normalized_password,
+    password_problems,
+    username_problems,
+)
+from subgraphs.auth.errors import (
+    InvalidCredentials,
+    InvalidInput,
+    InvalidRefreshToken,
+    Problem,
+    SessionNotFound,
+)
+from subgraphs.auth.ports import (
+    AccessTokenIssuer,
+    EmailNormalizer,
+    PasswordHasher,
+    RefreshTokenMint,
+    Repositories,
+    RevocationAnnouncer,
+    UnitOfWork,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment may choose: the scopes there are and how long things last."""
+
+    scopes: frozenset[str]
+    session_lifetime: timedelta = timedelta(days=30)
+    refresh_retry_window: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class _Theft:
+    """A refresh token came back that had been used up: its session was ended for it."""
+
+    session_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthService:
+    """Every use case of the auth service; each is one unit of work."""
+
+    unit_of_work: UnitOfWork
+    passwords: PasswordHasher
+    access_tokens: AccessTokenIssuer
+    refresh_tokens: RefreshTokenMint
+    revocations: RevocationAnnouncer
+    normalize_email: EmailNormalizer
+    policy: Policy
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+    async def sign_up(
+        self, *, username: str, email: str, password: str, device: Device
+    ) -> SignedIn:
+        """Makes an account and signs it in.
+
+        Raises InvalidInput, UsernameTaken or EmailTaken.
+        """
+        email, password = self._checked(username, email, normalized_password(password))
+        user = User(
+            id=self.new_id(),
+            username=username,
+            email=email,
+            password_hash=await self.passwords.hash(password),
+            created_at=self.now(),
+        )
+        session = self._new_session(user, self.policy.scopes, device)
+        refresh_token = self.refresh_tokens.first()
+
+        async def work(repositories: Repositories) -> None:
+            await repositories.users.add(user)
+            await self._open(repositories, session, refresh_token)
+
+        await self.unit_of_work.transaction(work)
+        return self._signed_in(user, session, refresh_token)
+
+    async def sign_in(
+        self, *, login: str, password: str, scopes: list[str] | None, device: Device
+    ) -> SignedIn:
+        """Opens a session, with all scopes or only those asked for.
+
+        Raises InvalidCredentials or InvalidInput.
+        """
+        granted = granted_scopes(scopes, self.policy.scopes)
+        user = await self._authenticated(await self._by_login(login), password)
+        session = self._new_session(user, granted, device)
+        refresh_token = self.refresh_tokens.first()
+
+        async def work(repositories: Repositories) -> None:
+            await self._open(repositories, session, refresh_token)
+
+        await self.unit_of_work.transaction(work)
+        return self._signed_in(user, session, refresh_token)
+
+    async def refresh_session(self, refresh_token: str) -> SignedIn:
+        """Exchanges a refresh token for the next one and a new access token.
+
+        The same exchange may be repeated for a short while, until its answer has been used: a
+        lost response signs nobody out. A token that comes back later was stolen from somebody,
+        so its session ends. Raises InvalidRefreshToken.
+        """
+        token_hash = self.refresh_tokens.hash(refresh_token)
+        successor = self.refresh_tokens.successor(refresh_token)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> tuple[User, Session] | _Theft | None:
+            session = await repositories.sessions.locked_by_refresh_token(token_hash)
+            token = await repositories.refresh_tokens.get(token_hash)
+            if session is None or token is None or session.expires_at <= now:
+                return None
+            if token.used_at is None:
+                await self._rotate(repositories, session, token_hash, successor, now)
+            elif not await self._repeats(repositories, token.used_at, successor, now):
+                return _Theft(await repositories.sessions.end(session.user_id, now, session.id))
+            (user,) = await repositories.users.by_ids([session.user_id])
+            return user, session
+
+        outcome = await self.unit_of_work.transaction(work)
+        if isinstance(outcome, _Theft):
+            await self.revocations.announce(outcome.session_ids)
+            raise InvalidRefreshToken
+        if outcome is None:
+            raise InvalidRefreshToken
+        return self._signed_in(*outcome, successor)
+
+    async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
+        """Ends one session, if it has not ended yet. Gives the ids of the sessions ended."""
+        return await self._end(user_id, session_id)
+
+    async def sign_out_everywhere(self, user_id: UUID) -> Sequence[UUID]:
+        """Ends all sessions of a user. Gives their ids."""
+        return await self._end(user_id)
+
+    async def revoke_session(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
+        """Ends one of the user's own sessions. Raises SessionNotFound."""
+        ended = await self._end(user_id, session_id)
+        if not ended:
+            raise SessionNotFound
+        return ended
+
+    async def delete_account(self, user_id: UUID, password: str) -> None:
+        """Ends all sessions and removes the account. Raises InvalidCredentials."""
+        users = await self.users([user_id])
+        await self._authenticated(users[0] if users else None, password)
+
+        async def work(repositories: Repositories) -> Sequence[UUID]:
+            ended = await repositories.sessions.end(user_id, self.now())
+            await repositories.users.remove(user_id)
+            return ended
+
+        await self.revocations.announce(await self.unit_of_work.transaction(work))
+
+    async def users(self, ids: Collection[UUID]) -> Sequence[User]:
+        """Those of the users that exist, in no particular order."""
+        return await self.unit_of_work.read(lambda repositories: repositories.users.by_ids(ids))
+
+    async def sessions(self, user_id: UUID) -> Sequence[Session]:
+        """The user's live sessions, the last used first."""
+        return await self.unit_of_work.read(
+            lambda repositories: repositories.sessions.of_user(user_id, self.now())
+        )
+
+    def _checked(self, username: str, email: str, password: str) -> tuple[str, str]:
+        problems = username_problems(username)
+        try:
+            email = self.normalize_email(email)
+        except ValueError as error:
+            problems.append(Problem("email", str(error)))
+        problems += password_problems(password, username=username, email=email)
+        if problems:
+            raise InvalidInput(problems)
+        return email, password
+
+    async def _by_login(self, login: str) -> User | None:
+        if "@" in login:
+            try:
+                login = self.normalize_email(login)
+            except ValueError:
+                return None
+        return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
+
+    async def _authenticated(self, user: User | None, password: str) -> User:
+        password = normalized_password(password)
+        stored = user.password_hash if user else None
+        if not await self.passwords.verify(stored, password) or user is None:
+            raise InvalidCredentials
+        if self.passwords.outdated(user.password_hash):
+            await self._rehash(user, password)
+        return user
+
+    async def _rehash(self, user: User, password: str) -> None:
+        new = await self.passwords.hash(password)
+        await self.unit_of_work.transaction(
+            lambda repositories: repositories.users.change_password_hash(
+                user.id, old=user.password_hash, new=new
+            )
+        )
+
+    def _new_session(self, user: User, scopes: frozenset[str], device: Device) -> Session:
+        now = self.now()
+        return Session(
+            id=self.new_id(),
+            user_id=user.id,
+            scopes=scopes,
+            device=device,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + self.policy.session_lifetime,
+        )
+
+    async def _open(self, repositories: Repositories, session: Session, refresh_token: str) -> None:
+        if not await repositories.sessions.add(session):
+            raise InvalidCredentials
+        await repositories.refresh_tokens.add(
+            self.refresh_tokens.hash(refresh_token), session.id, session.created_at
+        )
+
+    async def _rotate(
+        self,
+        repositories: Repositories,
+        session: Session,
+        token_hash: bytes,
+        successor: str,
+        now: datetime,
+    ) -> None:
+        await repositories.refresh_tokens.add(self.refresh_tokens.hash(successor), session.id, now)
+        await repositories.refresh_tokens.use(token_hash, now)
+        await repositories.sessions.prolong(
+            session.id, now=now, expires_at=now + self.policy.session_lifetime
+        )
+
+    async def _repeats(
+        self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
+    ) -> bool:
+        """Whether using a token again is the same exchange once more, and not a theft."""
+        if now - used_at > self.policy.refresh_retry_window:
+            return False
+        following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
+        return following is not None and following.used_at is None
+
+    async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
+        ended = await self.unit_of_work.transaction(
+            lambda repositories: repositories.sessions.end(user_id, self.now(), session_id)
+        )
+        await self.revocations.announce(ended)
+        return ended
+
+    def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
+        access_token = self.access_tokens.issue(user, session, self.now())
+        return SignedIn(user, session, access_token, refresh_token)

@@ -1,0 +1,72 @@
+"""The settings of the auth service, from environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.settings import Secret, Stage, read_environment
+
+DEFAULT_SCOPES = "account:read account:write tweets:read tweets:write"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    stage: Stage
+    host: str
+    port: int
+    database_url: Secret
+    database_pool_size: int
+    redis_url: Secret
+    router_secret: Secret
+    introspection: bool
+    signing_keys: Secret
+    refresh_secret: Secret
+    issuer: str
+    audience: str
+    scopes: frozenset[str]
+    access_token_lifetime: timedelta
+    session_lifetime: timedelta
+    refresh_retry_window: timedelta
+    token_cache_size: int
+    argon2_memory_kib: int
+    argon2_passes: int
+    password_workers: int
+    password_backlog: int
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+        """Reads `variables`, by default the process's. Raises SettingsError."""
+        with read_environment(variables) as read:
+            stage = read.stage()
+            return cls(
+                stage=stage,
+                host=read.text("AUTH_HOST", "127.0.0.1"),
+                port=read.integer("AUTH_PORT", 4101, at_least=1),
+                database_url=read.secret("AUTH_DATABASE_URL"),
+                database_pool_size=read.integer("AUTH_DATABASE_POOL_SIZE", 10, at_least=1),
+                redis_url=Secret(read.text("REDIS_URL")),
+                router_secret=read.secret("ROUTER_SECRET", at_least=32),
+                introspection=read.flag(
+                    "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT
+                ),
+                signing_keys=read.secret("AUTH_SIGNING_KEYS"),
+                refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
+                issuer=read.text("AUTH_ISSUER"),
+                audience=read.text("AUTH_AUDIENCE"),
+                scopes=frozenset(read.text("AUTH_SCOPES", DEFAULT_SCOPES).split()),
+                access_token_lifetime=timedelta(
+                    seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
+                ),
+                session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
+                refresh_retry_window=timedelta(
+                    seconds=read.integer("AUTH_REFRESH_RETRY_SECONDS", 30)
+                ),
+                token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
+                argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),
+                argon2_passes=read.integer("AUTH_ARGON2_PASSES", 2, at_least=1),
+                password_workers=read.integer(
+                    "AUTH_PASSWORD_WORKERS", os.cpu_count() or 1, at_least=1
+                ),
+                password_backlog=read.integer("AUTH_PASSWORD_BACKLOG", 100),
+            )

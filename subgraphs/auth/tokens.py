@@ -1,0 +1,97 @@
+"""How tokens are made and checked. Nothing outside this service knows."""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+import jwt
+
+from chassis.principal import Principal
+from subgraphs.auth.domain import AccessToken, Session, User
+from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.keys import KeyRing
+
+ALGORITHM = "ES256"
+CLAIMS = ("iss", "aud", "sub", "sid", "scopes", "context", "iat", "exp", "jti")
+
+
+class JwtAccessTokens:
+    """Access tokens: JWTs signed with ES256, every claim required, the algorithm pinned."""
+
+    def __init__(self, keys: KeyRing, *, issuer: str, audience: str, lifetime: timedelta) -> None:
+        self._signing = keys.signing
+        self._verifying = {key.id: key.private.public_key() for key in keys.keys}
+        self._issuer = issuer
+        self._audience = audience
+        self._lifetime = lifetime
+
+    def issue(self, user: User, session: Session, now: datetime) -> AccessToken:
+        # A token is dated in whole seconds: what is promised is what is signed.
+        expires_at = (now + self._lifetime).replace(microsecond=0)
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(user.id),
+            "sid": str(session.id),
+            "scopes": sorted(session.scopes),
+            "context": {"username": user.username},
+            "iat": int(now.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "jti": str(uuid4()),
+        }
+        value = jwt.encode(
+            claims, self._signing.private, ALGORITHM, headers={"kid": self._signing.id}
+        )
+        return AccessToken(value, expires_at)
+
+    def verify(self, token: str) -> Principal:
+        """The principal that a token stands for. Raises InvalidAccessToken.
+
+        Says nothing of whether the session still lives.
+        """
+        try:
+            key = self._verifying[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                # Clocks differ by a little: a token just issued elsewhere is no forgery.
+                options={"require": list(CLAIMS), "strict_aud": True, "verify_iat": False},
+            )
+            return Principal(
+                user_id=UUID(claims["sub"]),
+                username=claims["context"]["username"],
+                scopes=frozenset(claims["scopes"]),
+                session_id=UUID(claims["sid"]),
+                expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise InvalidAccessToken(Refusal.EXPIRED) from error
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InvalidAccessToken from error
+
+
+class HmacRefreshTokens:
+    """Refresh tokens: 256 bits, the first random, each next one derived from the last.
+
+    Derivation under a secret lets a repeated exchange answer the same token although none is
+    stored, while neither a stolen token nor a stolen database tells what comes next.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def first(self) -> str:
+        return secrets.token_urlsafe(32)
+
+    def successor(self, token: str) -> str:
+        digest = hmac.digest(self._secret, token.encode(), "sha256")
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def hash(self, token: str) -> bytes:
+        return sha256(token.encode()).digest()

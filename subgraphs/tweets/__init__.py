@@ -1,0 +1,1 @@
+"""What people say: tweets, retweets and the timelines made of them."""

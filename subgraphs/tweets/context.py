@@ -1,0 +1,71 @@
+"""What a resolver finds in `info.context`: the caller, the use cases, the loaders."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import strawberry
+from starlette.requests import Request
+from strawberry.dataloader import DataLoader
+
+from chassis.graphql.context import RequestContext
+from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.service import TweetService
+
+Timeline = tuple[UUID, PageRequest]
+
+
+@dataclass(kw_only=True)
+class TweetsContext(RequestContext):
+    """One operation's caller, with loaders that ask once for what many fields want.
+
+    The loaders remember nothing: a mutation that follows another in the same document sees what
+    that one has changed.
+    """
+
+    tweets: TweetService
+    tweet: DataLoader[UUID, Tweet | None] = field(init=False)
+    has_retweeted: DataLoader[UUID, bool] = field(init=False)
+    timeline: DataLoader[Timeline, Page] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tweet = DataLoader(self._tweets, cache=False)
+        self.has_retweeted = DataLoader(self._has_retweeted, cache=False)
+        self.timeline = DataLoader(self._timelines, cache=False)
+
+    @classmethod
+    def of(cls, request: Request, tweets: TweetService) -> "TweetsContext":
+        return cls(**cls.caller(request), tweets=tweets)
+
+    def author(self, scope: str) -> Author:
+        """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""
+        principal = self.require(scope)
+        return Author(principal.user_id, principal.username)
+
+    async def _tweets(self, ids: list[UUID]) -> list[Tweet | None]:
+        tweets = await self.tweets.tweets(set(ids))
+        return [tweets.get(tweet_id) for tweet_id in ids]
+
+    async def _has_retweeted(self, original_ids: list[UUID]) -> list[bool]:
+        viewer = self.require().user_id
+        retweeted = await self.tweets.retweeted(viewer, set(original_ids))
+        return [tweet_id in retweeted for tweet_id in original_ids]
+
+    async def _timelines(self, timelines: list[Timeline]) -> list[Page]:
+        """Asks once for each page that is wanted, whatever number of authors it is wanted of."""
+        authors: dict[PageRequest, set[UUID]] = {}
+        for author_id, page in timelines:
+            authors.setdefault(page, set()).add(author_id)
+        found = dict(
+            zip(
+                authors,
+                await asyncio.gather(
+                    *(self.tweets.timelines(ids, page) for page, ids in authors.items())
+                ),
+                strict=True,
+            )
+        )
+        return [found[page][author_id] for author_id, page in timelines]
+
+
+Info = strawberry.Info[TweetsContext, None]

@@ -1,0 +1,86 @@
+"""Tweets, retweets and timelines, and the rules that hold whatever stores or shows them."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from subgraphs.tweets.errors import InvalidTweet
+
+MAX_CHARACTERS = 280
+MAX_CODE_POINTS = 10 * MAX_CHARACTERS
+"""Ten for each character, as many as the longest emoji have. Without it, one "character" could be
+a letter with a hundred thousand accents."""
+
+_LINE_ENDING = re.compile(r"\r\n?")
+_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who tweeted, under the name that they had then."""
+
+    id: UUID
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tweet:
+    """A tweet, or a retweet: that one says what its original says and counts what it counts."""
+
+    id: UUID
+    author: Author
+    text: str
+    created_at: datetime
+    retweet_count: int = 0
+    retweet_of: "Tweet | None" = None
+
+    @property
+    def original(self) -> "Tweet":
+        return self.retweet_of or self
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The `first` tweets of a timeline, or those that follow the place of the tweet `after`."""
+
+    first: int
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of a timeline, newest first, and whether there is more on either side."""
+
+    tweets: Sequence[Tweet] = ()
+    has_next: bool = False
+    has_previous: bool = False
+
+
+def tweet_text(text: str, count_characters: Callable[[str], int]) -> str:
+    """The text as it is kept: NFC, one kind of line ending, no outer white space.
+
+    `count_characters` counts as a reader does (extended grapheme clusters). Raises InvalidTweet.
+    """
+    text = _LINE_ENDING.sub("\n", text).strip()
+    # Measured before it is normalised: that takes long for a letter with very many accents.
+    if len(text) > MAX_CODE_POINTS:
+        raise InvalidTweet(f"The text has more than {MAX_CODE_POINTS} code points.")
+    text = unicodedata.normalize("NFC", text)
+    categories = {unicodedata.category(character) for character in text if character != "\n"}
+    if categories & {"Cc", "Cs"}:
+        raise InvalidTweet("The text has control characters other than line breaks.")
+    if not any(category[0] in "LNPS" for category in categories):
+        raise InvalidTweet("The text is empty.")
+    if (length := count_characters(text)) > MAX_CHARACTERS:
+        raise InvalidTweet(f"The text has {length} characters; {MAX_CHARACTERS} are allowed.")
+    return text
+
+
+def checked_idempotency_key(key: str | None) -> str | None:
+    """The key itself. Raises InvalidTweet."""
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidTweet("An idempotency key has 1 to 64 printable ASCII characters.")
+    return key

@@ -1,0 +1,190 @@
+"""All SQL of the tweets service."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.database import Connection, Database, Row
+from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.ports import T, Work
+
+_FIRST = UUID(int=2**128 - 1)
+"""Comes before every tweet, newest first."""
+
+_COLUMNS = """
+    t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count,
+    o.id AS original_id, o.author_id AS original_author_id,
+    o.author_username AS original_author_username, o.text AS original_text,
+    o.created_at AS original_created_at, o.retweet_count AS original_retweet_count
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlTweetRepository:
+    _connection: Connection
+
+    async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
+        rows = await self._connection.fetch_all(
+            f"""
+            SELECT {_COLUMNS} FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
+            WHERE t.id = ANY(:ids)
+            """,  # noqa: S608
+            {"ids": list(ids)},
+        )
+        return {row["id"]: _tweet(row) for row in rows}
+
+    async def timelines(
+        self, author_ids: Collection[UUID], page: PageRequest
+    ) -> Mapping[UUID, Page]:
+        rows = await self._connection.fetch_all(
+            f"""
+            WITH timelines AS MATERIALIZED (
+                SELECT author, EXISTS (
+                    SELECT FROM tweets WHERE author_id = author AND id >= :after
+                ) AS has_previous
+                FROM unnest(CAST(:authors AS uuid[])) AS author
+            )
+            SELECT {_COLUMNS}, author, has_previous FROM timelines
+            LEFT JOIN LATERAL (
+                SELECT * FROM tweets WHERE author_id = author AND id < :after
+                ORDER BY id DESC LIMIT :limit
+            ) t ON true
+            LEFT JOIN tweets o ON o.id = t.retweet_of
+            ORDER BY t.id DESC
+            """,  # noqa: S608
+            {
+                "authors": list(author_ids),
+                "after": page.after or _FIRST,
+                # One more than asked for tells whether there are more.
+                "limit": page.first + 1,
+            },
+        )
+        timelines: dict[UUID, list[Tweet]] = {author_id: [] for author_id in author_ids}
+        has_previous: dict[UUID, bool] = {}
+        for row in rows:
+            has_previous[row["author"]] = row["has_previous"]
+            if row["id"]:
+                timelines[row["author"]].append(_tweet(row))
+        return {
+            author_id: Page(
+                tweets=tweets[: page.first],
+                has_next=len(tweets) > page.first,
+                has_previous=has_previous[author_id],
+            )
+            for author_id, tweets in timelines.items()
+        }
+
+    async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
+        rows = await self._connection.fetch_all(
+            "SELECT retweet_of FROM tweets WHERE author_id = :user AND retweet_of = ANY(:ids)",
+            {"user": user_id, "ids": list(original_ids)},
+        )
+        return {row["retweet_of"] for row in rows}
+
+    async def locked(self, tweet_id: UUID) -> Tweet | None:
+        original_id = await self._connection.fetch_val(
+            """
+            SELECT id FROM tweets
+            WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = :id)
+            FOR UPDATE
+            """,
+            {"id": tweet_id},
+        )
+        # Read after the lock was got, which may have taken time: the retweet may be gone by now.
+        return (await self.by_ids([tweet_id])).get(tweet_id) if original_id else None
+
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+        row = await self._connection.fetch_one(
+            # Changes nothing where the key is taken, but gives the row that has it.
+            """
+            INSERT INTO tweets (id, author_id, author_username, text, created_at, idempotency_key)
+            VALUES (:id, :author_id, :author_username, :text, :created_at, :idempotency_key)
+            ON CONFLICT (author_id, idempotency_key) WHERE idempotency_key IS NOT NULL
+            DO UPDATE SET idempotency_key = excluded.idempotency_key
+            RETURNING *
+            """,
+            {
+                "id": tweet.id,
+                "author_id": tweet.author.id,
+                "author_username": tweet.author.username,
+                "text": tweet.text,
+                "created_at": tweet.created_at,
+                "idempotency_key": idempotency_key,
+            },
+        )
+        assert row is not None  # noqa: S101  (an upsert always gives its row)
+        return _original(row)
+
+    async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
+        row = await self._connection.fetch_one(
+            f"""
+            SELECT {_COLUMNS} FROM tweets t JOIN tweets o ON o.id = t.retweet_of
+            WHERE t.author_id = :user AND t.retweet_of = :original
+            """,  # noqa: S608
+            {"user": user_id, "original": original_id},
+        )
+        return _tweet(row) if row else None
+
+    async def add_retweet(self, retweet: Tweet) -> None:
+        await self._connection.execute(
+            """
+            WITH counted AS (
+                UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = :original
+            )
+            INSERT INTO tweets (id, author_id, author_username, retweet_of, created_at)
+            VALUES (:id, :author_id, :author_username, :original, :created_at)
+            """,
+            {
+                "id": retweet.id,
+                "author_id": retweet.author.id,
+                "author_username": retweet.author.username,
+                "original": retweet.original.id,
+                "created_at": retweet.created_at,
+            },
+        )
+
+    async def remove(self, tweet: Tweet) -> None:
+        await self._connection.execute(
+            # For an original nothing matches in `counted`, and its retweets go by cascade.
+            """
+            WITH removed AS (DELETE FROM tweets WHERE id = :id RETURNING retweet_of)
+            UPDATE tweets SET retweet_count = retweet_count - 1
+            WHERE id = (SELECT retweet_of FROM removed)
+            """,
+            {"id": tweet.id},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUnitOfWork:
+    _database: Database
+
+    async def transaction(self, work: Work[T]) -> T:
+        return await self._database.transaction(lambda c: work(SqlTweetRepository(c)))
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(lambda c: work(SqlTweetRepository(c)))
+
+
+def _tweet(row: Row) -> Tweet:
+    if row["original_id"] is None:
+        return _original(row)
+    original = _original(row, "original_")
+    return Tweet(
+        id=row["id"],
+        author=Author(row["author_id"], row["author_username"]),
+        text=original.text,
+        created_at=row["created_at"],
+        retweet_count=original.retweet_count,
+        retweet_of=original,
+    )
+
+
+def _original(row: Row, prefix: str = "") -> Tweet:
+    return Tweet(
+        id=row[f"{prefix}id"],
+        author=Author(row[f"{prefix}author_id"], row[f"{prefix}author_username"]),
+        text=row[f"{prefix}text"],
+        created_at=row[f"{prefix}created_at"],
+        retweet_count=row[f"{prefix}retweet_count"],
+    )

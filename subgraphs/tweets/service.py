@@ -1,0 +1,132 @@
+"""The use cases of tweets, retweets and timelines."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from subgraphs.tweets.domain import (
+    Author,
+    Page,
+    PageRequest,
+    Tweet,
+    checked_idempotency_key,
+    tweet_text,
+)
+from subgraphs.tweets.errors import IdempotencyKeyReused, NotTweetAuthor, TweetNotFound
+from subgraphs.tweets.ports import CharacterCounter, TweetRepository, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class TweetService:
+    """Every use case of the tweets service.
+
+    Each change is one transaction, its `work`; what else must happen if and only if the change
+    does (an event in the outbox) is written there, next to the change.
+    """
+
+    unit_of_work: UnitOfWork
+    count_characters: CharacterCounter
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+    async def create_tweet(
+        self, author: Author, text: str, idempotency_key: str | None = None
+    ) -> Tweet:
+        """The same author, key and text give the same tweet again, for as long as it exists.
+
+        Raises InvalidTweet or IdempotencyKeyReused.
+        """
+        tweet = Tweet(
+            id=self.new_id(),
+            author=author,
+            text=tweet_text(text, self.count_characters),
+            created_at=self.now(),
+        )
+        key = checked_idempotency_key(idempotency_key)
+
+        async def work(tweets: TweetRepository) -> Tweet:
+            added = await tweets.add(tweet, key)
+            if added.id == tweet.id:
+                return added
+            if added.text != tweet.text:
+                raise IdempotencyKeyReused
+            return added
+
+        return await self.unit_of_work.transaction(work)
+
+    async def delete_tweet(self, user_id: UUID, tweet_id: UUID) -> None:
+        """Deletes a tweet with its retweets, or undoes a retweet.
+
+        Raises TweetNotFound or NotTweetAuthor.
+        """
+
+        async def work(tweets: TweetRepository) -> None:
+            tweet = await _locked(tweets, tweet_id)
+            if tweet.author.id != user_id:
+                raise NotTweetAuthor
+            await tweets.remove(tweet)
+
+        await self.unit_of_work.transaction(work)
+
+    async def retweet(self, author: Author, tweet_id: UUID) -> Tweet:
+        """Retweets the original of `tweet_id`; the second time it gives the same retweet.
+
+        Raises TweetNotFound.
+        """
+        new_id, now = self.new_id(), self.now()
+
+        async def work(tweets: TweetRepository) -> Tweet:
+            original = (await _locked(tweets, tweet_id)).original
+            if earlier := await tweets.retweet_by(author.id, original.id):
+                return earlier
+            original = replace(original, retweet_count=original.retweet_count + 1)
+            retweet = Tweet(
+                id=new_id,
+                author=author,
+                text=original.text,
+                created_at=now,
+                retweet_count=original.retweet_count,
+                retweet_of=original,
+            )
+            await tweets.add_retweet(retweet)
+            return retweet
+
+        return await self.unit_of_work.transaction(work)
+
+    async def undo_retweet(self, user_id: UUID, tweet_id: UUID) -> Tweet:
+        """Takes back the user's retweet of the original of `tweet_id`, and gives the original.
+
+        Raises TweetNotFound.
+        """
+
+        async def work(tweets: TweetRepository) -> Tweet:
+            original = (await _locked(tweets, tweet_id)).original
+            retweet = await tweets.retweet_by(user_id, original.id)
+            if retweet is None:
+                return original
+            await tweets.remove(retweet)
+            return replace(original, retweet_count=original.retweet_count - 1)
+
+        return await self.unit_of_work.transaction(work)
+
+    async def tweets(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
+        """Those that exist."""
+        return await self.unit_of_work.read(lambda tweets: tweets.by_ids(ids))
+
+    async def timelines(
+        self, author_ids: Collection[UUID], page: PageRequest
+    ) -> Mapping[UUID, Page]:
+        """One page for each author."""
+        return await self.unit_of_work.read(lambda tweets: tweets.timelines(author_ids, page))
+
+    async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
+        """Which of the originals the user has retweeted."""
+        return await self.unit_of_work.read(lambda tweets: tweets.retweeted(user_id, original_ids))
+
+
+async def _locked(tweets: TweetRepository, tweet_id: UUID) -> Tweet:
+    tweet = await tweets.locked(tweet_id)
+    if tweet is None:
+        raise TweetNotFound
+    return tweet

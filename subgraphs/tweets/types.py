@@ -1,0 +1,252 @@
+"""The GraphQL types of tweets, and what becomes of the exceptions of the domain."""
+
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from chassis.errors import BadUserInput
+from chassis.graphql.outcomes import Error, ErrorAsData
+from subgraphs.tweets import domain, errors
+from subgraphs.tweets.context import Info
+
+READ, WRITE = "tweets:read", "tweets:write"
+"""The scopes that a session needs."""
+
+First = Annotated[int, strawberry.argument(description="How many tweets to get: 1 to 100.")]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="The `endCursor` of the page before; none for the first page."),
+]
+
+
+def parse_id(text: str) -> UUID | None:
+    """The id that a client sent; None for what cannot be the id of anything."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def known_id(text: str) -> UUID:
+    """The id of a tweet that has to exist. Raises TweetNotFound."""
+    if tweet_id := parse_id(text):
+        return tweet_id
+    raise errors.TweetNotFound
+
+
+def cursor(tweet: domain.Tweet) -> str:
+    """The place of a tweet in a timeline, opaque to clients."""
+    return urlsafe_b64encode(tweet.id.bytes).decode().rstrip("=")
+
+
+def page_request(first: int, after: str | None) -> domain.PageRequest:
+    """Raises BadUserInput."""
+    if not 1 <= first <= 100:
+        raise BadUserInput("`first` must be between 1 and 100.")
+    if after is None:
+        return domain.PageRequest(first)
+    try:
+        return domain.PageRequest(first, UUID(bytes=b64decode(f"{after}==", b"-_", validate=True)))
+    except ValueError:
+        raise BadUserInput("`after` is not a cursor of this connection.") from None
+
+
+@strawberry.federation.type(
+    keys=["id"], description="A post of up to 280 characters, or a retweet of one."
+)
+class Tweet:
+    id: strawberry.ID = strawberry.field(
+        description="Ids grow with time: a later tweet has a greater one."
+    )
+    text: str = strawberry.field(description="What it says; a retweet says what its original says.")
+    created_at: datetime = strawberry.field(description="When it was tweeted or retweeted.")
+    author: "User" = strawberry.federation.field(
+        provides=["username"],
+        description="Who tweeted or retweeted it, under the username they had at that time.",
+    )
+    retweet_count: int = strawberry.field(
+        description="How many people have retweeted it; for a retweet, its original."
+    )
+    retweet_of: "Tweet | None" = strawberry.field(
+        description="The original, if this is a retweet. It is never a retweet itself."
+    )
+    original_id: strawberry.Private[UUID]
+
+    @strawberry.field(
+        description="Whether you have retweeted it; for a retweet, its original.",
+        graphql_type=bool,
+    )
+    def viewer_has_retweeted(self, info: Info) -> Awaitable[bool]:
+        return info.context.has_retweeted.load(self.original_id)
+
+    @classmethod
+    def from_entity(cls, tweet: domain.Tweet) -> "Tweet":
+        return cls(
+            id=strawberry.ID(str(tweet.id)),
+            text=tweet.text,
+            created_at=tweet.created_at,
+            author=User(id=strawberry.ID(str(tweet.author.id)), username=tweet.author.username),
+            retweet_count=tweet.retweet_count,
+            retweet_of=cls.from_entity(tweet.retweet_of) if tweet.retweet_of else None,
+            original_id=tweet.original.id,
+        )
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: str) -> "Tweet | None":  # noqa: A002
+        info.context.require(READ)
+        return await load_tweet(info, id)
+
+
+async def load_tweet(info: Info, id: str) -> Tweet | None:  # noqa: A002
+    tweet_id = parse_id(id)
+    tweet = tweet_id and await info.context.tweet.load(tweet_id)
+    return Tweet.from_entity(tweet) if tweet else None
+
+
+@strawberry.federation.type(keys=["id"], description="Somebody with an account.")
+class User:
+    id: strawberry.ID = strawberry.field(description="The account's id.")
+    username: str | None = strawberry.federation.field(
+        external=True,
+        graphql_type=str,
+        # Known where a tweet carries it, and asked for nowhere else.
+        default=None,
+        description="The name they chose.",
+    )
+
+    @strawberry.field(description="What they tweeted and retweeted, newest first.")
+    async def tweets(self, info: Info, first: First = 20, after: After = None) -> "TweetConnection":
+        info.context.require(READ)
+        return await load_timeline(info, UUID(self.id), first, after)
+
+    @classmethod
+    def resolve_reference(cls, id: str) -> "User | None":  # noqa: A002
+        return cls(id=strawberry.ID(id)) if parse_id(id) else None
+
+
+async def load_timeline(
+    info: Info, author_id: UUID, first: int, after: str | None
+) -> "TweetConnection":
+    request = page_request(first, after)
+    return TweetConnection.from_page(await info.context.timeline.load((author_id, request)))
+
+
+@strawberry.type(description="A tweet at its place in a timeline.")
+class TweetEdge:
+    node: Tweet = strawberry.field(description="The tweet.")
+    cursor: str = strawberry.field(description="Its place: give it as `after` to go on from here.")
+
+
+@strawberry.federation.type(
+    shareable=True, description="Which part of a list this is (Relay's cursor connections)."
+)
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follow.")
+    has_previous_page: bool = strawberry.field(description="Whether there are any before these.")
+    start_cursor: str | None = strawberry.field(description="The place of the first of these.")
+    end_cursor: str | None = strawberry.field(
+        description="The place of the last of these: give it as `after` to get the next page."
+    )
+
+
+@strawberry.type(description="A piece of a timeline.")
+class TweetConnection:
+    edges: list[TweetEdge] = strawberry.field(description="The tweets, each with its place.")
+    page_info: PageInfo = strawberry.field(description="Whether there is more, and from where.")
+
+    @classmethod
+    def from_page(cls, page: domain.Page) -> "TweetConnection":
+        edges = [TweetEdge(node=Tweet.from_entity(t), cursor=cursor(t)) for t in page.tweets]
+        return cls(
+            edges=edges,
+            page_info=PageInfo(
+                has_next_page=page.has_next,
+                has_previous_page=page.has_previous,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+
+@strawberry.input(description="A new tweet.")
+class CreateTweetInput:
+    text: str = strawberry.field(
+        description="1 to 280 characters as a reader counts them (an emoji is one). White space "
+        "around it is dropped; there may be line breaks, but no other control characters."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=None,
+        description="A name of your choice for this request, 1 to 64 printable ASCII characters. "
+        "Sending the same request again with the same key gives the same tweet, not a second one.",
+    )
+
+
+@strawberry.type(description="The tweet is gone.")
+class TweetDeleted:
+    id: strawberry.ID = strawberry.field(description="The id that it had.")
+
+
+@strawberry.type(description="The text or the idempotency key is not one that a tweet can have.")
+class InvalidTweetError(Error):
+    pass
+
+
+@strawberry.type(description="You have used this idempotency key for a tweet with another text.")
+class IdempotencyKeyReusedError(Error):
+    pass
+
+
+@strawberry.type(description="There is no such tweet, or no longer.")
+class TweetNotFoundError(Error):
+    pass
+
+
+@strawberry.type(description="The tweet is somebody else's.")
+class NotTweetAuthorError(Error):
+    pass
+
+
+CreateTweetResult = Annotated[
+    Tweet | InvalidTweetError | IdempotencyKeyReusedError,
+    strawberry.union("CreateTweetResult", description="The new tweet, or why there is none."),
+]
+DeleteTweetResult = Annotated[
+    TweetDeleted | TweetNotFoundError | NotTweetAuthorError,
+    strawberry.union("DeleteTweetResult", description="What was deleted, or why nothing was."),
+]
+RetweetResult = Annotated[
+    Tweet | TweetNotFoundError,
+    strawberry.union("RetweetResult", description="The retweet, or why there is none."),
+]
+UndoRetweetResult = Annotated[
+    Tweet | TweetNotFoundError,
+    strawberry.union("UndoRetweetResult", description="The original, or why there is none."),
+]
+
+
+EXCEPTION_HANDLERS = (
+    ErrorAsData(
+        errors.InvalidTweet,
+        InvalidTweetError,
+        lambda error: InvalidTweetError(message=str(error)),
+    ),
+    ErrorAsData(
+        errors.IdempotencyKeyReused,
+        IdempotencyKeyReusedError,
+        lambda _: IdempotencyKeyReusedError(message="This key belongs to a tweet of other text."),
+    ),
+    ErrorAsData(
+        errors.TweetNotFound,
+        TweetNotFoundError,
+        lambda _: TweetNotFoundError(message="There is no such tweet."),
+    ),
+    ErrorAsData(
+        errors.NotTweetAuthor,
+        NotTweetAuthorError,
+        lambda _: NotTweetAuthorError(message="Only its author can delete a tweet."),
+    ),
+)

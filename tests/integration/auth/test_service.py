@@ -1,0 +1,39 @@
+"""The same use cases on PostgreSQL."""
+
+import pytest
+
+from chassis.database import Database
+from subgraphs.auth.repository import SqlUnitOfWork
+from tests.unit.auth.fakes import FakeAuth
+from tests.unit.auth.service_suite import (
+    DeleteAccount,
+    RefreshSession,
+    SignIn,
+    SignOut,
+    SignUp,
+)
+
+
+@pytest.fixture
+def auth(database: Database) -> FakeAuth:
+    return FakeAuth(unit_of_work=SqlUnitOfWork(database))
+
+
+class TestSignUp(SignUp):
+    pass
+
+
+class TestSignIn(SignIn):
+    pass
+
+
+class TestRefreshSession(RefreshSession):
+    pass
+
+
+class TestSignOut(SignOut):
+    pass
+
+
+class TestDeleteAccount(DeleteAccount):
+    pass

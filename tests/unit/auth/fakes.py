@@ -1,0 +1,215 @@
+"""Stand-ins for what the auth service works with; the repositories keep everything in memory."""
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from subgraphs.auth.domain import RefreshToken, Session, User
+from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.errors import EmailTaken, UsernameTaken
+from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.ports import T, UnitOfWork, Work
+from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+
+SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
+KEYS = KeyRing([SigningKey.generate()])
+
+
+@dataclass
+class FakeClock:
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class _Tables:
+    users: dict[UUID, User] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
+    ended: dict[UUID, datetime] = field(default_factory=dict)
+
+
+@dataclass
+class FakeUserRepository:
+    _tables: _Tables
+
+    async def add(self, user: User) -> None:
+        for other in self._tables.users.values():
+            if other.username.lower() == user.username.lower():
+                raise UsernameTaken
+            if other.email.lower() == user.email.lower():
+                raise EmailTaken
+        self._tables.users[user.id] = user
+
+    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
+        return [user for user in self._tables.users.values() if user.id in set(ids)]
+
+    async def by_login(self, login: str) -> User | None:
+        for user in self._tables.users.values():
+            if login.lower() in {user.username.lower(), user.email.lower()}:
+                return user
+        return None
+
+    async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
+        user = self._tables.users.get(user_id)
+        if user and user.password_hash == old:
+            self._tables.users[user_id] = replace(user, password_hash=new)
+
+    async def remove(self, user_id: UUID) -> None:
+        self._tables.users.pop(user_id, None)
+        for session in [s for s in self._tables.sessions.values() if s.user_id == user_id]:
+            _forget(self._tables, session.id)
+
+
+@dataclass
+class FakeSessionRepository:
+    _tables: _Tables
+
+    async def add(self, session: Session) -> bool:
+        if session.user_id not in self._tables.users:
+            return False
+        self._tables.sessions[session.id] = session
+        return True
+
+    async def live(self, session_id: UUID, now: datetime) -> bool:
+        session = self._tables.sessions.get(session_id)
+        return session is not None and session.expires_at > now
+
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+        mine = [
+            s for s in self._tables.sessions.values() if s.user_id == user_id and s.expires_at > now
+        ]
+        return sorted(mine, key=lambda s: (s.last_used_at, s.id), reverse=True)
+
+    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
+        token = self._tables.tokens.get(token_hash)
+        return self._tables.sessions.get(token.session_id) if token else None
+
+    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+        session = self._tables.sessions[session_id]
+        self._tables.sessions[session_id] = replace(
+            session, last_used_at=now, expires_at=expires_at
+        )
+
+    async def end(
+        self, user_id: UUID, now: datetime, only: UUID | None = None
+    ) -> Sequence[UUID]:
+        ended = [
+            s.id
+            for s in self._tables.sessions.values()
+            if s.user_id == user_id and only in {None, s.id}
+        ]
+        for session_id in ended:
+            _forget(self._tables, session_id)
+            self._tables.ended[session_id] = now
+        return ended
+
+    async def ended_since(self, moment: datetime) -> Sequence[UUID]:
+        return [session_id for session_id, at in self._tables.ended.items() if at >= moment]
+
+
+@dataclass
+class FakeRefreshTokenRepository:
+    _tables: _Tables
+
+    async def add(self, token_hash: bytes, session_id: UUID, now: datetime) -> None:
+        self._tables.tokens[token_hash] = RefreshToken(session_id, used_at=None)
+
+    async def get(self, token_hash: bytes) -> RefreshToken | None:
+        return self._tables.tokens.get(token_hash)
+
+    async def use(self, token_hash: bytes, now: datetime) -> None:
+        token = self._tables.tokens[token_hash]
+        self._tables.tokens[token_hash] = replace(token, used_at=now)
+
+
+def _forget(tables: _Tables, session_id: UUID) -> None:
+    del tables.sessions[session_id]
+    for token_hash in [h for h, t in tables.tokens.items() if t.session_id == session_id]:
+        del tables.tokens[token_hash]
+
+
+class FakeRepositories:
+    def __init__(self, tables: _Tables) -> None:
+        self.users = FakeUserRepository(tables)
+        self.sessions = FakeSessionRepository(tables)
+        self.refresh_tokens = FakeRefreshTokenRepository(tables)
+
+
+class FakeUnitOfWork:
+    """Runs one unit of work after the other on tables that roll back."""
+
+    def __init__(self) -> None:
+        self._tables = _Tables()
+
+    async def transaction(self, work: Work[T]) -> T:
+        tables = deepcopy(self._tables)
+        result = await work(FakeRepositories(tables))
+        self._tables = tables
+        return result
+
+    async def read(self, work: Work[T]) -> T:
+        return await work(FakeRepositories(self._tables))
+
+
+@dataclass
+class FakePasswordHasher:
+    """Hashes are the passwords themselves behind the name of their parameters."""
+
+    parameters: str = "fake"
+    verified: list[str | None] = field(default_factory=list)
+
+    async def hash(self, password: str) -> str:
+        return f"{self.parameters}:{password}"
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        self.verified.append(password_hash)
+        return password_hash is not None and password_hash.partition(":")[2] == password
+
+    def outdated(self, password_hash: str) -> bool:
+        return not password_hash.startswith(f"{self.parameters}:")
+
+
+@dataclass
+class FakeRevocationAnnouncer:
+    announced: list[UUID] = field(default_factory=list)
+
+    async def announce(self, session_ids: Sequence[UUID]) -> None:
+        self.announced.extend(session_ids)
+
+
+@dataclass
+class FakeAuth:
+    """A service on fakes, with the fakes at hand."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    unit_of_work: UnitOfWork = field(default_factory=FakeUnitOfWork)
+    passwords: FakePasswordHasher = field(default_factory=FakePasswordHasher)
+    revocations: FakeRevocationAnnouncer = field(default_factory=FakeRevocationAnnouncer)
+    access_tokens: JwtAccessTokens = field(
+        default_factory=lambda: JwtAccessTokens(
+            KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
+        )
+    )
+    service: AuthService = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.service = AuthService(
+            unit_of_work=self.unit_of_work,
+            passwords=self.passwords,
+            access_tokens=self.access_tokens,
+            refresh_tokens=HmacRefreshTokens("a secret of thirty-two characters"),
+            revocations=self.revocations,
+            normalize_email=normalize_email,
+            policy=Policy(SCOPES),
+            now=self.clock,
+            new_id=uuid4,
+        )

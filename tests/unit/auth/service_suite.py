@@ -1,0 +1,256 @@
+"""What the use cases do, whatever the repositories are made of.
+
+Run against the fakes in `test_service.py` and against PostgreSQL in the integration tests, so that
+the fakes cannot lie.
+"""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from subgraphs.auth.domain import Device, SignedIn
+from subgraphs.auth.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidInput,
+    InvalidRefreshToken,
+    SessionNotFound,
+    UsernameTaken,
+)
+from subgraphs.auth.service import AuthService
+from tests.unit.auth.fakes import SCOPES, FakeAuth
+
+PASSWORD = "correct horse battery"
+LAPTOP = Device("Laptop", "192.0.2.1")
+PHONE = Device("Phone", "192.0.2.2")
+
+
+async def sign_up(service: AuthService, name: str = "ada") -> SignedIn:
+    return await service.sign_up(
+        username=name, email=f"{name}@example.com", password=PASSWORD, device=LAPTOP
+    )
+
+
+async def sign_in(service: AuthService, login: str = "ada") -> SignedIn:
+    return await service.sign_in(login=login, password=PASSWORD, scopes=None, device=PHONE)
+
+
+class SignUp:
+    async def test_makes_an_account_and_signs_it_in(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        principal = auth.access_tokens.verify(signed_in.access_token.value)
+        assert principal.user_id == signed_in.user.id
+        assert principal.username == "ada"
+        assert principal.scopes == SCOPES
+        assert [s.device for s in await auth.service.sessions(signed_in.user.id)] == [LAPTOP]
+
+    async def test_a_username_is_taken_whatever_its_case(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(UsernameTaken):
+            await auth.service.sign_up(
+                username="ADA", email="other@example.com", password=PASSWORD, device=LAPTOP
+            )
+
+    async def test_an_address_is_taken_whatever_its_case(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(EmailTaken):
+            await auth.service.sign_up(
+                username="other", email="Ada@EXAMPLE.com", password=PASSWORD, device=LAPTOP
+            )
+
+    async def test_all_problems_are_told_at_once(self, auth: FakeAuth) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            await auth.service.sign_up(
+                username="a!", email="nonsense", password="short", device=LAPTOP
+            )
+        assert [p.field for p in refused.value.problems] == ["username", "email", "password"]
+
+
+class SignIn:
+    @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.com", "Ada@Example.com"])
+    async def test_takes_the_username_or_the_address(self, auth: FakeAuth, login: str) -> None:
+        signed_up = await sign_up(auth.service)
+        assert (await sign_in(auth.service, login)).user.id == signed_up.user.id
+
+    async def test_opens_a_session_of_its_own(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        auth.clock.advance(seconds=1)
+        second = await sign_in(auth.service)
+        sessions = await auth.service.sessions(first.user.id)
+        assert [s.id for s in sessions] == [second.session.id, first.session.id]
+        assert sessions[0].device == PHONE
+
+    @pytest.mark.parametrize("login", ["ada", "nobody", "nobody@example.com", "@", ""])
+    async def test_wrong_password_and_unknown_user_are_the_same(
+        self, auth: FakeAuth, login: str
+    ) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(InvalidCredentials):
+            await auth.service.sign_in(
+                login=login, password="wrong password", scopes=None, device=PHONE
+            )
+
+    async def test_a_session_may_ask_for_less(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        signed_in = await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=["tweets:read"], device=PHONE
+        )
+        principal = auth.access_tokens.verify(signed_in.access_token.value)
+        assert principal.scopes == {"tweets:read"}
+
+    @pytest.mark.parametrize("scopes", [[], ["tweets:read", "root"]])
+    async def test_a_session_may_not_ask_for_more(
+        self, auth: FakeAuth, scopes: list[str]
+    ) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(InvalidInput):
+            await auth.service.sign_in(
+                login="ada", password=PASSWORD, scopes=scopes, device=PHONE
+            )
+
+    async def test_the_same_password_may_be_typed_in_another_unicode_form(
+        self, auth: FakeAuth
+    ) -> None:
+        await auth.service.sign_up(
+            username="zoe", email="zoe@example.com", password="caf\u00e9 cr\u00e8me", device=LAPTOP
+        )
+        await auth.service.sign_in(
+            login="zoe", password="cafe\u0301 cre\u0300me", scopes=None, device=PHONE
+        )
+
+
+class RefreshSession:
+    async def test_gives_new_tokens_for_the_same_session(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        auth.clock.advance(minutes=10)
+        second = await auth.service.refresh_session(first.refresh_token)
+        assert second.session.id == first.session.id
+        assert second.refresh_token != first.refresh_token
+        assert second.access_token.expires_at > first.access_token.expires_at
+
+    async def test_prolongs_the_session(self, auth: FakeAuth) -> None:
+        token = (await sign_up(auth.service)).refresh_token
+        for _ in range(3):
+            auth.clock.advance(days=29)
+            token = (await auth.service.refresh_session(token)).refresh_token
+
+    async def test_an_expired_session_is_over(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        auth.clock.advance(days=31)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(signed_in.refresh_token)
+        assert await auth.service.sessions(signed_in.user.id) == []
+
+    async def test_a_repeated_exchange_answers_the_same_token(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        lost = await auth.service.refresh_session(first.refresh_token)
+        auth.clock.advance(seconds=20)
+        again = await auth.service.refresh_session(first.refresh_token)
+        assert again.refresh_token == lost.refresh_token
+        await auth.service.refresh_session(again.refresh_token)
+
+    async def test_the_same_exchange_twice_at_once_answers_the_same_token(
+        self, auth: FakeAuth
+    ) -> None:
+        first = await sign_up(auth.service)
+        both = await asyncio.gather(
+            *(auth.service.refresh_session(first.refresh_token) for _ in range(8))
+        )
+        assert len({answer.refresh_token for answer in both}) == 1
+
+    async def test_a_token_that_comes_back_late_ends_the_session(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await auth.service.refresh_session(first.refresh_token)
+        auth.clock.advance(seconds=31)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(first.refresh_token)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(second.refresh_token)
+        assert auth.revocations.announced == [first.session.id]
+
+    async def test_a_token_whose_successor_was_used_ends_the_session(
+        self, auth: FakeAuth
+    ) -> None:
+        first = await sign_up(auth.service)
+        second = await auth.service.refresh_session(first.refresh_token)
+        await auth.service.refresh_session(second.refresh_token)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(first.refresh_token)
+        assert auth.revocations.announced == [first.session.id]
+
+    async def test_an_unknown_token_ends_nothing(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session("nonsense")
+        assert len(await auth.service.sessions(signed_in.user.id)) == 1
+        assert auth.revocations.announced == []
+
+
+class SignOut:
+    async def test_ends_this_session_and_no_other(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await sign_in(auth.service)
+        ended = await auth.service.sign_out(first.user.id, first.session.id)
+        assert list(ended) == auth.revocations.announced == [first.session.id]
+        assert [s.id for s in await auth.service.sessions(first.user.id)] == [second.session.id]
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(first.refresh_token)
+
+    async def test_may_be_repeated(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        await auth.service.sign_out(first.user.id, first.session.id)
+        assert list(await auth.service.sign_out(first.user.id, first.session.id)) == []
+
+    async def test_everywhere_ends_every_session_of_one_person(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await sign_in(auth.service)
+        other = await sign_up(auth.service, "grace")
+        ended = await auth.service.sign_out_everywhere(first.user.id)
+        assert set(ended) == {first.session.id, second.session.id}
+        assert len(await auth.service.sessions(other.user.id)) == 1
+
+    async def test_revoking_ends_the_session_that_is_named(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await sign_in(auth.service)
+        await auth.service.revoke_session(first.user.id, second.session.id)
+        assert [s.id for s in await auth.service.sessions(first.user.id)] == [first.session.id]
+
+    async def test_nobody_revokes_a_session_of_somebody_else(self, auth: FakeAuth) -> None:
+        ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
+        for session_id in (grace.session.id, uuid4()):
+            with pytest.raises(SessionNotFound):
+                await auth.service.revoke_session(ada.user.id, session_id)
+        assert len(await auth.service.sessions(grace.user.id)) == 1
+
+
+class DeleteAccount:
+    async def test_removes_the_account_and_ends_its_sessions(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await sign_in(auth.service)
+        await auth.service.delete_account(first.user.id, PASSWORD)
+        assert set(auth.revocations.announced) == {first.session.id, second.session.id}
+        with pytest.raises(InvalidCredentials):
+            await sign_in(auth.service)
+        assert list(await auth.service.users([first.user.id])) == []
+
+    async def test_the_ended_sessions_are_remembered_without_the_account(
+        self, auth: FakeAuth
+    ) -> None:
+        signed_in = await sign_up(auth.service)
+        await auth.service.delete_account(signed_in.user.id, PASSWORD)
+        since = auth.clock.now - timedelta(minutes=1)
+        ended = await auth.unit_of_work.read(lambda r: r.sessions.ended_since(since))
+        assert list(ended) == [signed_in.session.id]
+
+    async def test_needs_the_password(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        with pytest.raises(InvalidCredentials):
+            await auth.service.delete_account(signed_in.user.id, "wrong password")
+        assert len(await auth.service.sessions(signed_in.user.id)) == 1
+
+    async def test_the_name_is_free_again(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        await auth.service.delete_account(signed_in.user.id, PASSWORD)
+        await sign_up(auth.service)

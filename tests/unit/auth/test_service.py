@@ -1,0 +1,51 @@
+"""The use cases on fakes."""
+
+import pytest
+
+from subgraphs.auth.errors import InvalidCredentials
+from tests.unit.auth.fakes import FakeAuth
+from tests.unit.auth.service_suite import (
+    PASSWORD,
+    DeleteAccount,
+    RefreshSession,
+    SignIn,
+    SignOut,
+    SignUp,
+    sign_in,
+    sign_up,
+)
+
+
+@pytest.fixture
+def auth() -> FakeAuth:
+    return FakeAuth()
+
+
+class TestSignUp(SignUp):
+    pass
+
+
+class TestSignIn(SignIn):
+    async def test_a_password_is_verified_even_where_nobody_is(self, auth: FakeAuth) -> None:
+        with pytest.raises(InvalidCredentials):
+            await sign_in(auth.service, "nobody")
+        assert auth.passwords.verified == [None]
+
+    async def test_a_hash_of_older_parameters_is_renewed(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        auth.passwords.parameters = "stronger"
+        user = (await sign_in(auth.service)).user
+        (stored,) = await auth.service.users([user.id])
+        assert stored.password_hash == f"stronger:{PASSWORD}"
+
+
+class TestRefreshSession(RefreshSession):
+    pass
+
+
+class TestSignOut(SignOut):
+    pass
+
+
+class TestDeleteAccount(DeleteAccount):
+    pass
