@@ -51,7 +51,6 @@ const server = new ApolloServer({
   introspection: process.env.ROUTER_INTROSPECTION === "true",
   csrfPrevention: true,
   allowBatchedHttpRequests: false,
-  status400ForVariableCoercionErrors: true,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
   formatError: ({ message, locations, path, extensions }) => ({

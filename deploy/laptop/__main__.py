@@ -1,30 +1,38 @@
-"""The commands behind the Makefile: up, demo, migrate, supergraph, router and their like."""
+"""The commands behind the Makefile: up, migrate, supergraph, router, demo."""
 
 import argparse
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from deploy.laptop import demo, environment, router, router_binary, supergraph
+from deploy.laptop import demo, router_binary, supergraph
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
-from deploy.laptop.process import ROOT, Failed, Interrupted
+from deploy.laptop.environment import prepare
+from deploy.laptop.process import ROOT, StackError, StoppedError
+from deploy.laptop.router import Kind
 from deploy.laptop.stack import Stack
+
+WELCOME = Path(__file__).with_name("welcome.txt")
 
 
 def main() -> int:
     arguments = _parser().parse_args()
     console = Console()
+    interrupted = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: interrupted.set())
     try:
-        if arguments.command == "demo":
-            return demo.run(arguments.url, console)
-        return _supervise(arguments, console)
-    except Failed as failure:
+        COMMANDS[arguments.command](arguments, Commands(console, interrupted))
+    except StackError as failure:
         console.error(str(failure))
         return 1
-    except Interrupted:
+    except StoppedError:
         return 130
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=ROOT / ".data", help="where the data lies")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start everything; Ctrl-C stops it")
-    up.add_argument("--router", type=router.Kind, choices=list(router.Kind), help="which router")
+    up.add_argument("--router", type=Kind, choices=list(Kind), help="which one; else what is here")
     commands.add_parser("migrate", help="bring the databases up to date")
     commands.add_parser("supergraph", help="export the schemas and compose them")
     commands.add_parser("check-supergraph", help="fail when schemas or supergraph have drifted")
@@ -44,19 +52,50 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _supervise(arguments: argparse.Namespace, console: Console) -> int:
-    if arguments.command in {"up", "migrate"}:
-        return _run_stack(arguments, console)
-    stop = _Stop()
-    commands = Commands(console, stop.event)
-    match arguments.command:
-        case "supergraph":
-            supergraph.export_schemas()
-            supergraph.compose(commands)
-        case "check-supergraph":
-            supergraph.check(commands)
-        case "router":
-            router_binary.bring(commands)
-        case "router-from-source":
-            router_binary.build(commands)
-    return 0
+def _up(arguments: argparse.Namespace, commands: Commands) -> None:
+    supergraph.refresh(commands, arguments.data)
+    stack = Stack(
+        prepare(arguments.settings, os.environ), arguments.data, commands, arguments.router
+    )
+    try:
+        stack.start()
+        address = stack.url("edge").replace("127.0.0.1", "localhost")
+        commands.console.write(WELCOME.read_text().replace("@URL@", address))
+        if stack.kind is Kind.STAND_IN:
+            commands.console.step("This is the stand-in. For the Apollo Router: make router")
+        stack.wait()
+    except StoppedError:
+        pass
+    finally:
+        commands.console.step("Stopping")
+        stack.stop()
+
+
+def _migrate(arguments: argparse.Namespace, commands: Commands) -> None:
+    stack = Stack(prepare(arguments.settings, os.environ), arguments.data, commands)
+    try:
+        if stack.lock_data():  # else a running stack has the servers up
+            stack.start_servers()
+        stack.migrate()
+    finally:
+        stack.stop()
+
+
+def _supergraph(_: argparse.Namespace, commands: Commands) -> None:
+    supergraph.export_schemas()
+    supergraph.compose(commands)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], None]] = {
+    "up": _up,
+    "migrate": _migrate,
+    "supergraph": _supergraph,
+    "check-supergraph": lambda _, commands: supergraph.check(commands),
+    "router": lambda _, commands: router_binary.bring(commands),
+    "router-from-source": lambda _, commands: router_binary.build(commands),
+    "demo": lambda arguments, commands: demo.run(arguments.url, commands.console),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

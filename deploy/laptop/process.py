@@ -20,11 +20,11 @@ LEASH = Path(__file__).with_name("leash.py")
 Probe = Callable[[], bool]
 
 
-class Failed(Exception):
+class StackError(Exception):
     """Something that stops the stack; the message is for whoever started it."""
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     """The stack was asked to stop while it was starting."""
 
 
@@ -45,6 +45,7 @@ class Process:
         stop_signal: signal.Signals = signal.SIGTERM,
         orphan_signal: signal.Signals = signal.SIGKILL,
         as_nobody: bool = False,
+        shown: bool = True,
     ) -> None:
         self.name = name
         self._command = [str(part) for part in command]
@@ -54,6 +55,8 @@ class Process:
         self._stop_signal = stop_signal
         self._orphan_signal = orphan_signal
         self._user = "nobody" if as_nobody else "self"
+        self._shown = shown
+        self._asked = False
         self._popen: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self.last_lines: deque[str] = deque(maxlen=20)
@@ -76,6 +79,7 @@ class Process:
         leash = [sys.executable, "-I", "-S", str(LEASH)]
         terms = [str(os.getpid()), str(int(self._orphan_signal)), self._user, "--"]
         self.last_lines.clear()
+        self._asked = False
         self._popen = subprocess.Popen(
             [*leash, *terms, *self._command],
             cwd=ROOT,
@@ -95,30 +99,31 @@ class Process:
         with popen.stdout as output:
             for line in output:
                 self.last_lines.append(line.rstrip("\n"))
-                self._console.line(self.name, line.rstrip("\n"))
+                if self._shown:
+                    self._console.line(self.name, line.rstrip("\n"))
 
     def wait_until_ready(self, interrupted: threading.Event, timeout: float = 60) -> None:
-        """Raises Failed when it ends before, or is not ready after `timeout` seconds."""
+        """Raises StackError when it ends before, or is not ready after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not (self._ready is None or self._ready()):
             self.fail_if_ended()
             if time.monotonic() > deadline:
-                raise Failed(self._account(f"is not ready after {timeout:.0f} seconds"))
+                raise StackError(self._account(f"is not ready after {timeout:.0f} seconds"))
             if interrupted.wait(0.03):
-                raise Interrupted
+                raise StoppedError
         self.fail_if_ended()
 
     def wait_until_done(self, interrupted: threading.Event) -> None:
-        """For a command with an end. Raises Failed unless it succeeds."""
+        """For a command with an end. Raises StackError unless it succeeds."""
         while self.running:
             if interrupted.wait(0.02):
-                raise Interrupted
+                raise StoppedError
         if self.exit_code:
-            raise Failed(self._account(_describe_end(self.exit_code)))
+            raise StackError(self._account(_describe_end(self.exit_code)))
 
     def fail_if_ended(self) -> None:
         if not self.running:
-            raise Failed(self._account(_describe_end(self.exit_code or 0)))
+            raise StackError(self._account(_describe_end(self.exit_code or 0)))
 
     def _account(self, fact: str) -> str:
         if self._reader is not None:
@@ -127,7 +132,9 @@ class Process:
         return "\n".join([f"{self.name} {fact}. Its last lines:", *lines])
 
     def ask_to_stop(self) -> None:
-        if self._popen is not None and self.running:
+        """Sends the signal once; some programs take a second one as an order to die."""
+        if self._popen is not None and self.running and not self._asked:
+            self._asked = True
             self._popen.send_signal(self._stop_signal)
 
     def stop(self, grace: float = 10) -> None:

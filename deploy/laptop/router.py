@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from deploy.laptop.process import Failed
+from deploy.laptop.process import StackError
 
 VERSION = "2.17.0"
 
@@ -29,7 +29,7 @@ def find_router(settings: Mapping[str, str]) -> Path | None:
     chosen = settings.get("ROUTER_BIN")
     if chosen:
         if not os.access(chosen, os.X_OK):
-            raise Failed(f"ROUTER_BIN is not a program: {chosen}")
+            raise StackError(f"ROUTER_BIN is not a program: {chosen}")
         return Path(chosen)
     in_path = shutil.which("router")
     if in_path and version_of(Path(in_path)) == VERSION:
@@ -54,7 +54,7 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "ROUTER_LISTEN": f"{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}",
-        "ROUTER_INTROSPECTION": settings.get("ROUTER_INTROSPECTION") or str(development).lower(),
+        "ROUTER_INTROSPECTION": settings.get("GRAPHQL_INTROSPECTION") or str(development).lower(),
         "AUTH_URL": f"http://{settings['AUTH_HOST']}:{settings['AUTH_PORT']}/graphql",
         "TWEETS_URL": f"http://{settings['TWEETS_HOST']}:{settings['TWEETS_PORT']}/graphql",
         "APOLLO_TELEMETRY_DISABLED": "true",

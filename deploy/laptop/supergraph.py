@@ -10,7 +10,7 @@ import yaml
 
 from deploy.laptop.commands import Commands
 from deploy.laptop.node import install_packages
-from deploy.laptop.process import ROOT, Failed
+from deploy.laptop.process import ROOT, StackError
 
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
 CONFIGURATION = ROOT / "supergraph.yaml"
@@ -39,7 +39,7 @@ def exported_schemas() -> dict[str, str]:
     for name, process in running.items():
         schemas[name], problem = process.communicate()
         if process.returncode:
-            raise Failed(f"The schema of {name} cannot be exported:\n{problem}")
+            raise StackError(f"The schema of {name} cannot be exported:\n{problem}")
     return schemas
 
 
@@ -79,11 +79,13 @@ def refresh(commands: Commands, data: Path) -> None:
 
 
 def check(commands: Commands) -> None:
-    """Raises Failed unless code, committed schemas and supergraph agree, by both composers."""
+    """Raises StackError unless code, committed schemas and supergraph agree, by both composers."""
     for name, schema in exported_schemas().items():
         file = schema_files()[name]
         if not file.exists() or file.read_text() != schema:
-            raise Failed(f"{file.relative_to(ROOT)} is not what the code says. Run: make supergraph")
+            raise StackError(
+                f"{file.relative_to(ROOT)} is not what the code says. Run: make supergraph"
+            )
     commands.run("compose", install_packages(commands), COMPOSE, "--check")
 
 

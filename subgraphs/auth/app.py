@@ -1,6 +1,5 @@
 """Wires the auth service together."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -85,16 +84,9 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with open_database(database, MIGRATIONS):
-            following = asyncio.create_task(feed.run())
-            try:
-                yield
-            finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
-                await feed.close()
-                await redis.aclose()
-                passwords.close()
+        async with open_database(database, MIGRATIONS), redis, feed.following():
+            yield
+        passwords.close()
 
     subgraph = subgraph_app(
         GraphQLView(

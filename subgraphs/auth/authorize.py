@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time
+from typing import Protocol
 from uuid import UUID
 
 import orjson
@@ -12,7 +13,6 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.errors import Unauthenticated
 from chassis.principal import Principal
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
-from subgraphs.auth.revocations import RevocationFeed
 
 PATH = "/authorize"
 
@@ -23,6 +23,15 @@ _ANONYMOUS: Message = {
     "headers": [(b"content-length", b"0")],
 }
 _log = structlog.get_logger("auth.authorize")
+
+
+class EndedSessions(Protocol):
+    """What is known here of sessions that have ended, and whether that is all there is."""
+
+    @property
+    def is_current(self) -> bool: ...
+
+    def has_ended(self, session_id: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Authorizer:
     def __init__(
         self,
         verify: Callable[[str], Principal],
-        feed: RevocationFeed,
+        feed: EndedSessions,
         is_live: Callable[[UUID], Awaitable[bool]],
         *,
         cache_size: int,

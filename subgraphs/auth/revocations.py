@@ -7,7 +7,8 @@ read that entry; a process without a current lease asks the database about every
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,7 +25,6 @@ LEASE = 1.5
 
 _PUBLISHED = 2.0  # seconds: a position outlives the lease it stands for
 _BLOCK = 0.5  # seconds that one read waits for news
-_RECONCILE = 5.0  # seconds between looks into the database, for news that was never published
 _KEPT = 3600.0  # seconds that an entry stays in the stream
 _RETRY = 0.5
 _POLL = 0.002
@@ -41,11 +41,16 @@ class RevocationFeed:
         load: Callable[[], Awaitable[Sequence[UUID]]],
         *,
         token_lifetime: float,
+        reconcile_every: float = 5.0,
     ) -> None:
-        """`load` gives the sessions that ended in the last `token_lifetime` seconds."""
+        """`load` gives the sessions that ended in the last `token_lifetime` seconds.
+
+        It is called again every so many seconds, for news that was never published.
+        """
         self._redis = redis
         self._load = load
         self._token_lifetime = token_lifetime
+        self._reconcile_every = reconcile_every
         self._ended: dict[str, float] = {}
         self._current_until = 0.0
         self._id = uuid4().hex
@@ -63,8 +68,20 @@ class RevocationFeed:
         for session_id in session_ids:
             self._ended[session_id] = forget_at
 
-    async def run(self) -> None:
-        """Follows the stream until cancelled, whatever becomes of Redis."""
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Follows the stream while the block runs, whatever becomes of Redis."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            # Cancelled until it ends: redis-py loses a cancellation that meets its own time-out.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=0.1)
+            await self._leave()
+
+    async def _run(self) -> None:
         while True:
             try:
                 await self._follow()
@@ -74,14 +91,14 @@ class RevocationFeed:
                 _log.exception("revocations cannot be followed")
             await asyncio.sleep(_RETRY)
 
-    async def close(self) -> None:
+    async def _leave(self) -> None:
         """Takes this process off the list of those that are waited for."""
         self._current_until = 0.0
         try:
             await self._redis.delete(_position_key(self._id))
             await self._redis.srem(READERS, self._id)
-        except (RedisError, OSError):
-            _log.info("left without saying so")
+        except (RedisError, OSError) as error:
+            _log.info("left without saying so", reason=repr(error))
 
     async def _follow(self) -> None:
         newest: Any = await self._redis.xrevrange(STREAM, count=1)
@@ -102,7 +119,7 @@ class RevocationFeed:
                     self.remember(fields["sessions"].split())
                     position = entry_id
             self._current_until = asked + LEASE
-            if monotonic() - reconciled > _RECONCILE:
+            if monotonic() - reconciled > self._reconcile_every:
                 await self._reconcile_if_possible()
                 reconciled = monotonic()
 

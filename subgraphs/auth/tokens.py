@@ -1,10 +1,12 @@
 """How tokens are made and checked. Nothing outside this service knows."""
 
 import hmac
+import re
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
@@ -16,6 +18,8 @@ from subgraphs.auth.keys import KeyRing
 
 ALGORITHM = "ES256"
 CLAIMS = ("iss", "aud", "sub", "sid", "scopes", "context", "iat", "exp", "jti")
+
+_WORD = re.compile(r"[\x21-\x7e]+")
 
 
 class JwtAccessTokens:
@@ -63,17 +67,32 @@ class JwtAccessTokens:
                 # Clocks differ by a little: a token just issued elsewhere is no forgery.
                 options={"require": list(CLAIMS), "strict_aud": True, "verify_iat": False},
             )
-            return Principal(
-                user_id=UUID(claims["sub"]),
-                username=claims["context"]["username"],
-                scopes=frozenset(claims["scopes"]),
-                session_id=UUID(claims["sid"]),
-                expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-            )
+            return _principal(claims)
         except jwt.ExpiredSignatureError as error:
             raise InvalidAccessToken(Refusal.EXPIRED) from error
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except (
+            jwt.PyJWTError,
+            LookupError,
+            AttributeError,
+            ValueError,
+            TypeError,
+            ArithmeticError,
+        ) as error:
             raise InvalidAccessToken from error
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    """What verified claims say, held to shapes that are safe in headers."""
+    username, scopes = claims["context"]["username"], claims["scopes"]
+    if not isinstance(scopes, list) or not all(map(_WORD.fullmatch, [username, *scopes])):
+        raise ValueError
+    return Principal(
+        user_id=UUID(claims["sub"]),
+        username=username,
+        scopes=frozenset(scopes),
+        session_id=UUID(claims["sid"]),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
 
 
 class HmacRefreshTokens:

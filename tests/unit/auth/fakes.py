@@ -99,9 +99,7 @@ class FakeSessionRepository:
             session, last_used_at=now, expires_at=expires_at
         )
 
-    async def end(
-        self, user_id: UUID, now: datetime, only: UUID | None = None
-    ) -> Sequence[UUID]:
+    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
         ended = [
             s.id
             for s in self._tables.sessions.values()

@@ -101,14 +101,10 @@ class SignIn:
         assert principal.scopes == {"tweets:read"}
 
     @pytest.mark.parametrize("scopes", [[], ["tweets:read", "root"]])
-    async def test_a_session_may_not_ask_for_more(
-        self, auth: FakeAuth, scopes: list[str]
-    ) -> None:
+    async def test_a_session_may_not_ask_for_more(self, auth: FakeAuth, scopes: list[str]) -> None:
         await sign_up(auth.service)
         with pytest.raises(InvalidInput):
-            await auth.service.sign_in(
-                login="ada", password=PASSWORD, scopes=scopes, device=PHONE
-            )
+            await auth.service.sign_in(login="ada", password=PASSWORD, scopes=scopes, device=PHONE)
 
     async def test_the_same_password_may_be_typed_in_another_unicode_form(
         self, auth: FakeAuth
@@ -170,9 +166,7 @@ class RefreshSession:
             await auth.service.refresh_session(second.refresh_token)
         assert auth.revocations.announced == [first.session.id]
 
-    async def test_a_token_whose_successor_was_used_ends_the_session(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_a_token_whose_successor_was_used_ends_the_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await auth.service.refresh_session(first.refresh_token)
         await auth.service.refresh_session(second.refresh_token)

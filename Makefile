@@ -1,0 +1,58 @@
+# Every command of the project. `make help` lists them.
+PYTHON_IN = .venv/bin/python
+LAPTOP = $(PYTHON_IN) -m deploy.laptop
+UV = .venv/uv/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo check test migrate supergraph router router-from-source lock format clean setup
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
+
+setup:
+	@PYTHON="$(PYTHON)" deploy/laptop/setup.sh
+
+up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in for the Node gateway)
+	@exec $(LAPTOP) up $(if $(ROUTER),--router $(ROUTER))
+
+demo: setup  ## show a running stack at work: two people tweet and retweet
+	@exec $(LAPTOP) demo
+
+check: setup  ## all that needs no server: format, lint, types, layers, supergraph, unit and contract tests
+	@$(PYTHON_IN) -m ruff format --check .
+	@$(PYTHON_IN) -m ruff check .
+	@$(PYTHON_IN) -m mypy
+	@.venv/bin/lint-imports
+	@$(LAPTOP) check-supergraph
+	@$(PYTHON_IN) -m pytest tests/unit tests/contract
+
+test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
+	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
+
+migrate: setup  ## bring the databases to the newest schema
+	@exec $(LAPTOP) migrate
+
+supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
+	@exec $(LAPTOP) supergraph
+
+router: setup  ## bring the Apollo Router: download the release, or build it
+	@exec $(LAPTOP) router
+
+router-from-source: setup  ## build the Apollo Router (cargo, about 25 minutes on two cores)
+	@exec $(LAPTOP) router-from-source
+
+format: setup  ## format the code and mend what the linter can
+	@$(PYTHON_IN) -m ruff format .
+	@$(PYTHON_IN) -m ruff check --fix .
+
+lock: setup  ## pin what requirements/*.in name, with hashes
+	@test -x $(UV) || { $(PYTHON_IN) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet uv; }
+	@cd requirements && for input in *.in; do \
+		echo "==> requirements/$$input"; \
+		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-emit-index-url $(LOCK_ARGS) "$$input" -o "$${input%.in}.txt" || exit 1; \
+	done
+
+clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
+	@rm -rf .venv .data router/node_modules .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Makes .venv what requirements/dev.txt says, and does nothing when it is that already.
+set -eu
+cd "$(dirname "$0")/../.."
+
+environment=.venv
+stamp=$environment/.installed
+
+say() { printf '==> %s\n' "$1" >&2; }
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3.14 python3 python; do
+        if command -v "$candidate" >/dev/null && new_enough "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    say "There is no Python 3.11 or newer here. Install one (https://www.python.org/downloads/ or"
+    say "your system's package manager), or name one: make PYTHON=/path/to/python3.12 up"
+    exit 1
+}
+
+# What is to be installed, and by which Python.
+wanted() { { "$environment/bin/python" --version; cat requirements/dev.txt; } | cksum; }
+
+# Its scripts hold their own path, so one that was moved or copied is of no use.
+usable() {
+    new_enough "$environment/bin/python" && "$environment/bin/python" -m pip --version >/dev/null 2>&1 &&
+        "$environment/bin/python" -c 'import sys, pathlib
+sys.exit(sys.argv[1] not in pathlib.Path(sys.prefix, "bin", "pip").read_text().partition("\n")[0])' \
+        "$PWD/$environment/" 2>/dev/null
+}
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $(wanted 2>/dev/null)" ]; then
+    exit 0
+fi
+
+if ! usable; then
+    python=$(find_python)
+    say "Making the environment $environment with $("$python" --version)"
+    if ! "$python" -m venv --clear "$environment"; then
+        say "$python cannot make an environment. On Debian and Ubuntu the module venv is a package of"
+        say "its own (python3-venv); without root, another Python will do: make PYTHON=/path/to/it up"
+        exit 1
+    fi
+fi
+
+say "Installing the packages of requirements/dev.txt (once, about a minute)"
+if ! "$environment/bin/python" -m pip install --disable-pip-version-check --require-hashes \
+    -r requirements/dev.txt; then
+    say "The packages could not be installed. The first start needs a network that reaches PyPI;"
+    say "behind a proxy, set HTTPS_PROXY or pip's index-url. Then run the same command again."
+    exit 1
+fi
+printf '%s' "$PWD $(wanted)" >"$stamp"

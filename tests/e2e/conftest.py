@@ -1,0 +1,152 @@
+"""A whole stack for the end-to-end tests: on the Apollo Router, on its stand-in, or on both."""
+
+import os
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.environment import prepare
+from deploy.laptop.ports import free_ports
+from deploy.laptop.router import Kind, find_router
+from deploy.laptop.stack import Stack
+
+PORTS = ("EDGE_PORT", "ROUTER_PORT", "AUTH_PORT", "TWEETS_PORT", "POSTGRES_PORT", "REDIS_PORT")
+
+
+def router_kinds() -> list[Kind]:
+    """Those in CHIRP_E2E_ROUTERS (commas between them), else the one that is at hand."""
+    wanted = [name.strip() for name in os.environ.get("CHIRP_E2E_ROUTERS", "").split(",")]
+    if any(wanted):
+        return [Kind(name) for name in wanted if name]
+    return [Kind.ROUTER if find_router(os.environ) else Kind.STAND_IN]
+
+
+def fresh_settings(path: Path) -> dict[str, str]:
+    """Settings in a file of their own, with fresh secrets, on ports that are free."""
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    path.write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
+    kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
+    return prepare(path, kept)
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """What a test may know of a stack, and do to it."""
+
+    kind: Kind
+    url: str
+    router_url: str
+    auth_url: str
+    tweets_url: str
+    settings: dict[str, str]
+    data: Path
+    log: Path
+    """What every process has written."""
+    kill: Callable[[str], None]
+    """Ends one process (edge, router, auth, tweets, postgres, valkey) the hard way."""
+    restart: Callable[[str], None]
+    """Starts it again; returns when it is ready."""
+
+
+@pytest.fixture(scope="session", params=router_kinds(), ids=str)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningStack]:
+    folder = tmp_path_factory.mktemp(f"stack-{request.param}")
+    settings = fresh_settings(folder / "settings.env")
+    with (folder / "log").open("w") as log:
+        commands = Commands(Console(log), threading.Event())
+        running = Stack(settings, folder / "data", commands, request.param)
+        try:
+            running.start()
+            yield RunningStack(
+                kind=running.kind,
+                url=running.url("edge"),
+                router_url=running.url("router"),
+                auth_url=running.url("auth"),
+                tweets_url=running.url("tweets"),
+                settings=settings,
+                data=folder / "data",
+                log=folder / "log",
+                kill=running.kill,
+                restart=running.restart,
+            )
+        finally:
+            running.stop()
+
+
+@pytest.fixture
+def edge(stack: RunningStack) -> Iterator[httpx.Client]:
+    """A client of the public port."""
+    with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Account:
+    id: str
+    username: str
+    password: str
+    token: str
+    headers: dict[str, str]
+
+
+@pytest.fixture
+def sign_up(edge: httpx.Client) -> Callable[[], Account]:
+    """Makes an account that nobody else uses, and signs in."""
+    query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
+        ... on SignedIn { accessToken user { id username } } ... on Error { message } } }"""
+
+    def make() -> Account:
+        name, password = f"u{secrets.token_hex(6)}", secrets.token_urlsafe(12)
+        given = {"username": name, "email": f"{name}@example.com", "password": password}
+        answer = edge.post("/graphql", json={"query": query, "variables": {"input": given}})
+        signed_in = answer.json()["data"]["signUp"]
+        token = signed_in["accessToken"]
+        headers = {"authorization": f"Bearer {token}"}
+        return Account(signed_in["user"]["id"], name, password, token, headers)
+
+    return make
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Waits for something that has to come true by itself."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.05)
+
+
+# -- which router ran what -------------------------------------------------------------------------
+
+DESCRIPTIONS = {Kind.ROUTER: "the Apollo Router", Kind.STAND_IN: "its stand-in, Apollo's Node gateway"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "stack" in parameters:
+        report.router = parameters["stack"]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            if hasattr(report, "router"):
+                counts[report.router][outcome] += 1
+    for kind, outcomes in counts.items():
+        if outcomes:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            terminalreporter.write_line(f"end to end, on {DESCRIPTIONS[kind]}: {told}")

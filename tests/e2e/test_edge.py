@@ -1,0 +1,363 @@
+"""What the edge lets through, what it answers itself, and that it fails closed."""
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Account, RunningStack, eventually
+
+ME = {"query": "{ me { id } }"}
+TWEETS = {"query": "{ myTweets { edges { node { id } } } }"}
+ORIGIN = "http://localhost:5173"
+SECRETS = [None, "guess", "", "-"]
+
+SignUp = Callable[[], Account]
+
+
+def spoofed(user_id: str, secret: str | None) -> dict[str, str]:
+    """The headers that the edge would set for this user, as a client might guess them."""
+    headers = {
+        "x-auth-user-id": user_id,
+        "x-auth-username": "mallory",
+        "x-auth-scopes": "account:read account:write tweets:read tweets:write",
+        "x-auth-session-id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "x-auth-expires-at": "4102444800",
+    }
+    return headers if secret is None else headers | {"x-router-secret": secret}
+
+
+def code(answer: httpx.Response) -> str:
+    """The code of the one GraphQL error that the answer holds."""
+    assert answer.headers["content-type"].startswith("application/json")
+    [error] = answer.json()["errors"]
+    assert error["message"]
+    return str(error["extensions"]["code"])
+
+
+class TestSpoofedIdentity:
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_at_the_edge_the_client_stays_anonymous(
+        self, edge: httpx.Client, sign_up: SignUp, secret: str | None
+    ) -> None:
+        victim = sign_up()
+        answer = edge.post("/graphql", json=ME, headers=spoofed(victim.id, secret))
+        assert answer.status_code == 200
+        assert answer.json() == {"data": {"me": None}}
+
+    def test_the_edges_own_secret_gains_nothing_at_the_edge(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        headers = spoofed(sign_up().id, stack.settings["ROUTER_SECRET"])
+        assert edge.post("/graphql", json=ME, headers=headers).json() == {"data": {"me": None}}
+
+    def test_beside_a_token_only_the_token_counts(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        victim, mallory = sign_up(), sign_up()
+        headers = mallory.headers | spoofed(victim.id, "guess")
+        assert edge.post("/graphql", json=ME, headers=headers).json() == {
+            "data": {"me": {"id": mallory.id}}
+        }
+
+    def test_odd_cases_and_duplicates_are_gone_too(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        victim = sign_up()
+        headers = [
+            ("X-Auth-User-Id", victim.id),
+            ("x-AUTH-user-ID", victim.id),
+            ("x-auth-user-id", victim.id),
+            ("X-Auth-Scopes", "account:read"),
+            ("X-Auth-Username", "mallory"),
+            ("X-Auth-Expires-At", "4102444800"),
+            ("X-Router-Secret", "guess"),
+            ("x-router-secret", "guess"),
+        ]
+        assert edge.post("/graphql", json=ME, headers=headers).json() == {"data": {"me": None}}
+
+    @pytest.mark.parametrize("name", ["x_auth_user_id", "X_Router_Secret", "x-auth_user-id"])
+    def test_a_header_with_an_underscore_is_refused(self, edge: httpx.Client, name: str) -> None:
+        answer = edge.post("/graphql", json=ME, headers={name: "someone"})
+        assert answer.status_code == 400
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_at_the_router_the_subgraphs_refuse(
+        self, stack: RunningStack, sign_up: SignUp, secret: str | None
+    ) -> None:
+        victim = sign_up()
+        for query in (ME, TWEETS):
+            answer = httpx.post(
+                f"{stack.router_url}/graphql", json=query, headers=spoofed(victim.id, secret)
+            )
+            assert answer.json()["errors"]
+            assert not any((answer.json().get("data") or {}).values())
+            assert victim.id not in answer.text
+
+    def test_at_the_router_the_right_secret_would_pass(
+        self, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        """Or the test above would prove nothing."""
+        victim = sign_up()
+        headers = spoofed(victim.id, stack.settings["ROUTER_SECRET"])
+        answer = httpx.post(f"{stack.router_url}/graphql", json=ME, headers=headers)
+        assert answer.json() == {"data": {"me": {"id": victim.id}}}
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    @pytest.mark.parametrize("service", ["auth", "tweets"])
+    @pytest.mark.parametrize("query", ["{ __typename }", "{ _service { sdl } }"])
+    def test_at_a_subgraph_it_is_forbidden(
+        self, stack: RunningStack, service: str, query: str, secret: str | None
+    ) -> None:
+        url = {"auth": stack.auth_url, "tweets": stack.tweets_url}[service]
+        answer = httpx.post(
+            f"{url}/graphql", json={"query": query}, headers=spoofed("someone", secret)
+        )
+        assert answer.status_code == 403
+        assert "data" not in answer.json()
+
+    def test_the_address_is_the_peers_whatever_the_client_says(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        account = sign_up()
+        query = """mutation ($input: SignInInput!) { signIn(input: $input) {
+            ... on SignedIn { session { address userAgent } } } }"""
+        given = {"login": account.username, "password": account.password}
+        answer = edge.post(
+            "/graphql",
+            json={"query": query, "variables": {"input": given}},
+            headers={
+                "user-agent": "teapot/1",
+                "x-client-address": "203.0.113.9",
+                "x-forwarded-for": "203.0.113.9",
+                "x-envoy-external-address": "203.0.113.9",
+            },
+        )
+        session = answer.json()["data"]["signIn"]["session"]
+        assert session == {"address": "127.0.0.1", "userAgent": "teapot/1"}
+
+    def test_the_request_id_is_the_edges(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json=ME, headers={"x-request-id": "mine"})
+        assert answer.headers["x-request-id"] not in {"", "mine"}
+
+
+class TestRefusedToken:
+    def test_it_is_a_graphql_error_and_says_how_to_authenticate(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json=ME, headers={"authorization": "Bearer nonsense"})
+        assert answer.status_code == 401
+        assert code(answer) == "UNAUTHENTICATED"
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+    def test_a_page_may_read_it(self, edge: httpx.Client) -> None:
+        headers = {"authorization": "Bearer nonsense", "origin": ORIGIN}
+        answer = edge.post("/graphql", json=ME, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "www-authenticate" in answer.headers["access-control-expose-headers"]
+
+    def test_two_tokens_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        token = sign_up().headers["authorization"]
+        headers = [("authorization", token), ("authorization", token)]
+        assert edge.post("/graphql", json=ME, headers=headers).status_code in {400, 401}
+
+
+class TestCors:
+    def preflight(self, edge: httpx.Client, origin: str) -> httpx.Response:
+        headers = {
+            "origin": origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+            "authorization": "Bearer nonsense",
+        }
+        return edge.request("OPTIONS", "/graphql", headers=headers)
+
+    @pytest.mark.parametrize("origin", [ORIGIN, "http://127.0.0.1:4000", "https://localhost"])
+    def test_a_preflight_is_answered_before_anybody_is_authorised(
+        self, edge: httpx.Client, origin: str
+    ) -> None:
+        answer = self.preflight(edge, origin)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        allowed = answer.headers["access-control-allow-headers"].split(", ")
+        assert {"authorization", "content-type"} <= set(allowed)
+
+    @pytest.mark.parametrize(
+        "origin", ["https://evil.example", "http://localhost.evil.example", "null"]
+    )
+    def test_another_origin_is_not_allowed(self, edge: httpx.Client, origin: str) -> None:
+        assert "access-control-allow-origin" not in self.preflight(edge, origin).headers
+        answer = edge.post("/graphql", json=ME, headers={"origin": origin})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+class TestLimits:
+    def test_a_body_that_is_too_large(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json={"query": "{ me { id } }" + " " * 1_000_001})
+        assert answer.status_code == 413
+        assert code(answer) == "PAYLOAD_TOO_LARGE"
+
+    def test_a_body_that_does_not_say_how_large_it_is(self, edge: httpx.Client) -> None:
+        def body() -> Iterator[bytes]:
+            yield from (b" " * 100_000 for _ in range(11))
+
+        headers = {"content-type": "application/json"}
+        answer = edge.post("/graphql", content=body(), headers=headers)
+        assert answer.status_code == 413
+
+    def test_headers_that_are_too_large(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json=ME, headers={"x-padding": "x" * 40_000})
+        assert answer.status_code == 431
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/", "/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
+            *("/health", "/metrics", "/livez", "/readyz", "/authorize", "/authorize/graphql"),
+            *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
+        ],
+    )
+    def test_there_is_nothing_else(self, edge: httpx.Client, path: str) -> None:
+        answer = edge.get(path, headers={"authorization": "Bearer nonsense"})
+        assert answer.status_code == 404
+        assert code(answer) == "NOT_FOUND"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/.well-known/jwks.json/../../authorize",
+            "/.well-known/../authorize",
+            "/.well-known%2f..%2fauthorize",
+            "/.well-known/%2e%2e/readyz",
+            "//authorize",
+        ],
+    )
+    def test_no_path_leads_round(self, stack: RunningStack, path: str) -> None:
+        """As it is written on the wire; a client library would tidy it up."""
+        connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
+        try:
+            connection.request("GET", path)
+            assert connection.getresponse().status in {400, 404}
+        finally:
+            connection.close()
+
+    def test_the_public_keys_are_readable_without_a_token(self, edge: httpx.Client) -> None:
+        for headers in ({}, {"authorization": "Bearer nonsense"}):
+            answer = edge.get("/.well-known/jwks.json", headers=headers)
+            assert answer.status_code == 200
+            assert {key["alg"] for key in answer.json()["keys"]} == {"ES256"}
+            assert not any("d" in key for key in answer.json()["keys"])
+
+    def test_answers_are_not_kept_by_caches(self, edge: httpx.Client) -> None:
+        assert edge.post("/graphql", json=ME).headers["cache-control"] == "no-store"
+
+
+class TestOperations:
+    """What the router answers to what is no good operation; its stand-in must answer the same."""
+
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            ("{", "INVALID_GRAPHQL_REQUEST"),
+            ("3", "INVALID_GRAPHQL_REQUEST"),
+            ("null", "INVALID_GRAPHQL_REQUEST"),
+            ("[]", "BATCHING_NOT_ENABLED"),
+            (json.dumps([ME, ME]), "BATCHING_NOT_ENABLED"),
+            ('{"query": "{ me"}', "PARSING_ERROR"),
+            ('{"query": "{ nothing }"}', "GRAPHQL_VALIDATION_FAILED"),
+            (json.dumps({"query": "{" + " __typename" * 5001 + "}"}), "PARSING_ERROR"),
+        ],
+        ids=["bad-json", "scalar", "null", "empty-batch", "batch", "syntax", "unknown", "tokens"],
+    )
+    def test_it_is_a_bad_request(self, edge: httpx.Client, body: str, expected: str) -> None:
+        headers = {"content-type": "application/json"}
+        answer = edge.post("/graphql", content=body, headers=headers)
+        assert answer.status_code == 400
+        assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {expected}
+
+    def test_a_variable_of_the_wrong_type(self, edge: httpx.Client) -> None:
+        query = "query ($id: ID!) { tweet(id: $id) { id } }"
+        answer = edge.post("/graphql", json={"query": query, "variables": {"id": None}})
+        assert answer.status_code == 400
+
+    def test_a_form_of_another_site_is_refused(self, edge: httpx.Client) -> None:
+        headers = {"content-type": "text/plain"}
+        answer = edge.post("/graphql", content=json.dumps(ME), headers=headers)
+        assert answer.status_code in {400, 415}
+        assert edge.get("/graphql", params=ME).status_code == 400
+
+    def test_a_mutation_by_get_is_refused(self, edge: httpx.Client) -> None:
+        answer = edge.get(
+            "/graphql",
+            params={"query": "mutation { signOut { sessionIds } }"},
+            headers={"apollo-require-preflight": "yes"},
+        )
+        assert answer.status_code == 405
+
+    def test_the_schema_can_be_asked_for_in_development(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
+        assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+class TestFailure:
+    def test_without_the_authoriser_nobody_gets_through(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        account = sign_up()
+        stack.kill("auth")
+        try:
+            for headers in ({}, account.headers, {"authorization": "Bearer nonsense"}):
+                answer = edge.post("/graphql", json=TWEETS, headers=headers)
+                assert answer.status_code == 503
+                assert code(answer) == "SERVICE_UNAVAILABLE"
+        finally:
+            stack.restart("auth")
+
+        def is_back() -> bool:
+            return edge.post("/graphql", json=ME, headers=account.headers).status_code == 200
+
+        eventually(is_back, "the edge authorises again")
+
+    def test_without_the_router_the_answer_is_a_graphql_error(
+        self, edge: httpx.Client, stack: RunningStack
+    ) -> None:
+        stack.kill("router")
+        try:
+            answer = edge.post("/graphql", json=ME)
+            assert answer.status_code == 503
+            assert code(answer) == "SERVICE_UNAVAILABLE"
+        finally:
+            stack.restart("router")
+        eventually(lambda: edge.post("/graphql", json=ME).status_code == 200, "it answers again")
+
+    @pytest.mark.parametrize("name", ["tweets", "auth", "router"])
+    def test_healthz_tells_of_every_part(
+        self, edge: httpx.Client, stack: RunningStack, name: str
+    ) -> None:
+        eventually(lambda: edge.get("/healthz").status_code == 200, "healthy before")
+        stack.kill(name)
+        try:
+            eventually(lambda: edge.get("/healthz").status_code == 503, f"ill without {name}")
+        finally:
+            stack.restart(name)
+        eventually(lambda: edge.get("/healthz").status_code == 200, "healthy again")
+
+
+class TestSecrets:
+    def test_no_log_and_no_file_of_the_edge_holds_one(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        account = sign_up()
+        answer = edge.post("/graphql?trace=1", json=ME, headers=account.headers)
+        request_id = answer.headers["x-request-id"]
+        eventually(lambda: request_id in stack.log.read_text(), "the request is logged")
+        eventually(lambda: f'"user_id":"{account.id}"' in stack.log.read_text(), "and who it was")
+        log = stack.log.read_text()
+        for secret in (account.token, account.password, stack.settings["ROUTER_SECRET"]):
+            assert secret not in log
+        assert stack.settings["ROUTER_SECRET"] not in (stack.data / "edge.yaml").read_text()

@@ -1,0 +1,177 @@
+"""Sessions end in every process before the announcement returns, whatever happens to Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from subgraphs.auth import revocations
+from subgraphs.auth.revocations import LEASE, READERS, RedisRevocationAnnouncer, RevocationFeed
+
+
+@dataclass
+class Ended:
+    """What the database would say."""
+
+    sessions: list[UUID] = field(default_factory=list)
+
+    async def load(self) -> Sequence[UUID]:
+        return self.sessions
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def process(
+    valkey_url: str, load: Callable[[], Awaitable[Sequence[UUID]]], **settings: float
+) -> AsyncIterator[tuple[RevocationFeed, RedisRevocationAnnouncer]]:
+    """The part of one auth process that this is about, with its own connections."""
+    redis = Redis.from_url(valkey_url, decode_responses=True, socket_timeout=2.0)
+    feed = RevocationFeed(redis, load, **{"token_lifetime": 60.0, **settings})
+    async with redis, feed.following():
+        await until(lambda: feed.is_current)
+        yield feed, RedisRevocationAnnouncer(redis, feed)
+
+
+class TestAnnounce:
+    async def test_every_process_knows_when_it_returns(self, valkey_url: str, redis: Redis) -> None:
+        async with AsyncExitStack() as stack:
+            processes = [
+                await stack.enter_async_context(process(valkey_url, Ended().load)) for _ in range(4)
+            ]
+            for _ in range(50):
+                session_ids = [uuid4(), uuid4()]
+                await processes[0][1].announce(session_ids)
+                for feed, _announcer in processes:
+                    assert feed.is_current
+                    assert all(feed.has_ended(str(session_id)) for session_id in session_ids)
+
+    async def test_a_process_that_stalls_is_waited_for_until_it_trusts_nothing(
+        self, valkey_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with (
+            process(valkey_url, Ended().load) as (_, announcer),
+            process(valkey_url, Ended().load) as (stalled, _),
+        ):
+            # From here on the second process reads nothing more, as if it were suspended.
+            asleep = asyncio.Event()
+
+            async def stall(_: str) -> None:
+                asleep.set()
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(stalled, "_publish", stall)
+            await asleep.wait()
+            assert stalled.is_current
+            session_id = uuid4()
+            await announcer.announce([session_id])
+            assert not stalled.is_current
+
+    async def test_a_process_that_died_is_not_waited_for(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        await redis.sadd(READERS, "dead")
+        async with process(valkey_url, Ended().load) as (_, announcer):
+            await announcer.announce([uuid4()])
+            assert "dead" not in await redis.smembers(READERS)
+
+    async def test_nothing_is_announced_for_nobody(self, valkey_url: str, redis: Redis) -> None:
+        async with process(valkey_url, Ended().load) as (_, announcer):
+            await announcer.announce([])
+        assert await redis.exists(revocations.STREAM) == 0
+
+    async def test_goes_on_when_its_caller_hangs_up(self, valkey_url: str, redis: Redis) -> None:
+        async with (
+            process(valkey_url, Ended().load) as (_, announcer),
+            process(valkey_url, Ended().load) as (other, _),
+        ):
+            session_id = uuid4()
+            calling = asyncio.ensure_future(announcer.announce([session_id]))
+            await asyncio.sleep(0)
+            calling.cancel()
+            await until(lambda: other.has_ended(str(session_id)))
+
+    async def test_without_a_server_it_returns_when_nobody_trusts_a_cache(self) -> None:
+        redis = Redis.from_url("redis://127.0.0.1:1", socket_timeout=0.2)
+        feed = RevocationFeed(redis, Ended().load, token_lifetime=60)
+        started = monotonic()
+        session_id = uuid4()
+        await RedisRevocationAnnouncer(redis, feed).announce([session_id])
+        assert monotonic() - started >= LEASE
+        assert feed.has_ended(str(session_id))
+        await redis.aclose()
+
+
+class TestFollow:
+    async def test_starts_with_what_the_database_knows(self, valkey_url: str, redis: Redis) -> None:
+        ended = Ended([uuid4()])
+        async with process(valkey_url, ended.load) as (feed, _):
+            assert feed.has_ended(str(ended.sessions[0]))
+            assert not feed.has_ended(str(uuid4()))
+
+    async def test_is_not_current_before_the_database_has_answered(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        answered = asyncio.Event()
+
+        async def load() -> Sequence[UUID]:
+            await answered.wait()
+            return []
+
+        own = Redis.from_url(valkey_url, decode_responses=True)
+        feed = RevocationFeed(own, load, token_lifetime=60)
+        async with own, feed.following():
+            await asyncio.sleep(0.1)
+            assert not feed.is_current
+            answered.set()
+            await until(lambda: feed.is_current)
+
+    async def test_after_a_broken_connection_it_reads_the_database_again(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        ended = Ended()
+        async with process(valkey_url, ended.load) as (feed, _):
+            # Ended by a process that never reached Valkey, or lost with a restart of it.
+            ended.sessions.append(uuid4())
+            await redis.client_kill_filter(_type="normal", skipme=True)
+            await until(lambda: feed.has_ended(str(ended.sessions[0])))
+            await until(lambda: feed.is_current)
+
+    async def test_what_was_never_published_is_found_in_the_database(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        ended = Ended()
+        async with process(valkey_url, ended.load, reconcile_every=0.05) as (feed, _):
+            ended.sessions.append(uuid4())
+            await until(lambda: feed.has_ended(str(ended.sessions[0])))
+
+    async def test_a_silent_server_is_not_believed(self, redis: Redis, valkey_url: str) -> None:
+        async with process(valkey_url, Ended().load) as (feed, _):
+            await redis.client_pause(timeout=2500)
+            await until(lambda: not feed.is_current)
+            await until(lambda: feed.is_current)
+
+    async def test_forgets_a_session_when_its_last_token_has_expired(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        settings = {"token_lifetime": 0.2, "reconcile_every": 0.05}
+        async with process(valkey_url, Ended().load, **settings) as (feed, announcer):
+            session_id = uuid4()
+            await announcer.announce([session_id])
+            assert feed.has_ended(str(session_id))
+            await until(lambda: not feed.has_ended(str(session_id)))
+
+
+async def test_leaving_takes_a_process_off_the_list(valkey_url: str, redis: Redis) -> None:
+    async with process(valkey_url, Ended().load):
+        assert await redis.scard(READERS) == 1
+    assert await redis.scard(READERS) == 0

@@ -1,0 +1,182 @@
+"""Units of work on a real PostgreSQL: cancelled, in conflict, and while the server is away."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from chassis.database import Connection, Database, DatabaseUnavailableError
+from deploy.laptop.ports import free_ports
+from tests.integration.conftest import FreshDatabase
+
+POOL = 5
+
+
+@pytest.fixture
+async def database(fresh_database: FreshDatabase) -> AsyncIterator[Database]:
+    database = Database(await fresh_database("chassis", None), pool_size=POOL)
+    await database.connect()
+    await database.transaction(lambda c: c.execute("CREATE TABLE counters (id int, n int)"))
+    await database.transaction(lambda c: c.execute("INSERT INTO counters VALUES (1, 0), (2, 0)"))
+    yield database
+    await database.disconnect()
+
+
+async def count(database: Database, counter: int = 1) -> int:
+    n = await database.read(
+        lambda c: c.fetch_val("SELECT n FROM counters WHERE id = :id", {"id": counter})
+    )
+    return int(n)
+
+
+async def increment(connection: Connection) -> None:
+    await connection.execute("UPDATE counters SET n = n + 1 WHERE id = 1")
+    await connection.fetch_val("SELECT pg_sleep(0.002)")
+
+
+class TestCancellation:
+    @pytest.mark.parametrize("mode", ["transaction", "read"])
+    async def test_a_storm_of_cancellations_loses_no_connection(
+        self, database: Database, mode: str
+    ) -> None:
+        storm = random.Random(7)
+        run = getattr(database, mode)
+        cancelled = 0
+        for _ in range(40):
+            tasks = [asyncio.ensure_future(run(increment)) for _ in range(2 * POOL)]
+            await asyncio.sleep(storm.uniform(0, 0.02))
+            for task in tasks:
+                # A second cancellation meets the first one's clean-up.
+                task.cancel()
+                if storm.random() < 0.5:
+                    await asyncio.sleep(0)
+                    task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            cancelled += sum(isinstance(result, asyncio.CancelledError) for result in results)
+        assert cancelled > 100
+
+        # All of the pool is there: this many units of work hold a connection at the same time.
+        together = asyncio.Barrier(POOL)
+
+        async def meet(connection: Connection) -> None:
+            await connection.fetch_val("SELECT 1")
+            await together.wait()
+
+        await asyncio.wait_for(asyncio.gather(*(run(meet) for _ in range(POOL))), 30)
+
+    async def test_a_cancelled_caller_waits_until_its_work_is_done(
+        self, database: Database
+    ) -> None:
+        started = asyncio.Event()
+
+        async def work(connection: Connection) -> None:
+            started.set()
+            await increment(connection)
+
+        task = asyncio.ensure_future(database.transaction(work))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await count(database) == 1
+
+    async def test_a_failure_nobody_waits_for_is_not_lost_in_silence(
+        self, database: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        started = asyncio.Event()
+
+        async def work(connection: Connection) -> None:
+            started.set()
+            await increment(connection)
+            await connection.execute("SELECT 1 / 0")
+
+        task = asyncio.ensure_future(database.transaction(work))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await count(database) == 0
+
+
+class TestTransaction:
+    async def test_an_error_undoes_everything(self, database: Database) -> None:
+        async def work(connection: Connection) -> None:
+            await increment(connection)
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await database.transaction(work)
+        assert await count(database) == 0
+
+    async def test_a_deadlock_is_tried_again(self, database: Database) -> None:
+        met = asyncio.Barrier(2)
+        attempts = 0
+
+        def crossing(first: int, second: int, *, meet: bool = True) -> object:
+            async def work(connection: Connection) -> None:
+                nonlocal attempts
+                attempts += 1
+                update = "UPDATE counters SET n = n + 1 WHERE id = :id"
+                await connection.execute(update, {"id": first})
+                if attempts <= 2:
+                    await met.wait()
+                await connection.execute(update, {"id": second})
+
+            return database.transaction(work)
+
+        await asyncio.gather(crossing(1, 2), crossing(2, 1))  # type: ignore[call-overload]
+        assert attempts == 3
+        assert (await count(database, 1), await count(database, 2)) == (2, 2)
+
+    async def test_a_serialisation_failure_is_tried_again(self, database: Database) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            n = await connection.fetch_val("SELECT n FROM counters WHERE id = 1")
+            await connection.execute("UPDATE counters SET n = :n WHERE id = 1", {"n": n + 1})
+
+        await asyncio.gather(*(database.transaction(work) for _ in range(3)))
+        assert await count(database) == 3
+
+    async def test_an_error_does_not_quote_the_row(self, database: Database) -> None:
+        await database.transaction(
+            lambda c: c.execute("CREATE TABLE people (email text NOT NULL, age int NOT NULL)")
+        )
+        with pytest.raises(asyncpg.NotNullViolationError) as refused:
+            await database.transaction(
+                lambda c: c.execute("INSERT INTO people (email) VALUES ('ada@example.com')")
+            )
+        assert "ada@example.com" not in str(refused.value)
+
+
+class TestConnect:
+    async def test_a_server_that_never_comes_is_named(self) -> None:
+        port = free_ports(1)[0]
+        database = Database(f"postgresql://nobody:secret@127.0.0.1:{port}/nothing")
+        with pytest.raises(DatabaseUnavailableError, match=f"127.0.0.1:{port}") as error:
+            await database.connect(patience=0.3)
+        assert "secret" not in str(error.value)
+
+    async def test_waits_for_a_server_that_is_starting(self, fresh_database: FreshDatabase) -> None:
+        url = await fresh_database("chassis", None)
+        host, port = url.rpartition("@")[2].partition("/")[0].split(":")
+        late = free_ports(1)[0]
+        database = Database(url.replace(f":{port}/", f":{late}/"))
+        connecting = asyncio.ensure_future(database.connect())
+        await asyncio.sleep(0.3)
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            upstream_reader, upstream_writer = await asyncio.open_connection(host, int(port))
+
+            async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+                while data := await source.read(65536):
+                    sink.write(data)
+                sink.close()
+
+            await asyncio.gather(pump(reader, upstream_writer), pump(upstream_reader, writer))
+
+        async with await asyncio.start_server(forward, "127.0.0.1", late):
+            await connecting
+            await database.ping()
+            await database.disconnect()

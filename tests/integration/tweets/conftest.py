@@ -1,0 +1,25 @@
+"""The tweets service on a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chassis.database import Database
+from subgraphs.tweets.app import MIGRATIONS
+from tests.integration.conftest import FreshDatabase
+
+
+@pytest.fixture(scope="session")
+async def tweets_url(fresh_database: FreshDatabase) -> str:
+    """The URL of a migrated database."""
+    return await fresh_database("tweets", MIGRATIONS)
+
+
+@pytest.fixture
+async def database(tweets_url: str) -> AsyncIterator[Database]:
+    """The database, with no tweets in it."""
+    database = Database(tweets_url)
+    await database.connect()
+    await database.read(lambda connection: connection.execute("TRUNCATE tweets"))
+    yield database
+    await database.disconnect()

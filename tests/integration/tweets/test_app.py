@@ -1,0 +1,141 @@
+"""The tweets service as it is run: its application over HTTP and its command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from chassis.database import Database
+from chassis.migrations import SchemaNotCurrentError
+from chassis.principal import Principal
+from subgraphs.tweets.app import create_app
+from subgraphs.tweets.settings import Settings
+from tests.integration.conftest import FreshDatabase
+from tests.unit.tweets.fakes import ADA
+
+SECRET = "r" * 32
+PRINCIPAL = Principal(
+    user_id=ADA.id,
+    username=ADA.username,
+    scopes=frozenset({"tweets:read", "tweets:write"}),
+    session_id=ADA.id,
+    expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+)
+FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
+
+
+def environment(url: str) -> dict[str, str]:
+    return {"TWEETS_DATABASE_URL": url, "ROUTER_SECRET": SECRET, "ENVIRONMENT": "production"}
+
+
+def running(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tweets")
+
+
+@pytest.fixture
+async def client(database: Database, tweets_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(Settings.from_env(environment(tweets_url)))
+    async with app.router.lifespan_context(app), running(app) as client:
+        yield client
+
+
+class TestApp:
+    async def test_a_tweet_is_made_and_listed(self, client: httpx.AsyncClient) -> None:
+        mutation = 'mutation { createTweet(input: {text: "Hi"}) { ... on Tweet { text } } }'
+        query = "{ myTweets { edges { node { text author { username } } } } }"
+        answers = [
+            await client.post("/graphql", json={"query": document}, headers=FROM_THE_EDGE)
+            for document in (mutation, query)
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert answers[0].json() == {"data": {"createTweet": {"text": "Hi"}}}
+        assert answers[1].json()["data"]["myTweets"]["edges"] == [
+            {"node": {"text": "Hi", "author": {"username": "ada"}}}
+        ]
+
+    async def test_whoever_does_not_know_the_secret_is_nobody(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        headers = FROM_THE_EDGE | {"x-router-secret": "guess"}
+        answer = await client.post("/graphql", json={"query": "{__typename}"}, headers=headers)
+        assert answer.status_code == 403
+
+    async def test_production_has_no_introspection(self, client: httpx.AsyncClient) -> None:
+        query = {"query": "{ __schema { queryType { name } } }"}
+        answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
+        assert answer.status_code == 400
+
+    async def test_the_router_may_ask_for_the_sdl(self, client: httpx.AsyncClient) -> None:
+        query = {"query": "{ _service { sdl } }"}
+        answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
+        assert "type Tweet @key" in answer.json()["data"]["_service"]["sdl"]
+
+    async def test_it_is_ready_while_the_database_is_there(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
+
+    async def test_it_is_not_ready_without_its_database(self, tweets_url: str) -> None:
+        async with running(create_app(Settings.from_env(environment(tweets_url)))) as client:
+            answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"] == {"database": "failed"}
+
+
+class TestCommands:
+    @pytest.fixture
+    async def empty_url(self, fresh_database: FreshDatabase) -> str:
+        return await fresh_database("tweets_empty", None)
+
+    def run(self, command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "subgraphs.tweets", command],
+            env={"PATH": os.environ["PATH"], **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def test_a_database_that_was_not_migrated_is_not_served(self, empty_url: str) -> None:
+        result = self.run("serve", **environment(empty_url))
+        assert result.returncode == 1
+        assert result.stderr == (
+            "tweets: The database is at revision None, this code needs tweets0001: "
+            "run `migrate` first.\n"
+        )
+
+    async def test_the_application_itself_refuses_it_too(self, empty_url: str) -> None:
+        app = create_app(Settings.from_env(environment(empty_url)))
+        with pytest.raises(SchemaNotCurrentError):
+            async with app.router.lifespan_context(app):
+                pass
+
+    def test_migrating_twice_does_no_harm(self, empty_url: str) -> None:
+        for _ in range(2):
+            result = self.run("migrate", **environment(empty_url))
+            assert (result.returncode, result.stderr) == (0, "")
+            assert "tweets: the database is at revision tweets0001.\n" in result.stdout
+
+    def test_missing_settings_are_one_line(self) -> None:
+        result = self.run("serve")
+        assert result.returncode == 2
+        assert result.stderr == (
+            "tweets: the environment is not complete: "
+            "TWEETS_DATABASE_URL is missing; ROUTER_SECRET is missing\n"
+        )
+
+    def test_a_database_that_is_not_there_is_one_line(self, empty_url: str) -> None:
+        result = self.run("serve", **environment(f"{empty_url}_not"))
+        assert result.returncode == 1
+        assert result.stderr.startswith("tweets: PostgreSQL refused: database ")
+        assert result.stderr.count("\n") == 1
+
+    def test_the_committed_schema_is_the_current_one(self) -> None:
+        result = self.run("schema")
+        assert result.stdout == Path("subgraphs/tweets/schema.graphql").read_text()

@@ -1,0 +1,150 @@
+"""What many callers do to the same tweet at the same time, on PostgreSQL through a pool."""
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from chassis.database import Database
+from subgraphs.tweets.domain import Author, Tweet
+from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
+from subgraphs.tweets.graphemes import count_characters
+from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import ADA
+
+CROWD = [Author(UUID(int=n), f"user{n}") for n in range(1, 31)]
+
+
+@pytest.fixture
+def service(database: Database) -> TweetService:
+    return TweetService(
+        unit_of_work=SqlUnitOfWork(database),
+        count_characters=count_characters,
+        now=lambda: datetime.now(UTC),
+        new_id=uuid7,
+    )
+
+
+async def wrong_counts(database: Database) -> list[object]:
+    """The originals whose count is not the number of their retweets."""
+    return [
+        row["id"]
+        for row in await database.read(
+            lambda connection: connection.fetch_all(
+                """
+                SELECT id FROM tweets t WHERE retweet_of IS NULL AND retweet_count <>
+                    (SELECT count(*) FROM tweets r WHERE r.retweet_of = t.id)
+                """
+            )
+        )
+    ]
+
+
+async def count(service: TweetService, tweet: Tweet) -> int:
+    return (await service.tweets([tweet.id]))[tweet.id].retweet_count
+
+
+class TestRetweet:
+    async def test_every_one_of_a_crowd_counts(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await asyncio.gather(*(service.retweet(author, tweet.id) for author in CROWD))
+        assert await count(service, tweet) == len(CROWD)
+
+    async def test_somebody_in_a_hurry_counts_once(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweets = await asyncio.gather(*(service.retweet(CROWD[0], tweet.id) for _ in range(30)))
+        assert len({retweet.id for retweet in retweets}) == 1
+        assert await count(service, tweet) == 1
+
+
+class TestUndoRetweet:
+    async def test_somebody_in_a_hurry_counts_once(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(CROWD[0], tweet.id)
+        retweet = await service.retweet(CROWD[1], tweet.id)
+        await asyncio.gather(
+            *(service.undo_retweet(CROWD[1].id, tweet.id) for _ in range(15)),
+            *(service.delete_tweet(CROWD[1].id, retweet.id) for _ in range(15)),
+            return_exceptions=True,
+        )
+        assert await count(service, tweet) == 1
+
+
+class TestAllAtOnce:
+    async def test_the_counts_stay_right(self, service: TweetService, database: Database) -> None:
+        chance = random.Random(7)
+        tweets = [await service.create_tweet(ADA, f"Number {n}") for n in range(6)]
+        doomed = tweets[:2]
+
+        async def act(author: Author) -> list[object]:
+            tweet = chance.choice(tweets)
+            # Also under the id of somebody's retweet, which may be gone any moment.
+            target = (await service.retweet(author, tweet.id)).id
+            actions: list[Awaitable[object]] = [
+                service.retweet(chance.choice(CROWD), target),
+                service.undo_retweet(chance.choice(CROWD).id, tweet.id),
+                service.undo_retweet(author.id, target),
+                service.delete_tweet(author.id, target),
+                service.create_tweet(author, "Hi"),
+            ]
+            return await asyncio.gather(*actions, return_exceptions=True)
+
+        results = await asyncio.gather(
+            *(act(chance.choice(CROWD)) for _ in range(150)),
+            *(service.delete_tweet(ADA.id, tweet.id) for tweet in doomed),
+            return_exceptions=True,
+        )
+        outcomes = [o for r in results for o in (r if isinstance(r, list) else [r])]
+        assert {type(outcome) for outcome in outcomes} <= {type(None), Tweet, TweetNotFound}
+        assert await wrong_counts(database) == []
+        assert set(await service.tweets([tweet.id for tweet in tweets])) == {
+            tweet.id for tweet in tweets[2:]
+        }
+
+
+class TestCreateTweet:
+    async def test_one_key_makes_one_tweet(self, service: TweetService, database: Database) -> None:
+        tweets = await asyncio.gather(*(service.create_tweet(ADA, "Hi", "key") for _ in range(30)))
+        assert len({tweet.id for tweet in tweets}) == 1
+        assert await database.read(lambda c: c.fetch_val("SELECT count(*) FROM tweets")) == 1
+
+    async def test_of_two_texts_with_one_key_one_is_refused(self, service: TweetService) -> None:
+        first, second = await asyncio.gather(
+            service.create_tweet(ADA, "Hi", "key"),
+            service.create_tweet(ADA, "Ho", "key"),
+            return_exceptions=True,
+        )
+        assert {type(first), type(second)} == {Tweet, IdempotencyKeyReused}
+
+    async def test_a_key_is_used_and_freed_in_a_storm(
+        self, service: TweetService, database: Database
+    ) -> None:
+        async def create_and_delete() -> None:
+            tweet = await service.create_tweet(ADA, "Hi", "key")
+            await service.delete_tweet(ADA.id, tweet.id)
+
+        results = await asyncio.gather(
+            *(create_and_delete() for _ in range(50)), return_exceptions=True
+        )
+        assert {type(result) for result in results} <= {type(None), TweetNotFound}
+        assert await database.read(lambda c: c.fetch_val("SELECT count(*) FROM tweets")) == 0
+
+
+class TestDeleteTweet:
+    async def test_a_retweet_that_comes_too_late_finds_nothing(
+        self, service: TweetService, database: Database
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        results = await asyncio.gather(
+            *(service.retweet(author, tweet.id) for author in CROWD),
+            service.delete_tweet(ADA.id, tweet.id),
+            *(service.retweet(author, tweet.id) for author in CROWD),
+            return_exceptions=True,
+        )
+        assert {type(result) for result in results} <= {type(None), Tweet, TweetNotFound}
+        assert await database.read(lambda c: c.fetch_val("SELECT count(*) FROM tweets")) == 0

@@ -1,0 +1,50 @@
+"""The same use cases on PostgreSQL."""
+
+import pytest
+
+from chassis.database import Database
+from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import tweet_service
+from tests.unit.tweets.service_suite import (
+    CreateTweet,
+    DeleteTweet,
+    Retweet,
+    Retweeted,
+    Timelines,
+    Tweets,
+    UndoRetweet,
+)
+
+
+@pytest.fixture
+def service(database: Database) -> TweetService:
+    return tweet_service(SqlUnitOfWork(database))
+
+
+class TestCreateTweet(CreateTweet):
+    pass
+
+
+class TestDeleteTweet(DeleteTweet):
+    pass
+
+
+class TestRetweet(Retweet):
+    pass
+
+
+class TestUndoRetweet(UndoRetweet):
+    pass
+
+
+class TestTweets(Tweets):
+    pass
+
+
+class TestTimelines(Timelines):
+    pass
+
+
+class TestRetweeted(Retweeted):
+    pass

@@ -1,0 +1,84 @@
+"""The rules of usernames, passwords and scopes."""
+
+import pytest
+
+from subgraphs.auth.domain import (
+    granted_scopes,
+    normalized_password,
+    password_problems,
+    username_problems,
+)
+from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.errors import InvalidInput
+
+
+class TestUsername:
+    @pytest.mark.parametrize("name", ["ada", "Ada_Lovelace", "x" * 20, "___", "007"])
+    def test_accepts(self, name: str) -> None:
+        assert username_problems(name) == []
+
+    @pytest.mark.parametrize(
+        "name", ["", "ab", "x" * 21, "a b", "a-b", "ada\n", "ad\u00e9", "\u0661\u0662\u0663", "a@b"]
+    )
+    def test_refuses(self, name: str) -> None:
+        (problem,) = username_problems(name)
+        assert problem.field == "username"
+
+    @pytest.mark.parametrize("name", ["admin", "Root", "GRAPHQL", "me_", "support"])
+    def test_some_names_are_reserved_whatever_their_case(self, name: str) -> None:
+        assert bool(username_problems(name)) is (name != "me_")
+
+
+class TestPassword:
+    @pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "\u00e9" * 8, "       8"])
+    def test_accepts(self, password: str) -> None:
+        assert password_problems(password, username="ada", email="ada@example.com") == []
+
+    @pytest.mark.parametrize("password", ["", "x" * 7, "x" * 129])
+    def test_refuses_what_is_too_short_or_too_long(self, password: str) -> None:
+        assert password_problems(password, username="ada", email="ada@example.com")
+
+    def test_is_measured_after_normalisation(self) -> None:
+        decomposed = "e\u0301" * 7
+        assert len(decomposed) == 14
+        assert password_problems(
+            normalized_password(decomposed), username="ada", email="ada@example.com"
+        )
+
+    @pytest.mark.parametrize("password", ["Ada_Lovelace", "ADA_LOVELACE", "ada@example.COM"])
+    def test_refuses_the_username_and_the_address(self, password: str) -> None:
+        assert password_problems(password, username="ada_lovelace", email="ada@example.com")
+
+
+class TestScopes:
+    KNOWN = frozenset({"a", "b"})
+
+    def test_are_all_when_none_are_asked_for(self) -> None:
+        assert granted_scopes(None, self.KNOWN) == self.KNOWN
+
+    def test_are_those_asked_for(self) -> None:
+        assert granted_scopes(["b", "b"], self.KNOWN) == {"b"}
+
+    @pytest.mark.parametrize("asked", [[], ["c"], ["a", "c"], [""]])
+    def test_are_refused_when_unknown(self, asked: list[str]) -> None:
+        with pytest.raises(InvalidInput):
+            granted_scopes(asked, self.KNOWN)
+
+
+class TestEmail:
+    @pytest.mark.parametrize(
+        ("given", "stored"),
+        [
+            ("ada@example.com", "ada@example.com"),
+            ("ada@EXAMPLE.com", "ada@example.com"),
+            ("j\u00f6rg@b\u00fccher.example.com", "j\u00f6rg@b\u00fccher.example.com"),
+            ("jo\u0308rg@example.com", "j\u00f6rg@example.com"),
+        ],
+    )
+    def test_is_normalised(self, given: str, stored: str) -> None:
+        assert normalize_email(given) == stored
+
+    @pytest.mark.parametrize("given", ["", "ada", "ada@", "@example.com", "a b@example.com", "a@b"])
+    def test_is_refused_with_a_reason(self, given: str) -> None:
+        with pytest.raises(ValueError, match=r"\w"):
+            normalize_email(given)

@@ -1,0 +1,63 @@
+"""Real Argon2id, with parameters small enough for a test."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from chassis.errors import Overloaded
+from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
+
+CHEAP = Argon2Cost(memory_kib=8, passes=1)
+
+
+@pytest.fixture
+def hasher() -> Iterator[Argon2PasswordHasher]:
+    hasher = Argon2PasswordHasher(CHEAP, workers=2, backlog=2)
+    yield hasher
+    hasher.close()
+
+
+class TestArgon2PasswordHasher:
+    async def test_verifies_what_it_hashed(self, hasher: Argon2PasswordHasher) -> None:
+        stored = await hasher.hash("correct horse")
+        assert stored.startswith("$argon2id$")
+        assert await hasher.verify(stored, "correct horse")
+        assert not await hasher.verify(stored, "wrong horse")
+
+    async def test_nobody_has_no_password(self, hasher: Argon2PasswordHasher) -> None:
+        assert not await hasher.verify(None, "correct horse")
+
+    async def test_a_broken_hash_fits_no_password(self, hasher: Argon2PasswordHasher) -> None:
+        assert not await hasher.verify("not a hash", "correct horse")
+
+    async def test_knows_hashes_of_other_parameters(self, hasher: Argon2PasswordHasher) -> None:
+        stronger = Argon2PasswordHasher(Argon2Cost(16, 2), workers=1, backlog=0)
+        stored = await hasher.hash("correct horse")
+        assert not hasher.outdated(stored)
+        assert stronger.outdated(stored)
+        stronger.close()
+
+    async def test_refuses_work_that_would_wait_too_long(
+        self, hasher: Argon2PasswordHasher
+    ) -> None:
+        answers = await asyncio.gather(
+            *(hasher.hash("correct horse") for _ in range(10)), return_exceptions=True
+        )
+        refused = [answer for answer in answers if isinstance(answer, Overloaded)]
+        assert len(refused) == 6
+        assert await hasher.hash("correct horse")
+
+    async def test_a_lost_caller_still_counts_until_its_hash_is_done(
+        self, hasher: Argon2PasswordHasher
+    ) -> None:
+        callers = [asyncio.ensure_future(hasher.hash("correct horse")) for _ in range(4)]
+        await asyncio.sleep(0)
+        for caller in callers:
+            caller.cancel()
+        with pytest.raises(Overloaded):
+            await hasher.hash("correct horse")
+        await asyncio.gather(*callers, return_exceptions=True)
+
+    def test_the_default_cost_is_the_least_that_owasp_advises(self) -> None:
+        assert Argon2Cost() == Argon2Cost(memory_kib=19456, passes=2, lanes=1)

@@ -1,0 +1,255 @@
+"""The auth service's part of the graph, in process and on fakes."""
+
+from typing import Any
+
+import pytest
+from strawberry.types import ExecutionResult
+
+from chassis.principal import Principal
+from subgraphs.auth.context import AuthContext
+from subgraphs.auth.domain import Device, SignedIn
+from subgraphs.auth.schema import build_schema
+from tests.unit.auth.fakes import FakeAuth
+from tests.unit.auth.service_suite import PASSWORD, sign_in, sign_up
+
+SCHEMA = build_schema()
+TOKENS = "accessToken refreshToken session { userAgent address scopes current } user { username }"
+
+
+@pytest.fixture
+def auth() -> FakeAuth:
+    return FakeAuth()
+
+
+async def execute(
+    auth: FakeAuth,
+    query: str,
+    caller: SignedIn | None = None,
+    scopes: frozenset[str] | None = None,
+    **variables: Any,
+) -> ExecutionResult:
+    principal = None
+    if caller:
+        session = caller.session
+        principal = Principal(
+            user_id=caller.user.id,
+            username=caller.user.username,
+            scopes=session.scopes if scopes is None else scopes,
+            session_id=session.id,
+            expires_at=session.expires_at,
+        )
+    context = AuthContext(
+        principal=principal, client_address="192.0.2.7", user_agent="tests", service=auth.service
+    )
+    result = await SCHEMA.execute(query, variable_values=variables, context_value=context)
+    assert isinstance(result, ExecutionResult)
+    return result
+
+
+async def data(auth: FakeAuth, query: str, caller: SignedIn | None = None, **v: Any) -> Any:
+    result = await execute(auth, query, caller, **v)
+    assert result.errors is None
+    return result.data
+
+
+async def code(
+    auth: FakeAuth,
+    query: str,
+    caller: SignedIn | None = None,
+    scopes: frozenset[str] | None = None,
+) -> Any:
+    result = await execute(auth, query, caller, scopes)
+    assert result.errors
+    return (result.errors[0].extensions or {})["code"]
+
+
+class TestSignUp:
+    MUTATION = f"""
+        mutation ($input: SignUpInput!) {{ signUp(input: $input) {{
+            __typename
+            ... on SignedIn {{ {TOKENS} }}
+            ... on Error {{ message }}
+            ... on InvalidInputError {{ problems {{ field message }} }}
+        }} }}
+    """
+
+    async def test_answers_tokens_and_session(self, auth: FakeAuth) -> None:
+        entry = {"username": "Ada", "email": "ada@example.com", "password": PASSWORD}
+        answer = (await data(auth, self.MUTATION, input=entry))["signUp"]
+        assert answer["__typename"] == "SignedIn"
+        assert auth.access_tokens.verify(answer["accessToken"]).username == "Ada"
+        assert answer["user"] == {"username": "Ada"}
+        assert answer["session"] == {
+            "userAgent": "tests",
+            "address": "192.0.2.7",
+            "scopes": ["account:read", "account:write", "tweets:read", "tweets:write"],
+            "current": True,
+        }
+
+    @pytest.mark.parametrize(
+        ("change", "type_name"),
+        [
+            ({"username": "ADA"}, "UsernameTakenError"),
+            ({"email": "ADA@example.com"}, "EmailTakenError"),
+            ({"password": "short"}, "InvalidInputError"),
+        ],
+    )
+    async def test_what_cannot_be_is_an_error_value(
+        self, auth: FakeAuth, change: dict[str, str], type_name: str
+    ) -> None:
+        await sign_up(auth.service)
+        entry = {"username": "other", "email": "other@example.com", "password": PASSWORD}
+        answer = (await data(auth, self.MUTATION, input=entry | change))["signUp"]
+        assert answer["__typename"] == type_name
+        assert answer["message"]
+
+    async def test_every_problem_names_its_field(self, auth: FakeAuth) -> None:
+        entry = {"username": "!", "email": "!", "password": "!"}
+        answer = (await data(auth, self.MUTATION, input=entry))["signUp"]
+        assert [p["field"] for p in answer["problems"]] == ["username", "email", "password"]
+
+
+class TestSignIn:
+    MUTATION = f"""
+        mutation ($input: SignInInput!) {{ signIn(input: $input) {{
+            __typename ... on SignedIn {{ {TOKENS} }} ... on Error {{ message }}
+        }} }}
+    """
+
+    async def test_answers_tokens(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        entry = {"login": "ada", "password": PASSWORD, "scopes": ["tweets:read"]}
+        answer = (await data(auth, self.MUTATION, input=entry))["signIn"]
+        assert answer["session"]["scopes"] == ["tweets:read"]
+
+    async def test_wrong_credentials_are_an_error_value(self, auth: FakeAuth) -> None:
+        entry = {"login": "ada", "password": PASSWORD}
+        answer = (await data(auth, self.MUTATION, input=entry))["signIn"]
+        assert answer["__typename"] == "InvalidCredentialsError"
+
+
+class TestRefreshSession:
+    MUTATION = f"""
+        mutation ($token: String!) {{ refreshSession(refreshToken: $token) {{
+            __typename ... on SignedIn {{ {TOKENS} }} ... on Error {{ message }}
+        }} }}
+    """
+
+    async def test_answers_new_tokens(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        answer = (await data(auth, self.MUTATION, token=signed_in.refresh_token))["refreshSession"]
+        assert answer["refreshToken"] != signed_in.refresh_token
+
+    async def test_a_bad_token_is_an_error_value(self, auth: FakeAuth) -> None:
+        answer = (await data(auth, self.MUTATION, token="nonsense"))["refreshSession"]
+        assert answer["__typename"] == "InvalidRefreshTokenError"
+
+
+class TestSignOut:
+    async def test_ends_the_session_of_the_request(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        answer = await data(auth, "mutation { signOut { sessionIds } }", caller)
+        assert answer["signOut"]["sessionIds"] == [str(caller.session.id)]
+
+    async def test_needs_no_scope_but_a_session(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        mutation = "mutation { signOut { sessionIds } }"
+        assert await code(auth, mutation) == "UNAUTHENTICATED"
+        assert (await execute(auth, mutation, caller, frozenset())).errors is None
+
+    async def test_everywhere_needs_its_scope(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        mutation = "mutation { signOutEverywhere { sessionIds } }"
+        assert await code(auth, mutation, caller, frozenset({"tweets:write"})) == "FORBIDDEN"
+        assert await data(auth, mutation, caller)
+
+    async def test_an_unknown_session_is_an_error_value(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        other = await sign_up(auth.service, "grace")
+        mutation = "mutation ($id: ID!) { revokeSession(id: $id) { __typename } }"
+        for session_id in ("nonsense", str(other.session.id)):
+            answer = await data(auth, mutation, caller, id=session_id)
+            assert answer["revokeSession"] == {"__typename": "SessionNotFoundError"}
+
+
+class TestDeleteAccount:
+    MUTATION = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
+
+    async def test_needs_the_password(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        answer = await data(auth, self.MUTATION, caller, p="wrong password")
+        assert answer["deleteAccount"] == {"__typename": "InvalidCredentialsError"}
+        answer = await data(auth, self.MUTATION, caller, p=PASSWORD)
+        assert answer["deleteAccount"] == {"__typename": "AccountDeleted"}
+
+
+class TestMe:
+    async def test_is_null_for_nobody(self, auth: FakeAuth) -> None:
+        assert await data(auth, "{ me { id } }") == {"me": None}
+
+    async def test_is_whoever_is_signed_in(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        answer = await data(auth, "{ me { id username email } }", caller)
+        assert answer["me"] == {
+            "id": str(caller.user.id),
+            "username": "ada",
+            "email": "ada@example.com",
+        }
+
+    async def test_the_address_needs_its_scope(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        assert await code(auth, "{ me { email } }", caller, frozenset()) == "FORBIDDEN"
+
+
+class TestSessions:
+    async def test_lists_the_devices_and_marks_this_one(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        auth.clock.advance(seconds=1)
+        await sign_in(auth.service)
+        answer = await data(auth, "{ sessions { userAgent address current } }", first)
+        assert answer["sessions"] == [
+            {"userAgent": "Phone", "address": "192.0.2.2", "current": False},
+            {"userAgent": "Laptop", "address": "192.0.2.1", "current": True},
+        ]
+
+    async def test_are_nobodys_business(self, auth: FakeAuth) -> None:
+        assert await code(auth, "{ sessions { id } }") == "UNAUTHENTICATED"
+
+
+class TestEntities:
+    QUERY = """
+        query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { username email } } }
+    """
+
+    async def test_users_are_found_in_one_read_and_show_no_address(self, auth: FakeAuth) -> None:
+        people = [await sign_up(auth.service, name) for name in ("ada", "grace", "joan")]
+        representations = [{"__typename": "User", "id": str(p.user.id)} for p in people]
+        unknown = [
+            {"__typename": "User", "id": "nonsense"},
+            {"__typename": "User", "id": str(people[0].session.id)},
+        ]
+        reads = 0
+        read = auth.unit_of_work.read
+
+        async def counting(work: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return await read(work)
+
+        auth.unit_of_work.read = counting  # type: ignore[method-assign]
+        answer = await data(auth, self.QUERY, people[0], r=representations + unknown)
+        assert answer["_entities"] == [
+            {"username": "ada", "email": "ada@example.com"},
+            {"username": "grace", "email": None},
+            {"username": "joan", "email": None},
+            None,
+            None,
+        ]
+        assert reads == 1
+
+
+async def test_a_device_is_cut_to_a_bounded_length(auth: FakeAuth) -> None:
+    context = AuthContext(
+        principal=None, client_address="", user_agent="x" * 5000, service=auth.service
+    )
+    assert context.device == Device("x" * 300, "")

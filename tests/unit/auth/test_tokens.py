@@ -1,0 +1,206 @@
+"""Access tokens that are ours, and every way of making one that is not."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from subgraphs.auth.domain import Device, Session, User
+from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.tokens import CLAIMS, HmacRefreshTokens, JwtAccessTokens
+from tests.unit.auth.fakes import KEYS, SCOPES
+
+ISSUER, AUDIENCE = "https://chirp.example", "chirp"
+NOW = datetime.now(UTC)
+USER = User(uuid4(), "ada", "ada@example.com", "hash", NOW)
+SESSION = Session(uuid4(), USER.id, SCOPES, Device("", ""), NOW, NOW, NOW + timedelta(days=30))
+
+
+def tokens(
+    keys: KeyRing = KEYS,
+    *,
+    issuer: str = ISSUER,
+    audience: str = AUDIENCE,
+    lifetime: timedelta = timedelta(minutes=15),
+) -> JwtAccessTokens:
+    return JwtAccessTokens(keys, issuer=issuer, audience=audience, lifetime=lifetime)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Good claims; a change to None leaves one out."""
+    good = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": str(USER.id),
+        "sid": str(SESSION.id),
+        "scopes": sorted(SCOPES),
+        "context": {"username": "ada"},
+        "iat": int(NOW.timestamp()),
+        "exp": int(NOW.timestamp()) + 900,
+        "jti": str(uuid4()),
+    }
+    return {name: value for name, value in (good | changes).items() if value is not None}
+
+
+def signed(payload: dict[str, Any], key: SigningKey = KEYS.signing, kid: str | None = None) -> str:
+    return jwt.encode(payload, key.private, "ES256", headers={"kid": kid or key.id})
+
+
+def base64url(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def refused(token: str) -> Refusal:
+    with pytest.raises(InvalidAccessToken) as error:
+        tokens().verify(token)
+    return error.value.refusal
+
+
+class TestIssue:
+    def test_holds_every_claim(self) -> None:
+        token = tokens().issue(USER, SESSION, NOW)
+        header = jwt.get_unverified_header(token.value)
+        body = jwt.decode(token.value, options={"verify_signature": False})
+        assert header == {"alg": "ES256", "kid": KEYS.signing.id, "typ": "JWT"}
+        assert set(body) == set(CLAIMS)
+        assert body["context"] == {"username": "ada"}
+        assert token.expires_at.timestamp() == body["exp"]
+
+    def test_is_verified_again(self) -> None:
+        principal = tokens().verify(tokens().issue(USER, SESSION, NOW).value)
+        assert principal.user_id == USER.id
+        assert principal.session_id == SESSION.id
+        assert principal.scopes == SCOPES
+
+
+class TestVerify:
+    def test_accepts_what_is_built_by_hand(self) -> None:
+        # The forgeries below differ from this in one thing each.
+        assert tokens().verify(signed(claims())).username == "ada"
+
+    def test_refuses_alg_none(self) -> None:
+        header = base64url({"alg": "none", "typ": "JWT", "kid": KEYS.signing.id})
+        assert refused(f"{header}.{base64url(claims())}.") is Refusal.INVALID
+
+    def test_refuses_an_hmac_under_the_public_key(self) -> None:
+        public = KEYS.signing.private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        header = base64url({"alg": "HS256", "typ": "JWT", "kid": KEYS.signing.id})
+        message = f"{header}.{base64url(claims())}"
+        digest = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+            message.encode(), public
+        )
+        signature = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        assert refused(f"{message}.{signature}") is Refusal.INVALID
+
+    def test_refuses_another_key_under_our_kid(self) -> None:
+        token = signed(claims(), SigningKey.generate(), kid=KEYS.signing.id)
+        assert refused(token) is Refusal.INVALID
+
+    def test_refuses_an_unknown_kid(self) -> None:
+        assert refused(signed(claims(), SigningKey.generate())) is Refusal.INVALID
+
+    def test_refuses_an_altered_payload(self) -> None:
+        header, _, signature = signed(claims()).split(".")
+        altered = base64url(claims(sub=str(uuid4())))
+        assert refused(f"{header}.{altered}.{signature}") is Refusal.INVALID
+
+    def test_says_when_a_token_has_expired(self) -> None:
+        assert refused(signed(claims(exp=int(NOW.timestamp()) - 1))) is Refusal.EXPIRED
+
+    def test_an_expired_forgery_is_a_forgery(self) -> None:
+        token = signed(claims(exp=0), SigningKey.generate(), kid=KEYS.signing.id)
+        assert refused(token) is Refusal.INVALID
+
+    @pytest.mark.parametrize("claim", CLAIMS)
+    def test_refuses_a_token_without(self, claim: str) -> None:
+        assert refused(signed(claims(**{claim: None}))) is Refusal.INVALID
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"iss": "https://elsewhere.example"},
+            {"aud": "other"},
+            {"aud": [AUDIENCE, "other"]},
+            {"sub": "ada"},
+            {"sid": "1"},
+            {"sid": 7},
+            {"scopes": 7},
+            {"scopes": [7]},
+            {"scopes": "tweets:read"},
+            {"context": "ada"},
+            {"context": {}},
+            {"context": {"username": 7}},
+            {"context": {"username": "ada\r\nx-auth-scopes: root"}},
+            {"exp": "soon"},
+            {"exp": 10**30},
+        ],
+        ids=repr,
+    )
+    def test_refuses_a_claim_of_another_value_or_shape(self, change: dict[str, Any]) -> None:
+        assert refused(signed(claims(**change))) is Refusal.INVALID
+
+    @pytest.mark.parametrize("text", ["", "a", "a.b", "a.b.c", "....", "\u00e9.\u00e9.\u00e9"])
+    def test_refuses_what_is_no_token(self, text: str) -> None:
+        assert refused(text) is Refusal.INVALID
+
+    def test_takes_no_offence_at_a_clock_ahead_of_ours(self) -> None:
+        tokens().verify(signed(claims(iat=int(NOW.timestamp()) + 30)))
+
+
+class TestKeyRing:
+    def test_survives_being_written_down(self) -> None:
+        ring = KeyRing([SigningKey.generate(), SigningKey.generate()])
+        assert [k.id for k in KeyRing.parse(ring.serialize()).keys] == [k.id for k in ring.keys]
+
+    def test_a_key_is_changed_without_refusing_a_token(self) -> None:
+        old = KeyRing([SigningKey.generate()])
+        before = tokens(old).issue(USER, SESSION, NOW).value
+        both = old.add(SigningKey.generate())
+        assert both.signing is old.signing
+        promoted = both.promote(both.keys[1].id)
+        after = tokens(promoted).issue(USER, SESSION, NOW).value
+        for ring in (both, promoted):
+            tokens(ring).verify(before)
+            tokens(ring).verify(after)
+        alone = promoted.remove(old.signing.id)
+        tokens(alone).verify(after)
+        with pytest.raises(InvalidAccessToken):
+            tokens(alone).verify(before)
+
+    def test_the_last_key_stays(self) -> None:
+        with pytest.raises(ValueError, match="last key"):
+            KEYS.remove(KEYS.signing.id)
+
+    def test_publishes_only_the_public_half(self) -> None:
+        (jwk,) = KEYS.jwks()["keys"]
+        assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+        public = jwt.PyJWK(jwk)
+        assert jwt.decode(signed(claims()), public, algorithms=["ES256"], audience=AUDIENCE)
+        assert public.key_id == KEYS.signing.id
+
+    @pytest.mark.parametrize("text", ["", ",", "nonsense", "AAAA"])
+    def test_refuses_what_is_no_key(self, text: str) -> None:
+        with pytest.raises(ValueError, match=r".*"):
+            KeyRing.parse(text)
+
+
+class TestRefreshTokens:
+    def test_are_256_bits_and_never_the_same(self) -> None:
+        mint = HmacRefreshTokens("a secret of thirty-two characters")
+        first = {mint.first() for _ in range(100)}
+        assert len(first) == 100
+        for token in first:
+            assert len(base64.urlsafe_b64decode(token + "=")) == 32
+
+    def test_a_successor_needs_the_secret(self) -> None:
+        ours, theirs = HmacRefreshTokens("one secret"), HmacRefreshTokens("another secret")
+        token = ours.first()
+        assert ours.successor(token) == ours.successor(token) != theirs.successor(token)

@@ -1,0 +1,16 @@
+"""The tweets service on fakes."""
+
+import pytest
+
+from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import FakeUnitOfWork, tweet_service
+
+
+@pytest.fixture
+def unit_of_work() -> FakeUnitOfWork:
+    return FakeUnitOfWork()
+
+
+@pytest.fixture
+def service(unit_of_work: FakeUnitOfWork) -> TweetService:
+    return tweet_service(unit_of_work)

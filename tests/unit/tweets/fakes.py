@@ -1,0 +1,116 @@
+"""The tweets service's ports without any I/O."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.graphemes import count_characters
+from subgraphs.tweets.ports import T, UnitOfWork, Work
+from subgraphs.tweets.service import TweetService
+
+ADA = Author(UUID(int=0xADA), "ada")
+BOB = Author(UUID(int=0xB0B), "bob")
+CAT = Author(UUID(int=0xCA7), "cat")
+NOBODY = UUID(int=0)
+
+
+@dataclass
+class FakeTweetRepository:
+    rows: dict[UUID, Tweet] = field(default_factory=dict)
+    keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+
+    def copy(self) -> "FakeTweetRepository":
+        return FakeTweetRepository(dict(self.rows), dict(self.keys))
+
+    async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
+        return {tweet_id: self._shown(tweet_id) for tweet_id in ids if tweet_id in self.rows}
+
+    async def timelines(
+        self, author_ids: Collection[UUID], page: PageRequest
+    ) -> Mapping[UUID, Page]:
+        return {author_id: self._timeline(author_id, page) for author_id in author_ids}
+
+    async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
+        return [i for i in original_ids if await self.retweet_by(user_id, i)]
+
+    async def locked(self, tweet_id: UUID) -> Tweet | None:
+        return self._shown(tweet_id) if tweet_id in self.rows else None
+
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+        if idempotency_key is not None:
+            tweet_id = self.keys.setdefault((tweet.author.id, idempotency_key), tweet.id)
+            if tweet_id != tweet.id:
+                return self._shown(tweet_id)
+        self.rows[tweet.id] = tweet
+        return tweet
+
+    async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
+        for tweet in self._retweets_of(original_id):
+            if tweet.author.id == user_id:
+                return self._shown(tweet.id)
+        return None
+
+    async def add_retweet(self, retweet: Tweet) -> None:
+        self._count(retweet.original.id, 1)
+        self.rows[retweet.id] = retweet
+
+    async def remove(self, tweet: Tweet) -> None:
+        for retweet in self._retweets_of(tweet.id):
+            del self.rows[retweet.id]
+        del self.rows[tweet.id]
+        self.keys = {key: tweet_id for key, tweet_id in self.keys.items() if tweet_id != tweet.id}
+        if tweet.retweet_of:
+            self._count(tweet.original.id, -1)
+
+    def _shown(self, tweet_id: UUID) -> Tweet:
+        tweet = self.rows[tweet_id]
+        if tweet.retweet_of is None:
+            return tweet
+        original = self.rows[tweet.original.id]
+        return replace(tweet, retweet_count=original.retweet_count, retweet_of=original)
+
+    def _retweets_of(self, original_id: UUID) -> list[Tweet]:
+        return [t for t in self.rows.values() if t.retweet_of and t.original.id == original_id]
+
+    def _timeline(self, author_id: UUID, page: PageRequest) -> Page:
+        ids = sorted((t.id for t in self.rows.values() if t.author.id == author_id), reverse=True)
+        following = [i for i in ids if page.after is None or i < page.after]
+        return Page(
+            tweets=[self._shown(i) for i in following[: page.first]],
+            has_next=len(following) > page.first,
+            has_previous=len(following) < len(ids),
+        )
+
+    def _count(self, original_id: UUID, change: int) -> None:
+        original = self.rows[original_id]
+        self.rows[original_id] = replace(original, retweet_count=original.retweet_count + change)
+
+
+@dataclass
+class FakeUnitOfWork:
+    repository: FakeTweetRepository = field(default_factory=FakeTweetRepository)
+    reads: int = 0
+
+    async def transaction(self, work: Work[T]) -> T:
+        # The first run is lost, as one that fails to serialise: the second must not notice.
+        await work(self.repository.copy())
+        return await work(self.repository)
+
+    async def read(self, work: Work[T]) -> T:
+        self.reads += 1
+        return await work(self.repository)
+
+
+def tweet_service(unit_of_work: UnitOfWork) -> TweetService:
+    """The service with ids that count up and a clock that ticks a second each time."""
+    ids, seconds = count(1), count()
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return TweetService(
+        unit_of_work=unit_of_work,
+        count_characters=count_characters,
+        now=lambda: start + timedelta(seconds=next(seconds)),
+        new_id=lambda: UUID(int=next(ids)),
+    )

@@ -1,0 +1,289 @@
+"""What the use cases do, whatever the repository is made of.
+
+Run against the fake in `test_service.py` and against PostgreSQL in the integration tests, so that
+the fake cannot lie.
+"""
+
+from uuid import UUID
+
+import pytest
+
+from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.errors import (
+    IdempotencyKeyReused,
+    InvalidTweet,
+    NotTweetAuthor,
+    TweetNotFound,
+)
+from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY
+
+
+async def get(service: TweetService, tweet_id: UUID) -> Tweet | None:
+    return (await service.tweets([tweet_id])).get(tweet_id)
+
+
+async def timeline(
+    service: TweetService, author: Author, first: int = 100, after: Tweet | None = None
+) -> Page:
+    page = PageRequest(first, after.id if after else None)
+    return (await service.timelines([author.id], page))[author.id]
+
+
+async def tweets_of(service: TweetService, author: Author, number: int) -> list[Tweet]:
+    """Makes them; the newest is the first of the list."""
+    return [await service.create_tweet(author, f"Number {n}") for n in range(number)][::-1]
+
+
+class CreateTweet:
+    async def test_the_tweet_is_kept_as_it_was_given(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, " Hello,\r\nworld ")
+        assert tweet.author == ADA
+        assert tweet.text == "Hello,\nworld"
+        assert (tweet.retweet_count, tweet.retweet_of) == (0, None)
+        assert await get(service, tweet.id) == tweet
+
+    async def test_the_same_text_twice_is_two_tweets(self, service: TweetService) -> None:
+        assert (await service.create_tweet(ADA, "Hi")).id != (
+            await service.create_tweet(ADA, "Hi")
+        ).id
+
+    async def test_the_same_key_gives_the_same_tweet(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi", "key")
+        assert await service.create_tweet(ADA, " Hi ", "key") == tweet
+        assert (await timeline(service, ADA)).tweets == [tweet]
+
+    async def test_the_same_key_with_another_text_is_refused(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi", "key")
+        with pytest.raises(IdempotencyKeyReused):
+            await service.create_tweet(ADA, "Ho", "key")
+        assert (await timeline(service, ADA)).tweets == [tweet]
+
+    async def test_somebody_elses_key_is_another_key(self, service: TweetService) -> None:
+        assert (await service.create_tweet(ADA, "Hi", "key")).id != (
+            await service.create_tweet(BOB, "Hi", "key")
+        ).id
+
+    async def test_a_deleted_tweets_key_is_free_again(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi", "key")
+        await service.delete_tweet(ADA.id, tweet.id)
+        assert (await service.create_tweet(ADA, "Ho", "key")).text == "Ho"
+
+    async def test_the_repeated_tweet_has_its_count(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi", "key")
+        await service.retweet(BOB, tweet.id)
+        assert (await service.create_tweet(ADA, "Hi", "key")).retweet_count == 1
+
+    @pytest.mark.parametrize("key", ["", "k" * 65, "kéy", "k\n", "k\x7f"])
+    async def test_a_key_that_is_none_is_refused(self, service: TweetService, key: str) -> None:
+        with pytest.raises(InvalidTweet):
+            await service.create_tweet(ADA, "Hi", key)
+
+    async def test_an_empty_text_is_refused(self, service: TweetService) -> None:
+        with pytest.raises(InvalidTweet):
+            await service.create_tweet(ADA, " ")
+        assert (await timeline(service, ADA)).tweets == []
+
+
+class DeleteTweet:
+    async def test_the_tweet_is_gone(self, service: TweetService) -> None:
+        tweet, other = await tweets_of(service, ADA, 2)
+        await service.delete_tweet(ADA.id, tweet.id)
+        assert (await timeline(service, ADA)).tweets == [other]
+
+    async def test_its_retweets_are_gone_too(self, service: TweetService) -> None:
+        tweet, other = await tweets_of(service, ADA, 2)
+        retweet = await service.retweet(BOB, tweet.id)
+        kept = await service.retweet(BOB, other.id)
+        await service.delete_tweet(ADA.id, tweet.id)
+        assert await get(service, retweet.id) is None
+        assert await get(service, kept.id) == kept
+
+    async def test_a_second_time_it_is_not_found(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.delete_tweet(ADA.id, tweet.id)
+        with pytest.raises(TweetNotFound):
+            await service.delete_tweet(ADA.id, tweet.id)
+
+    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+        with pytest.raises(TweetNotFound):
+            await service.delete_tweet(ADA.id, NOBODY)
+
+    async def test_only_the_author_may(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        with pytest.raises(NotTweetAuthor):
+            await service.delete_tweet(BOB.id, tweet.id)
+        assert await get(service, tweet.id) == tweet
+
+    async def test_ones_own_retweet_is_undone(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(CAT, tweet.id)
+        retweet = await service.retweet(BOB, tweet.id)
+        await service.delete_tweet(BOB.id, retweet.id)
+        kept = await get(service, tweet.id)
+        assert kept is not None
+        assert kept.retweet_count == 1
+        assert await get(service, retweet.id) is None
+
+    async def test_not_even_the_author_deletes_somebody_elses_retweet(
+        self, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        with pytest.raises(NotTweetAuthor):
+            await service.delete_tweet(ADA.id, retweet.id)
+
+
+class Retweet:
+    async def test_it_shows_and_counts_the_original(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        original = await get(service, tweet.id)
+        assert original is not None
+        assert original.retweet_count == 1
+        assert retweet.retweet_of == original
+        assert (retweet.author, retweet.text, retweet.retweet_count) == (BOB, "Hi", 1)
+        assert await get(service, retweet.id) == retweet
+
+    async def test_a_second_time_it_is_the_same_and_counts_nothing(
+        self, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        assert await service.retweet(BOB, tweet.id) == retweet
+        assert (await timeline(service, BOB)).tweets == [retweet]
+
+    async def test_everybody_counts(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        assert (await service.retweet(CAT, tweet.id)).retweet_count == 2
+
+    async def test_ones_own_tweet_can_be_retweeted(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(ADA, tweet.id)
+        assert (await timeline(service, ADA)).tweets == [retweet, retweet.retweet_of]
+
+    async def test_a_retweet_of_a_retweet_is_one_of_the_original(
+        self, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(CAT, (await service.retweet(BOB, tweet.id)).id)
+        assert retweet.original.id == tweet.id
+        assert retweet.retweet_count == 2
+
+    async def test_ones_own_retweet_gives_itself(self, service: TweetService) -> None:
+        retweet = await service.retweet(BOB, (await service.create_tweet(ADA, "Hi")).id)
+        assert await service.retweet(BOB, retweet.id) == retweet
+
+    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+        with pytest.raises(TweetNotFound):
+            await service.retweet(ADA, NOBODY)
+
+
+class UndoRetweet:
+    async def test_the_original_is_given_with_its_count(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        assert await service.undo_retweet(BOB.id, tweet.id) == tweet
+        assert await get(service, tweet.id) == tweet
+        assert (await timeline(service, BOB)).tweets == []
+
+    async def test_a_second_time_changes_nothing(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        await service.undo_retweet(BOB.id, tweet.id)
+        assert await service.undo_retweet(BOB.id, tweet.id) == tweet
+
+    async def test_the_retweets_id_will_do(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        assert await service.undo_retweet(BOB.id, retweet.id) == tweet
+
+    async def test_through_somebody_elses_retweet_ones_own_is_undone(
+        self, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        theirs = await service.retweet(CAT, tweet.id)
+        await service.retweet(BOB, tweet.id)
+        assert (await service.undo_retweet(BOB.id, theirs.id)).retweet_count == 1
+        assert await get(service, theirs.id) == theirs
+
+    async def test_what_was_never_retweeted_stays_as_it_is(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        assert await service.undo_retweet(BOB.id, tweet.id) == tweet
+
+    async def test_it_can_be_retweeted_again(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        await service.undo_retweet(BOB.id, tweet.id)
+        assert (await service.retweet(BOB, tweet.id)).retweet_count == 1
+
+    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+        with pytest.raises(TweetNotFound):
+            await service.undo_retweet(ADA.id, NOBODY)
+
+
+class Tweets:
+    async def test_those_that_exist_are_given(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        found = await service.tweets([tweet.id, NOBODY, retweet.id])
+        assert found == {tweet.id: retweet.original, retweet.id: retweet}
+
+    async def test_nothing_is_asked_for(self, service: TweetService) -> None:
+        assert await service.tweets([]) == {}
+
+
+class Timelines:
+    async def test_the_newest_comes_first(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 3)
+        await tweets_of(service, BOB, 1)
+        assert await timeline(service, ADA) == Page(tweets)
+
+    async def test_pages_follow_one_another(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 5)
+        assert await timeline(service, ADA, 2) == Page(tweets[:2], has_next=True)
+        assert await timeline(service, ADA, 2, tweets[1]) == Page(
+            tweets[2:4], has_next=True, has_previous=True
+        )
+        assert await timeline(service, ADA, 2, tweets[3]) == Page(tweets[4:], has_previous=True)
+
+    async def test_a_full_last_page_has_no_next(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 2)
+        assert await timeline(service, ADA, 2) == Page(tweets)
+
+    async def test_after_the_last_one_there_is_nothing(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 2)
+        assert await timeline(service, ADA, 2, tweets[1]) == Page([], has_previous=True)
+
+    async def test_a_deleted_tweet_still_marks_its_place(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 3)
+        await service.delete_tweet(ADA.id, tweets[1].id)
+        assert await timeline(service, ADA, 2, tweets[1]) == Page([tweets[2]], has_previous=True)
+
+    async def test_nothing_comes_before_a_deleted_first_tweet(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 2)
+        await service.delete_tweet(ADA.id, tweets[0].id)
+        assert await timeline(service, ADA, 2, tweets[0]) == Page([tweets[1]])
+
+    async def test_retweets_are_part_of_it(self, service: TweetService) -> None:
+        (own,) = await tweets_of(service, BOB, 1)
+        retweet = await service.retweet(BOB, (await service.create_tweet(ADA, "Hi")).id)
+        assert await timeline(service, BOB) == Page([retweet, own])
+
+    async def test_each_author_gets_a_page(self, service: TweetService) -> None:
+        ada, bob = await tweets_of(service, ADA, 3), await tweets_of(service, BOB, 1)
+        pages = await service.timelines([ADA.id, BOB.id, CAT.id], PageRequest(2))
+        assert pages == {
+            ADA.id: Page(ada[:2], has_next=True),
+            BOB.id: Page(bob),
+            CAT.id: Page([]),
+        }
+
+
+class Retweeted:
+    async def test_only_ones_own_retweets_count(self, service: TweetService) -> None:
+        mine, theirs, neither = await tweets_of(service, ADA, 3)
+        await service.retweet(BOB, mine.id)
+        await service.retweet(CAT, theirs.id)
+        assert set(await service.retweeted(BOB.id, [mine.id, theirs.id, neither.id])) == {mine.id}

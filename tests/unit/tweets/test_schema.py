@@ -1,0 +1,431 @@
+"""The tweets subgraph, executed in process on a fake."""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+import pytest
+
+from chassis.principal import Principal
+from subgraphs.tweets.context import TweetsContext
+from subgraphs.tweets.domain import Author
+from subgraphs.tweets.schema import build_schema
+from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import ADA, BOB, NOBODY, FakeTweetRepository, FakeUnitOfWork
+
+SCHEMA = build_schema()
+ALL = frozenset({"tweets:read", "tweets:write"})
+
+Answer = dict[str, Any]
+Ask = Callable[..., Awaitable[Answer]]
+
+
+def principal(author: Author, scopes: frozenset[str] = ALL) -> Principal:
+    return Principal(
+        user_id=author.id,
+        username=author.username,
+        scopes=scopes,
+        session_id=NOBODY,
+        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+    )
+
+
+AS_ADA = principal(ADA)
+
+
+@pytest.fixture
+def execute(service: TweetService) -> Ask:
+    """Runs a document for a caller and gives its whole answer."""
+
+    async def run(document: str, caller: Principal | None = AS_ADA, **variables: object) -> Answer:
+        context = TweetsContext(principal=caller, client_address="", user_agent="", tweets=service)
+        result = await SCHEMA.execute(document, variables, context_value=context)
+        return {"data": result.data, "errors": [e.formatted for e in result.errors or []]}
+
+    return run
+
+
+@pytest.fixture
+def ask(execute: Ask) -> Ask:
+    """Runs a document that has no errors and gives its data."""
+
+    async def run(*args: Any, **kwargs: Any) -> Answer:
+        answer = await execute(*args, **kwargs)
+        assert answer["errors"] == []
+        data: Answer = answer["data"]
+        return data
+
+    return run
+
+
+def code(answer: Answer) -> str:
+    (error,) = answer["errors"]
+    return str(error["extensions"]["code"])
+
+
+CREATE = """
+mutation ($text: String!, $key: String) {
+  createTweet(input: {text: $text, idempotencyKey: $key}) {
+    __typename
+    ... on Tweet {
+      id text author { id username } retweetCount retweetOf { id } viewerHasRetweeted
+    }
+    ... on Error { message }
+  }
+}
+"""
+DELETE = """
+mutation ($id: ID!) {
+  deleteTweet(id: $id) { __typename ... on TweetDeleted { id } ... on Error { message } }
+}
+"""
+RETWEET = """
+mutation ($id: ID!) {
+  retweet(tweetId: $id) {
+    __typename
+    ... on Tweet { id text author { username } retweetCount viewerHasRetweeted retweetOf { id } }
+    ... on Error { message }
+  }
+}
+"""
+UNDO = """
+mutation ($id: ID!) {
+  undoRetweet(tweetId: $id) {
+    __typename
+    ... on Tweet { id retweetCount viewerHasRetweeted }
+    ... on Error { message }
+  }
+}
+"""
+MY_TWEETS = """
+query ($first: Int! = 20, $after: String) {
+  myTweets(first: $first, after: $after) {
+    edges { cursor node { id } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}
+"""
+
+
+class TestCreateTweet:
+    async def test_the_tweet_is_the_callers(self, ask: Ask) -> None:
+        assert (await ask(CREATE, text=" Hi "))["createTweet"] == {
+            "__typename": "Tweet",
+            "id": str(UUID(int=1)),
+            "text": "Hi",
+            "author": {"id": str(ADA.id), "username": "ada"},
+            "retweetCount": 0,
+            "retweetOf": None,
+            "viewerHasRetweeted": False,
+        }
+
+    async def test_invalid_text_is_an_error_value(self, ask: Ask) -> None:
+        assert (await ask(CREATE, text="a" * 281))["createTweet"] == {
+            "__typename": "InvalidTweetError",
+            "message": "The text has 281 characters; 280 are allowed.",
+        }
+
+    async def test_invalid_key_is_an_error_value(self, ask: Ask) -> None:
+        answer = await ask(CREATE, text="Hi", key="")
+        assert answer["createTweet"]["__typename"] == "InvalidTweetError"
+
+    async def test_reused_key_is_an_error_value(self, ask: Ask) -> None:
+        first = await ask(CREATE, text="Hi", key="k")
+        assert await ask(CREATE, text="Hi", key="k") == first
+        answer = await ask(CREATE, text="Ho", key="k")
+        assert answer["createTweet"]["__typename"] == "IdempotencyKeyReusedError"
+
+
+class TestDeleteTweet:
+    async def test_the_id_is_given_back(self, ask: Ask, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        assert (await ask(DELETE, id=str(tweet.id)))["deleteTweet"] == {
+            "__typename": "TweetDeleted",
+            "id": str(tweet.id),
+        }
+
+    async def test_somebody_elses_tweet_is_an_error_value(
+        self, ask: Ask, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        answer = await ask(DELETE, id=str(tweet.id))
+        assert answer["deleteTweet"]["__typename"] == "NotTweetAuthorError"
+
+    @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1", ""])
+    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+        answer = await ask(DELETE, id=tweet_id)
+        assert answer["deleteTweet"]["__typename"] == "TweetNotFoundError"
+
+
+class TestRetweet:
+    async def test_it_shows_the_original(self, ask: Ask, service: TweetService) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        assert (await ask(RETWEET, id=str(tweet.id)))["retweet"] == {
+            "__typename": "Tweet",
+            "id": str(UUID(int=2)),
+            "text": "Hi",
+            "author": {"username": "ada"},
+            "retweetCount": 1,
+            "viewerHasRetweeted": True,
+            "retweetOf": {"id": str(tweet.id)},
+        }
+
+    @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1"])
+    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+        answer = await ask(RETWEET, id=tweet_id)
+        assert answer["retweet"]["__typename"] == "TweetNotFoundError"
+
+
+class TestUndoRetweet:
+    async def test_it_gives_the_original(self, ask: Ask, service: TweetService) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        await service.retweet(ADA, tweet.id)
+        assert (await ask(UNDO, id=str(tweet.id)))["undoRetweet"] == {
+            "__typename": "Tweet",
+            "id": str(tweet.id),
+            "retweetCount": 0,
+            "viewerHasRetweeted": False,
+        }
+
+    @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1"])
+    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+        answer = await ask(UNDO, id=tweet_id)
+        assert answer["undoRetweet"]["__typename"] == "TweetNotFoundError"
+
+    async def test_each_mutation_of_a_document_sees_what_the_one_before_it_did(
+        self, ask: Ask, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        answer = await ask(
+            """
+            mutation ($id: ID!) {
+              before: undoRetweet(tweetId: $id) { ... on Tweet { viewerHasRetweeted } }
+              retweet(tweetId: $id) { ... on Tweet { viewerHasRetweeted } }
+              after: undoRetweet(tweetId: $id) { ... on Tweet { viewerHasRetweeted } }
+            }
+            """,
+            id=str(tweet.id),
+        )
+        assert [field["viewerHasRetweeted"] for field in answer.values()] == [False, True, False]
+
+
+class TestTweet:
+    DOCUMENT = "query ($id: ID!) { tweet(id: $id) { text createdAt } }"
+
+    async def test_it_is_found(self, ask: Ask, service: TweetService) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        assert (await ask(self.DOCUMENT, id=str(tweet.id)))["tweet"] == {
+            "text": "Hi",
+            "createdAt": "2026-01-01T00:00:00+00:00",
+        }
+
+    @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1", "", "0" * 33])
+    async def test_an_unknown_or_malformed_id_is_null(self, ask: Ask, tweet_id: str) -> None:
+        assert await ask(self.DOCUMENT, id=tweet_id) == {"tweet": None}
+
+
+class TestMyTweets:
+    async def test_the_cursors_lead_through_all_pages(
+        self, ask: Ask, service: TweetService
+    ) -> None:
+        ids = [str((await service.create_tweet(ADA, "Hi")).id) for _ in range(5)][::-1]
+        await service.create_tweet(BOB, "Ho")
+        after, seen = None, []
+        pages: list[Answer] = []
+        while not pages or pages[-1]["hasNextPage"]:
+            page = (await ask(MY_TWEETS, first=2, after=after))["myTweets"]
+            seen += [edge["node"]["id"] for edge in page["edges"]]
+            assert page["pageInfo"]["startCursor"] == page["edges"][0]["cursor"]
+            after = page["pageInfo"]["endCursor"]
+            assert after == page["edges"][-1]["cursor"]
+            pages.append(page["pageInfo"])
+        assert seen == ids
+        assert [page["hasPreviousPage"] for page in pages] == [False, True, True]
+
+    async def test_an_empty_timeline_has_no_cursors(self, ask: Ask) -> None:
+        assert (await ask(MY_TWEETS))["myTweets"] == {
+            "edges": [],
+            "pageInfo": {
+                "hasNextPage": False,
+                "hasPreviousPage": False,
+                "startCursor": None,
+                "endCursor": None,
+            },
+        }
+
+    @pytest.mark.parametrize("first", [1, 100])
+    async def test_1_to_100_can_be_asked_for(self, ask: Ask, first: int) -> None:
+        assert await ask(MY_TWEETS, first=first)
+
+    @pytest.mark.parametrize("first", [0, -1, 101])
+    async def test_any_other_number_is_bad_input(self, execute: Ask, first: int) -> None:
+        assert code(await execute(MY_TWEETS, first=first)) == "BAD_USER_INPUT"
+
+    @pytest.mark.parametrize(
+        "after",
+        [
+            "",
+            "x",
+            "é",
+            "====",
+            str(NOBODY),
+            urlsafe_b64encode(NOBODY.bytes[:15]).decode().rstrip("="),
+            urlsafe_b64encode(NOBODY.bytes + b"x").decode().rstrip("="),
+            urlsafe_b64encode(NOBODY.bytes).decode(),
+            "AAAA AAAAAAAAAAAAAAAAAA",
+        ],
+    )
+    async def test_what_is_no_cursor_is_bad_input(self, execute: Ask, after: str) -> None:
+        assert code(await execute(MY_TWEETS, after=after)) == "BAD_USER_INPUT"
+
+
+class TestScopes:
+    READS = (
+        "{ tweet(id: 1) { id } }",
+        "{ myTweets { edges { cursor } } }",
+        '{ _entities(representations: [{__typename: "Tweet", id: "1"}]) { __typename } }',
+        """
+        {
+          _entities(representations: [
+            {__typename: "User", id: "00000000-0000-0000-0000-000000000ada"}
+          ]) { ... on User { tweets { edges { cursor } } } }
+        }
+        """,
+    )
+    WRITES = (
+        'mutation { createTweet(input: {text: "Hi"}) { __typename } }',
+        "mutation { deleteTweet(id: 1) { __typename } }",
+        "mutation { retweet(tweetId: 1) { __typename } }",
+        "mutation { undoRetweet(tweetId: 1) { __typename } }",
+    )
+
+    @pytest.mark.parametrize("document", READS + WRITES)
+    async def test_an_anonymous_caller_is_told_to_sign_in(
+        self, execute: Ask, document: str
+    ) -> None:
+        assert code(await execute(document, None)) == "UNAUTHENTICATED"
+
+    @pytest.mark.parametrize(
+        ("document", "scope"),
+        [(d, "tweets:write") for d in READS] + [(d, "tweets:read") for d in WRITES],
+    )
+    async def test_the_other_scope_will_not_do(
+        self, execute: Ask, document: str, scope: str
+    ) -> None:
+        answer = await execute(document, principal(ADA, frozenset({scope})))
+        assert code(answer) == "FORBIDDEN"
+
+    async def test_whoever_may_only_write_sees_what_they_wrote(self, ask: Ask) -> None:
+        writer = principal(ADA, frozenset({"tweets:write"}))
+        assert (await ask(CREATE, writer, text="Hi"))["createTweet"]["text"] == "Hi"
+
+
+class TestEntities:
+    DOCUMENT = """
+    query ($them: [_Any!]!) {
+      _entities(representations: $them) {
+        ... on Tweet { id text viewerHasRetweeted }
+        ... on User { id }
+      }
+    }
+    """
+
+    async def test_tweets_are_read_together(
+        self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        tweets = [await service.create_tweet(BOB, f"Number {n}") for n in range(20)]
+        await service.retweet(ADA, tweets[3].id)
+        them = [{"__typename": "Tweet", "id": str(tweet.id)} for tweet in tweets]
+        answer = await ask(self.DOCUMENT, them=them)
+        assert answer["_entities"] == [
+            {"id": str(t.id), "text": t.text, "viewerHasRetweeted": t is tweets[3]} for t in tweets
+        ]
+        assert unit_of_work.reads == 2
+
+    async def test_an_unknown_tweet_is_null_among_others(
+        self, ask: Ask, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        them = [{"__typename": "Tweet", "id": i} for i in (str(NOBODY), "1", str(tweet.id))]
+        answer = await ask(self.DOCUMENT, them=them)
+        assert [found and found["id"] for found in answer["_entities"]] == [
+            None,
+            None,
+            str(tweet.id),
+        ]
+
+    async def test_a_users_id_needs_no_reading_and_no_scope(
+        self, ask: Ask, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        answer = await ask(self.DOCUMENT, None, them=[{"__typename": "User", "id": str(ADA.id)}])
+        assert answer["_entities"] == [{"id": str(ADA.id)}]
+        assert unit_of_work.reads == 0
+
+    async def test_what_cannot_be_a_user_is_null(self, ask: Ask) -> None:
+        answer = await ask(self.DOCUMENT, them=[{"__typename": "User", "id": "ada"}])
+        assert answer["_entities"] == [None]
+
+
+class TestUserTweets:
+    DOCUMENT = """
+    query ($them: [_Any!]!) {
+      _entities(representations: $them) {
+        ... on User {
+          latest: tweets(first: 1) { edges { node { text author { username } } } }
+          tweets { edges { node { text } } }
+        }
+      }
+    }
+    """
+
+    async def test_timelines_are_read_together(
+        self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        for author in (ADA, BOB):
+            for number in range(3):
+                await service.create_tweet(author, f"{author.username} {number}")
+        them = [{"__typename": "User", "id": str(author.id)} for author in (ADA, BOB)]
+        users = (await ask(self.DOCUMENT, them=them))["_entities"]
+        assert [user["latest"]["edges"] for user in users] == [
+            [{"node": {"text": "ada 2", "author": {"username": "ada"}}}],
+            [{"node": {"text": "bob 2", "author": {"username": "bob"}}}],
+        ]
+        assert [len(user["tweets"]["edges"]) for user in users] == [3, 3]
+        # One for each pair of arguments, not for each user.
+        assert unit_of_work.reads == 2
+
+    async def test_a_number_out_of_range_is_bad_input(self, execute: Ask) -> None:
+        answer = await execute(
+            """
+            query ($them: [_Any!]!) {
+              _entities(representations: $them) {
+                ... on User { tweets(first: 101) { edges { cursor } } }
+              }
+            }
+            """,
+            them=[{"__typename": "User", "id": str(ADA.id)}],
+        )
+        assert code(answer) == "BAD_USER_INPUT"
+
+
+class TestReads:
+    async def test_nothing_is_read_that_was_not_asked_for(
+        self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        await service.retweet(ADA, (await service.create_tweet(BOB, "Hi")).id)
+        await ask("{ myTweets { edges { node { text retweetCount retweetOf { text } } } } }")
+        assert unit_of_work.reads == 1
+
+    async def test_a_failure_within_is_not_shown(
+        self, execute: Ask, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        class Broken(FakeTweetRepository):
+            async def timelines(self, *_: object) -> NoReturn:
+                raise RuntimeError("secret")
+
+        unit_of_work.repository = Broken()
+        answer = await execute("{ myTweets { edges { cursor } } }")
+        assert code(answer) == "INTERNAL_SERVER_ERROR"
+        assert "secret" not in str(answer)

@@ -1,0 +1,39 @@
+"""The use cases on a fake."""
+
+from tests.unit.tweets.service_suite import (
+    CreateTweet,
+    DeleteTweet,
+    Retweet,
+    Retweeted,
+    Timelines,
+    Tweets,
+    UndoRetweet,
+)
+
+
+class TestCreateTweet(CreateTweet):
+    pass
+
+
+class TestDeleteTweet(DeleteTweet):
+    pass
+
+
+class TestRetweet(Retweet):
+    pass
+
+
+class TestUndoRetweet(UndoRetweet):
+    pass
+
+
+class TestTweets(Tweets):
+    pass
+
+
+class TestTimelines(Timelines):
+    pass
+
+
+class TestRetweeted(Retweeted):
+    pass

@@ -1,0 +1,39 @@
+"""What the environment has to hold."""
+
+import pytest
+
+from chassis.settings import SettingsError, Stage
+from subgraphs.tweets.settings import Settings
+
+COMPLETE = {
+    "TWEETS_DATABASE_URL": "postgresql://tweets:secret@db/tweets",
+    "ROUTER_SECRET": "r" * 32,
+}
+
+
+class TestFromEnv:
+    def test_two_variables_are_enough(self) -> None:
+        settings = Settings.from_env(COMPLETE)
+        assert (settings.host, settings.port) == ("127.0.0.1", 4102)
+        assert settings.stage is Stage.PRODUCTION
+        assert settings.introspection is False
+
+    def test_development_allows_introspection(self) -> None:
+        assert Settings.from_env({**COMPLETE, "ENVIRONMENT": "development"}).introspection
+
+    def test_introspection_can_be_switched(self) -> None:
+        assert Settings.from_env({**COMPLETE, "GRAPHQL_INTROSPECTION": "true"}).introspection
+
+    def test_everything_that_is_missing_is_told_at_once(self) -> None:
+        with pytest.raises(SettingsError) as raised:
+            Settings.from_env({"TWEETS_PORT": "http"})
+        assert raised.value.problems == [
+            "TWEETS_PORT is not a whole number of at least 1",
+            "TWEETS_DATABASE_URL is missing",
+            "ROUTER_SECRET is missing",
+        ]
+
+    def test_secrets_are_not_shown(self) -> None:
+        shown = repr(Settings.from_env(COMPLETE))
+        assert "secret@" not in shown
+        assert "rrr" not in shown
