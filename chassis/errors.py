@@ -10,10 +10,11 @@ class ClientError(Exception):
     """An error whose message and code may be shown to the client."""
 
     code: ClassVar[str]
-    message: ClassVar[str]
+    # Not `message`: graphql-core shows an attribute of that name instead of what was raised.
+    default: ClassVar[str]
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or self.message)
+        super().__init__(message or self.default)
 
     @property
     def extensions(self) -> dict[str, object]:
@@ -23,12 +24,12 @@ class ClientError(Exception):
 
 class Unauthenticated(ClientError):  # noqa: N818
     code = "UNAUTHENTICATED"
-    message = "Sign in first."
+    default = "Sign in first."
 
 
 class Forbidden(ClientError):  # noqa: N818
     code = "FORBIDDEN"
-    message = "This session may not do that."
+    default = "This session may not do that."
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This session lacks the scope {scope}.")
@@ -41,14 +42,14 @@ class Forbidden(ClientError):  # noqa: N818
 
 class BadUserInput(ClientError):  # noqa: N818
     code = "BAD_USER_INPUT"
-    message = "The input is not valid."
+    default = "The input is not valid."
 
 
 class Overloaded(ClientError):  # noqa: N818
     """There is more of this work waiting than can be done in useful time."""
 
     code = "SERVICE_UNAVAILABLE"
-    message = "Too much is going on at the moment. Try again shortly."
+    default = "Too much is going on at the moment. Try again shortly."
 
 
 def error_body(code: str, message: str) -> bytes:

@@ -10,7 +10,7 @@ from graphql.validation import NoSchemaIntrospectionCustomRule, ValidationRule
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 
 from chassis.errors import ClientError
 from chassis.graphql.limits import Limits, operation_limits
@@ -46,20 +46,18 @@ def mask(error: GraphQLError) -> GraphQLError:
     return error
 
 
-class MaskedErrors(SchemaExtension):
-    """Masks what is internal and gives every error a code, streamed results included."""
+def mask_all(result: object) -> None:
+    """Masks the errors of a result, in their place."""
+    if errors := getattr(result, "errors", None):
+        result.errors = [mask(error) for error in errors]  # type: ignore[attr-defined]
 
-    def on_operation(self) -> Iterator[None]:
-        yield
-        self._mask(self.execution_context.result)
+
+class MaskedStreams(SchemaExtension):
+    """Masks the errors of streamed results."""
 
     def on_stream_result(self, result: object) -> Iterator[None]:
-        self._mask(result)
+        mask_all(result)
         yield
-
-    def _mask(self, result: object) -> None:
-        if errors := getattr(result, "errors", None):
-            result.errors = [mask(error) for error in errors]  # type: ignore[attr-defined]
 
 
 class Bounds(SchemaExtension):
@@ -84,12 +82,18 @@ def bounded(limits: Limits, *, introspection: bool) -> type[Bounds]:
 
 
 class SubgraphSchema(Schema):
-    """Strawberry's federated schema that logs what failed and prints its SDL only once."""
+    """Strawberry's federated schema that logs and masks what failed."""
 
     @cached_property
     def sdl(self) -> str:
         """The SDL with federation directives, as `_service` gives it."""
         return print_schema(self)
+
+    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        # Here and not in an extension: those do not see what fails while a document is parsed.
+        result = await super().execute(*args, **kwargs)
+        mask_all(result)
+        return result
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -121,7 +125,7 @@ def build_schema(
     """
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         bounded(limits or Limits(), introspection=introspection),
-        MaskedErrors,
+        MaskedStreams,
         ParserCache,
         ValidationCache,
     ]

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLRequestData
-from strawberry.types.execution import PreExecutionError
+from strawberry.types import ExecutionResult
 
 from chassis.errors import error_response
 from chassis.graphql.context import RequestContext
@@ -73,7 +73,11 @@ class GraphQLView(GraphQL[RequestContext, None]):
 
     async def execute_operation(self, *args: Any, **kwargs: Any) -> Any:
         result = await super().execute_operation(*args, **kwargs)
-        if isinstance(result, PreExecutionError):
+        if (
+            isinstance(result, ExecutionResult)
+            and result.data is None
+            and not any(error.path for error in result.errors or ())
+        ):
             # The document was never run: say so in the status, as the router does.
             kwargs["sub_response"].status_code = 400
         return result

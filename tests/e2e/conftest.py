@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,15 +128,20 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 
 # -- which router ran what -------------------------------------------------------------------------
 
-DESCRIPTIONS = {Kind.ROUTER: "the Apollo Router", Kind.STAND_IN: "its stand-in, Apollo's Node gateway"}
+DESCRIPTIONS = {
+    Kind.ROUTER: "the Apollo Router",
+    Kind.STAND_IN: "its stand-in, Apollo's Node gateway",
+}
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "stack" in parameters:
-        report.router = parameters["stack"]
+        setattr(report, "router", parameters["stack"])  # noqa: B010 - a field of our own
     return report
 
 

@@ -256,6 +256,12 @@ class Timelines:
         tweets = await tweets_of(service, ADA, 2)
         assert await timeline(service, ADA, 2, tweets[1]) == Page([], has_previous=True)
 
+    async def test_the_tweet_that_a_page_follows_comes_before_it(
+        self, service: TweetService
+    ) -> None:
+        tweets = await tweets_of(service, ADA, 2)
+        assert await timeline(service, ADA, 2, tweets[0]) == Page([tweets[1]], has_previous=True)
+
     async def test_a_deleted_tweet_still_marks_its_place(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 3)
         await service.delete_tweet(ADA.id, tweets[1].id)

@@ -1,0 +1,349 @@
+"""The main job, on the public port alone: sign up, sign in, tweet, retweet, list, sign out."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import jwt
+import pytest
+
+from subgraphs.auth.keys import KeyRing, SigningKey
+from tests.e2e.conftest import Account, RunningStack, eventually
+
+SignUp = Callable[[], Account]
+
+SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {
+    __typename
+    ... on SignedIn { accessToken refreshToken session { id scopes userAgent address } }
+} }"""
+REFRESH = """mutation ($token: String!) { refreshSession(refreshToken: $token) {
+    __typename ... on SignedIn { accessToken refreshToken session { id } }
+} }"""
+CREATE = """mutation ($text: String!) { createTweet(input: {text: $text}) {
+    ... on Tweet { id text author { username } } ... on Error { message }
+} }"""
+RETWEET = """mutation ($id: ID!) { retweet(tweetId: $id) {
+    __typename ... on Tweet { id retweetCount retweetOf { id author { username } } }
+} }"""
+MINE = """query ($first: Int! = 20, $after: String) { myTweets(first: $first, after: $after) {
+    edges { node { id text retweetCount viewerHasRetweeted author { username } } }
+    pageInfo { hasNextPage endCursor }
+} }"""
+ACROSS = """query ($first: Int!) { me { username tweets(first: $first) {
+    edges { node { text author { username } retweetOf { author { username } } viewerHasRetweeted } }
+} } }"""
+
+
+def run(
+    client: httpx.Client, query: str, account: Account | None = None, **variables: Any
+) -> dict[str, Any]:
+    """The data of an operation that succeeds."""
+    headers = account.headers if account else {}
+    answer = client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+    body: dict[str, Any] = answer.json()
+    assert answer.status_code == 200, body
+    assert "errors" not in body, body
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+def status(client: httpx.Client, token: str) -> int:
+    headers = {"authorization": f"Bearer {token}"}
+    return client.post("/graphql", json={"query": "{ me { id } }"}, headers=headers).status_code
+
+
+class TestStory:
+    def test_from_signing_up_to_signing_out(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        ada, grace = sign_up(), sign_up()
+        tweet = run(edge, CREATE, ada, text="Hello 👋")["createTweet"]
+        assert tweet["author"]["username"] == ada.username
+
+        retweet = run(edge, RETWEET, grace, id=tweet["id"])["retweet"]
+        assert retweet["retweetCount"] == 1
+        assert retweet["retweetOf"] == {
+            "id": tweet["id"],
+            "author": {"username": ada.username},
+        }
+
+        (edge_of_ada,) = run(edge, MINE, ada)["myTweets"]["edges"]
+        assert edge_of_ada["node"] == {
+            "id": tweet["id"],
+            "text": "Hello 👋",
+            "retweetCount": 1,
+            "viewerHasRetweeted": False,
+            "author": {"username": ada.username},
+        }
+        (edge_of_grace,) = run(edge, MINE, grace)["myTweets"]["edges"]
+        assert edge_of_grace["node"]["viewerHasRetweeted"] is True
+
+        run(edge, "mutation { signOut { sessionIds } }", ada)
+        assert status(edge, ada.token) == 401
+        assert status(edge, grace.token) == 200
+
+    def test_an_error_is_a_value(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        answer = run(edge, RETWEET, sign_up(), id=str(uuid4()))
+        assert answer["retweet"] == {"__typename": "TweetNotFoundError"}
+
+    def test_nobody_tweets_without_signing_in(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json={"query": CREATE, "variables": {"text": "Hello"}})
+        (error,) = answer.json()["errors"]
+        assert error["extensions"]["code"] == "UNAUTHENTICATED"
+
+    def test_a_session_does_only_what_it_asked_for(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        login = {"login": ada.username, "password": ada.password, "scopes": ["tweets:read"]}
+        signed_in = run(edge, SIGN_IN, input=login)["signIn"]
+        assert signed_in["session"]["scopes"] == ["tweets:read"]
+        headers = {"authorization": f"Bearer {signed_in['accessToken']}"}
+        answer = edge.post(
+            "/graphql", json={"query": CREATE, "variables": {"text": "Hello"}}, headers=headers
+        )
+        (error,) = answer.json()["errors"]
+        assert error["extensions"]["code"] == "FORBIDDEN"
+        assert edge.post("/graphql", json={"query": MINE}, headers=headers).json()["data"]
+
+    def test_a_timeline_is_paged_without_gap_or_repetition(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        texts = [f"tweet {n}" for n in range(7)]
+        for text in texts:
+            run(edge, CREATE, ada, text=text)
+        seen, after = [], None
+        while True:
+            page = run(edge, MINE, ada, first=3, after=after)["myTweets"]
+            seen += [entry["node"]["text"] for entry in page["edges"]]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+            after = page["pageInfo"]["endCursor"]
+        assert seen == texts[::-1]
+
+
+class TestSessions:
+    def test_the_device_is_the_one_that_the_edge_saw(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        login = {"login": ada.username, "password": ada.password}
+        answer = edge.post(
+            "/graphql",
+            json={"query": SIGN_IN, "variables": {"input": login}},
+            headers={"user-agent": "Phone/1.0", "x-client-address": "203.0.113.9"},
+        )
+        session = answer.json()["data"]["signIn"]["session"]
+        assert session["userAgent"] == "Phone/1.0"
+        assert session["address"] == "127.0.0.1"
+
+    def test_signing_out_everywhere_ends_all_of_them(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        login = {"login": ada.username, "password": ada.password}
+        tokens = [run(edge, SIGN_IN, input=login)["signIn"]["accessToken"] for _ in range(2)]
+        run(edge, "mutation { signOutEverywhere { sessionIds } }", ada)
+        assert [status(edge, token) for token in [ada.token, *tokens]] == [401] * 3
+
+    def test_one_session_is_revoked_from_another(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        ada = sign_up()
+        login = {"login": ada.username, "password": ada.password}
+        phone = run(edge, SIGN_IN, input=login)["signIn"]
+        mutation = "mutation ($id: ID!) { revokeSession(id: $id) { __typename } }"
+        run(edge, mutation, ada, id=phone["session"]["id"])
+        assert status(edge, phone["accessToken"]) == 401
+        assert status(edge, ada.token) == 200
+
+    def test_a_refreshed_session_goes_on_and_a_stolen_token_ends_it(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        login = {"login": ada.username, "password": ada.password}
+        first = run(edge, SIGN_IN, input=login)["signIn"]
+        second = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
+        repeated = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
+        assert repeated["refreshToken"] == second["refreshToken"]
+        third = run(edge, REFRESH, token=second["refreshToken"])["refreshSession"]
+        assert status(edge, third["accessToken"]) == 200
+        stolen = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
+        assert stolen == {"__typename": "InvalidRefreshTokenError"}
+        for answer in (first, second, third):
+            assert status(edge, answer["accessToken"]) == 401
+
+    def test_a_deleted_account_is_gone(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        ada = sign_up()
+        mutation = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
+        assert run(edge, mutation, ada, p=ada.password) == {
+            "deleteAccount": {"__typename": "AccountDeleted"}
+        }
+        assert status(edge, ada.token) == 401
+        login = {"login": ada.username, "password": ada.password}
+        assert run(edge, SIGN_IN, input=login)["signIn"] == {
+            "__typename": "InvalidCredentialsError"
+        }
+
+    def test_sign_out_holds_while_valkey_is_away(
+        self, edge: httpx.Client, sign_up: SignUp, stack: RunningStack
+    ) -> None:
+        ada, grace = sign_up(), sign_up()
+        assert status(edge, ada.token) == 200
+        stack.kill("valkey")
+        try:
+            run(edge, "mutation { signOut { sessionIds } }", ada)
+            assert status(edge, ada.token) == 401
+            assert status(edge, grace.token) == 200
+        finally:
+            stack.restart("valkey")
+        assert status(edge, ada.token) == 401
+
+    def test_sign_out_holds_when_auth_starts_again(
+        self, edge: httpx.Client, sign_up: SignUp, stack: RunningStack
+    ) -> None:
+        ada, grace = sign_up(), sign_up()
+        run(edge, "mutation { signOut { sessionIds } }", ada)
+        stack.kill("auth")
+        stack.restart("auth")
+        eventually(lambda: status(edge, grace.token) == 200, "auth answers again")
+        assert status(edge, ada.token) == 401
+
+
+class TestForgedTokens:
+    @pytest.fixture
+    def forge(self, stack: RunningStack, sign_up: SignUp) -> Callable[..., str]:
+        """Signs the claims of a good token again, but for what is changed."""
+        ours = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
+        good = jwt.decode(sign_up().token, options={"verify_signature": False})
+
+        def make(key: SigningKey = ours, *, without: str = "", **changes: object) -> str:
+            claims = {name: value for name, value in good.items() if name != without}
+            return jwt.encode(claims | changes, key.private, "ES256", headers={"kid": ours.id})
+
+        return make
+
+    def test_the_forgeries_below_differ_from_this_in_one_thing(
+        self, edge: httpx.Client, forge: Callable[..., str]
+    ) -> None:
+        assert status(edge, forge()) == 200
+
+    def test_an_expired_token(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+        assert status(edge, forge(exp=int(time.time()) - 1)) == 401
+
+    @pytest.mark.parametrize("change", [{"iss": "https://elsewhere.example"}, {"aud": "other"}])
+    def test_another_issuer_or_audience(
+        self, edge: httpx.Client, forge: Callable[..., str], change: dict[str, str]
+    ) -> None:
+        assert status(edge, forge(**change)) == 401
+
+    @pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub", "sid", "scopes", "context"])
+    def test_a_missing_claim(
+        self, edge: httpx.Client, forge: Callable[..., str], claim: str
+    ) -> None:
+        assert status(edge, forge(without=claim)) == 401
+
+    def test_another_key_under_our_kid(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+        assert status(edge, forge(SigningKey.generate())) == 401
+
+    def test_an_altered_payload(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+        header, payload, signature = forge().split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        claims["scopes"] = ["account:write"]
+        altered = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        assert status(edge, f"{header}.{altered}.{signature}") == 401
+
+    @pytest.mark.parametrize("algorithm", ["none", "HS256"])
+    def test_another_algorithm(
+        self, edge: httpx.Client, forge: Callable[..., str], algorithm: str
+    ) -> None:
+        # What it would take to verify HS256 with the public key is in the unit tests.
+        header, payload, signature = forge().split(".")
+        fields = json.loads(base64.urlsafe_b64decode(header + "==")) | {"alg": algorithm}
+        other = base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+        signature = "" if algorithm == "none" else signature
+        assert status(edge, f"{other}.{payload}.{signature}") == 401
+
+
+class TestAcrossSubgraphs:
+    def test_one_operation_reaches_both(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        ada = sign_up()
+        run(edge, CREATE, ada, text="Hello")
+        assert run(edge, ACROSS, ada, first=2)["me"] == {
+            "username": ada.username,
+            "tweets": {
+                "edges": [
+                    {
+                        "node": {
+                            "text": "Hello",
+                            "author": {"username": ada.username},
+                            "retweetOf": None,
+                            "viewerHasRetweeted": False,
+                        }
+                    }
+                ]
+            },
+        }
+
+    @pytest.fixture
+    async def postgres(
+        self, stack: RunningStack
+    ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+        """A superuser's connection, while every statement goes into the server's log."""
+        password = (stack.data / "postgres.password").read_text().strip()
+        port = stack.settings["POSTGRES_PORT"]
+        connection = await asyncpg.connect(f"postgresql://postgres:{password}@127.0.0.1:{port}")
+        logging = {"log_min_messages": "log", "log_statement": "all"}
+        for name, value in logging.items():
+            await connection.execute(f"SET {name} = '{value}'")
+
+        async def set_for_services(verb: str) -> None:
+            for role in ("auth", "tweets"):
+                for name, value in logging.items():
+                    setting = f"{name} = '{value}'" if verb == "SET" else name
+                    await connection.execute(f"ALTER ROLE {role} {verb} {setting}")
+                stack.kill(role)
+                stack.restart(role)
+
+        await set_for_services("SET")
+        yield connection
+        await set_for_services("RESET")
+        await connection.close()
+
+    async def test_the_number_of_statements_does_not_grow_with_the_rows(
+        self,
+        edge: httpx.Client,
+        sign_up: SignUp,
+        stack: RunningStack,
+        postgres: "asyncpg.Connection[asyncpg.Record]",
+    ) -> None:
+        ada, grace = sign_up(), sign_up()
+        for n in range(10):
+            run(edge, CREATE, ada, text=f"tweet {n}")
+            other = run(edge, CREATE, grace, text=f"other {n}")["createTweet"]["id"]
+            run(edge, RETWEET, ada, id=other)
+
+        async def mark() -> str:
+            """Puts a mark into the server's log; what was logged before it is there then too."""
+            text = f"mark-{uuid4()}"
+            await postgres.execute(f"SELECT '{text}'")
+            eventually(lambda: text in stack.log.read_text(), "the mark is in the log")
+            return text
+
+        async def statements(first: int) -> int:
+            start = await mark()
+            answer = run(edge, ACROSS, ada, first=first)
+            assert len(answer["me"]["tweets"]["edges"]) == first
+            end = await mark()
+            logged = stack.log.read_text().partition(start)[2].partition(end)[0]
+            return sum(
+                "LOG:  execute" in line and ("FROM users" in line or "FROM tweets" in line)
+                for line in logged.splitlines()
+            )
+
+        await statements(1)
+        counts = [await statements(first) for first in (1, 2, 20)]
+        assert counts[0] > 0
+        assert len(set(counts)) == 1

@@ -1,0 +1,456 @@
+"""How a subgraph answers over HTTP, above all to what is wrong with a request."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import strawberry
+from structlog.testing import capture_logs
+
+from chassis.app import MAX_BODY_SIZE, subgraph_app
+from chassis.errors import BadUserInput
+from chassis.graphql.context import RequestContext
+from chassis.graphql.schema import build_schema
+from chassis.graphql.view import GraphQLView
+from chassis.principal import Principal
+
+SECRET = "s" * 32
+PRINCIPAL = Principal(
+    user_id=UUID(int=1),
+    username="ada",
+    scopes=frozenset({"a", "b"}),
+    session_id=UUID(int=2),
+    expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+)
+JSON = {"content-type": "application/json"}
+TRUSTED = {"x-router-secret": SECRET}
+
+Info = strawberry.Info[RequestContext, None]
+
+
+@strawberry.type
+class Node:
+    @strawberry.field
+    def child(self) -> "Node":
+        return Node()
+
+    @strawberry.field
+    def name(self) -> str:
+        return "node"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def node(self) -> Node:
+        return Node()
+
+    @strawberry.field
+    def add(self, a: int, b: int = 1) -> int:
+        return a + b
+
+    @strawberry.field
+    def whoami(self, info: Info) -> str:
+        return info.context.require().username
+
+    @strawberry.field
+    def needs(self, info: Info, scope: str) -> str:
+        return info.context.require(scope).username
+
+    @strawberry.field
+    def client_address(self, info: Info) -> str:
+        return info.context.client_address
+
+    @strawberry.field
+    def refuse(self) -> str | None:
+        raise BadUserInput("Not like this.")
+
+    @strawberry.field
+    def fail(self) -> str | None:
+        raise RuntimeError("the password is hunter2")
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def change(self) -> str:
+        return "changed"
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    yield
+
+
+async def absent() -> None:
+    raise ConnectionError
+
+
+def application(**options: Any) -> httpx.ASGITransport:
+    schema = build_schema(query=Query, mutation=Mutation, **options)
+    view = GraphQLView(schema, lambda request: RequestContext(**RequestContext.caller(request)))
+    return httpx.ASGITransport(
+        subgraph_app(view, router_secret=SECRET, lifespan=nothing, checks={"the database": absent})
+    )
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        transport=application(), base_url="http://subgraph", headers=TRUSTED
+    ) as client:
+        yield client
+
+
+async def post(client: httpx.AsyncClient, query: str, **body: Any) -> httpx.Response:
+    return await client.post("/graphql", json={"query": query, **body})
+
+
+def error(answer: httpx.Response) -> dict[str, Any]:
+    """The one error of an answer without data."""
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert body.get("data") is None
+    (error,) = body["errors"]
+    assert error["message"]
+    found: dict[str, Any] = error
+    return found
+
+
+def code(answer: httpx.Response) -> str:
+    return str(error(answer)["extensions"]["code"])
+
+
+class TestTrustedCallers:
+    async def test_the_edge_is_answered(self, client: httpx.AsyncClient) -> None:
+        answer = await post(client, "{ add(a: 1) }")
+        assert (answer.status_code, answer.json()) == (200, {"data": {"add": 2}})
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [],
+            [("x-router-secret", "")],
+            [("x-router-secret", "guess")],
+            [("x-router-secret", SECRET[:-1])],
+            [("x-router-secret", SECRET), ("x-router-secret", "guess")],
+            [("x-router-secret", "\xff")],
+            [("x_router_secret", SECRET)],
+        ],
+    )
+    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+    async def test_nobody_else_is(self, method: str, headers: list[tuple[str, str]]) -> None:
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        async with httpx.AsyncClient(transport=application(), base_url="http://s") as client:
+            answer = await client.request(method, "/graphql", headers=sent, content=b"{}")
+        assert answer.status_code == 403
+        assert code(answer) == "FORBIDDEN"
+
+    async def test_the_caller_is_who_the_edge_says(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post(
+            "/graphql", json={"query": "{ whoami }"}, headers=PRINCIPAL.headers()
+        )
+        assert answer.json() == {"data": {"whoami": "ada"}}
+
+    async def test_without_identity_there_is_no_caller(self, client: httpx.AsyncClient) -> None:
+        answer = await post(client, "{ whoami }")
+        assert answer.status_code == 200
+        assert code(answer) == "UNAUTHENTICATED"
+
+    async def test_a_missing_scope_is_named(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post(
+            "/graphql", json={"query": '{ needs(scope: "c") }'}, headers=PRINCIPAL.headers()
+        )
+        assert error(answer)["extensions"] == {"code": "FORBIDDEN", "scope": "c"}
+
+    async def test_the_clients_address_is_the_edges_word(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post(
+            "/graphql",
+            json={"query": "{ clientAddress }"},
+            headers={"x-client-address": "192.0.2.1"},
+        )
+        assert answer.json() == {"data": {"clientAddress": "192.0.2.1"}}
+
+
+class TestBody:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"{",
+            b"query { node }",
+            b"\xff\xfe",
+            b'{"query": "\xff"}',
+            b'{"query": "\\ud800"}',
+            b"NaN",
+            b"[" * 2000,
+            b'{"query": "{add(a:1)}"} {}',
+        ],
+    )
+    async def test_what_is_not_json_is_refused(
+        self, client: httpx.AsyncClient, body: bytes
+    ) -> None:
+        answer = await client.post("/graphql", content=body, headers=JSON)
+        assert answer.status_code == 400
+        assert code(answer) == "BAD_REQUEST"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            3,
+            "query",
+            True,
+            None,
+            1.5,
+            [],
+            [3],
+            [{"query": "{ add(a: 1) }"}],
+            {},
+            {"query": None},
+            {"query": 3},
+            {"query": ["{ add(a: 1) }"]},
+            {"query": {"add": 1}},
+            {"query": "{ add(a: 1) }", "variables": 3},
+            {"query": "{ add(a: 1) }", "variables": []},
+            {"query": "{ add(a: 1) }", "variables": "{}"},
+            {"query": "{ add(a: 1) }", "operationName": 3},
+            {"query": "{ add(a: 1) }", "operationName": ["a"]},
+            {"query": "{ add(a: 1) }", "operationName": {}},
+            {"query": "{ add(a: 1) }", "operationName": "unknown"},
+            {"query": "{ add(a: 1) }", "extensions": 3},
+            {"query": "query a { add(a: 1) }", "operationName": ""},
+            {"query": "fragment f on Query { add(a: 1) }"},
+        ],
+        ids=json.dumps,
+    )
+    async def test_json_of_another_shape_is_refused(
+        self, client: httpx.AsyncClient, body: object
+    ) -> None:
+        answer = await client.post("/graphql", content=json.dumps(body), headers=JSON)
+        assert answer.status_code == 400
+        assert code(answer) == "BAD_REQUEST"
+
+    @pytest.mark.parametrize(
+        "content_type",
+        ["", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"],
+    )
+    async def test_another_content_type_is_refused(
+        self, client: httpx.AsyncClient, content_type: str
+    ) -> None:
+        answer = await client.post(
+            "/graphql",
+            content=b'{"query": "{ add(a: 1) }"}',
+            headers={"content-type": content_type},
+        )
+        assert answer.status_code == 400
+        assert code(answer) == "BAD_REQUEST"
+
+    async def test_a_body_up_to_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
+        body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE)
+        answer = await client.post("/graphql", content=body, headers=JSON)
+        assert answer.json() == {"data": {"add": 2}}
+
+    async def test_a_larger_body_is_refused(self, client: httpx.AsyncClient) -> None:
+        body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE + 1)
+        answer = await client.post("/graphql", content=body, headers=JSON)
+        assert answer.status_code == 413
+        assert code(answer) == "BAD_REQUEST"
+
+    async def test_so_is_one_that_does_not_say_how_large_it_is(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(MAX_BODY_SIZE // 1024 + 1):
+                yield b" " * 1024
+
+        answer = await client.post("/graphql", content=chunks(), headers=JSON)
+        assert answer.status_code == 413
+        assert code(answer) == "BAD_REQUEST"
+
+
+class TestMethod:
+    @pytest.mark.parametrize("query", ["{ add(a: 1) }", "mutation { change }", "", "{"])
+    async def test_get_runs_nothing(self, client: httpx.AsyncClient, query: str) -> None:
+        answer = await client.get("/graphql", params={"query": query})
+        assert answer.status_code == 400
+        assert error(answer)
+
+    async def test_get_shows_no_page(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/graphql", headers={"accept": "text/html"})
+        assert answer.status_code == 404
+        assert code(answer) == "BAD_REQUEST"
+
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+    async def test_other_methods_are_refused(self, client: httpx.AsyncClient, method: str) -> None:
+        answer = await client.request(method, "/graphql", content=b"{}", headers=JSON)
+        assert answer.status_code == 405
+        assert code(answer) == "BAD_REQUEST"
+
+
+class TestDocument:
+    @pytest.mark.parametrize(
+        "query", ["", "{", "query {", "{ add(a: ) }", '{ add(a: "\\ud800") }', "\x00"]
+    )
+    async def test_a_syntax_error_is_the_clients(
+        self, client: httpx.AsyncClient, query: str
+    ) -> None:
+        answer = await post(client, query)
+        assert answer.status_code == 400
+        assert code(answer) in {"GRAPHQL_PARSE_FAILED", "BAD_REQUEST"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "{ unknown }",
+            "{ add }",
+            '{ add(a: "1") }',
+            "{ add(a: 99999999999) }",
+            "{ node }",
+            "query ($a: Unknown) { add(a: $a) }",
+            "{ ...unknown }",
+            "mutation { unknown }",
+        ],
+    )
+    async def test_an_invalid_document_is_the_clients(
+        self, client: httpx.AsyncClient, query: str
+    ) -> None:
+        answer = await post(client, query)
+        assert answer.status_code == 400
+        assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
+
+    @pytest.mark.parametrize(
+        "variables", [{}, None, {"a": "1"}, {"a": None}, {"a": [1]}, {"a": 1e40}]
+    )
+    async def test_variables_of_a_wrong_type_are_the_clients(
+        self, client: httpx.AsyncClient, variables: object
+    ) -> None:
+        answer = await post(client, "query ($a: Int!) { add(a: $a) }", variables=variables)
+        assert answer.status_code == 400
+        assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
+
+    async def test_a_subscription_is_not_answered_here(self, client: httpx.AsyncClient) -> None:
+        answer = await post(client, "subscription { node }")
+        assert answer.status_code == 400
+        assert error(answer)
+
+    async def test_introspection_can_be_switched_off(self, client: httpx.AsyncClient) -> None:
+        async with httpx.AsyncClient(
+            transport=application(introspection=False), base_url="http://s", headers=TRUSTED
+        ) as production:
+            answer = await post(production, "{ __schema { description } }")
+            assert answer.status_code == 400
+            assert "introspection" in answer.json()["errors"][0]["message"]
+            assert (await post(production, "{ __typename }")).status_code == 200
+        answer = await post(client, "{ __schema { queryType { name } } }")
+        assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("allowed", "refused"),
+        [
+            (
+                "{node" + "{child" * 13 + "{name}" + "}" * 14,
+                "{node" + "{child" * 14 + "{name}" + "}" * 15,
+            ),
+            (
+                "{" + " ".join(f"a{n}: add(a: 1)" for n in range(30)) + "}",
+                "{" + " ".join(f"a{n}: add(a: 1)" for n in range(31)) + "}",
+            ),
+            ("{" + "__typename " * 100 + "}", "{" + "__typename " * 2000 + "}"),
+        ],
+        ids=["depth", "aliases", "tokens"],
+    )
+    async def test_a_document_beyond_a_limit_is_refused(
+        self, client: httpx.AsyncClient, allowed: str, refused: str
+    ) -> None:
+        assert (await post(client, allowed)).status_code == 200
+        answer = await post(client, refused)
+        assert answer.status_code == 400
+        assert code(answer) in {"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "{node" + "{child" * 600 + "{name}" + "}" * 601,
+            "{node" + "{... on Node" * 450 + "{name}" + "}" * 451,
+            "{add(a:" + "[" * 900 + "]" * 900 + ")}",
+            "query($a:" + "[" * 900 + "Int" + "]" * 900 + "){add(a:$a)}",
+        ],
+    )
+    async def test_absurd_nesting_is_refused(self, client: httpx.AsyncClient, query: str) -> None:
+        answer = await post(client, query)
+        assert answer.status_code == 400
+        assert code(answer) == "GRAPHQL_PARSE_FAILED"
+
+
+    async def test_fragments_that_double_are_answered_at_once(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        fragments = (f"fragment f{n} on Node {{ ...f{n + 1} ...f{n + 1} }}" for n in range(60))
+        query = " ".join(["{ node { ...f0 } }", *fragments, "fragment f60 on Node { name }"])
+        started = perf_counter()
+        answer = await post(client, query)
+        assert answer.json() == {"data": {"node": {"name": "node"}}}
+        assert perf_counter() - started < 1
+
+
+class TestErrors:
+    @pytest.fixture
+    def logs(self) -> Iterator[list[Any]]:
+        with capture_logs() as logs:
+            yield logs
+
+    async def test_a_failure_is_masked_and_logged_whole(
+        self, client: httpx.AsyncClient, logs: list[Any]
+    ) -> None:
+        answer = await post(client, "query Q { fail add(a: 1) }")
+        assert answer.status_code == 200
+        body = answer.json()
+        assert body["data"] == {"fail": None, "add": 2}
+        (shown,) = body["errors"]
+        assert shown["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert shown["path"] == ["fail"]
+        assert "hunter2" not in answer.text
+        (logged,) = [entry for entry in logs if entry["log_level"] == "error"]
+        assert logged["operation"] == "Q"
+        assert isinstance(logged["exc_info"], RuntimeError)
+
+    async def test_what_is_said_to_the_client_is_shown_and_not_logged_as_a_failure(
+        self, client: httpx.AsyncClient, logs: list[Any]
+    ) -> None:
+        answer = await post(client, "{ refuse }")
+        (shown,) = answer.json()["errors"]
+        assert (shown["message"], shown["extensions"]) == (
+            "Not like this.",
+            {"code": "BAD_USER_INPUT"},
+        )
+        assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+    async def test_requests_are_logged_without_what_they_say(
+        self, client: httpx.AsyncClient, logs: list[Any]
+    ) -> None:
+        await client.post(
+            "/graphql?token=hunter2",
+            json={"query": '{ needs(scope: "hunter2") }'},
+            headers={"x-request-id": "r1"},
+        )
+        (entry,) = [entry for entry in logs if entry["event"] == "request"]
+        assert (entry["method"], entry["path"], entry["status"]) == ("POST", "/graphql", 200)
+        assert "hunter2" not in str(logs)
+
+
+class TestProbes:
+    async def test_the_process_is_alive(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/livez")).json() == {"status": "ok"}
+
+    async def test_what_is_missing_is_named(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json() == {"status": "failed", "checks": {"the database": "failed"}}

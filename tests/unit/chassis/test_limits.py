@@ -1,0 +1,122 @@
+"""What one document may ask for, and that finding out costs next to nothing."""
+
+from time import perf_counter
+
+import pytest
+from graphql import GraphQLError, build_schema, parse, validate
+
+from chassis.graphql.limits import FRAGMENT_NESTING, Limits, operation_limits
+
+SCHEMA = build_schema("type Query { node: Node } type Node { node: Node name: String }")
+LIMITS = Limits(depth=5, aliases=3)
+
+
+def errors(document: str) -> list[GraphQLError]:
+    return validate(SCHEMA, parse(document), [operation_limits(LIMITS)])
+
+
+def message(document: str) -> str:
+    (error,) = errors(document)
+    return error.message
+
+
+def nested(levels: int, inner: str = "name") -> str:
+    """That many levels of fields around `inner`."""
+    return "{ node " * levels + f"{{ {inner} }}" + " }" * levels
+
+
+class TestDepth:
+    def test_it_is_counted_in_fields(self) -> None:
+        assert errors(nested(4)) == []
+        assert message(nested(5)) == "The operation has 6 levels deep; 5 are allowed."
+
+    def test_fragments_are_no_level_but_what_they_hold_is(self) -> None:
+        assert errors("{ ...f } fragment f on Query " + nested(4)) == []
+        assert message("{ node { ...f } } fragment f on Node " + nested(4)).startswith(
+            "The operation has 6 levels"
+        )
+
+    def test_inline_fragments_are_no_level(self) -> None:
+        assert errors(nested(4, "... on Node { ... { ... on Node { name } } }")) == []
+        assert errors(nested(4, "... on Node { ... { node { name } } }"))
+
+    def test_each_operation_of_a_document_counts(self) -> None:
+        assert errors("query a { node { name } } query b " + nested(5))
+
+    def test_introspection_is_no_level(self) -> None:
+        assert (
+            errors("{ __schema { types { fields { type { ofType { ofType { name } } } } } } }")
+            == []
+        )
+
+
+class TestAliases:
+    def test_they_are_counted_everywhere(self) -> None:
+        assert errors("{ a: node { b: name ... on Node { c: name } } }") == []
+        assert message("{ a: node { b: name ... on Node { c: name d: name } } }") == (
+            "The operation has 4 aliases; 3 are allowed."
+        )
+
+    def test_a_fragment_counts_each_time_it_is_spread(self) -> None:
+        spread_twice = "{ node { ...f node { ...f } } } fragment f on Node { a: name b: name }"
+        assert message(spread_twice) == "The operation has 4 aliases; 3 are allowed."
+
+    def test_an_unused_fragment_does_not_count(self) -> None:
+        assert (
+            errors("{ node { name } } fragment f on Node { a: name b: name c: name d: name }") == []
+        )
+
+
+class TestFragments:
+    def chain(self, length: int, links: str) -> str:
+        """Fragments that each spread the next one."""
+        fragments = (
+            f"fragment f{n} on Node {{ {links.replace('NEXT', f'...f{n + 1}')} }}"
+            for n in range(length)
+        )
+        return " ".join(
+            ["{ node { ...f0 } }", *fragments, f"fragment f{length} on Node {{ name }}"]
+        )
+
+    @pytest.mark.parametrize("length", [30, FRAGMENT_NESTING - 1])
+    def test_doubling_is_measured_at_once(self, length: int) -> None:
+        # Each fragment twice in the one before it: 2^length fields to whoever spreads them out.
+        document = parse(self.chain(length, "NEXT ... on Node { NEXT }"))
+        started = perf_counter()
+        assert validate(SCHEMA, document, [operation_limits(LIMITS)]) == []
+        assert perf_counter() - started < 0.2
+
+    def test_what_doubling_would_ask_for_is_counted(self) -> None:
+        assert message(self.chain(10, "NEXT a: name NEXT")) == (
+            "The operation has 1023 aliases; 3 are allowed."
+        )
+        assert message(self.chain(10, "NEXT node { NEXT }")).startswith(
+            "The operation has 12 levels"
+        )
+
+    def test_a_long_chain_is_refused(self) -> None:
+        assert message(self.chain(FRAGMENT_NESTING, "NEXT")) == (
+            f"Fragments are nested more than {FRAGMENT_NESTING} deep."
+        )
+
+    @pytest.mark.parametrize(
+        "fragments",
+        [
+            "fragment f on Node { ...f }",
+            "fragment f on Node { node { ...f } name }",
+            "fragment f on Node { ...g } fragment g on Node { node { ...f ...g } }",
+        ],
+    )
+    def test_a_cycle_is_left_to_the_rule_for_cycles(self, fragments: str) -> None:
+        document = f"{{ node {{ ...f }} }} {fragments}"
+        assert errors(document) == []
+        assert any("itself" in e.message for e in validate(SCHEMA, parse(document)))
+
+    def test_an_unknown_fragment_is_left_to_its_own_rule(self) -> None:
+        assert errors("{ node { ...unknown } }") == []
+
+
+class TestOperationLimits:
+    def test_the_rule_is_the_same_for_the_same_limits(self) -> None:
+        assert operation_limits(Limits(depth=5)) is operation_limits(Limits(depth=5))
+        assert operation_limits(Limits(depth=5)) is not operation_limits(Limits(depth=6))
