@@ -12,7 +12,7 @@ Shown = TypeVar("Shown")
 
 @strawberry.interface(description="An expected outcome that is not what you wanted.")
 class Error:
-    message: str
+    message: str = strawberry.field(description="What happened, in words for people.")
 
 
 @dataclass(frozen=True, slots=True)

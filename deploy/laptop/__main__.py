@@ -44,7 +44,6 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--router", type=Kind, choices=list(Kind), help="which one; else what is here")
     commands.add_parser("migrate", help="bring the databases up to date")
     commands.add_parser("supergraph", help="export the schemas and compose them")
-    commands.add_parser("check-supergraph", help="fail when schemas or supergraph have drifted")
     commands.add_parser("router", help="bring the Apollo Router, by download or by building it")
     commands.add_parser("router-from-source", help="build the Apollo Router")
     showing = commands.add_parser("demo", help="two people use a running stack")
@@ -90,7 +89,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], None]] = {
     "up": _up,
     "migrate": _migrate,
     "supergraph": _supergraph,
-    "check-supergraph": lambda _, commands: supergraph.check(commands),
     "router": lambda _, commands: router_binary.bring(commands),
     "router-from-source": lambda _, commands: router_binary.build(commands),
     "demo": lambda arguments, commands: demo.run(arguments.url, commands.console),

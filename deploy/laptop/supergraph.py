@@ -78,17 +78,6 @@ def refresh(commands: Commands, data: Path) -> None:
         compose(commands)
 
 
-def check(commands: Commands) -> None:
-    """Raises StackError unless code, committed schemas and supergraph agree, by both composers."""
-    for name, schema in exported_schemas().items():
-        file = schema_files()[name]
-        if not file.exists() or file.read_text() != schema:
-            raise StackError(
-                f"{file.relative_to(ROOT)} is not what the code says. Run: make supergraph"
-            )
-    commands.run("compose", install_packages(commands), COMPOSE, "--check")
-
-
 def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:

@@ -389,7 +389,6 @@ class TestLimits:
         assert answer.status_code == 400
         assert code(answer) == "GRAPHQL_PARSE_FAILED"
 
-
     async def test_fragments_that_double_are_answered_at_once(
         self, client: httpx.AsyncClient
     ) -> None:

@@ -1,0 +1,69 @@
+"""The edge's configuration, filled from the environment."""
+
+import re
+
+import pytest
+import yaml
+
+from router.edge import LOCAL_ORIGINS, render
+
+SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"}
+
+
+def origins(**settings: str) -> object:
+    rendered = yaml.safe_load(render(SETTINGS | settings))
+    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    hosts = filters[0]["typed_config"]["route_config"]["virtual_hosts"]
+    cors = hosts[0]["typed_per_filter_config"]["envoy.filters.http.cors"]
+    return cors["allow_origin_string_match"]
+
+
+class TestRender:
+    def test_addresses_come_from_the_environment(self) -> None:
+        text = render(SETTINGS | {"AUTH_HOST": "auth.internal", "AUTH_PORT": "8080"})
+        assert '{address: "auth.internal", port_value: 8080}' in text
+
+    def test_the_secret_is_not_in_it(self) -> None:
+        assert SETTINGS["ROUTER_SECRET"] not in render(SETTINGS)
+
+    def test_without_a_secret_there_is_no_edge(self) -> None:
+        with pytest.raises(ValueError, match="ROUTER_SECRET"):
+            render({"ENVIRONMENT": "development"})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("EDGE_PORT", "http"),
+            ("EDGE_PORT", "65536"),
+            ("EDGE_TRUSTED_HOPS", "-1"),
+            ("AUTH_HOST", 'a", port_value: 1}}, x: {y: "'),
+            ("EDGE_ALLOWED_ORIGINS", "www.example.com"),
+        ],
+    )
+    def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
+        with pytest.raises(ValueError, match=name):
+            render(SETTINGS | {name: value})
+
+
+class TestAllowedOrigins:
+    def test_in_production_none_unless_listed(self) -> None:
+        assert origins(ENVIRONMENT="production") == []
+
+    def test_listed_ones_are_the_only_ones(self) -> None:
+        listed = origins(EDGE_ALLOWED_ORIGINS="https://a.example, https://b.example/")
+        assert listed == [{"exact": "https://a.example"}, {"exact": "https://b.example"}]
+
+    @pytest.mark.parametrize(
+        ("origin", "allowed"),
+        [
+            ("http://localhost:5173", True),
+            ("https://127.0.0.1", True),
+            ("http://[::1]:3000", True),
+            ("http://localhost.evil.example", False),
+            ("http://127x0.0.1", False),
+            ("http://localhost:80@evil.example", False),
+        ],
+    )
+    def test_in_development_every_port_of_this_machine(self, origin: str, allowed: bool) -> None:
+        assert origins() == [{"safe_regex": {"regex": LOCAL_ORIGINS}}]
+        assert bool(re.fullmatch(LOCAL_ORIGINS, origin)) is allowed
