@@ -40,7 +40,7 @@ def install_packages(commands: Commands) -> Path:
     if _STAMP.exists() and _STAMP.read_text() == lock:
         return node
     commands.console.step("Installing the npm packages of router/ (once, about half a minute)")
-    npm = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", PACKAGES)
+    npm = ("ci", "--ignore-scripts", "--loglevel=error", "--prefix", PACKAGES)
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     try:
         commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
