@@ -44,6 +44,7 @@ takes the parsed arguments."""
 def run(
     service: str,
     *,
+    program: str | None = None,
     read_settings: Callable[[], S],
     create_app: Callable[[S], ASGIApp],
     build_schema: Callable[[], SubgraphSchema],
@@ -51,7 +52,10 @@ def run(
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Runs one command and gives the exit status: 2 for wrong settings, 1 for an unfit database."""
+    """Runs one command and gives the exit status: 2 for wrong settings, 1 for an unfit database.
+
+    `program` is the module that was started, by default the subgraph of this name.
+    """
 
     def run_serve(_: argparse.Namespace) -> None:
         settings = read_settings()
@@ -69,7 +73,7 @@ def run(
     def run_schema(_: argparse.Namespace) -> None:
         print(build_schema().sdl)  # noqa: T201
 
-    parser = argparse.ArgumentParser(prog=f"python -m subgraphs.{service}")
+    parser = argparse.ArgumentParser(prog=f"python -m {program or f'subgraphs.{service}'}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command, text in (
         ("serve", run_serve, "answer requests until told to stop"),

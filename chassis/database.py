@@ -35,6 +35,22 @@ class DatabaseUnavailableError(Exception):
     """The server did not answer in the time that was given."""
 
 
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    DatabaseUnavailableError,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,  # connections among them
+    asyncpg.TransactionRollbackError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that has not taken over yet
+    asyncpg.InterfaceError,  # "connection is closed"
+)
+"""What a unit of work raises when the server is away or cannot take it now."""
+
+
 class Database:
     """A pool of connections to one database.
 

@@ -1,0 +1,289 @@
+"""Reads Redis Streams as one of a consumer group: nothing is lost and nothing stops the stream."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from chassis.background import Outage, running
+from chassis.database import UNAVAILABLE
+from chassis.events import Event, MalformedEventError
+
+AUTH_EVENTS = "events.auth"
+TWEETS_EVENTS = "events.tweets"
+FIELD = "event"
+"""The one field of an entry: the event's JSON."""
+
+INFRASTRUCTURE: tuple[type[Exception], ...] = (*UNAVAILABLE, RedisError)
+"""What a handler raises when it is not the event's fault."""
+
+_BLOCK = 2000  # milliseconds, well below the client's time-out
+_BETWEEN_ATTEMPTS = 0.05  # seconds, doubled from attempt to attempt
+_GONE = 10  # times `claim_idle`: then a consumer that holds nothing is taken off the group
+
+# In one step, because with a consumer Redis forgets what is pending for it.
+_REMOVE_IDLE_CONSUMER = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
+    return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+end
+"""
+
+_log = structlog.get_logger("chassis.streams")
+
+
+def connect(url: str) -> Redis:
+    """A client for streams: it reports a failure at once, for its users to wait it out.
+
+    Bytes that are no text are replaced and not refused, or one bad entry would stop its readers.
+    """
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="replace",
+        socket_timeout=5.0,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An entry that this consumer has to see to. `text` is None until it is read again."""
+
+    stream: str
+    id: str
+    text: str | None
+    attempt: int = 1
+
+
+class StreamConsumer:
+    """One consumer of a group: give each process its own.
+
+    `handle` gets every event at least once: its effects must bear being repeated (remember the
+    event's id). With several consumers in the group two events of one subject may be handled at
+    the same time or in the other order, and one that was claimed from a dead consumer comes late:
+    `handle` must bear that as well.
+
+    An error of INFRASTRUCTURE pauses this consumer until it is over. With any other error the event
+    is tried again, `attempts` times in all, those counted that ended the process, then handed to
+    `reject` with the reason, as is at once what is no event. `reject` has to keep it.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        streams: Sequence[str],
+        *,
+        group: str,
+        handle: Callable[[Event], Awaitable[None]],
+        reject: Callable[[str, str], Awaitable[None]],
+        batch: int = 10,
+        claim_idle: float = 30.0,
+        attempts: int = 5,
+    ) -> None:
+        """`claim_idle`: seconds after which what a silent consumer holds is taken over."""
+        self._redis = redis
+        self._streams = streams
+        self._group = group
+        self._name = uuid4().hex
+        self._handle = handle
+        self._reject = reject
+        self._batch = batch
+        self._claim_idle = claim_idle
+        self._attempts = attempts
+        self._in_hand: list[_Entry] = []
+        self._reading = Outage(f"{group}: reading {' and '.join(streams)}")
+        self._handling = Outage(f"{group}: handling events")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Reads while the block runs, whatever becomes of Redis."""
+        try:
+            async with running(self._keep()), running(self._run()):
+                yield
+        finally:
+            await self._leave()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._consume()
+            except (RedisError, OSError) as error:
+                await self._reading.pause(error)
+            except Exception as error:
+                _log.exception("the consumer failed", group=self._group)
+                await self._reading.pause(error)
+
+    async def _consume(self) -> None:
+        await self._join()
+        claimed = float("-inf")
+        while True:
+            # Also what is still in hand after Redis was away: without an answer to the
+            # acknowledgement nobody knows whether it was one.
+            while self._in_hand:
+                await self._see_to(self._in_hand[0])
+                self._in_hand.pop(0)
+            if monotonic() - claimed > self._claim_idle / 3:
+                await self._claim()
+                claimed = monotonic()
+            if not self._in_hand:
+                await self._read()
+            self._reading.over()
+
+    async def _join(self) -> None:
+        """Makes the group where it is missing; it begins with what the stream still holds."""
+        for stream in self._streams:
+            try:
+                await self._redis.xgroup_create(stream, self._group, id="0", mkstream=True)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+    async def _read(self) -> None:
+        answer: Any = await self._redis.xreadgroup(
+            self._group,
+            self._name,
+            dict.fromkeys(self._streams, ">"),
+            count=self._batch,
+            block=min(_BLOCK, int(self._claim_idle * 1000 / 3)),
+        )
+        for stream, entries in answer:
+            self._in_hand += [
+                _Entry(stream, entry_id, _text(fields)) for entry_id, fields in entries
+            ]
+
+    async def _claim(self) -> None:
+        """Takes over what silent consumers hold, and forgets those that are gone."""
+        idle = int(self._claim_idle * 1000)
+        for stream in self._streams:
+            silent: Any = await self._redis.xpending_range(
+                stream, self._group, "-", "+", self._batch, idle=idle
+            )
+            if ids := [entry["message_id"] for entry in silent]:
+                # Only the ids: an entry is counted as tried when its turn comes, not because it
+                # was waiting behind one that ends every process.
+                claimed: Any = await self._redis.xclaim(
+                    stream, self._group, self._name, idle, ids, justid=True
+                )
+                self._in_hand += [_Entry(stream, entry_id, None) for entry_id in claimed]
+            consumers: Any = await self._redis.xinfo_consumers(stream, self._group)
+            for consumer in consumers:
+                if not consumer["pending"] and consumer["idle"] > _GONE * idle:
+                    await self._remove(stream, consumer["name"])
+
+    async def _keep(self) -> None:
+        """Shows that what is in hand is being seen to, however long that takes."""
+        while True:
+            await asyncio.sleep(self._claim_idle / 3)
+            try:
+                await self._show(idle=0)
+            except (RedisError, OSError) as error:
+                _log.info("entries could not be held", group=self._group, reason=repr(error))
+
+    async def _leave(self) -> None:
+        """Lets others take over at once what is in hand, and takes this consumer off the group."""
+        try:
+            await self._show(idle=24 * 60 * 60 * 1000)
+            for stream in self._streams:
+                await self._remove(stream, self._name)
+        except (RedisError, OSError) as error:
+            _log.info("left without saying so", group=self._group, reason=repr(error))
+
+    async def _show(self, *, idle: int) -> None:
+        in_hand = sorted(self._in_hand, key=lambda entry: entry.stream)
+        for stream, entries in groupby(in_hand, key=lambda entry: entry.stream):
+            await self._redis.xclaim(
+                stream, self._group, self._name, 0, [e.id for e in entries], idle=idle, justid=True
+            )
+
+    async def _remove(self, stream: str, consumer: str) -> None:
+        await self._redis.eval(_REMOVE_IDLE_CONSUMER, 1, stream, self._group, consumer)
+
+    async def _see_to(self, entry: _Entry) -> None:
+        """Returns when the entry is acknowledged, or is nobody's to see to, or cannot even be
+        rejected: then it stays pending, and is claimed again."""
+        if entry.text is None and not await self._count(entry):
+            return
+        reason = await self._refused(entry)
+        if reason is None or await self._rejected(entry, reason):
+            await self._redis.xack(entry.stream, self._group, entry.id)
+
+    async def _refused(self, entry: _Entry) -> str | None:
+        """Handles an entry. Gives the reason where that cannot be done."""
+        try:
+            event = Event.from_json(entry.text or "")
+        except MalformedEventError as error:
+            return f"malformed: {error}"
+        reason = "it was begun several times and never ended"
+        while entry.attempt <= self._attempts:
+            try:
+                await self._patiently(lambda: self._handle(event))
+            except Exception as error:
+                _log.exception(
+                    "an event was not handled",
+                    group=self._group,
+                    id=str(event.id),
+                    type=event.type,
+                    attempt=entry.attempt,
+                )
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                return None
+            if entry.attempt == self._attempts:
+                break
+            await asyncio.sleep(_BETWEEN_ATTEMPTS * 2**entry.attempt)
+            if not await self._count(entry):
+                return None
+        return reason
+
+    async def _rejected(self, entry: _Entry, reason: str) -> bool:
+        try:
+            await self._patiently(lambda: self._reject(entry.text or "", reason))
+        except Exception:
+            _log.exception("an event could not be rejected", group=self._group, id=entry.id)
+            return False
+        _log.error("an event was rejected", group=self._group, id=entry.id, reason=reason)
+        return True
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Runs `work` until what it needs is there."""
+        while True:
+            try:
+                await work()
+            except INFRASTRUCTURE as error:
+                await self._handling.pause(error)
+            else:
+                self._handling.over()
+                return
+
+    async def _count(self, entry: _Entry) -> bool:
+        """Reads an entry again and counts that as an attempt, in Redis, where it outlives us.
+
+        False if it is pending no more: acknowledged by whom it was claimed from, or flushed.
+        """
+        claimed: Any = await self._redis.xclaim(
+            entry.stream, self._group, self._name, 0, [entry.id]
+        )
+        pending: Any = await self._redis.xpending_range(
+            entry.stream, self._group, entry.id, entry.id, 1
+        )
+        if not claimed or not pending:
+            return False
+        entry.text = _text(claimed[0][1])
+        entry.attempt = pending[0]["times_delivered"]
+        return True
+
+
+def _text(fields: dict[str, str]) -> str:
+    """The event's text, or what there is instead, for whoever looks at what was rejected."""
+    return fields.get(FIELD) or str(fields)
