@@ -19,8 +19,6 @@ from chassis.background import Outage, running
 from chassis.database import UNAVAILABLE
 from chassis.events import Event, MalformedEventError
 
-AUTH_EVENTS = "events.auth"
-TWEETS_EVENTS = "events.tweets"
 FIELD = "event"
 """The one field of an entry: the event's JSON."""
 

@@ -15,10 +15,13 @@ from uuid_utils.compat import uuid7
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
+from chassis.outbox import OutboxRelay
 from chassis.settings import SettingsError
+from chassis.streams import connect
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.events import STREAM
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlUnitOfWork
@@ -42,7 +45,11 @@ def create_app(settings: Settings) -> ASGIApp:
     keys = _key_ring(settings)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2.0)
-    unit_of_work = SqlUnitOfWork(database)
+    streams = connect(settings.redis_url)
+    relay = OutboxRelay(
+        database, streams, STREAM, groups=settings.event_groups, limit=settings.event_limit
+    )
+    unit_of_work = SqlUnitOfWork(database, relay.wake)
     access_tokens = JwtAccessTokens(
         keys,
         issuer=settings.issuer,
@@ -84,7 +91,13 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with open_database(database, MIGRATIONS), redis, feed.following():
+        async with (
+            open_database(database, MIGRATIONS),
+            redis,
+            streams,
+            feed.following(),
+            relay.running(),
+        ):
             yield
         passwords.close()
 

@@ -33,6 +33,13 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailSettings:
+    """What somebody wants mail about. Only told at sign-up: the notifier keeps it."""
+
+    retweets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """What a session was opened with: user agent and network address, as the edge saw them."""
 

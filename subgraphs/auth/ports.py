@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.auth.domain import AccessToken, RefreshToken, Session, User
 
 T = TypeVar("T")
@@ -21,6 +22,12 @@ class UserRepository(Protocol):
 
     async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
         """Does nothing if the hash is no longer `old`."""
+
+    async def lock(self, user_id: UUID) -> bool:
+        """Holds the user for the rest of the transaction: no session is opened meanwhile.
+
+        False if they are no longer there.
+        """
 
     async def remove(self, user_id: UUID) -> None: ...
 
@@ -56,6 +63,11 @@ class RefreshTokenRepository(Protocol):
     async def use(self, token_hash: bytes, now: datetime) -> None: ...
 
 
+class EventOutbox(Protocol):
+    async def add(self, event: Event) -> None:
+        """Has the event published if, and only if, the unit of work is committed."""
+
+
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -67,6 +79,9 @@ class Repositories(Protocol):
 
     @property
     def refresh_tokens(self) -> RefreshTokenRepository: ...
+
+    @property
+    def events(self) -> EventOutbox: ...
 
 
 Work = Callable[[Repositories], Awaitable[T]]

@@ -1,6 +1,6 @@
 """All SQL of the auth service."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import Connection, Database, Row
+from chassis.outbox import SqlEventOutbox
 from subgraphs.auth.domain import Device, RefreshToken, Session, User
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
 from subgraphs.auth.ports import T, Work
@@ -56,6 +57,12 @@ class SqlUserRepository:
             "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old",
             {"id": user_id, "old": old, "new": new},
         )
+
+    async def lock(self, user_id: UUID) -> bool:
+        found = await self._connection.fetch_val(
+            "SELECT true FROM users WHERE id = :id FOR UPDATE", {"id": user_id}
+        )
+        return bool(found)
 
     async def remove(self, user_id: UUID) -> None:
         await self._connection.execute("DELETE FROM users WHERE id = :id", {"id": user_id})
@@ -190,6 +197,7 @@ class SqlRepositories:
     users: SqlUserRepository
     sessions: SqlSessionRepository
     refresh_tokens: SqlRefreshTokenRepository
+    events: SqlEventOutbox
 
     @classmethod
     def on(cls, connection: Connection) -> "SqlRepositories":
@@ -197,17 +205,26 @@ class SqlRepositories:
             SqlUserRepository(connection),
             SqlSessionRepository(connection),
             SqlRefreshTokenRepository(connection),
+            SqlEventOutbox(connection),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class SqlUnitOfWork:
-    """Units of work on PostgreSQL."""
+    """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
 
     _database: Database
+    _wake_relay: Callable[[], None]
 
     async def transaction(self, work: Work[T]) -> T:
-        return await self._database.transaction(lambda c: work(SqlRepositories.on(c)))
+        async def run(connection: Connection) -> tuple[T, bool]:
+            repositories = SqlRepositories.on(connection)
+            return await work(repositories), repositories.events.written
+
+        result, written = await self._database.transaction(run)
+        if written:
+            self._wake_relay()
+        return result
 
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(lambda c: work(SqlRepositories.on(c)))

@@ -17,6 +17,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from chassis.background import running
+
 STREAM = "auth.revocations"
 READERS = "auth.revocations.readers"
 
@@ -71,14 +73,10 @@ class RevocationFeed:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follows the stream while the block runs, whatever becomes of Redis."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with running(self._run()):
+                yield
         finally:
-            # Cancelled until it ends: redis-py loses a cancellation that meets its own time-out.
-            while not task.done():
-                task.cancel()
-                await asyncio.wait({task}, timeout=0.1)
             await self._leave()
 
     async def _run(self) -> None:

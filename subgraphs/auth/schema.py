@@ -6,6 +6,7 @@ from uuid import UUID
 import strawberry
 
 from chassis.graphql import schema
+from subgraphs.auth import domain
 from subgraphs.auth.errors import SessionNotFound
 from subgraphs.auth.types import (
     EXCEPTION_HANDLERS,
@@ -54,6 +55,9 @@ class Mutation:
                 email=input.email,
                 password=input.password,
                 device=info.context.device,
+                email_settings=domain.EmailSettings(
+                    retweets=input.email_settings is not None and input.email_settings.retweets
+                ),
             )
         )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from subgraphs.auth.domain import (
     Device,
+    EmailSettings,
     Session,
     SignedIn,
     User,
@@ -22,6 +23,7 @@ from subgraphs.auth.errors import (
     Problem,
     SessionNotFound,
 )
+from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
     EmailNormalizer,
@@ -31,6 +33,8 @@ from subgraphs.auth.ports import (
     RevocationAnnouncer,
     UnitOfWork,
 )
+
+NO_EMAIL = EmailSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,13 @@ class AuthService:
     new_id: Callable[[], UUID]
 
     async def sign_up(
-        self, *, username: str, email: str, password: str, device: Device
+        self,
+        *,
+        username: str,
+        email: str,
+        password: str,
+        device: Device,
+        email_settings: EmailSettings = NO_EMAIL,
     ) -> SignedIn:
         """Makes an account and signs it in.
 
@@ -83,6 +93,7 @@ class AuthService:
 
         async def work(repositories: Repositories) -> None:
             await repositories.users.add(user)
+            await repositories.events.add(user_registered(user, email_settings))
             await self._open(repositories, session, refresh_token)
 
         await self.unit_of_work.transaction(work)
@@ -125,7 +136,7 @@ class AuthService:
             if token.used_at is None:
                 await self._rotate(repositories, session, token_hash, successor, now)
             elif not await self._repeats(repositories, token.used_at, successor, now):
-                return _Theft(await repositories.sessions.end(session.user_id, now, session.id))
+                return _Theft(await self._ended(repositories, session.user_id, now, session.id))
             (user,) = await repositories.users.by_ids([session.user_id])
             return user, session
 
@@ -157,9 +168,14 @@ class AuthService:
         users = await self.users([user_id])
         await self._authenticated(users[0] if users else None, password)
 
+        now = self.now()
+
         async def work(repositories: Repositories) -> Sequence[UUID]:
-            ended = await repositories.sessions.end(user_id, self.now())
+            if not await repositories.users.lock(user_id):
+                return []
+            ended = await self._ended(repositories, user_id, now)
             await repositories.users.remove(user_id)
+            await repositories.events.add(user_deleted(user_id, now))
             return ended
 
         await self.revocations.announce(await self.unit_of_work.transaction(work))
@@ -253,10 +269,20 @@ class AuthService:
         return following is not None and following.used_at is None
 
     async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
+        now = self.now()
         ended = await self.unit_of_work.transaction(
-            lambda repositories: repositories.sessions.end(user_id, self.now(), session_id)
+            lambda repositories: self._ended(repositories, user_id, now, session_id)
         )
         await self.revocations.announce(ended)
+        return ended
+
+    async def _ended(
+        self, repositories: Repositories, user_id: UUID, now: datetime, only: UUID | None = None
+    ) -> Sequence[UUID]:
+        """Ends all sessions of a user, or only one, as part of a unit of work."""
+        ended = await repositories.sessions.end(user_id, now, only)
+        if ended:
+            await repositories.events.add(session_revoked(user_id, ended, now))
         return ended
 
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:

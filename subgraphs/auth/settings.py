@@ -18,6 +18,8 @@ class Settings:
     database_url: Secret
     database_pool_size: int
     redis_url: Secret
+    event_groups: frozenset[str]
+    event_limit: int
     router_secret: Secret
     introspection: bool
     signing_keys: Secret
@@ -46,6 +48,8 @@ class Settings:
                 database_url=read.secret("AUTH_DATABASE_URL"),
                 database_pool_size=read.integer("AUTH_DATABASE_POOL_SIZE", 10, at_least=1),
                 redis_url=Secret(read.text("REDIS_URL")),
+                event_groups=frozenset(read.text("AUTH_EVENT_GROUPS", "notifier tweets").split()),
+                event_limit=read.integer("AUTH_EVENT_LIMIT", 10_000, at_least=1),
                 router_secret=read.secret("ROUTER_SECRET", at_least=32),
                 introspection=read.flag(
                     "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT

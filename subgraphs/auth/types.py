@@ -175,11 +175,21 @@ DeleteAccountResult = Annotated[
 ]
 
 
+@strawberry.input(description="What to send mail about, from the beginning.")
+class SignUpEmailSettingsInput:
+    retweets: bool = strawberry.field(
+        default=False, description="When somebody retweets a tweet of yours."
+    )
+
+
 @strawberry.input
 class SignUpInput:
     username: str = strawberry.field(description="3 to 20 letters, digits or underscores.")
     email: str
     password: str = strawberry.field(description="8 to 128 characters.")
+    email_settings: SignUpEmailSettingsInput | None = strawberry.field(
+        default=None, description="Nothing is sent if left out."
+    )
 
 
 @strawberry.input

@@ -1,5 +1,7 @@
 """Puts the tweets service together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,9 +11,13 @@ from uuid_utils.compat import uuid7
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
+from chassis.outbox import OutboxRelay
+from chassis.streams import connect
+from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
+from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.graphemes import count_characters
-from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.settings import Settings
@@ -21,18 +27,35 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def create_app(settings: Settings) -> Starlette:
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    redis = connect(settings.redis_url)
+    relay = OutboxRelay(
+        database, redis, STREAM, groups=settings.event_groups, limit=settings.event_limit
+    )
     tweets = TweetService(
-        unit_of_work=SqlUnitOfWork(database),
+        unit_of_work=SqlUnitOfWork(database, relay.wake),
         count_characters=count_characters,
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )
+    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database))
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with (
+            open_database(database, MIGRATIONS),
+            redis,
+            relay.running(),
+            consumer.running(),
+        ):
+            yield
+
     return subgraph_app(
         GraphQLView(
             build_schema(introspection=settings.introspection),
             lambda request: TweetsContext.of(request, tweets),
         ),
         router_secret=settings.router_secret,
-        lifespan=lambda: open_database(database, MIGRATIONS),
+        lifespan=lifespan,
+        # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},
     )

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.tweets.domain import Page, PageRequest, Tweet
 
 T = TypeVar("T")
@@ -39,7 +40,22 @@ class TweetRepository(Protocol):
         """Removes an original and all its retweets, or one retweet from its original's count."""
 
 
-Work = Callable[[TweetRepository], Awaitable[T]]
+class EventOutbox(Protocol):
+    async def add(self, event: Event) -> None:
+        """Has the event published if, and only if, the unit of work is committed."""
+
+
+class Repositories(Protocol):
+    """All that one unit of work can reach."""
+
+    @property
+    def tweets(self) -> TweetRepository: ...
+
+    @property
+    def events(self) -> EventOutbox: ...
+
+
+Work = Callable[[Repositories], Awaitable[T]]
 
 
 class UnitOfWork(Protocol):
@@ -48,6 +64,11 @@ class UnitOfWork(Protocol):
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` with each statement for itself."""
+
+
+class RejectedEvents(Protocol):
+    async def add(self, text: str, reason: str) -> None:
+        """Keeps what could not be handled, for somebody to look at."""
 
 
 CharacterCounter = Callable[[str], int]

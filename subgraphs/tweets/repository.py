@@ -1,10 +1,11 @@
 """All SQL of the tweets service."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Connection, Database, Row
+from chassis.outbox import SqlEventOutbox
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, Work
 
@@ -156,14 +157,48 @@ class SqlTweetRepository:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlRepositories:
+    tweets: SqlTweetRepository
+    events: SqlEventOutbox
+
+    @classmethod
+    def on(cls, connection: Connection) -> "SqlRepositories":
+        return cls(SqlTweetRepository(connection), SqlEventOutbox(connection))
+
+
+@dataclass(frozen=True, slots=True)
 class SqlUnitOfWork:
+    """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
+
     _database: Database
+    _wake_relay: Callable[[], None]
 
     async def transaction(self, work: Work[T]) -> T:
-        return await self._database.transaction(lambda c: work(SqlTweetRepository(c)))
+        async def run(connection: Connection) -> tuple[T, bool]:
+            repositories = SqlRepositories.on(connection)
+            return await work(repositories), repositories.events.written
+
+        result, written = await self._database.transaction(run)
+        if written:
+            self._wake_relay()
+        return result
 
     async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda c: work(SqlTweetRepository(c)))
+        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRejectedEvents:
+    _database: Database
+
+    async def add(self, text: str, reason: str) -> None:
+        await self._database.transaction(
+            lambda connection: connection.execute(
+                "INSERT INTO rejected_events (event, reason) VALUES (:event, :reason)",
+                # PostgreSQL takes every character but one.
+                {"event": text.replace("\0", "\ufffd"), "reason": reason.replace("\0", "\ufffd")},
+            )
+        )
 
 
 def _tweet(row: Row) -> Tweet:

@@ -14,15 +14,18 @@ from subgraphs.tweets.domain import (
     tweet_text,
 )
 from subgraphs.tweets.errors import IdempotencyKeyReused, NotTweetAuthor, TweetNotFound
-from subgraphs.tweets.ports import CharacterCounter, TweetRepository, UnitOfWork
+from subgraphs.tweets.events import retweet_undone, tweet_created, tweet_deleted, tweet_retweeted
+from subgraphs.tweets.ports import CharacterCounter, Repositories, UnitOfWork
+
+_FORGOTTEN_AT_ONCE = PageRequest(50)
+"""How many tweets of somebody go in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class TweetService:
     """Every use case of the tweets service.
 
-    Each change is one transaction, its `work`; what else must happen if and only if the change
-    does (an event in the outbox) is written there, next to the change.
+    Each change is one transaction, its `work`, and its event is written there, next to the change.
     """
 
     unit_of_work: UnitOfWork
@@ -45,9 +48,10 @@ class TweetService:
         )
         key = checked_idempotency_key(idempotency_key)
 
-        async def work(tweets: TweetRepository) -> Tweet:
-            added = await tweets.add(tweet, key)
+        async def work(repositories: Repositories) -> Tweet:
+            added = await repositories.tweets.add(tweet, key)
             if added.id == tweet.id:
+                await repositories.events.add(tweet_created(tweet))
                 return added
             if added.text != tweet.text:
                 raise IdempotencyKeyReused
@@ -61,11 +65,13 @@ class TweetService:
         Raises TweetNotFound or NotTweetAuthor.
         """
 
-        async def work(tweets: TweetRepository) -> None:
-            tweet = await _locked(tweets, tweet_id)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            tweet = await _locked(repositories, tweet_id)
             if tweet.author.id != user_id:
                 raise NotTweetAuthor
-            await tweets.remove(tweet)
+            await _remove(repositories, tweet, now)
 
         await self.unit_of_work.transaction(work)
 
@@ -76,9 +82,9 @@ class TweetService:
         """
         new_id, now = self.new_id(), self.now()
 
-        async def work(tweets: TweetRepository) -> Tweet:
-            original = (await _locked(tweets, tweet_id)).original
-            if earlier := await tweets.retweet_by(author.id, original.id):
+        async def work(repositories: Repositories) -> Tweet:
+            original = (await _locked(repositories, tweet_id)).original
+            if earlier := await repositories.tweets.retweet_by(author.id, original.id):
                 return earlier
             original = replace(original, retweet_count=original.retweet_count + 1)
             retweet = Tweet(
@@ -89,7 +95,8 @@ class TweetService:
                 retweet_count=original.retweet_count,
                 retweet_of=original,
             )
-            await tweets.add_retweet(retweet)
+            await repositories.tweets.add_retweet(retweet)
+            await repositories.events.add(tweet_retweeted(retweet))
             return retweet
 
         return await self.unit_of_work.transaction(work)
@@ -100,33 +107,65 @@ class TweetService:
         Raises TweetNotFound.
         """
 
-        async def work(tweets: TweetRepository) -> Tweet:
-            original = (await _locked(tweets, tweet_id)).original
-            retweet = await tweets.retweet_by(user_id, original.id)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Tweet:
+            original = (await _locked(repositories, tweet_id)).original
+            retweet = await repositories.tweets.retweet_by(user_id, original.id)
             if retweet is None:
                 return original
-            await tweets.remove(retweet)
+            await _remove(repositories, retweet, now)
             return replace(original, retweet_count=original.retweet_count - 1)
 
         return await self.unit_of_work.transaction(work)
 
+    async def forget_user(self, user_id: UUID) -> None:
+        """Removes all that somebody tweeted and retweeted; again it finds nothing more.
+
+        Each step is a transaction of its own, so that nobody waits for a million tweets.
+        """
+        now = self.now()
+
+        async def work(repositories: Repositories) -> bool:
+            page = (await repositories.tweets.timelines([user_id], _FORGOTTEN_AT_ONCE))[user_id]
+            # Two of these at once lock originals of others in the same order.
+            for shown in sorted(page.tweets, key=lambda tweet: tweet.original.id):
+                if tweet := await repositories.tweets.locked(shown.id):
+                    await _remove(repositories, tweet, now)
+            return bool(page.tweets)
+
+        while await self.unit_of_work.transaction(work):
+            pass
+
     async def tweets(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         """Those that exist."""
-        return await self.unit_of_work.read(lambda tweets: tweets.by_ids(ids))
+        return await self.unit_of_work.read(lambda repositories: repositories.tweets.by_ids(ids))
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
     ) -> Mapping[UUID, Page]:
         """One page for each author."""
-        return await self.unit_of_work.read(lambda tweets: tweets.timelines(author_ids, page))
+        return await self.unit_of_work.read(
+            lambda repositories: repositories.tweets.timelines(author_ids, page)
+        )
 
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
         """Which of the originals the user has retweeted."""
-        return await self.unit_of_work.read(lambda tweets: tweets.retweeted(user_id, original_ids))
+        return await self.unit_of_work.read(
+            lambda repositories: repositories.tweets.retweeted(user_id, original_ids)
+        )
 
 
-async def _locked(tweets: TweetRepository, tweet_id: UUID) -> Tweet:
-    tweet = await tweets.locked(tweet_id)
+async def _locked(repositories: Repositories, tweet_id: UUID) -> Tweet:
+    tweet = await repositories.tweets.locked(tweet_id)
     if tweet is None:
         raise TweetNotFound
     return tweet
+
+
+async def _remove(repositories: Repositories, tweet: Tweet, now: datetime) -> None:
+    """Removes what is locked and tells of it."""
+    await repositories.tweets.remove(tweet)
+    await repositories.events.add(
+        retweet_undone(tweet, now) if tweet.retweet_of else tweet_deleted(tweet, now)
+    )

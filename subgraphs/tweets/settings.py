@@ -13,6 +13,9 @@ class Settings:
     port: int
     database_url: Secret
     database_pool_size: int
+    redis_url: Secret
+    event_groups: frozenset[str]
+    event_limit: int
     router_secret: Secret
     introspection: bool
 
@@ -27,6 +30,9 @@ class Settings:
                 port=read.integer("TWEETS_PORT", 4102, at_least=1),
                 database_url=read.secret("TWEETS_DATABASE_URL"),
                 database_pool_size=read.integer("TWEETS_DATABASE_POOL_SIZE", 10, at_least=1),
+                redis_url=Secret(read.text("REDIS_URL")),
+                event_groups=frozenset(read.text("TWEETS_EVENT_GROUPS", "notifier").split()),
+                event_limit=read.integer("TWEETS_EVENT_LIMIT", 10_000, at_least=1),
                 router_secret=read.secret("ROUTER_SECRET", at_least=32),
                 introspection=read.flag(
                     "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT

@@ -1,0 +1,106 @@
+"""What the tweets service tells others, and what it hears from them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from chassis.events import Event, MalformedEventError
+from subgraphs.tweets.domain import Tweet
+
+STREAM = "events.tweets"
+SOURCE = "/tweets"
+
+TWEET_CREATED = "tweet-created"
+TWEET_DELETED = "tweet-deleted"
+TWEET_RETWEETED = "tweet-retweeted"
+RETWEET_UNDONE = "retweet-undone"
+
+AUTH_STREAM = "events.auth"
+USER_DELETED = "user-deleted"
+
+
+def tweet_created(tweet: Tweet) -> Event:
+    return _event(
+        TWEET_CREATED,
+        tweet,
+        time=tweet.created_at,
+        data={
+            "tweetId": str(tweet.id),
+            "authorId": str(tweet.author.id),
+            "authorUsername": tweet.author.username,
+            "text": tweet.text,
+            "createdAt": _text(tweet.created_at),
+        },
+    )
+
+
+def tweet_deleted(tweet: Tweet, time: datetime) -> Event:
+    """The tweet and all retweets of it are gone; there is no event for each of them."""
+    data = {"tweetId": str(tweet.id), "authorId": str(tweet.author.id)}
+    return _event(TWEET_DELETED, tweet, time=time, data=data)
+
+
+def tweet_retweeted(retweet: Tweet) -> Event:
+    """`retweet` as it is now: its count includes itself."""
+    return _event(
+        TWEET_RETWEETED,
+        retweet,
+        time=retweet.created_at,
+        data={
+            "retweetId": str(retweet.id),
+            "tweetId": str(retweet.original.id),
+            "text": retweet.text,
+            "authorId": str(retweet.original.author.id),
+            "authorUsername": retweet.original.author.username,
+            "retweeterId": str(retweet.author.id),
+            "retweeterUsername": retweet.author.username,
+            "retweetCount": retweet.retweet_count,
+            "createdAt": _text(retweet.created_at),
+        },
+    )
+
+
+def retweet_undone(retweet: Tweet, time: datetime) -> Event:
+    """`retweet` as it was: its count includes itself."""
+    return _event(
+        RETWEET_UNDONE,
+        retweet,
+        time=time,
+        data={
+            "retweetId": str(retweet.id),
+            "tweetId": str(retweet.original.id),
+            "retweeterId": str(retweet.author.id),
+            "retweetCount": retweet.retweet_count - 1,
+        },
+    )
+
+
+def deleted_user(event: Event) -> UUID:
+    """Whom a `user-deleted` is about. Raises MalformedEventError."""
+    try:
+        return UUID(event.data["userId"])
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise MalformedEventError("data.userId is not the id of a user") from None
+
+
+def _event(
+    type: str,  # noqa: A002
+    tweet: Tweet,
+    *,
+    time: datetime,
+    data: Mapping[str, Any],
+) -> Event:
+    """Each of these happens to a tweet or retweet only once, so the event's id follows from it."""
+    return Event(
+        id=uuid5(tweet.id, type),
+        source=SOURCE,
+        type=type,
+        subject=str(tweet.original.id),
+        time=time,
+        data=data,
+    )
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
