@@ -1,13 +1,17 @@
 """Real servers for the integration tests: one of each per run, a database for each service."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
+from chassis.database import Database
+from chassis.events import Event
 from chassis.migrations import upgrade
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
@@ -35,3 +39,24 @@ def fresh_database(postgres_server: str) -> FreshDatabase:
         return url
 
     return make
+
+
+async def outbox(database: Database) -> list[Event]:
+    """The events in the outbox, in the order in which they were written."""
+    rows = await database.read(
+        lambda connection: connection.fetch_all("SELECT event FROM outbox ORDER BY position")
+    )
+    return [Event.from_json(row["event"]) for row in rows]
+
+
+async def is_empty(database: Database, table: str) -> bool:
+    return not await database.read(
+        lambda connection: connection.fetch_val(f"SELECT EXISTS (SELECT FROM {table})")
+    )
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    """Returns when what `condition` gives is true."""
+    async with asyncio.timeout(30):
+        while not await condition():
+            await asyncio.sleep(0.01)

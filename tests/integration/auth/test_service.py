@@ -4,6 +4,7 @@ import pytest
 
 from chassis.database import Database
 from subgraphs.auth.repository import SqlUnitOfWork
+from tests.integration.conftest import outbox
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import (
     DeleteAccount,
@@ -16,7 +17,7 @@ from tests.unit.auth.service_suite import (
 
 @pytest.fixture
 def auth(database: Database) -> FakeAuth:
-    return FakeAuth(unit_of_work=SqlUnitOfWork(database))
+    return FakeAuth(SqlUnitOfWork(database, lambda: None), lambda: outbox(database))
 
 
 class TestSignUp(SignUp):

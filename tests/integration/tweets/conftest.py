@@ -20,6 +20,8 @@ async def database(tweets_url: str) -> AsyncIterator[Database]:
     """The database, with no tweets in it."""
     database = Database(tweets_url)
     await database.connect()
-    await database.read(lambda connection: connection.execute("TRUNCATE tweets"))
+    await database.read(
+        lambda connection: connection.execute("TRUNCATE tweets, outbox, rejected_events")
+    )
     yield database
     await database.disconnect()

@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 from chassis.database import Database
 from chassis.migrations import SchemaNotCurrentError
 from chassis.principal import Principal
+from chassis.streams import connect
+from subgraphs.auth.events import user_deleted
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
-from tests.integration.conftest import FreshDatabase
+from tests.integration.conftest import FreshDatabase, is_empty, until
 from tests.unit.tweets.fakes import ADA
 
 SECRET = "r" * 32
@@ -30,8 +32,16 @@ PRINCIPAL = Principal(
 FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
 
 
-def environment(url: str) -> dict[str, str]:
-    return {"TWEETS_DATABASE_URL": url, "ROUTER_SECRET": SECRET, "ENVIRONMENT": "production"}
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+def environment(url: str, redis_url: str = NO_REDIS) -> dict[str, str]:
+    return {
+        "TWEETS_DATABASE_URL": url,
+        "REDIS_URL": redis_url,
+        "ROUTER_SECRET": SECRET,
+        "ENVIRONMENT": "production",
+    }
 
 
 def running(app: Starlette) -> httpx.AsyncClient:
@@ -76,7 +86,7 @@ class TestApp:
         answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
         assert "type Tweet @key" in answer.json()["data"]["_service"]["sdl"]
 
-    async def test_it_is_ready_while_the_database_is_there(self, client: httpx.AsyncClient) -> None:
+    async def test_it_is_ready_without_redis(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
 
@@ -85,6 +95,22 @@ class TestApp:
             answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"] == {"database": "failed"}
+
+
+class TestEvents:
+    async def test_what_happens_is_published_and_what_is_heard_is_done(
+        self, database: Database, tweets_url: str, valkey_url: str
+    ) -> None:
+        app = create_app(Settings.from_env(environment(tweets_url, valkey_url)))
+        mutation = 'mutation { createTweet(input: {text: "Hi"}) { ... on Tweet { id } } }'
+        async with connect(valkey_url) as redis:
+            await redis.flushall()
+            async with app.router.lifespan_context(app), running(app) as client:
+                await client.post("/graphql", json={"query": mutation}, headers=FROM_THE_EDGE)
+                await until(lambda: redis.xlen("events.tweets"))
+                deleted = user_deleted(ADA.id, datetime.now(UTC))
+                await redis.xadd("events.auth", {"event": deleted.to_json()})
+                await until(lambda: is_empty(database, "tweets"))
 
 
 class TestCommands:
@@ -106,7 +132,7 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            "tweets: The database is at revision None, this code needs tweets0001: "
+            "tweets: The database is at revision None, this code needs tweets0002: "
             "run `migrate` first.\n"
         )
 
@@ -120,14 +146,14 @@ class TestCommands:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
-            assert "tweets: the database is at revision tweets0001.\n" in result.stdout
+            assert "tweets: the database is at revision tweets0002.\n" in result.stdout
 
     def test_missing_settings_are_one_line(self) -> None:
         result = self.run("serve")
         assert result.returncode == 2
         assert result.stderr == (
             "tweets: the environment is not complete: "
-            "TWEETS_DATABASE_URL is missing; ROUTER_SECRET is missing\n"
+            "TWEETS_DATABASE_URL is missing; REDIS_URL is missing; ROUTER_SECRET is missing\n"
         )
 
     def test_a_database_that_is_not_there_is_one_line(self, empty_url: str) -> None:

@@ -23,7 +23,7 @@ CROWD = [Author(UUID(int=n), f"user{n}") for n in range(1, 31)]
 @pytest.fixture
 def service(database: Database) -> TweetService:
     return TweetService(
-        unit_of_work=SqlUnitOfWork(database),
+        unit_of_work=SqlUnitOfWork(database, lambda: None),
         count_characters=count_characters,
         now=lambda: datetime.now(UTC),
         new_id=uuid7,

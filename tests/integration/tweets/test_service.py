@@ -5,10 +5,13 @@ import pytest
 from chassis.database import Database
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
+from tests.integration.conftest import outbox
 from tests.unit.tweets.fakes import tweet_service
 from tests.unit.tweets.service_suite import (
     CreateTweet,
     DeleteTweet,
+    Events,
+    ForgetUser,
     Retweet,
     Retweeted,
     Timelines,
@@ -19,7 +22,12 @@ from tests.unit.tweets.service_suite import (
 
 @pytest.fixture
 def service(database: Database) -> TweetService:
-    return tweet_service(SqlUnitOfWork(database))
+    return tweet_service(SqlUnitOfWork(database, lambda: None))
+
+
+@pytest.fixture
+def events(database: Database) -> Events:
+    return lambda: outbox(database)
 
 
 class TestCreateTweet(CreateTweet):
@@ -35,6 +43,10 @@ class TestRetweet(Retweet):
 
 
 class TestUndoRetweet(UndoRetweet):
+    pass
+
+
+class TestForgetUser(ForgetUser):
     pass
 
 

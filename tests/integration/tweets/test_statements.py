@@ -36,7 +36,7 @@ class Counted:
         self.statements: list[str] = []
         self.database = Database(url, on_acquire=self._watch)
         self.service = TweetService(
-            unit_of_work=SqlUnitOfWork(self.database),
+            unit_of_work=SqlUnitOfWork(self.database, lambda: None),
             count_characters=count_characters,
             now=lambda: datetime.now(UTC),
             new_id=uuid7,

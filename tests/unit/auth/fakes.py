@@ -1,11 +1,12 @@
 """Stand-ins for what the auth service works with; the repositories keep everything in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from chassis.events import Event
 from subgraphs.auth.domain import RefreshToken, Session, User
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
@@ -35,6 +36,7 @@ class _Tables:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
     ended: dict[UUID, datetime] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -62,6 +64,9 @@ class FakeUserRepository:
         user = self._tables.users.get(user_id)
         if user and user.password_hash == old:
             self._tables.users[user_id] = replace(user, password_hash=new)
+
+    async def lock(self, user_id: UUID) -> bool:
+        return user_id in self._tables.users
 
     async def remove(self, user_id: UUID) -> None:
         self._tables.users.pop(user_id, None)
@@ -129,6 +134,14 @@ class FakeRefreshTokenRepository:
         self._tables.tokens[token_hash] = replace(token, used_at=now)
 
 
+@dataclass
+class FakeEventOutbox:
+    _events: list[Event]
+
+    async def add(self, event: Event) -> None:
+        self._events.append(Event.from_json(event.to_json()))
+
+
 def _forget(tables: _Tables, session_id: UUID) -> None:
     del tables.sessions[session_id]
     for token_hash in [h for h, t in tables.tokens.items() if t.session_id == session_id]:
@@ -140,6 +153,7 @@ class FakeRepositories:
         self.users = FakeUserRepository(tables)
         self.sessions = FakeSessionRepository(tables)
         self.refresh_tokens = FakeRefreshTokenRepository(tables)
+        self.events = FakeEventOutbox(tables.events)
 
 
 class FakeUnitOfWork:
@@ -156,6 +170,9 @@ class FakeUnitOfWork:
 
     async def read(self, work: Work[T]) -> T:
         return await work(FakeRepositories(self._tables))
+
+    async def events(self) -> list[Event]:
+        return self._tables.events
 
 
 @dataclass
@@ -186,10 +203,11 @@ class FakeRevocationAnnouncer:
 
 @dataclass
 class FakeAuth:
-    """A service on fakes, with the fakes at hand."""
+    """A service on fakes, with the fakes at hand; `events` gives what it has told others."""
 
+    unit_of_work: UnitOfWork
+    events: Callable[[], Awaitable[list[Event]]]
     clock: FakeClock = field(default_factory=FakeClock)
-    unit_of_work: UnitOfWork = field(default_factory=FakeUnitOfWork)
     passwords: FakePasswordHasher = field(default_factory=FakePasswordHasher)
     revocations: FakeRevocationAnnouncer = field(default_factory=FakeRevocationAnnouncer)
     access_tokens: JwtAccessTokens = field(
@@ -198,6 +216,11 @@ class FakeAuth:
         )
     )
     service: AuthService = field(init=False)
+
+    @classmethod
+    def in_memory(cls) -> "FakeAuth":
+        unit_of_work = FakeUnitOfWork()
+        return cls(unit_of_work, unit_of_work.events)
 
     def __post_init__(self) -> None:
         self.service = AuthService(

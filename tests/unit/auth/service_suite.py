@@ -5,12 +5,15 @@ the fakes cannot lie.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
-from subgraphs.auth.domain import Device, SignedIn
+from chassis.events import Event
+from subgraphs.auth.domain import Device, EmailSettings, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -37,7 +40,50 @@ async def sign_in(service: AuthService, login: str = "ada") -> SignedIn:
     return await service.sign_in(login=login, password=PASSWORD, scopes=None, device=PHONE)
 
 
+async def told(auth: FakeAuth) -> list[tuple[str, Any]]:
+    """The type and the data of every event, but for those of the accounts' beginnings."""
+    return [(e.type, e.data) for e in await auth.events() if e.type != "user-registered"]
+
+
+def revoked(user_id: UUID, session_ids: Sequence[UUID]) -> tuple[str, Any]:
+    return "session-revoked", {"userId": str(user_id), "sessionIds": [str(s) for s in session_ids]}
+
+
 class SignUp:
+    async def test_is_an_event_with_all_that_a_mail_needs(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        (event,) = await auth.events()
+        assert event == Event(
+            id=event.id,
+            source="/auth",
+            type="user-registered",
+            subject=str(user.id),
+            time=user.created_at,
+            data={
+                "userId": str(user.id),
+                "username": "ada",
+                "email": "ada@example.com",
+                "emailSettings": {"retweets": False},
+            },
+        )
+
+    async def test_may_ask_for_mail(self, auth: FakeAuth) -> None:
+        await auth.service.sign_up(
+            username="ada",
+            email="ada@example.com",
+            password=PASSWORD,
+            device=LAPTOP,
+            email_settings=EmailSettings(retweets=True),
+        )
+        (event,) = await auth.events()
+        assert event.data["emailSettings"] == {"retweets": True}
+
+    async def test_what_is_refused_is_no_event(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(UsernameTaken):
+            await sign_up(auth.service)
+        assert len(await auth.events()) == 1
+
     async def test_makes_an_account_and_signs_it_in(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         principal = auth.access_tokens.verify(signed_in.access_token.value)
@@ -165,6 +211,7 @@ class RefreshSession:
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(second.refresh_token)
         assert auth.revocations.announced == [first.session.id]
+        assert await told(auth) == [revoked(first.user.id, [first.session.id])]
 
     async def test_a_token_whose_successor_was_used_ends_the_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
@@ -188,6 +235,7 @@ class SignOut:
         second = await sign_in(auth.service)
         ended = await auth.service.sign_out(first.user.id, first.session.id)
         assert list(ended) == auth.revocations.announced == [first.session.id]
+        assert await told(auth) == [revoked(first.user.id, [first.session.id])]
         assert [s.id for s in await auth.service.sessions(first.user.id)] == [second.session.id]
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(first.refresh_token)
@@ -196,6 +244,7 @@ class SignOut:
         first = await sign_up(auth.service)
         await auth.service.sign_out(first.user.id, first.session.id)
         assert list(await auth.service.sign_out(first.user.id, first.session.id)) == []
+        assert len(await told(auth)) == 1
 
     async def test_everywhere_ends_every_session_of_one_person(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
@@ -203,6 +252,7 @@ class SignOut:
         other = await sign_up(auth.service, "grace")
         ended = await auth.service.sign_out_everywhere(first.user.id)
         assert set(ended) == {first.session.id, second.session.id}
+        assert await told(auth) == [revoked(first.user.id, ended)]
         assert len(await auth.service.sessions(other.user.id)) == 1
 
     async def test_revoking_ends_the_session_that_is_named(self, auth: FakeAuth) -> None:
@@ -210,6 +260,7 @@ class SignOut:
         second = await sign_in(auth.service)
         await auth.service.revoke_session(first.user.id, second.session.id)
         assert [s.id for s in await auth.service.sessions(first.user.id)] == [first.session.id]
+        assert await told(auth) == [revoked(first.user.id, [second.session.id])]
 
     async def test_nobody_revokes_a_session_of_somebody_else(self, auth: FakeAuth) -> None:
         ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
@@ -228,6 +279,19 @@ class DeleteAccount:
         with pytest.raises(InvalidCredentials):
             await sign_in(auth.service)
         assert list(await auth.service.users([first.user.id])) == []
+        assert await told(auth) == [
+            revoked(first.user.id, auth.revocations.announced),
+            ("user-deleted", {"userId": str(first.user.id)}),
+        ]
+        assert {event.subject for event in await auth.events()} == {str(first.user.id)}
+
+    async def test_twice_at_once_it_happens_once(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        await asyncio.gather(
+            *(auth.service.delete_account(user.id, PASSWORD) for _ in range(5)),
+            return_exceptions=True,
+        )
+        assert [kind for kind, _ in await told(auth)] == ["session-revoked", "user-deleted"]
 
     async def test_the_ended_sessions_are_remembered_without_the_account(
         self, auth: FakeAuth
@@ -242,6 +306,7 @@ class DeleteAccount:
         signed_in = await sign_up(auth.service)
         with pytest.raises(InvalidCredentials):
             await auth.service.delete_account(signed_in.user.id, "wrong password")
+        assert await told(auth) == []
         assert len(await auth.service.sessions(signed_in.user.id)) == 1
 
     async def test_the_name_is_free_again(self, auth: FakeAuth) -> None:

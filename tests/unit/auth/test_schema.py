@@ -18,7 +18,7 @@ TOKENS = "accessToken refreshToken session { userAgent address scopes current } 
 
 @pytest.fixture
 def auth() -> FakeAuth:
-    return FakeAuth()
+    return FakeAuth.in_memory()
 
 
 async def execute(
@@ -102,6 +102,22 @@ class TestSignUp:
         answer = (await data(auth, self.MUTATION, input=entry | change))["signUp"]
         assert answer["__typename"] == type_name
         assert answer["message"]
+
+    @pytest.mark.parametrize(
+        ("settings", "wanted"),
+        [
+            ({}, False),
+            ({"emailSettings": {}}, False),
+            ({"emailSettings": {"retweets": True}}, True),
+        ],
+    )
+    async def test_mail_is_sent_to_those_who_ask_for_it(
+        self, auth: FakeAuth, settings: dict[str, Any], wanted: bool
+    ) -> None:
+        entry = {"username": "Ada", "email": "ada@example.com", "password": PASSWORD}
+        await data(auth, self.MUTATION, input=entry | settings)
+        (event,) = await auth.events()
+        assert event.data["emailSettings"] == {"retweets": wanted}
 
     async def test_every_problem_names_its_field(self, auth: FakeAuth) -> None:
         entry = {"username": "!", "email": "!", "password": "!"}

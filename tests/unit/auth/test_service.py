@@ -18,7 +18,7 @@ from tests.unit.auth.service_suite import (
 
 @pytest.fixture
 def auth() -> FakeAuth:
-    return FakeAuth()
+    return FakeAuth.in_memory()
 
 
 class TestSignUp(SignUp):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.ports import T, UnitOfWork, Work
@@ -90,18 +91,35 @@ class FakeTweetRepository:
 
 
 @dataclass
+class FakeEventOutbox:
+    events: list[Event] = field(default_factory=list)
+
+    async def add(self, event: Event) -> None:
+        self.events.append(Event.from_json(event.to_json()))
+
+
+@dataclass
+class FakeRepositories:
+    tweets: FakeTweetRepository = field(default_factory=FakeTweetRepository)
+    events: FakeEventOutbox = field(default_factory=FakeEventOutbox)
+
+
+@dataclass
 class FakeUnitOfWork:
-    repository: FakeTweetRepository = field(default_factory=FakeTweetRepository)
+    repositories: FakeRepositories = field(default_factory=FakeRepositories)
     reads: int = 0
 
     async def transaction(self, work: Work[T]) -> T:
         # The first run is lost, as one that fails to serialise: the second must not notice.
-        await work(self.repository.copy())
-        return await work(self.repository)
+        await work(FakeRepositories(self.repositories.tweets.copy()))
+        return await work(self.repositories)
 
     async def read(self, work: Work[T]) -> T:
         self.reads += 1
-        return await work(self.repository)
+        return await work(self.repositories)
+
+    async def events(self) -> list[Event]:
+        return self.repositories.events.events
 
 
 def tweet_service(unit_of_work: UnitOfWork) -> TweetService:

@@ -4,10 +4,13 @@ Run against the fake in `test_service.py` and against PostgreSQL in the integrat
 the fake cannot lie.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from chassis.events import Event
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
 from subgraphs.tweets.errors import (
     IdempotencyKeyReused,
@@ -17,6 +20,27 @@ from subgraphs.tweets.errors import (
 )
 from subgraphs.tweets.service import TweetService
 from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY
+
+Events = Callable[[], Awaitable[list[Event]]]
+"""Gives what the service has told others."""
+
+
+async def told(events: Events) -> list[tuple[str, Any]]:
+    """The type and the data of every event, but for those of the tweets' beginnings."""
+    return [(e.type, e.data) for e in await events() if e.type != "tweet-created"]
+
+
+def undone(retweet: Tweet, *, count: int) -> tuple[str, Any]:
+    return "retweet-undone", {
+        "retweetId": str(retweet.id),
+        "tweetId": str(retweet.original.id),
+        "retweeterId": str(retweet.author.id),
+        "retweetCount": count,
+    }
+
+
+def deleted(tweet: Tweet) -> tuple[str, Any]:
+    return "tweet-deleted", {"tweetId": str(tweet.id), "authorId": str(tweet.author.id)}
 
 
 async def get(service: TweetService, tweet_id: UUID) -> Tweet | None:
@@ -36,6 +60,33 @@ async def tweets_of(service: TweetService, author: Author, number: int) -> list[
 
 
 class CreateTweet:
+    async def test_is_an_event(self, service: TweetService, events: Events) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        (event,) = await events()
+        assert event == Event(
+            id=event.id,
+            source="/tweets",
+            type="tweet-created",
+            subject=str(tweet.id),
+            time=tweet.created_at,
+            data={
+                "tweetId": str(tweet.id),
+                "authorId": str(ADA.id),
+                "authorUsername": "ada",
+                "text": "Hi",
+                "createdAt": tweet.created_at.isoformat().replace("+00:00", "Z"),
+            },
+        )
+
+    async def test_the_same_tweet_again_is_no_event(
+        self, service: TweetService, events: Events
+    ) -> None:
+        await service.create_tweet(ADA, "Hi", "key")
+        await service.create_tweet(ADA, "Hi", "key")
+        with pytest.raises(IdempotencyKeyReused):
+            await service.create_tweet(ADA, "Ho", "key")
+        assert len(await events()) == 1
+
     async def test_the_tweet_is_kept_as_it_was_given(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, " Hello,\r\nworld ")
         assert tweet.author == ADA
@@ -86,6 +137,28 @@ class CreateTweet:
 
 
 class DeleteTweet:
+    async def test_is_one_event_whatever_goes_with_it(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        await service.delete_tweet(ADA.id, tweet.id)
+        assert (await told(events))[1:] == [deleted(tweet)]
+        assert {event.subject for event in await events()} == {str(tweet.id)}
+
+    async def test_what_is_refused_is_no_event(self, service: TweetService, events: Events) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        with pytest.raises(NotTweetAuthor):
+            await service.delete_tweet(BOB.id, tweet.id)
+        assert await told(events) == []
+
+    async def test_of_a_retweet_is_its_undoing(self, service: TweetService, events: Events) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(CAT, tweet.id)
+        retweet = await service.retweet(BOB, tweet.id)
+        await service.delete_tweet(BOB.id, retweet.id)
+        assert (await told(events))[2:] == [undone(retweet, count=1)]
+
     async def test_the_tweet_is_gone(self, service: TweetService) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         await service.delete_tweet(ADA.id, tweet.id)
@@ -135,6 +208,52 @@ class DeleteTweet:
 
 
 class Retweet:
+    async def test_is_an_event_about_the_original(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(CAT, (await service.retweet(BOB, tweet.id)).id)
+        event = (await events())[-1]
+        assert event == Event(
+            id=event.id,
+            source="/tweets",
+            type="tweet-retweeted",
+            subject=str(tweet.id),
+            time=retweet.created_at,
+            data={
+                "retweetId": str(retweet.id),
+                "tweetId": str(tweet.id),
+                "text": "Hi",
+                "authorId": str(ADA.id),
+                "authorUsername": "ada",
+                "retweeterId": str(CAT.id),
+                "retweeterUsername": "cat",
+                "retweetCount": 2,
+                "createdAt": retweet.created_at.isoformat().replace("+00:00", "Z"),
+            },
+        )
+
+    async def test_of_ones_own_tweet_is_one_too(
+        self, service: TweetService, events: Events
+    ) -> None:
+        await service.retweet(ADA, (await service.create_tweet(ADA, "Hi")).id)
+        assert [kind for kind, _ in await told(events)] == ["tweet-retweeted"]
+
+    async def test_the_same_again_is_no_event(self, service: TweetService, events: Events) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        for _ in range(2):
+            await service.retweet(BOB, tweet.id)
+        assert len(await told(events)) == 1
+
+    async def test_one_that_was_undone_is_another_event(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        for _ in range(2):
+            await service.retweet(BOB, tweet.id)
+            await service.undo_retweet(BOB.id, tweet.id)
+        assert len({event.id for event in await events()}) == 5
+
     async def test_it_shows_and_counts_the_original(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
@@ -181,6 +300,16 @@ class Retweet:
 
 
 class UndoRetweet:
+    async def test_is_an_event_about_the_original(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        retweet = await service.retweet(BOB, tweet.id)
+        await service.undo_retweet(BOB.id, tweet.id)
+        await service.undo_retweet(BOB.id, tweet.id)
+        assert (await told(events))[1:] == [undone(retweet, count=0)]
+        assert (await events())[-1].subject == str(tweet.id)
+
     async def test_the_original_is_given_with_its_count(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
@@ -221,6 +350,40 @@ class UndoRetweet:
     async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
         with pytest.raises(TweetNotFound):
             await service.undo_retweet(ADA.id, NOBODY)
+
+
+class ForgetUser:
+    async def test_nothing_of_theirs_is_left_and_everything_of_others(
+        self, service: TweetService, events: Events
+    ) -> None:
+        doomed = await service.create_tweet(ADA, "Hi")
+        kept = await service.create_tweet(BOB, "Ho")
+        await service.retweet(BOB, doomed.id)
+        theirs = await service.retweet(CAT, kept.id)
+        retweet = await service.retweet(ADA, kept.id)
+        await service.retweet(ADA, doomed.id)
+        before = len(await events())
+        await service.forget_user(ADA.id)
+        assert (await timeline(service, ADA)).tweets == []
+        assert (await timeline(service, BOB)).tweets == [theirs.original]
+        assert [tweet.id for tweet in (await timeline(service, CAT)).tweets] == [theirs.id]
+        news = [(event.type, event.data) for event in (await events())[before:]]
+        assert undone(retweet, count=1) in news
+        assert deleted(doomed) in news
+
+    async def test_somebody_who_said_much_goes_in_steps(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweets = await tweets_of(service, ADA, 120)
+        await service.forget_user(ADA.id)
+        assert (await timeline(service, ADA)).tweets == []
+        assert sorted(await told(events), key=str) == sorted(map(deleted, tweets), key=str)
+
+    async def test_again_it_finds_nothing(self, service: TweetService, events: Events) -> None:
+        await service.create_tweet(ADA, "Hi")
+        for _ in range(2):
+            await service.forget_user(ADA.id)
+        assert len(await told(events)) == 1
 
 
 class Tweets:

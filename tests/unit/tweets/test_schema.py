@@ -425,7 +425,7 @@ class TestReads:
             async def timelines(self, *_: object) -> NoReturn:
                 raise RuntimeError("secret")
 
-        unit_of_work.repository = Broken()
+        unit_of_work.repositories.tweets = Broken()
         answer = await execute("{ myTweets { edges { cursor } } }")
         assert code(answer) == "INTERNAL_SERVER_ERROR"
         assert "secret" not in str(answer)

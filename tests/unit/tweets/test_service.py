@@ -3,6 +3,7 @@
 from tests.unit.tweets.service_suite import (
     CreateTweet,
     DeleteTweet,
+    ForgetUser,
     Retweet,
     Retweeted,
     Timelines,
@@ -24,6 +25,10 @@ class TestRetweet(Retweet):
 
 
 class TestUndoRetweet(UndoRetweet):
+    pass
+
+
+class TestForgetUser(ForgetUser):
     pass
 
 

@@ -7,16 +7,18 @@ from subgraphs.tweets.settings import Settings
 
 COMPLETE = {
     "TWEETS_DATABASE_URL": "postgresql://tweets:secret@db/tweets",
+    "REDIS_URL": "redis://:secret@redis/0",
     "ROUTER_SECRET": "r" * 32,
 }
 
 
 class TestFromEnv:
-    def test_two_variables_are_enough(self) -> None:
+    def test_three_variables_are_enough(self) -> None:
         settings = Settings.from_env(COMPLETE)
         assert (settings.host, settings.port) == ("127.0.0.1", 4102)
         assert settings.stage is Stage.PRODUCTION
         assert settings.introspection is False
+        assert settings.event_groups == {"notifier"}
 
     def test_development_allows_introspection(self) -> None:
         assert Settings.from_env({**COMPLETE, "ENVIRONMENT": "development"}).introspection
@@ -30,6 +32,7 @@ class TestFromEnv:
         assert raised.value.problems == [
             "TWEETS_PORT is not a whole number of at least 1",
             "TWEETS_DATABASE_URL is missing",
+            "REDIS_URL is missing",
             "ROUTER_SECRET is missing",
         ]
 
