@@ -1,0 +1,1 @@
+"""Who wants to be told what by e-mail, and the mails that tell them."""

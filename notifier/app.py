@@ -1,0 +1,104 @@
+"""Wires the notifier together."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from uuid_utils.compat import uuid7
+
+from chassis.app import open_database, subgraph_app
+from chassis.database import Database
+from chassis.events import Event
+from chassis.graphql.view import GraphQLView
+from chassis.streams import StreamConsumer, connect
+from notifier.consumer import EventHandler
+from notifier.context import NotifierContext
+from notifier.dead_letters import DeadLetters
+from notifier.events import GROUP, STREAMS
+from notifier.letters import LetterWriter
+from notifier.mailer import SmtpMailer
+from notifier.messages import Composer
+from notifier.repository import SqlUnitOfWork
+from notifier.schema import build_schema
+from notifier.sender import Sender
+from notifier.service import NotifierService
+from notifier.settings import Settings
+from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_route
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The whole service: the consumer of events, the sender of mails, a subgraph, a page."""
+    database = open_pool(settings)
+    redis = connect(settings.redis_url)
+    service = notifier_service(settings, database)
+    links = UnsubscribeLinks(settings.public_url, settings.unsubscribe_secret)
+    mailer = SmtpMailer(settings.smtp, Composer(settings.sender, _now, settings.signer))
+    sender = Sender(
+        SqlUnitOfWork(database),
+        mailer,
+        LetterWriter(settings.sender.display_name, settings.tweet_url, links.url),
+        settings.pace,
+        now=_now,
+        chance=random.random,
+    )
+    handler = EventHandler(service, sender.wake)
+    consumer = StreamConsumer(
+        redis,
+        STREAMS,
+        group=GROUP,
+        handle=handler.handle,
+        reject=dead_letters(settings, database).add,
+        claim_idle=settings.claim_after.total_seconds(),
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with (
+            open_database(database, MIGRATIONS),
+            redis,
+            mailer.open(),
+            sender.running(),
+            consumer.running(),
+        ):
+            yield
+
+    return subgraph_app(
+        GraphQLView(
+            build_schema(introspection=settings.introspection),
+            lambda request: NotifierContext.of(request, service),
+        ),
+        router_secret=settings.router_secret,
+        lifespan=lifespan,
+        checks={"database": database.ping},
+        routes=[unsubscribe_route(links, service.unsubscribe)],
+    )
+
+
+def open_pool(settings: Settings) -> Database:
+    return Database(settings.database_url, pool_size=settings.database_pool_size)
+
+
+def notifier_service(settings: Settings, database: Database) -> NotifierService:
+    return NotifierService(
+        unit_of_work=SqlUnitOfWork(database),
+        now=_now,
+        new_id=uuid7,
+        window=settings.window,
+        message_domain=settings.sender.domain,
+    )
+
+
+def dead_letters(settings: Settings, database: Database) -> DeadLetters:
+    handler = EventHandler(notifier_service(settings, database))
+    return DeadLetters(
+        SqlUnitOfWork(database), _now, lambda raw: handler.handle(Event.from_json(raw))
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

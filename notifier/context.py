@@ -1,0 +1,35 @@
+"""What a resolver of the notifier works with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import strawberry
+from starlette.requests import Request
+from strawberry.dataloader import DataLoader
+
+from chassis.graphql.context import RequestContext
+from notifier.domain import EmailSettings
+from notifier.service import NotifierService
+
+
+@dataclass(kw_only=True)
+class NotifierContext(RequestContext):
+    """The loader remembers nothing: what follows a mutation sees what that has changed."""
+
+    service: NotifierService
+    settings: DataLoader[UUID, EmailSettings] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = DataLoader(self._load_settings, cache=False)
+
+    @classmethod
+    def of(cls, request: Request, service: NotifierService) -> "NotifierContext":
+        return cls(**cls.caller(request), service=service)
+
+    async def _load_settings(self, ids: Sequence[UUID]) -> list[EmailSettings]:
+        settings = await self.service.settings(set(ids))
+        return [settings[user_id] for user_id in ids]
+
+
+Info = strawberry.Info[NotifierContext, None]

@@ -1,0 +1,166 @@
+"""Recipients, retweets and deliveries, and the rules for what is sent to whom and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+
+class State(StrEnum):
+    """What has become of a delivery."""
+
+    PENDING = "pending"
+    FAILED = "failed"  # and will be tried again
+    SENT = "sent"
+    DEAD = "dead"  # given up; a person may have it tried again
+    CANCELLED = "cancelled"  # nobody wants it any more
+
+
+@dataclass(frozen=True, slots=True)
+class EmailSettings:
+    """What somebody wants mail about: nothing, until they say so."""
+
+    retweets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody as far as known here: their settings may come before their address."""
+
+    user_id: UUID
+    settings: EmailSettings
+    username: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tweet:
+    id: UUID
+    author_id: UUID
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The last that is known of one person's retweets of one tweet.
+
+    `retweet_id` grows with each time they retweet it. `delivery_id` is the mail that tells of it,
+    None if no mail does.
+    """
+
+    tweet_id: UUID
+    retweeter_id: UUID
+    retweet_id: UUID
+    username: str = ""
+    undone: bool = False
+    delivery_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One mail to one person about the retweets of one tweet.
+
+    A digest takes in further retweets until it is sent for the first time; from then on what it
+    says stays the same, since the server may have accepted it without our knowing.
+    """
+
+    id: UUID
+    event_id: UUID
+    recipient_id: UUID
+    tweet_id: UUID
+    message_id: str
+    digest: bool
+    created_at: datetime
+    due_at: datetime
+    state: State = State.PENDING
+    attempts: int = 0
+    taken_at: datetime | None = None
+    sent_at: datetime | None = None
+    last_error: str | None = None
+
+    @property
+    def takes_more(self) -> bool:
+        return self.digest and self.taken_at is None and self.state is State.PENDING
+
+    def window_ends(self, window: timedelta) -> datetime:
+        """Until when nothing else is sent about the tweet."""
+        return (self.taken_at or self.due_at) + window
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A delivery with everything that it would say if it were sent now.
+
+    `names` are the first few of the `retweeters` that have not taken it back.
+    """
+
+    delivery: Delivery
+    recipient: Recipient | None
+    tweet: Tweet | None
+    names: Sequence[str]
+    retweeters: int
+
+    @property
+    def obsolete(self) -> str | None:
+        """Why it should not be sent any more, if it should not."""
+        if self.recipient is None:
+            return "the account was deleted"
+        if not self.recipient.settings.retweets:
+            return "opted out"
+        if self.tweet is None:
+            return "the tweet was deleted"
+        if not self.retweeters:
+            return "the retweet was undone"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail as it is handed to a server, whatever is done with it on the way."""
+
+    message_id: str
+    to: str
+    to_name: str
+    subject: str
+    text: str
+    html: str
+    unsubscribe_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt at a delivery came to."""
+
+    delivery_id: UUID
+    attempt: int
+    state: State
+    at: datetime
+    due_at: datetime
+    counts: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """An event that could not be handled, word for word, and why."""
+
+    id: UUID
+    raw: str
+    reason: str
+    rejected_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a mail that was not taken is tried again, and how often."""
+
+    attempts: int = 16
+    base: timedelta = timedelta(seconds=30)
+    cap: timedelta = timedelta(hours=1)
+
+    def delay(self, attempt: int, chance: float) -> timedelta:
+        """The wait after attempt 1, 2, …; `chance` in [0, 1) keeps retries from coming together."""
+        # A timedelta has an end; 2**32 of anything is beyond every cap.
+        longest: timedelta = min(self.cap, self.base * (1 << min(attempt - 1, 32)))
+        return longest * (0.5 + chance / 2)

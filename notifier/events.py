@@ -1,0 +1,135 @@
+"""What the notifier understands of the events of other services; it ignores the rest."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from notifier.errors import InvalidEvent
+
+T = TypeVar("T")
+STREAMS = ("events.auth", "events.tweets")
+GROUP = "notifier"
+
+_LONGEST_ADDRESS = 320
+_LONGEST_NAME = 100
+_LONGEST_TEXT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class UserRegistered:
+    user_id: UUID
+    username: str
+    email: str
+    retweets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeleted:
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TweetRetweeted:
+    retweet_id: UUID
+    tweet_id: UUID
+    text: str
+    author_id: UUID
+    retweeter_id: UUID
+    retweeter_username: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetweetUndone:
+    retweet_id: UUID
+    tweet_id: UUID
+    retweeter_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TweetDeleted:
+    tweet_id: UUID
+    author_id: UUID
+
+
+Happened = UserRegistered | UserDeleted | TweetRetweeted | RetweetUndone | TweetDeleted
+
+
+class _Data:
+    """Typed access to an event's data. Raises InvalidEvent, and never quotes a value."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+
+    def _get(self, name: str, kind: type[T]) -> T:
+        value = self._data.get(name)
+        if not isinstance(value, kind):
+            raise InvalidEvent(f"{name} is not a {kind.__name__}")
+        return value
+
+    def id(self, name: str) -> UUID:
+        try:
+            return UUID(self._get(name, str))
+        except ValueError:
+            raise InvalidEvent(f"{name} is not an id") from None
+
+    def flag(self, name: str) -> bool:
+        return self._get(name, bool)
+
+    def part(self, name: str) -> "_Data":
+        return _Data(self._get(name, dict))
+
+    def text(self, name: str) -> str:
+        text = self._get(name, str)
+        # PostgreSQL cannot keep a NUL.
+        if len(text) > _LONGEST_TEXT or "\0" in text:
+            raise InvalidEvent(f"{name} is not a text that can be kept")
+        return text
+
+    def line(self, name: str, longest: int) -> str:
+        """A text that goes into a header of a mail."""
+        line = self.text(name)
+        if not line or len(line) > longest or not line.isprintable():
+            raise InvalidEvent(f"{name} is not one line of at most {longest} characters")
+        return line
+
+
+def _user_registered(data: _Data) -> UserRegistered:
+    return UserRegistered(
+        user_id=data.id("userId"),
+        username=data.line("username", _LONGEST_NAME),
+        email=data.line("email", _LONGEST_ADDRESS),
+        retweets=data.part("emailSettings").flag("retweets"),
+    )
+
+
+def _tweet_retweeted(data: _Data) -> TweetRetweeted:
+    return TweetRetweeted(
+        retweet_id=data.id("retweetId"),
+        tweet_id=data.id("tweetId"),
+        text=data.text("text"),
+        author_id=data.id("authorId"),
+        retweeter_id=data.id("retweeterId"),
+        retweeter_username=data.line("retweeterUsername", _LONGEST_NAME),
+    )
+
+
+_PARSERS: Mapping[str, Callable[[_Data], Happened]] = {
+    "user-registered": _user_registered,
+    "user-deleted": lambda data: UserDeleted(data.id("userId")),
+    "tweet-retweeted": _tweet_retweeted,
+    "retweet-undone": lambda data: RetweetUndone(
+        data.id("retweetId"), data.id("tweetId"), data.id("retweeterId")
+    ),
+    "tweet-deleted": lambda data: TweetDeleted(data.id("tweetId"), data.id("authorId")),
+}
+
+
+def parse(type: str, data: object) -> Happened | None:  # noqa: A002
+    """What happened, or None for a type that means nothing here. Raises InvalidEvent."""
+    parser = _PARSERS.get(type)
+    if parser is None:
+        return None
+    if not isinstance(data, Mapping):
+        raise InvalidEvent("data is not an object")
+    return parser(_Data(data))

@@ -1,0 +1,148 @@
+"""What the use cases need from the world."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from notifier.domain import (
+    Delivery,
+    Draft,
+    EmailSettings,
+    Mail,
+    Notice,
+    Outcome,
+    Recipient,
+    RejectedEvent,
+    Tweet,
+)
+
+T = TypeVar("T")
+
+
+class Inbox(Protocol):
+    async def add(self, event_id: UUID, now: datetime) -> bool:
+        """False for an event that has been handled."""
+
+
+class RecipientRepository(Protocol):
+    """Everybody who is known; of a deleted person, only that there was one."""
+
+    async def held(self, user_id: UUID) -> Recipient | None:
+        """Nobody can delete them until the transaction ends. None also for a deleted person."""
+
+    async def is_deleted(self, user_id: UUID) -> bool: ...
+
+    async def register(self, recipient: Recipient) -> None:
+        """Keeps the settings of somebody who has chosen already; does nothing for the deleted."""
+
+    async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
+        """Of those who are known."""
+
+    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+        """Does nothing for a deleted person, remembers the wish of an unknown one."""
+
+    async def delete(self, user_id: UUID, now: datetime) -> None:
+        """Leaves only the fact that they were there; removes their tweets, deliveries, retweets."""
+
+
+class RetweetRepository(Protocol):
+    """Tweets that mails are about, and who has retweeted them."""
+
+    async def hold(self, tweet_id: UUID) -> None:
+        """Until the transaction ends, whatever else happens to the tweet has to wait."""
+
+    async def add_tweet(self, tweet: Tweet, now: datetime) -> bool:
+        """False for a deleted tweet."""
+
+    async def delete_tweet(self, tweet_id: UUID, now: datetime) -> None:
+        """Leaves only the fact that it was there."""
+
+    async def notice(self, tweet_id: UUID, retweeter_id: UUID) -> Notice | None: ...
+
+    async def save(self, notice: Notice, now: datetime) -> None: ...
+
+
+class DeliveryRepository(Protocol):
+    async def add(self, delivery: Delivery) -> None: ...
+
+    async def held(self, delivery_id: UUID) -> Delivery | None:
+        """Nobody can take it until the transaction ends."""
+
+    async def last_about(self, tweet_id: UUID) -> Delivery | None:
+        """The newest that was not cancelled, held until the transaction ends."""
+
+    async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
+        """Takes what is due: nobody else gets it before `until`. Counts the attempt."""
+
+    async def next_due(self) -> datetime | None: ...
+
+    async def draft(self, delivery_id: UUID) -> Draft | None: ...
+
+    async def record(self, outcomes: Sequence[Outcome]) -> None:
+        """What is sent stays sent; any other outcome gives way to a later attempt."""
+
+    async def dead(self) -> Sequence[Delivery]: ...
+
+    async def revive(self, delivery_id: UUID, now: datetime) -> bool:
+        """Has a dead delivery tried again, as if for the first time. False if it is not dead."""
+
+    async def cancel(self, delivery_id: UUID, reason: str) -> bool:
+        """False if it is not dead."""
+
+
+class RejectedEventRepository(Protocol):
+    async def add(self, event: RejectedEvent) -> None:
+        """The same event is kept once."""
+
+    async def all(self) -> Sequence[RejectedEvent]: ...
+
+    async def remove(self, rejected_id: UUID) -> bool: ...
+
+
+class Repositories(Protocol):
+    """All that one unit of work can reach."""
+
+    @property
+    def inbox(self) -> Inbox: ...
+
+    @property
+    def recipients(self) -> RecipientRepository: ...
+
+    @property
+    def retweets(self) -> RetweetRepository: ...
+
+    @property
+    def deliveries(self) -> DeliveryRepository: ...
+
+    @property
+    def rejected(self) -> RejectedEventRepository: ...
+
+    async def purge(self, before: datetime) -> int:
+        """Removes what nobody asks for any more: how many rows.
+
+        Events of that time must be out of the streams. What was mailed is remembered.
+        """
+
+
+Work = Callable[[Repositories], Awaitable[T]]
+
+
+class UnitOfWork(Protocol):
+    async def transaction(self, work: Work[T]) -> T:
+        """All of `work` or nothing. It may be run more than once."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` with each statement for itself."""
+
+
+class Mailer(Protocol):
+    async def send(self, mail: Mail) -> None:
+        """Returns when a server has taken it.
+
+        Raises MailRefused, MailDeferred or MailServerUnavailable.
+        """
+
+
+Write = Callable[[Draft], Mail]
+"""Makes the mail of a draft that is not obsolete."""

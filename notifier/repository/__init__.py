@@ -1,0 +1,45 @@
+"""All SQL of the notifier, by what it is about."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.database import Connection, Database
+from notifier.ports import T, Work
+from notifier.repository.deliveries import SqlDeliveryRepository
+from notifier.repository.events import SqlInbox, SqlRejectedEventRepository
+from notifier.repository.recipients import SqlRecipientRepository
+from notifier.repository.retweets import SqlRetweetRepository
+
+
+class SqlRepositories:
+    def __init__(self, connection: Connection) -> None:
+        self.inbox = SqlInbox(connection)
+        self.recipients = SqlRecipientRepository(connection)
+        self.retweets = SqlRetweetRepository(connection)
+        self.deliveries = SqlDeliveryRepository(connection)
+        self.rejected = SqlRejectedEventRepository(connection)
+        self._connection = connection
+
+    async def purge(self, before: datetime) -> int:
+        removed = 0
+        for statement in (
+            "DELETE FROM inbox WHERE received_at < :before",
+            "DELETE FROM deliveries WHERE state = 'cancelled' AND created_at < :before",
+            "DELETE FROM notices WHERE delivery_id IS NULL AND noticed_at < :before",
+        ):
+            removed += await self._connection.fetch_val(
+                f"WITH removed AS ({statement} RETURNING 1) SELECT count(*) FROM removed",  # noqa: S608
+                {"before": before},
+            )
+        return removed
+
+
+@dataclass(frozen=True, slots=True)
+class SqlUnitOfWork:
+    _database: Database
+
+    async def transaction(self, work: Work[T]) -> T:
+        return await self._database.transaction(lambda c: work(SqlRepositories(c)))
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(lambda c: work(SqlRepositories(c)))

@@ -1,0 +1,39 @@
+"""The notifier's part of the graph."""
+
+from typing import Annotated
+
+import strawberry
+
+from chassis.graphql import schema
+from notifier.context import Info
+from notifier.types import WRITE, EmailSettings, UpdateEmailSettingsInput, User
+
+
+@strawberry.type
+class Query:
+    pass
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(
+        description="Changes what you get e-mails about (scope `account:write`), and gives what "
+        "that is from now on."
+    )
+    async def update_email_settings(
+        self,
+        info: Info,
+        input: Annotated[  # noqa: A002
+            UpdateEmailSettingsInput, strawberry.argument(description="What to change.")
+        ],
+    ) -> EmailSettings:
+        viewer = info.context.require(WRITE)
+        return EmailSettings.from_entity(
+            await info.context.service.change_settings(viewer.user_id, retweets=input.retweets)
+        )
+
+
+def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
+    return schema.build_schema(
+        query=Query, mutation=Mutation, types=[User], introspection=introspection
+    )

@@ -1,0 +1,241 @@
+"""Takes what is due and has it sent, as many mails at a time as there are connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from notifier.domain import Delivery, Outcome, RetryPolicy, State
+from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
+from notifier.ports import Mailer, UnitOfWork, Write
+
+_LEAST_WAIT = 0.02
+"""Seconds. What is due and cannot be taken is in somebody else's hands for a moment."""
+
+_log = structlog.get_logger("notifier.sender")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much at a time, and how long things may take."""
+
+    retry: RetryPolicy
+    connections: int = 4
+    attempt: timedelta = timedelta(seconds=60)
+    """The longest that one attempt takes. A delivery is taken for three times as long: it may wait
+    for a connection that somebody else's attempt has to give up first."""
+    poll: timedelta = timedelta(seconds=5)
+    """How long it goes without looking for what another process has left to do."""
+    pause: timedelta = timedelta(seconds=1)
+    longest_pause: timedelta = timedelta(minutes=1)
+    """How long it leaves a server alone that takes no mail: twice as long each time."""
+
+
+class Sender:
+    """Any number may run, in any number of processes: a delivery belongs to whoever takes it.
+
+    It belongs to them until `due_at`, so one that a killed process had taken is sent by another.
+    A mail is sent at least once. It is sent twice, under the same Message-ID, when the server took
+    it and that could not be recorded. No transaction is open while a server is talked to.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        mailer: Mailer,
+        write: Write,
+        pace: Pace,
+        *,
+        now: Callable[[], datetime],
+        chance: Callable[[], float],
+    ) -> None:
+        """`chance` gives a number in [0, 1)."""
+        self._unit_of_work = unit_of_work
+        self._mailer = mailer
+        self._write = write
+        self._pace = pace
+        self._now = now
+        self._chance = chance
+        self._woken = asyncio.Event()
+        self._connections = asyncio.Semaphore(pace.connections)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._outcomes: list[Outcome] = []
+        self._recording = asyncio.Lock()
+        self._pause = timedelta()
+        self._paused_until: datetime | None = None
+
+    def wake(self) -> None:
+        """Something may have become due."""
+        self._woken.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sends while the block runs. What is under way at its end may still end well."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=self._pace.attempt.total_seconds())
+            for late in self._under_way:
+                late.cancel()
+
+    async def deliver_due(self) -> None:
+        """Sends what is due now, and returns when nothing is under way."""
+        while await self._take() or self._under_way:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _run(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                wait = await self._wait_after_taking()
+            except Exception as error:
+                _log.warning("deliveries cannot be read", reason=repr(error))
+                await asyncio.sleep(1)
+                continue
+            try:
+                async with asyncio.timeout(wait):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _wait_after_taking(self) -> float | None:
+        """Takes what it can and gives the seconds for which there will be nothing else to take."""
+        if self._busy:
+            return None
+        await self._take()
+        if self._busy:
+            return None
+        next_due = await self._unit_of_work.read(lambda r: r.deliveries.next_due())
+        earliest = max(
+            next_due or datetime.max.replace(tzinfo=self._now().tzinfo),
+            self._paused_until or self._now(),
+        )
+        wait = min(earliest - self._now(), self._pace.poll)
+        return max(_LEAST_WAIT, wait.total_seconds())
+
+    @property
+    def _busy(self) -> bool:
+        """Whether to take nothing until something is done.
+
+        Until there is room for several, for that costs no more than one; and a server that has
+        just been away is tried with one mail.
+        """
+        return self._room < self._pace.connections or bool(self._pause and self._under_way)
+
+    @property
+    def _room(self) -> int:
+        """Twice as many are taken as are being sent, so that no connection has to wait."""
+        return 2 * self._pace.connections - len(self._under_way)
+
+    async def _take(self) -> int:
+        now = self._now()
+        if self._busy or (self._paused_until and now < self._paused_until):
+            return 0
+        limit = 1 if self._pause else self._room
+        until = now + 3 * self._pace.attempt
+        taken: Sequence[Delivery] = await self._unit_of_work.transaction(
+            lambda r: r.deliveries.take(limit, now=now, until=until)
+        )
+        for delivery in taken:
+            task = asyncio.create_task(self._deliver(delivery))
+            self._under_way.add(task)
+            task.add_done_callback(self._done)
+        return len(taken)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        self.wake()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            async with self._connections:
+                outcome = await self._attempt(delivery)
+            if outcome:
+                await self._record(outcome)
+        except Exception:
+            # It is taken again when our right to it ends.
+            _log.exception("a delivery was left as it was", delivery=str(delivery.id))
+
+    async def _attempt(self, delivery: Delivery) -> Outcome | None:
+        if delivery.attempts > self._pace.retry.attempts:
+            # Whoever took it last did not live to say so.
+            return self._outcome(delivery, State.DEAD, "given up")
+        # Read last of all: what people want now is what counts.
+        draft = await self._unit_of_work.read(lambda r: r.deliveries.draft(delivery.id))
+        if draft is None:
+            return None
+        if draft.obsolete:
+            return self._outcome(delivery, State.CANCELLED, draft.obsolete)
+        if self._now() + self._pace.attempt > delivery.due_at:
+            return None  # it was too long ago that we took it
+        try:
+            async with asyncio.timeout(self._pace.attempt.total_seconds()):
+                await self._mailer.send(self._write(draft))
+        except MailRefused as refused:
+            self._pause = timedelta()
+            return self._outcome(delivery, State.DEAD, str(refused))
+        except MailServerUnavailable as unavailable:
+            return self._server_unavailable(delivery, str(unavailable))
+        except (MailDeferred, TimeoutError) as deferred:
+            return self._failure(delivery, str(deferred) or "it took too long")
+        except Exception as error:
+            _log.exception("a mail could not be sent", delivery=str(delivery.id))
+            return self._failure(delivery, type(error).__name__)
+        self._pause = timedelta()
+        return self._outcome(delivery, State.SENT)
+
+    def _failure(self, delivery: Delivery, reason: str) -> Outcome:
+        if delivery.attempts >= self._pace.retry.attempts:
+            return self._outcome(delivery, State.DEAD, reason)
+        wait = self._pace.retry.delay(delivery.attempts, self._chance())
+        return self._outcome(delivery, State.FAILED, reason, wait=wait)
+
+    def _server_unavailable(self, delivery: Delivery, reason: str) -> Outcome:
+        """It costs the mail none of its attempts; but no other is tried for a while."""
+        now = self._now()
+        if not self._paused_until or self._paused_until <= now:
+            self._pause = min(max(2 * self._pause, self._pace.pause), self._pace.longest_pause)
+            self._paused_until = now + self._pause
+            _log.warning("no mail can be sent", reason=reason, pause=self._pause.total_seconds())
+        wait = self._paused_until - now
+        return self._outcome(delivery, State.FAILED, reason, wait=wait, counts=False)
+
+    def _outcome(
+        self,
+        delivery: Delivery,
+        state: State,
+        error: str | None = None,
+        *,
+        wait: timedelta = timedelta(),
+        counts: bool = True,
+    ) -> Outcome:
+        now = self._now()
+        _log.info(
+            f"delivery {state}",
+            delivery=str(delivery.id),
+            attempt=delivery.attempts,
+            **({"reason": error} if error else {}),
+        )
+        return Outcome(delivery.id, delivery.attempts, state, now, now + wait, counts, error)
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Returns when it is in the database, together with what else has been waiting for that."""
+        self._outcomes.append(outcome)
+        async with self._recording:
+            outcomes, self._outcomes = self._outcomes, []
+            while outcomes:
+                try:
+                    await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
+                except Exception as error:
+                    # A mail that is known to be sent must not be sent again for an outage.
+                    _log.warning("outcomes cannot be recorded", reason=repr(error))
+                    await asyncio.sleep(1)
+                else:
+                    return

@@ -1,0 +1,142 @@
+"""The settings of the notifier, from environment variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.utils import parseaddr
+
+from chassis.settings import EnvironmentReader, Secret, Stage, read_environment
+from notifier.domain import RetryPolicy
+from notifier.mailer import Security, SmtpServer
+from notifier.sender import Pace
+from notifier.signatures import DkimSigner
+
+_PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    stage: Stage
+    host: str
+    port: int
+    database_url: Secret
+    database_pool_size: int
+    redis_url: Secret
+    router_secret: Secret
+    introspection: bool
+    unsubscribe_secret: Secret
+    public_url: str
+    tweet_url: str
+    window: timedelta
+    claim_after: timedelta
+    pace: Pace
+    smtp: SmtpServer
+    sender: Address
+    signer: DkimSigner | None
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+        """Reads `variables`, by default the process's. Raises SettingsError."""
+        with read_environment(variables) as read:
+            stage = read.stage()
+            public_url = read.text("PUBLIC_URL").rstrip("/")
+            if not public_url.startswith("https://") and stage is not Stage.DEVELOPMENT:
+                read.problems.append("PUBLIC_URL does not begin with https://")
+            smtp = _smtp(read, stage)
+            return cls(
+                stage=stage,
+                host=read.text("NOTIFIER_HOST", "127.0.0.1"),
+                port=read.integer("NOTIFIER_PORT", 4103, at_least=1),
+                database_url=read.secret("NOTIFIER_DATABASE_URL"),
+                database_pool_size=read.integer("NOTIFIER_DATABASE_POOL_SIZE", 10, at_least=1),
+                redis_url=Secret(read.text("REDIS_URL")),
+                router_secret=read.secret("ROUTER_SECRET", at_least=32),
+                introspection=read.flag(
+                    "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT
+                ),
+                unsubscribe_secret=read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=32),
+                public_url=public_url,
+                tweet_url=_tweet_url(read, public_url),
+                window=_seconds(read, "NOTIFIER_WINDOW_SECONDS", 600),
+                claim_after=_seconds(read, "NOTIFIER_CLAIM_AFTER_SECONDS", 30),
+                pace=_pace(read, smtp),
+                smtp=smtp,
+                sender=_sender(read),
+                signer=_signer(read),
+            )
+
+
+def _seconds(read: EnvironmentReader, name: str, default: int) -> timedelta:
+    return timedelta(seconds=read.integer(name, default, at_least=1))
+
+
+def _tweet_url(read: EnvironmentReader, public_url: str) -> str:
+    url = read.text("NOTIFIER_TWEET_URL", f"{public_url}/tweets/{{id}}")
+    if "{id}" not in url:
+        read.problems.append("NOTIFIER_TWEET_URL has no {id} in it")
+    return url
+
+
+def _pace(read: EnvironmentReader, smtp: SmtpServer) -> Pace:
+    return Pace(
+        retry=RetryPolicy(
+            attempts=read.integer("NOTIFIER_RETRY_ATTEMPTS", 16, at_least=1),
+            base=_seconds(read, "NOTIFIER_RETRY_BASE_SECONDS", 30),
+            cap=_seconds(read, "NOTIFIER_RETRY_CAP_SECONDS", 3600),
+        ),
+        connections=smtp.connections,
+        attempt=_seconds(read, "MAIL_ATTEMPT_SECONDS", 60),
+        poll=_seconds(read, "NOTIFIER_POLL_SECONDS", 5),
+    )
+
+
+def _smtp(read: EnvironmentReader, stage: Stage) -> SmtpServer:
+    text = read.text("MAIL_SECURITY", Security.STARTTLS)
+    if text not in set(Security):
+        read.problems.append(f"MAIL_SECURITY is none of {', '.join(Security)}")
+        text = Security.STARTTLS
+    security = Security(text)
+    if security is Security.NONE and stage is not Stage.DEVELOPMENT:
+        read.problems.append("MAIL_SECURITY may be none in development only")
+    return SmtpServer(
+        host=read.text("MAIL_HOST"),
+        port=read.integer("MAIL_PORT", _PORTS[security], at_least=1),
+        security=security,
+        username=read.text("MAIL_USERNAME", ""),
+        password=read.text("MAIL_PASSWORD", ""),
+        timeout=read.integer("MAIL_TIMEOUT_SECONDS", 20, at_least=1),
+        connections=read.integer("MAIL_CONNECTIONS", 4, at_least=1),
+        idle=read.integer("MAIL_IDLE_SECONDS", 20, at_least=1),
+    )
+
+
+def _sender(read: EnvironmentReader) -> Address:
+    """`Chirp <notifications@example.com>`."""
+    text = read.text("MAIL_FROM")
+    name, address = parseaddr(text)
+    try:
+        sender = Address(name or "Chirp", addr_spec=address)
+        if sender.domain:
+            return sender
+    except (ValueError, HeaderParseError):
+        pass
+    if text:
+        read.problems.append("MAIL_FROM is no address")
+    return Address("Chirp", "nobody", "invalid")
+
+
+def _signer(read: EnvironmentReader) -> DkimSigner | None:
+    """With a selector mail is signed, without one it is not."""
+    selector = read.text("MAIL_DKIM_SELECTOR", "")
+    if not selector:
+        return None
+    domain, key = read.text("MAIL_DKIM_DOMAIN"), read.secret("MAIL_DKIM_KEY")
+    try:
+        # Where a variable cannot hold line breaks, a PEM file is written with \n.
+        return DkimSigner(domain, selector, Secret(key.replace("\\n", "\n")))
+    except ValueError as error:
+        if key:
+            read.problems.append(f"MAIL_DKIM_KEY cannot sign: {error}")
+        return None
