@@ -7,7 +7,7 @@ import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
 import { GraphQLError, Lexer, Source, TokenKind } from "graphql";
 
-const MAX_BODY_BYTES = 1_100_000;
+const MAX_BODY_BYTES = 300_000;
 const MAX_TOKENS = 5000;
 const MAX_RECURSION = 100;
 const REQUEST_TIMEOUT = 25_000;
