@@ -22,7 +22,7 @@ check: setup  ## all that needs no server: format, lint, types, layers, unit and
 	@$(PYTHON_IN) -m ruff format --check .
 	@$(PYTHON_IN) -m ruff check .
 	@$(PYTHON_IN) -m mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_IN) -m pytest tests/unit tests/contract
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in

@@ -31,14 +31,6 @@ class Forbidden(ClientError):  # noqa: N818
     code = "FORBIDDEN"
     default = "This session may not do that."
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"This session lacks the scope {scope}.")
-        self.scope = scope
-
-    @property
-    def extensions(self) -> dict[str, object]:
-        return {"code": self.code, "scope": self.scope}
-
 
 class BadUserInput(ClientError):  # noqa: N818
     code = "BAD_USER_INPUT"

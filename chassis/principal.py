@@ -60,7 +60,7 @@ def require(principal: Principal | None, scope: str | None = None) -> Principal:
     if principal is None:
         raise Unauthenticated
     if scope is not None and scope not in principal.scopes:
-        raise Forbidden(scope)
+        raise Forbidden(f"This session lacks the scope {scope}.")
     return principal
 
 

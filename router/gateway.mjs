@@ -7,10 +7,19 @@ import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
 import { GraphQLError, Lexer, Source, TokenKind } from "graphql";
 
-const MAX_BODY_BYTES = 1_100_000;
+const MAX_BODY_BYTES = 300_000;
 const MAX_TOKENS = 5000;
+const MAX_RECURSION = 100;
 const REQUEST_TIMEOUT = 25_000;
 const SUBGRAPH_TIMEOUT = 10_000;
+// What a page of another origin may send without asking, and what shows that it did ask.
+const SIMPLE_TYPES = ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
+const PREFLIGHT_HEADERS = ["apollo-require-preflight", "x-apollo-operation-name"];
+const JSON_TYPES = ["application/json", "application/graphql-response+json"];
+const DEEPER = {
+  ...{ [TokenKind.BRACE_L]: 1, [TokenKind.PAREN_L]: 1, [TokenKind.BRACKET_L]: 1 },
+  ...{ [TokenKind.BRACE_R]: -1, [TokenKind.PAREN_R]: -1, [TokenKind.BRACKET_R]: -1 },
+};
 const PROPAGATED = /^(x-auth-.*|x-router-secret|x-client-address|x-request-id|user-agent|traceparent)$/;
 
 const setting = (name) => process.env[name] ?? fail(`${name} is not set`);
@@ -28,10 +37,10 @@ class Subgraph extends RemoteGraphQLDataSource {
     try {
       return await super.process(options);
     } catch (error) {
-      // The router tells of a subgraph that fails in the words of HTTP, and keeps only `code`.
-      const status = error.extensions?.response?.status;
-      if (status || error.extensions?.code !== undefined) throw error;
-      throw new GraphQLError(`HTTP fetch failed from '${this.name}'`, { extensions: { code: "SUBREQUEST_HTTP_ERROR" } });
+      // The router tells of a subgraph that fails in the words of HTTP.
+      const { status, statusText } = error.extensions?.response ?? {};
+      const detail = status ? `: ${status}: ${statusText}` : "";
+      throw new GraphQLError(`HTTP fetch failed from '${this.name}'${detail}`, { extensions: { code: "SUBREQUEST_HTTP_ERROR" } });
     }
   }
 }
@@ -49,10 +58,11 @@ function fetcher(url, options) {
 const server = new ApolloServer({
   gateway,
   introspection: process.env.ROUTER_INTROSPECTION === "true",
-  csrfPrevention: true,
+  csrfPrevention: false, // done below, with the router's words
   allowBatchedHttpRequests: false,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
+  plugins: [{ requestDidStart: async () => ({ willSendResponse: async ({ response }) => correctStatus(response) }) }],
   formatError: ({ message, locations, path, extensions }) => ({
     message,
     ...(locations && { locations }),
@@ -62,17 +72,32 @@ const server = new ApolloServer({
 });
 
 // Where the two call the same thing by different names, the router's is used.
-const CODES = { GRAPHQL_PARSE_FAILED: "PARSING_ERROR", BAD_REQUEST: "INVALID_GRAPHQL_REQUEST" };
+const CODES = {
+  BAD_REQUEST: "INVALID_GRAPHQL_REQUEST",
+  GRAPHQL_PARSE_FAILED: "PARSING_ERROR",
+  INVALID_GRAPHQL: "GRAPHQL_VALIDATION_FAILED",
+};
+
+// An operation that the planner cannot plan (of an unknown name, a subscription) is the client's fault.
+function correctStatus({ body, http: { status } = {}, http }) {
+  const errors = body.kind === "single" ? (body.singleResult.errors ?? []) : [];
+  if (status === 500 && errors.some(({ extensions }) => extensions?.code === CODES.INVALID_GRAPHQL)) http.status = 400;
+}
 
 async function answer(request) {
   const url = new URL(request.url, "http://router");
   if (url.pathname === "/health") return { status: 200, body: JSON.stringify({ status: "UP" }) };
   if (url.pathname !== "/graphql") return { status: 404, body: "" };
-  if (!["GET", "POST"].includes(request.method)) return refusal(405, "METHOD_NOT_ALLOWED", "only GET and POST");
+  if (!["GET", "POST"].includes(request.method)) return { status: 405, body: "" };
 
   const headers = new HeaderMap(Object.entries(request.headers).map(([name, value]) => [name, [value].flat().join(", ")]));
+  const type = (headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+  if (SIMPLE_TYPES.includes(type) && !PREFLIGHT_HEADERS.some((name) => headers.get(name))) {
+    return refusal(400, "CSRF_ERROR", "this operation has been blocked as a potential Cross-Site Request Forgery (CSRF)");
+  }
   let body;
   if (request.method === "POST") {
+    if (!JSON_TYPES.includes(type)) return refusal(415, "INVALID_CONTENT_TYPE_HEADER", "the content type must be application/json");
     const text = await readBody(request);
     if (text === undefined) return refusal(413, "INVALID_GRAPHQL_REQUEST", "payload too large");
     try {
@@ -84,7 +109,7 @@ async function answer(request) {
     if (body === null || typeof body !== "object") return refusal(400, "INVALID_GRAPHQL_REQUEST", "the body is not a GraphQL request");
   }
   const query = body?.query ?? url.searchParams.get("query");
-  if (typeof query === "string" && hasTooManyTokens(query)) return refusal(400, "PARSING_ERROR", "token limit reached");
+  if (typeof query === "string" && isTooLarge(query)) return refusal(400, "PARSING_ERROR", "token or recursion limit reached");
 
   const result = await server.executeHTTPGraphQLRequest({
     httpGraphQLRequest: { method: request.method, headers, search: url.search, body },
@@ -106,11 +131,13 @@ async function readBody(request) {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function hasTooManyTokens(query) {
+function isTooLarge(query) {
   const lexer = new Lexer(new Source(query));
+  let depth = 0;
   try {
     for (let count = 0; lexer.advance().kind !== TokenKind.EOF; count++) {
-      if (count >= MAX_TOKENS) return true;
+      depth += DEEPER[lexer.token.kind] ?? 0;
+      if (count >= MAX_TOKENS || depth > MAX_RECURSION) return true;
     }
   } catch {
     // Not GraphQL: parsing will say what is wrong.

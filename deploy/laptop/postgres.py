@@ -46,6 +46,11 @@ class Postgres:
         )
 
     @property
+    def identity(self) -> str:
+        """Differs between clusters, also between one and the next in the same place."""
+        return self._password_file.read_text() if self._password_file.exists() else ""
+
+    @property
     def superuser_url(self) -> str:
         password = self._password_file.read_text().strip()
         return f"postgresql://postgres:{password}@{HOST}:{self._port}/postgres"

@@ -1,6 +1,7 @@
 """The whole system as processes of this machine, started in order and stopped in reverse."""
 
 import fcntl
+import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ class Stack:
             raise StackError("There is no Apollo Router here. Run: make router")
         self.kind = Kind.ROUTER if self._router else Kind.STAND_IN
         self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), self._console)
+        self._migrated = self._data / "migrations.stamp"
         self._lock: int | None = None
         self.processes: dict[str, Process] = {}
 
@@ -56,7 +58,8 @@ class Stack:
         router = self._router_process()
         self._launch(router)  # it needs no database, so it loads while they are prepared
         self.start_servers()
-        self.migrate()
+        if not self._is_migrated():
+            self.migrate()
         self._console.step(f"Starting {' and '.join(SUBGRAPHS)}")
         subgraphs = [self._subgraph(name) for name in SUBGRAPHS]
         self._launch(*subgraphs)
@@ -91,6 +94,7 @@ class Stack:
                 for name in SUBGRAPHS
             }
         )
+        self._migrated.write_text(self._migrations())
 
     def wait(self) -> None:
         """Returns when interrupted. Raises StackError when a process ends that should not."""
@@ -172,6 +176,18 @@ class Stack:
             environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
             ready=answers(f"{self.url('edge')}/healthz"),
         )
+
+    def _is_migrated(self) -> bool:
+        """Whether these migrations have run here before. A subgraph checks for itself as well."""
+        return self._migrated.exists() and self._migrated.read_text() == self._migrations()
+
+    def _migrations(self) -> str:
+        """What there is to migrate, and where; a new cluster has a new identity."""
+        where = [self._postgres.identity, *self._database_urls()]
+        digest = hashlib.sha256("\n".join(where).encode())
+        for file in sorted(ROOT.glob("subgraphs/*/migrations/**/*.py")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
 
     # -- facts -----------------------------------------------------------------------------------
 

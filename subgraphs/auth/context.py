@@ -20,7 +20,7 @@ class AuthContext(RequestContext):
     users: DataLoader[UUID, User | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.users = DataLoader(self._load_users)
+        self.users = DataLoader(self._load_users, cache=False)
 
     @classmethod
     def of(cls, request: Request, service: AuthService) -> "AuthContext":
@@ -31,5 +31,5 @@ class AuthContext(RequestContext):
         return Device(self.user_agent[:_LONGEST_USER_AGENT], self.client_address)
 
     async def _load_users(self, ids: Sequence[UUID]) -> list[User | None]:
-        users = {user.id: user for user in await self.service.users(ids)}
+        users = {user.id: user for user in await self.service.users(set(ids))}
         return [users.get(user_id) for user_id in ids]

@@ -117,7 +117,7 @@ class TestUp:
 
     def test_a_signal_while_starting_stops_what_has_started(self, start: Start) -> None:
         supervisor = start()
-        supervisor.wait_for_line("Migrating the databases")
+        supervisor.wait_for_line("Starting PostgreSQL and Valkey")
         children = supervisor.children()
         supervisor.process.send_signal(signal.SIGINT)
         assert supervisor.process.wait(30) == 0

@@ -167,7 +167,12 @@ class TestTrustedCallers:
         answer = await client.post(
             "/graphql", json={"query": '{ needs(scope: "c") }'}, headers=PRINCIPAL.headers()
         )
-        assert error(answer)["extensions"] == {"code": "FORBIDDEN", "scope": "c"}
+        assert error(answer) == {
+            "message": "This session lacks the scope c.",
+            "path": ["needs"],
+            "locations": [{"line": 1, "column": 3}],
+            "extensions": {"code": "FORBIDDEN"},
+        }
 
     async def test_the_clients_address_is_the_edges_word(self, client: httpx.AsyncClient) -> None:
         answer = await client.post(
