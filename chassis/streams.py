@@ -131,8 +131,7 @@ class StreamConsumer:
             while self._in_hand:
                 await self._see_to(self._in_hand[0])
                 self._in_hand.pop(0)
-            if monotonic() - claimed > self._claim_idle / 3:
-                await self._claim()
+            if monotonic() - claimed > self._claim_idle / 3 and not await self._claim():
                 claimed = monotonic()
             if not self._in_hand:
                 await self._read()
@@ -160,8 +159,11 @@ class StreamConsumer:
                 _Entry(stream, entry_id, _text(fields)) for entry_id, fields in entries
             ]
 
-    async def _claim(self) -> None:
-        """Takes over what silent consumers hold, and forgets those that are gone."""
+    async def _claim(self) -> bool:
+        """Takes over some of what silent consumers hold, and forgets those that are gone.
+
+        False if there was nothing to take over.
+        """
         idle = int(self._claim_idle * 1000)
         for stream in self._streams:
             silent: Any = await self._redis.xpending_range(
@@ -178,6 +180,7 @@ class StreamConsumer:
             for consumer in consumers:
                 if not consumer["pending"] and consumer["idle"] > _GONE * idle:
                     await self._remove(stream, consumer["name"])
+        return bool(self._in_hand)
 
     async def _keep(self) -> None:
         """Shows that what is in hand is being seen to, however long that takes."""
@@ -185,7 +188,7 @@ class StreamConsumer:
             await asyncio.sleep(self._claim_idle / 3)
             try:
                 await self._show(idle=0)
-            except (RedisError, OSError) as error:
+            except Exception as error:
                 _log.info("entries could not be held", group=self._group, reason=repr(error))
 
     async def _leave(self) -> None:

@@ -1,0 +1,116 @@
+"""What events travel through: a database with an outbox, and Valkey servers that may be killed."""
+
+import io
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from chassis.database import Database
+from chassis.events import Event
+from chassis.outbox import SCHEMA, add_to_outbox
+from chassis.streams import connect
+from deploy.laptop.console import Console
+from deploy.laptop.ports import free_ports
+from deploy.laptop.process import Process
+from deploy.laptop.valkey import valkey
+from tests.integration.conftest import FreshDatabase
+
+STREAM = "events.tests"
+
+
+def event(subject: str = "subject", **data: Any) -> Event:
+    return Event(
+        id=uuid4(),
+        source="/tests",
+        type="test",
+        subject=subject,
+        time=datetime.now(UTC),
+        data=data,
+    )
+
+
+@pytest.fixture(scope="session")
+async def outbox_url(fresh_database: FreshDatabase) -> str:
+    url = await fresh_database("outbox", None)
+    database = Database(url)
+    await database.connect()
+    for statement in (*SCHEMA, "CREATE TABLE subjects (id text PRIMARY KEY, n int NOT NULL)"):
+        await database.read(lambda c, statement=statement: c.execute(statement))  # type: ignore[misc]
+    await database.disconnect()
+    return url
+
+
+@pytest.fixture
+async def outbox_database(outbox_url: str) -> AsyncIterator[Database]:
+    """Empty."""
+    database = Database(outbox_url)
+    await database.connect()
+    await database.read(lambda c: c.execute("TRUNCATE outbox, subjects"))
+    yield database
+    await database.disconnect()
+
+
+@dataclass
+class Server:
+    """A Valkey server of the test's own."""
+
+    url: str
+    data: Path
+    process: Process
+
+    def start(self) -> None:
+        self.process.start()
+        self.process.wait_until_ready(threading.Event())
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def lose_data(self) -> None:
+        """What a restart without a disk, or of another machine, does."""
+        self.kill()
+        shutil.rmtree(self.data / "valkey" / "appendonlydir")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    url = f"redis://:secret@127.0.0.1:{free_ports(1)[0]}/0"
+    server = Server(url, tmp_path, valkey(tmp_path, url, Console(io.StringIO())))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def redis(valkey_url: str) -> AsyncIterator[Redis]:
+    """The shared server, empty."""
+    async with connect(valkey_url) as redis:
+        await redis.flushall()
+        yield redis
+
+
+async def write(database: Database, *events: Event) -> None:
+    """All in one transaction."""
+
+    async def work(connection: Any) -> None:
+        for each in events:
+            await add_to_outbox(connection, each)
+
+    await database.transaction(work)
+
+
+async def published(redis: Redis) -> list[Event]:
+    """What is in the stream."""
+    entries: Any = await redis.xrange(STREAM)
+    return [Event.from_json(fields["event"]) for _, fields in entries]
+
+
+async def holds(redis: Redis, events: list[Event]) -> bool:
+    return await published(redis) == events
