@@ -1,0 +1,83 @@
+"""Producers keep to the events in `events/`, which consumers are held against as well.
+
+A field may be added there; one that is renamed or removed breaks consumers that run already.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from chassis.events import Event
+from subgraphs.auth import events as auth
+from subgraphs.auth.domain import EmailSettings, User
+from subgraphs.tweets import consumer
+from subgraphs.tweets import events as tweets
+from subgraphs.tweets.domain import Author, Tweet
+
+EXAMPLES = Path(__file__).parent / "events"
+CREATED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+LATER = datetime(2026, 11, 22, 12, 30, 0, 250, tzinfo=UTC)
+
+ADA = User(
+    id=UUID("01993c1e-0000-7000-8000-00000000ada0"),
+    username="ada",
+    email="ada@example.com",
+    password_hash="hash",
+    created_at=CREATED,
+)
+SESSIONS = [UUID(f"01993c1e-0000-7000-8000-00000000000{n}") for n in (1, 2)]
+TWEET = Tweet(
+    id=UUID("01993c1f-0000-7000-8000-000000000001"),
+    author=Author(ADA.id, ADA.username),
+    text="Hello 👋",
+    created_at=CREATED,
+    retweet_count=3,
+)
+RETWEET = Tweet(
+    id=UUID("01993c1f-0000-7000-8000-000000000002"),
+    author=Author(UUID("01993c1e-0000-7000-8000-00000000b0b0"), "bob"),
+    text=TWEET.text,
+    created_at=LATER,
+    retweet_count=3,
+    retweet_of=TWEET,
+)
+
+PRODUCED: dict[str, Callable[[], Event]] = {
+    "user-registered": lambda: auth.user_registered(ADA, EmailSettings(retweets=True)),
+    "user-deleted": lambda: auth.user_deleted(ADA.id, LATER),
+    "session-revoked": lambda: auth.session_revoked(ADA.id, SESSIONS, LATER),
+    "tweet-created": lambda: tweets.tweet_created(TWEET),
+    "tweet-deleted": lambda: tweets.tweet_deleted(TWEET, LATER),
+    "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET),
+    "retweet-undone": lambda: tweets.retweet_undone(RETWEET, LATER),
+}
+
+
+class TestProducers:
+    @pytest.mark.parametrize("name", PRODUCED)
+    def test_the_event_is_the_example(self, name: str) -> None:
+        event = PRODUCED[name]()
+        assert event.type == name
+        assert json.loads(event.to_json()) == json.loads((EXAMPLES / f"{name}.json").read_text())
+
+    def test_every_event_has_an_example(self) -> None:
+        assert {file.stem for file in EXAMPLES.iterdir()} == set(PRODUCED)
+
+    @pytest.mark.parametrize("name", PRODUCED)
+    def test_the_same_fact_has_the_same_id_and_no_other_has_it(self, name: str) -> None:
+        assert PRODUCED[name]() == PRODUCED[name]()
+        assert len({produce().id for produce in PRODUCED.values()}) == len(PRODUCED)
+
+
+class TestTweetsAsConsumer:
+    def test_it_listens_where_auth_speaks(self) -> None:
+        assert tweets.AUTH_STREAM == auth.STREAM
+        assert consumer.USER_DELETED == auth.USER_DELETED
+
+    def test_it_understands_who_is_deleted(self) -> None:
+        event = Event.from_json((EXAMPLES / "user-deleted.json").read_text())
+        assert tweets.deleted_user(event) == ADA.id
