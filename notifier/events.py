@@ -81,8 +81,8 @@ class _Data:
 
     def text(self, name: str) -> str:
         text = self._get(name, str)
-        # PostgreSQL cannot keep a NUL.
-        if len(text) > _LONGEST_TEXT or "\0" in text:
+        # PostgreSQL keeps neither a NUL nor half of a surrogate pair.
+        if len(text) > _LONGEST_TEXT or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
             raise InvalidEvent(f"{name} is not a text that can be kept")
         return text
 

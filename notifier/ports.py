@@ -88,7 +88,7 @@ class DeliveryRepository(Protocol):
         """Has a dead delivery tried again, as if for the first time. False if it is not dead."""
 
     async def cancel(self, delivery_id: UUID, reason: str) -> bool:
-        """False if it is not dead."""
+        """False if it was sent or cancelled before."""
 
 
 class RejectedEventRepository(Protocol):

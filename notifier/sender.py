@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID  # noqa: TC003
 
 import structlog
 
+from chassis.background import Outage, running
 from notifier.domain import Delivery, Outcome, RetryPolicy, State
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
 from notifier.ports import Mailer, UnitOfWork, Write
 
+_GRACE = 10.0
+"""Seconds for which what is under way may go on when the process is told to end."""
 _LEAST_WAIT = 0.02
 """Seconds. What is due and cannot be taken is in somebody else's hands for a moment."""
 
@@ -61,9 +65,11 @@ class Sender:
         self._chance = chance
         self._woken = asyncio.Event()
         self._connections = asyncio.Semaphore(pace.connections)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._outcomes: list[Outcome] = []
         self._recording = asyncio.Lock()
+        self._taking = Outage("taking deliveries")
+        self._keeping = Outage("recording what became of deliveries")
         self._pause = timedelta()
         self._paused_until: datetime | None = None
 
@@ -74,21 +80,20 @@ class Sender:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Sends while the block runs. What is under way at its end may still end well."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with running(self._run()):
+                yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
             if self._under_way:
-                await asyncio.wait(self._under_way, timeout=self._pace.attempt.total_seconds())
-            for late in self._under_way:
-                late.cancel()
+                _, late = await asyncio.wait(self._under_way.values(), timeout=_GRACE)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
 
     async def deliver_due(self) -> None:
         """Sends what is due now, and returns when nothing is under way."""
         while await self._take() or self._under_way:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def _run(self) -> None:
         while True:
@@ -96,14 +101,11 @@ class Sender:
             try:
                 wait = await self._wait_after_taking()
             except Exception as error:
-                _log.warning("deliveries cannot be read", reason=repr(error))
-                await asyncio.sleep(1)
+                await self._taking.pause(error)
                 continue
-            try:
-                async with asyncio.timeout(wait):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+            self._taking.over()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait)
 
     async def _wait_after_taking(self) -> float | None:
         """Takes what it can and gives the seconds for which there will be nothing else to take."""
@@ -144,14 +146,10 @@ class Sender:
             lambda r: r.deliveries.take(limit, now=now, until=until)
         )
         for delivery in taken:
-            task = asyncio.create_task(self._deliver(delivery))
-            self._under_way.add(task)
-            task.add_done_callback(self._done)
+            # One of ours when we were suspended for so long that our right to it ended.
+            if delivery.id not in self._under_way:
+                self._under_way[delivery.id] = asyncio.create_task(self._deliver(delivery))
         return len(taken)
-
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._under_way.discard(task)
-        self.wake()
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -162,6 +160,9 @@ class Sender:
         except Exception:
             # It is taken again when our right to it ends.
             _log.exception("a delivery was left as it was", delivery=str(delivery.id))
+        finally:
+            del self._under_way[delivery.id]
+            self.wake()
 
     async def _attempt(self, delivery: Delivery) -> Outcome | None:
         if delivery.attempts > self._pace.retry.attempts:
@@ -235,7 +236,7 @@ class Sender:
                     await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
                 except Exception as error:
                     # A mail that is known to be sent must not be sent again for an outage.
-                    _log.warning("outcomes cannot be recorded", reason=repr(error))
-                    await asyncio.sleep(1)
+                    await self._keeping.pause(error)
                 else:
+                    self._keeping.over()
                     return

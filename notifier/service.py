@@ -154,6 +154,8 @@ class NotifierService:
         if delivery and delivery.taken_at is None:
             # Certainly not told: should they retweet it again, that is news.
             delivery_id = None
+            if not delivery.digest:
+                await repositories.deliveries.cancel(delivery.id, "the retweet was undone")
         await repositories.retweets.save(replace(known, undone=True, delivery_id=delivery_id), now)
 
 

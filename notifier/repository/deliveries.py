@@ -152,7 +152,7 @@ class SqlDeliveryRepository:
         cancelled = await self._connection.fetch_val(
             """
             UPDATE deliveries SET state = 'cancelled', last_error = :reason
-            WHERE id = :id AND state = 'dead' RETURNING true
+            WHERE id = :id AND state NOT IN ('sent', 'cancelled') RETURNING true
             """,
             {"id": delivery_id, "reason": reason},
         )

@@ -95,7 +95,7 @@ class SmtpSink:
             assert envelope
             self._accept(envelope)
         if isinstance(plan, Does):
-            assert server.transport
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "250 OK"
         if plan and plan.startswith("421"):
@@ -108,4 +108,5 @@ class _Controller(Controller):
     def factory(self) -> SMTP:
         sink: SmtpSink = self.handler
         sink.connections += 1
-        return super().factory()
+        smtp: SMTP = super().factory()  # type: ignore[no-untyped-call]
+        return smtp

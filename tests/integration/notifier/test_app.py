@@ -39,8 +39,8 @@ def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) 
     }
 
 
-async def publish(redis: Redis, stream: str, type: str, data: dict[str, Any]) -> Event:
-    event = Event(uuid4(), "/test", type, "subject", datetime.now(UTC), data)
+async def publish(redis: Redis, stream: str, kind: str, data: dict[str, Any]) -> Event:
+    event = Event(uuid4(), "/test", kind, "subject", datetime.now(UTC), data)
     await redis.xadd(f"events.{stream}", {"event": event.to_json()})
     return event
 
@@ -112,4 +112,4 @@ class TestRetweet:
         await retweet(redis, tweet_id, GRACE, "grace")
         await until(lambda: sink.mails)
         (mail,) = sink.mails
-        print(mail)
+        assert mail["Subject"] == "grace retweeted your tweet"

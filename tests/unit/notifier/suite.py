@@ -1,0 +1,531 @@
+"""What the notifier does, whatever its repositories are made of.
+
+Run against the fakes in `test_service.py` and against PostgreSQL in the integration tests, so that
+the fakes cannot lie.
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from chassis.events import Event
+from notifier.domain import State
+from notifier.errors import (
+    DeadLetterNotFound,
+    InvalidEvent,
+    MailDeferred,
+    MailRefused,
+    MailServerUnavailable,
+)
+from tests.unit.notifier.fakes import (
+    ADA,
+    CROWD,
+    GRACE,
+    JOAN,
+    KEN,
+    MINUTE,
+    OTHER_TWEET,
+    TWEET,
+    FakeMailer,
+    FakeNotifier,
+)
+
+BY_GRACE = "grace retweeted your tweet"
+BY_JOAN = "joan retweeted your tweet"
+BY_KEN = "ken retweeted your tweet"
+
+
+class Settings:
+    async def test_nobody_gets_mail_who_did_not_ask_for_it(self, notifier: FakeNotifier) -> None:
+        assert not await notifier.wants_mail(ADA)
+        await notifier.registered(ADA)
+        assert not await notifier.wants_mail(ADA)
+
+    async def test_signing_up_may_ask_for_it(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.wants_mail(ADA)
+
+    async def test_they_are_switched_on_and_off(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA)
+        for wanted in (True, False):
+            changed = await notifier.service.change_settings(ADA.id, retweets=wanted)
+            assert changed.retweets is await notifier.wants_mail(ADA) is wanted
+
+    async def test_what_is_left_out_stays(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        assert (await notifier.service.change_settings(ADA.id, retweets=None)).retweets
+
+    async def test_a_choice_may_come_before_the_account(self, notifier: FakeNotifier) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.registered(ADA)
+        assert await notifier.wants_mail(ADA)
+
+    async def test_unsubscribing_twice_is_unsubscribing(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        for _ in range(2):
+            await notifier.service.unsubscribe(ADA.id)
+            assert not await notifier.wants_mail(ADA)
+
+    async def test_they_are_each_ones_own(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.registered(GRACE)
+        settings = await notifier.service.settings([ADA.id, GRACE.id, JOAN.id])
+        assert [settings[p.id].retweets for p in (ADA, GRACE, JOAN)] == [True, False, False]
+
+
+class DeletedUser:
+    async def test_no_late_event_brings_them_back(self, notifier: FakeNotifier) -> None:
+        await notifier.deleted(ADA)
+        await notifier.registered(ADA, retweets=True)
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert not await notifier.wants_mail(ADA)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == []
+
+    async def test_mail_that_was_not_sent_is_gone(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        await notifier.deleted(ADA)
+        assert await notifier.sent() == []
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.next_due()) is None
+
+    async def test_nobody_is_told_of_their_retweets(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        await notifier.deleted(GRACE)
+        await notifier.retweeted(GRACE, OTHER_TWEET)
+        assert await notifier.sent() == []
+
+    async def test_a_mail_may_be_on_its_way(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        (taken,) = await notifier.unit_of_work.transaction(
+            lambda r: r.deliveries.take(1, now=notifier.clock.now, until=notifier.clock.now)
+        )
+        await notifier.deleted(ADA)
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.draft(taken.id)) is None
+
+
+class Retweeted:
+    async def test_the_author_is_told_at_once(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+        (mail,) = notifier.mailer.mails
+        assert (mail.to, mail.to_name) == ("ada@example.com", "ada")
+        assert TWEET.text in mail.text
+        assert str(TWEET.id) in mail.text
+
+    async def test_the_same_event_again_changes_nothing(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        event_id, event = uuid4(), notifier.retweet(GRACE)
+        for _ in range(3):
+            await notifier.service.handle(event_id, event)
+            assert await notifier.later(20 * MINUTE) == [BY_GRACE]
+
+    async def test_the_same_retweet_in_another_event_changes_nothing(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        event = await notifier.retweeted(GRACE)
+        await notifier.service.handle(uuid4(), event)
+        assert await notifier.later(20 * MINUTE) == [BY_GRACE]
+
+    async def test_ones_own_retweet_is_no_news(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(ADA)
+        assert await notifier.sent() == []
+
+    async def test_who_did_not_ask_is_not_told(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE)
+        await notifier.registered(ADA)
+        await notifier.retweeted(JOAN)
+        assert await notifier.sent() == []
+
+    async def test_asking_later_brings_nothing_back(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA)
+        await notifier.retweeted(GRACE)
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.sent() == []
+        await notifier.retweeted(JOAN)
+        assert await notifier.sent() == [BY_JOAN]
+
+    async def test_who_opts_out_before_it_is_sent_gets_nothing(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        await notifier.service.unsubscribe(ADA.id)
+        assert await notifier.sent() == []
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_a_mail_waits_for_the_address(self, notifier: FakeNotifier) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == []
+        await notifier.registered(ADA)
+        assert await notifier.later(MINUTE) == [BY_GRACE]
+
+    async def test_nobody_is_told_about_a_deleted_tweet(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        await notifier.tweet_deleted()
+        await notifier.retweeted(JOAN)
+        assert await notifier.later(60 * MINUTE) == []
+
+
+class Undone:
+    async def test_before_the_mail_it_takes_the_mail_back(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.undone(await notifier.retweeted(GRACE))
+        assert await notifier.sent() == []
+
+    async def test_repeating_it_after_the_mail_sends_nothing(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        for _ in range(3):
+            retweet = await notifier.retweeted(GRACE)
+            assert await notifier.later(20 * MINUTE) == [BY_GRACE]
+            await notifier.undone(retweet)
+
+    async def test_repeating_it_before_the_mail_sends_one(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        for _ in range(3):
+            await notifier.undone(await notifier.retweeted(GRACE))
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+
+    async def test_repeating_it_after_it_was_taken_back_is_news(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.undone(await notifier.retweeted(GRACE))
+        assert await notifier.sent() == []
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_repeating_it_while_the_mail_is_tried_again_sends_one(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        notifier.mailer.answers = [MailDeferred("DATA: SMTPServerDisconnected")]
+        retweet = await notifier.retweeted(GRACE)
+        assert await notifier.sent() == []
+        await notifier.undone(retweet)
+        await notifier.retweeted(GRACE)
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+
+    async def test_it_may_come_before_the_retweet(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        retweet = notifier.retweet(GRACE)
+        await notifier.undone(retweet)
+        await notifier.service.handle(uuid4(), retweet)
+        assert await notifier.sent() == []
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_it_may_come_after_the_next_retweet(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        first = await notifier.retweeted(GRACE)
+        await notifier.retweeted(GRACE)
+        await notifier.undone(first)
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+
+    async def test_an_unknown_one_is_nothing(self, notifier: FakeNotifier) -> None:
+        await notifier.undone(notifier.retweet(GRACE))
+        assert await notifier.sent() == []
+
+
+class Bursts:
+    @pytest.fixture(autouse=True)
+    async def told_of_the_first(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_what_follows_waits_for_the_end_of_the_window(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.retweeted(JOAN)
+        assert await notifier.later(9 * MINUTE) == [BY_GRACE]
+        assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
+
+    async def test_and_comes_as_one(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(JOAN)
+        notifier.clock.advance(5 * MINUTE)
+        await notifier.retweeted(KEN)
+        assert await notifier.later(5 * MINUTE) == [
+            BY_GRACE,
+            "joan and ken retweeted your tweet",
+        ]
+
+    async def test_two_are_named_and_the_others_counted(self, notifier: FakeNotifier) -> None:
+        for person in CROWD:
+            await notifier.retweeted(person)
+        assert (await notifier.later(10 * MINUTE))[1:] == [
+            "user0, user1 and 41 others retweeted your tweet"
+        ]
+
+    async def test_a_digest_opens_the_next_window(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(JOAN)
+        await notifier.later(12 * MINUTE)
+        await notifier.retweeted(KEN)
+        assert await notifier.later(9 * MINUTE) == [BY_GRACE, BY_JOAN]
+        assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN, BY_KEN]
+
+    async def test_after_the_window_the_next_goes_at_once(self, notifier: FakeNotifier) -> None:
+        notifier.clock.advance(10 * MINUTE)
+        await notifier.retweeted(JOAN)
+        assert await notifier.sent() == [BY_GRACE, BY_JOAN]
+
+    async def test_each_tweet_has_its_own(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(JOAN, OTHER_TWEET)
+        assert await notifier.sent() == [BY_GRACE, BY_JOAN]
+
+    async def test_a_late_digest_takes_in_what_comes_meanwhile(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.retweeted(JOAN)
+        notifier.clock.advance(60 * MINUTE)
+        await notifier.retweeted(KEN)
+        assert await notifier.sent() == [BY_GRACE, "joan and ken retweeted your tweet"]
+
+    async def test_one_that_was_tried_says_the_same_ever_after(
+        self, notifier: FakeNotifier
+    ) -> None:
+        """The server may have accepted it; a second one under its name would not be shown."""
+        await notifier.retweeted(JOAN)
+        notifier.mailer.answers = [MailDeferred("DATA: SMTPServerDisconnected")]
+        await notifier.later(10 * MINUTE)
+        await notifier.retweeted(KEN)
+        assert await notifier.later(5 * MINUTE) == [BY_GRACE, BY_JOAN]
+        assert await notifier.later(5 * MINUTE) == [BY_GRACE, BY_JOAN, BY_KEN]
+
+    async def test_who_undoes_it_is_not_named(self, notifier: FakeNotifier) -> None:
+        joans = await notifier.retweeted(JOAN)
+        await notifier.retweeted(KEN)
+        await notifier.undone(joans)
+        assert await notifier.later(10 * MINUTE) == [BY_GRACE, BY_KEN]
+
+    async def test_when_all_undo_it_there_is_none(self, notifier: FakeNotifier) -> None:
+        retweets = [await notifier.retweeted(person) for person in (JOAN, KEN)]
+        for retweet in retweets:
+            await notifier.undone(retweet)
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+
+    async def test_who_opts_out_meanwhile_gets_none(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(JOAN)
+        await notifier.service.unsubscribe(ADA.id)
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+
+    async def test_a_mail_that_was_cancelled_opens_no_window(self, notifier: FakeNotifier) -> None:
+        await notifier.undone(await notifier.retweeted(GRACE, OTHER_TWEET))
+        await notifier.sent()
+        await notifier.retweeted(JOAN, OTHER_TWEET)
+        assert await notifier.sent() == [BY_GRACE, BY_JOAN]
+
+
+class Sending:
+    @pytest.fixture(autouse=True)
+    async def one_mail_is_due(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+
+    async def test_what_was_deferred_is_tried_again_under_the_same_name(
+        self, notifier: FakeNotifier
+    ) -> None:
+        notifier.mailer.answers = [MailDeferred("RCPT: 451"), TimeoutError()]
+        assert await notifier.sent() == []
+        assert await notifier.later(timedelta(seconds=59)) == []
+        assert len(notifier.mailer.tried) == 1
+        assert await notifier.later(timedelta(seconds=1)) == []
+        assert await notifier.later(MINUTE) == []
+        assert await notifier.later(MINUTE) == [BY_GRACE]
+        assert len({mail.message_id for mail in notifier.mailer.tried}) == 1
+        assert len(notifier.mailer.tried) == 3
+
+    async def test_after_some_attempts_it_is_dead(self, notifier: FakeNotifier) -> None:
+        notifier.mailer.answers = [MailDeferred("RCPT: 451")] * 3
+        for _ in range(5):
+            assert await notifier.later(10 * MINUTE) == []
+        (dead,) = await notifier.dead()
+        assert (dead.attempts, dead.last_error) == (3, "RCPT: 451")
+
+    async def test_what_was_refused_is_dead_at_once(self, notifier: FakeNotifier) -> None:
+        notifier.mailer.answers = [MailRefused("RCPT: 550 5.1.1")]
+        assert await notifier.later(60 * MINUTE) == []
+        (dead,) = await notifier.dead()
+        assert (dead.attempts, dead.last_error) == (1, "RCPT: 550 5.1.1")
+
+    async def test_a_server_that_is_away_costs_no_attempt(self, notifier: FakeNotifier) -> None:
+        notifier.mailer.answers = [MailServerUnavailable("connecting: SMTPConnectError")] * 50
+        for _ in range(50):
+            assert await notifier.later(10 * MINUTE) == []
+        assert await notifier.dead() == []
+        assert await notifier.later(10 * MINUTE) == [BY_GRACE]
+
+    async def test_it_is_left_alone_for_a_while(self, notifier: FakeNotifier) -> None:
+        for person in CROWD:
+            await notifier.registered(person, retweets=True)
+            tweet = type(TWEET)(notifier.new_id(), person.id, "Hi")
+            await notifier.retweeted(GRACE, tweet)
+        notifier.mailer.answers = [MailServerUnavailable("connecting: SMTPConnectError")] * 50
+        await notifier.sent()
+        tried = len(notifier.mailer.tried)
+        assert tried < len(CROWD)
+        await notifier.sent()
+        assert len(notifier.mailer.tried) == tried
+        # Then one mail tries whether it is back.
+        await notifier.later(timedelta(seconds=1))
+        assert len(notifier.mailer.tried) == tried + 1
+        notifier.mailer.answers = []
+        assert len(await notifier.later(MINUTE)) == len(CROWD) + 1
+
+    async def test_a_mail_that_cannot_be_written_dies_alone(self, notifier: FakeNotifier) -> None:
+        notifier.mailer.answers = [RuntimeError("broken")] * 3
+        for _ in range(3):
+            await notifier.later(10 * MINUTE)
+        (dead,) = await notifier.dead()
+        assert dead.last_error == "RuntimeError"
+
+    async def test_what_a_dead_process_had_taken_is_sent_by_another(
+        self, notifier: FakeNotifier
+    ) -> None:
+        now = notifier.clock.now
+        await notifier.unit_of_work.transaction(
+            lambda r: r.deliveries.take(1, now=now, until=now + 3 * MINUTE)
+        )
+        assert await notifier.later(2 * MINUTE) == []
+        assert await notifier.later(MINUTE) == [BY_GRACE]
+
+    async def test_what_kills_every_process_is_given_up(self, notifier: FakeNotifier) -> None:
+        for _ in range(3):
+            now = notifier.clock.now
+            await notifier.unit_of_work.transaction(
+                lambda r, now=now: r.deliveries.take(1, now=now, until=now)  # type: ignore[misc]
+            )
+        assert await notifier.sent() == []
+        assert [dead.last_error for dead in await notifier.dead()] == ["given up"]
+
+    async def test_what_was_taken_too_long_ago_is_left_to_others(
+        self, notifier: FakeNotifier
+    ) -> None:
+        """The process was suspended, say, between taking two mails and sending the second."""
+        await notifier.retweeted(GRACE, OTHER_TWEET)
+        notifier.pace = type(notifier.pace)(notifier.pace.retry, connections=1)
+        mailer = FakeMailer(answers=[lambda: notifier.clock.advance(10 * MINUTE)])
+        await notifier.another_sender(mailer).deliver_due()
+        assert len(mailer.mails) == 2
+        assert len(mailer.tried) == len({mail.message_id for mail in mailer.tried})
+
+    async def test_what_is_sent_stays_sent(self, notifier: FakeNotifier) -> None:
+        """Another process took it when our right to it had ended, and failed."""
+
+        def meanwhile() -> None:
+            notifier.clock.advance(10 * MINUTE)
+
+        slow = FakeMailer(answers=[meanwhile])
+        notifier.mailer.answers = [MailRefused("RCPT: 550")]
+        await notifier.another_sender(slow).deliver_due()
+        assert len(slow.mails) == 1
+        assert await notifier.later(60 * MINUTE) == []
+        assert await notifier.dead() == []
+
+    async def test_senders_share_the_work(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE, OTHER_TWEET)
+        mailer = FakeMailer()
+        await notifier.another_sender(mailer).deliver_due()
+        await notifier.sent()
+        assert len(mailer.mails) + len(notifier.mailer.mails) == 2
+
+
+class Dead:
+    async def test_a_mail_is_sent_after_all(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        notifier.mailer.answers = [MailRefused("RCPT: 550")]
+        await notifier.sent()
+        (dead,) = await notifier.letters.all()
+        assert await notifier.letters.get(dead.id) == dead
+        await notifier.letters.retry(dead.id)
+        assert await notifier.letters.all() == []
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_a_mail_is_dropped(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        notifier.mailer.answers = [MailRefused("RCPT: 550")]
+        await notifier.sent()
+        (dead,) = await notifier.letters.all()
+        await notifier.letters.drop(dead.id)
+        assert await notifier.letters.all() == []
+        assert await notifier.later(60 * MINUTE) == []
+        with pytest.raises(DeadLetterNotFound):
+            await notifier.letters.retry(dead.id)
+
+    async def test_the_same_event_is_kept_once(self, notifier: FakeNotifier) -> None:
+        for _ in range(2):
+            await notifier.letters.add("{}\0", "malformed")
+        (rejected,) = await notifier.letters.all()
+        await notifier.letters.drop(rejected.id)
+        assert await notifier.letters.all() == []
+
+    async def test_an_event_is_handled_after_all(self, notifier: FakeNotifier) -> None:
+        event = Event(
+            uuid4(),
+            "/auth",
+            "user-registered",
+            str(ADA.id),
+            notifier.clock.now,
+            {
+                "userId": str(ADA.id),
+                "username": "ada",
+                "email": "ada@example.com",
+                "emailSettings": {"retweets": True},
+            },
+        )
+        await notifier.letters.add(event.to_json(), "a mistake of ours, now mended")
+        (rejected,) = await notifier.letters.all()
+        await notifier.letters.retry(rejected.id)
+        assert await notifier.letters.all() == []
+        assert await notifier.wants_mail(ADA)
+
+    async def test_an_event_that_still_cannot_be_handled_stays(
+        self, notifier: FakeNotifier
+    ) -> None:
+        event = Event(uuid4(), "/auth", "user-deleted", "x", notifier.clock.now, {"userId": "x"})
+        await notifier.letters.add(event.to_json(), "InvalidEvent")
+        (rejected,) = await notifier.letters.all()
+        with pytest.raises(InvalidEvent):
+            await notifier.letters.retry(rejected.id)
+        assert await notifier.letters.all() == [rejected]
+
+    async def test_an_unknown_one_is_not_found(self, notifier: FakeNotifier) -> None:
+        for what in (notifier.letters.get, notifier.letters.retry, notifier.letters.drop):
+            with pytest.raises(DeadLetterNotFound):
+                await what(uuid4())
+
+
+class Purge:
+    async def test_what_was_mailed_is_remembered(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        told = await notifier.retweeted(GRACE)
+        untold = await notifier.retweeted(GRACE, OTHER_TWEET)
+        await notifier.undone(untold)
+        assert await notifier.sent() == [BY_GRACE]
+        now = notifier.clock.now
+        assert await notifier.unit_of_work.transaction(lambda r: r.purge(now)) == 0
+        removed = await notifier.unit_of_work.transaction(lambda r: r.purge(now + MINUTE))
+        # Four events, the mail that was taken back, and that it was undone.
+        assert removed == 6
+        await notifier.undone(told)
+        await notifier.retweeted(GRACE)
+        assert await notifier.later(60 * MINUTE) == [BY_GRACE]
+        (delivery,) = [
+            d
+            for d in [await notifier.unit_of_work.read(lambda r: r.deliveries.last_about(TWEET.id))]
+            if d
+        ]
+        assert delivery.state is State.SENT
