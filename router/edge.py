@@ -19,6 +19,8 @@ DEFAULTS = {
     "AUTH_PORT": "4101",
     "TWEETS_HOST": "127.0.0.1",
     "TWEETS_PORT": "4102",
+    "NOTIFIER_HOST": "127.0.0.1",
+    "NOTIFIER_PORT": "4103",
 }
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"

@@ -23,7 +23,11 @@ const DEEPER = {
 const PROPAGATED = /^(x-auth-.*|x-router-secret|x-client-address|x-request-id|user-agent|traceparent)$/;
 
 const setting = (name) => process.env[name] ?? fail(`${name} is not set`);
-const subgraphUrls = { auth: setting("AUTH_URL"), tweets: setting("TWEETS_URL") };
+const subgraphUrls = {
+  auth: setting("AUTH_URL"),
+  tweets: setting("TWEETS_URL"),
+  notifier: setting("NOTIFIER_URL"),
+};
 const [host, port] = setting("ROUTER_LISTEN").split(/:(?=\d+$)/);
 
 class Subgraph extends RemoteGraphQLDataSource {

@@ -12,6 +12,8 @@ from deploy.laptop import demo, router_binary, supergraph
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.environment import prepare
+from deploy.laptop.mailbox import address as mailbox_address
+from deploy.laptop.mailbox import is_wanted
 from deploy.laptop.process import ROOT, StackError, StoppedError
 from deploy.laptop.router import Kind
 from deploy.laptop.stack import Stack
@@ -53,13 +55,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(arguments: argparse.Namespace, commands: Commands) -> None:
     supergraph.refresh(commands, arguments.data)
-    stack = Stack(
-        prepare(arguments.settings, os.environ), arguments.data, commands, arguments.router
-    )
+    settings = prepare(arguments.settings, os.environ)
+    stack = Stack(settings, arguments.data, commands, arguments.router)
     try:
         stack.start()
         address = stack.url("edge").replace("127.0.0.1", "localhost")
         commands.console.write(WELCOME.read_text().replace("@URL@", address))
+        if is_wanted(settings):
+            commands.console.step(f"The mail that Chirp sends: {mailbox_address(settings)}")
         if stack.kind is Kind.STAND_IN:
             commands.console.step("This is the stand-in. For the Apollo Router: make router")
         stack.wait()

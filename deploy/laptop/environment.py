@@ -61,6 +61,10 @@ def _secret(_: Values) -> str:
     return secrets.token_urlsafe(32)
 
 
+def _public_url(settings: Values) -> str:
+    return f"http://localhost:{settings['EDGE_PORT']}"
+
+
 def _database(service: str) -> Callable[[Values], str]:
     def url(settings: Values) -> str:
         password = secrets.token_hex(16)
@@ -87,6 +91,9 @@ _GENERATORS: dict[str, Callable[[Values], str]] = {
     "AUTH_DATABASE_URL": _database("auth"),
     "AUTH_SIGNING_KEYS": _signing_keys,
     "AUTH_REFRESH_SECRET": _secret,
-    "AUTH_ISSUER": lambda settings: f"http://localhost:{settings['EDGE_PORT']}",
+    "AUTH_ISSUER": _public_url,
     "TWEETS_DATABASE_URL": _database("tweets"),
+    "NOTIFIER_DATABASE_URL": _database("notifier"),
+    "NOTIFIER_UNSUBSCRIBE_SECRET": _secret,
+    "PUBLIC_URL": _public_url,
 }

