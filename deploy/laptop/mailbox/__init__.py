@@ -13,8 +13,9 @@ _MAILDEV = PACKAGES / "node_modules" / "maildev" / "bin" / "maildev"
 
 
 def is_wanted(settings: Mapping[str, str]) -> bool:
-    """Whether mail goes to this machine and nowhere else."""
-    return settings["MAIL_HOST"] in {HOST, "localhost"} and settings["MAIL_SECURITY"] == "none"
+    """Whether mail goes to this machine, and to no server of somebody's own (MAILBOX_PORT 0)."""
+    local = settings["MAIL_HOST"] in {HOST, "localhost"} and settings["MAIL_SECURITY"] == "none"
+    return local and settings["MAILBOX_PORT"] != "0"
 
 
 def address(settings: Mapping[str, str]) -> str:

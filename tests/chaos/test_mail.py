@@ -1,0 +1,265 @@
+"""No mail is lost, whatever dies: a real system, real traffic, and kill -9 at random.
+
+The short form runs with all tests; `make chaos-mail` runs it for CHAOS_SECONDS.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.process import Process
+from deploy.laptop.services import settings_of
+from deploy.laptop.stack import Stack
+from tests.e2e.conftest import fresh_settings
+from tests.e2e.test_mail import OPT_IN
+from tests.e2e.test_story import CREATE, RETWEET
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "5"))
+SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
+AUTHORS, RETWEETERS = 3, 6
+VICTIMS = ("notifier", "tweets", "postgres", "valkey", "smtp")
+NEVER = threading.Event()
+
+
+@dataclass
+class World:
+    """The system, its SMTP server, and what its clients were told."""
+
+    stack: Stack
+    smtp: Process
+    folder: Path
+    settings: dict[str, str]
+    acknowledged: set[tuple[UUID, UUID]] = field(default_factory=set)
+    """(tweet, retweeter) of every retweet that a client had an answer to."""
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def process(self, name: str) -> Process:
+        return self.smtp if name == "smtp" else self.stack.processes[name]
+
+    def kill_and_restart(self, name: str, pause: float) -> None:
+        self.process(name).kill()
+        self.kills[name] += 1
+        time.sleep(pause)
+        self.process(name).start()
+        self.process(name).wait_until_ready(NEVER)
+
+    def accepted(self) -> list[tuple[str, str]]:
+        """(Message-ID, answered or dropped) of every mail that the server has taken."""
+        lines = (self.folder / "accepted").read_text().splitlines()
+        return [(line.split()[0], line.split()[1]) for line in lines]
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("chaos")
+    settings = fresh_settings(folder / "settings.env") | {
+        "MAILBOX_PORT": "0",  # the server is ours
+        "MAIL_TIMEOUT_SECONDS": "2",
+        "MAIL_ATTEMPT_SECONDS": "4",
+        "NOTIFIER_WINDOW_SECONDS": "3",
+        "NOTIFIER_POLL_SECONDS": "1",
+        "NOTIFIER_CLAIM_AFTER_SECONDS": "2",
+        "NOTIFIER_RETRY_BASE_SECONDS": "1",
+        "NOTIFIER_RETRY_CAP_SECONDS": "2",
+        "NOTIFIER_RETRY_ATTEMPTS": "1000",
+    }
+    port = int(settings["MAIL_PORT"])
+    with (folder / "log").open("w") as log:
+        console = Console(log)
+        command = [sys.executable, "-m", "tests.chaos.smtp_server", str(port), str(folder)]
+        smtp = Process("smtp", command, console=console, ready=lambda: listens(port))
+        stack = Stack(settings, folder / "data", Commands(console, NEVER))
+        try:
+            smtp.start()
+            stack.start()
+            yield World(stack, smtp, folder, settings)
+        finally:
+            stack.stop()
+            smtp.stop()
+
+
+class Client:
+    """Somebody who tries again until there is an answer, as a person would."""
+
+    def __init__(self, world: World) -> None:
+        self._http = httpx.Client(base_url=world.stack.url("edge"), timeout=20, trust_env=False)
+        name = f"u{secrets.token_hex(6)}"
+        given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
+        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
+            ... on SignedIn { accessToken user { id } } } }"""
+        answer = self.run(query, input=given)["signUp"]
+        self.id = UUID(answer["user"]["id"])
+        self._http.headers["authorization"] = f"Bearer {answer['accessToken']}"
+
+    def run(self, query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
+        while True:
+            try:
+                answer = self._http.post(
+                    "/graphql", json={"query": query, "variables": variables}
+                ).json()
+                if answer.get("data") and not answer.get("errors"):
+                    data: dict[str, dict[str, dict[str, str]]] = answer["data"]
+                    return data
+            except (httpx.TransportError, ValueError):
+                pass
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def test_no_mail_is_lost(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = random.Random(SEED)
+    authors = [Client(world) for _ in range(AUTHORS)]
+    retweeters = [Client(world) for _ in range(RETWEETERS)]
+    for author in authors:
+        author.run(OPT_IN, on=True)
+    # Settled before the storm: who opted in is not what this is about.
+    run_sql(world, "SELECT count(*) FROM recipients WHERE email IS NOT NULL", AUTHORS + RETWEETERS)
+
+    over = threading.Event()
+
+    def retweet(client: Client, number: int) -> None:
+        luck = random.Random(SEED + number)
+        while not over.is_set():
+            author = luck.choice(authors)
+            created = author.run(CREATE, text=f"tweet {luck.random()}")["createTweet"]
+            # Several people at once, so that digests form.
+            client.run(RETWEET, id=created["id"])
+            world.acknowledged.add((UUID(str(created["id"])), client.id))
+            for other in luck.sample(retweeters, 2):
+                other.run(RETWEET, id=created["id"])
+                world.acknowledged.add((UUID(str(created["id"])), other.id))
+            over.wait(luck.uniform(0.2, 0.6))
+
+    (world.folder / "faults").touch()
+    with ThreadPoolExecutor(3) as pool:
+        flowing = [pool.submit(retweet, retweeters[n], n) for n in range(3)]
+        ends = time.monotonic() + SECONDS
+        try:
+            order = list(VICTIMS)
+            while time.monotonic() < ends or order:
+                if not order:
+                    order = [*VICTIMS]
+                victim = order.pop(chance.randrange(len(order)))
+                over.wait(chance.uniform(0.2, 1.5))
+                world.kill_and_restart(victim, chance.uniform(0, 1))
+        finally:
+            over.set()
+        for done in flowing:
+            done.result()
+    (world.folder / "faults").unlink()
+
+    # What the server refused for good is a person's to look at, who has it tried again.
+    retried = retry_dead_letters(world)
+    unsent = await_delivery(world)
+    for client in (*authors, *retweeters):
+        client.close()
+
+    accepted = Counter(message_id for message_id, _ in world.accepted())
+    answered = Counter(m for m, told in world.accepted() if told == "answered")
+    twice = sum(count - 1 for count in answered.values())
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nchaos (seed {SEED}): {len(world.acknowledged)} retweets acknowledged, "
+            f"{len(accepted)} mails, {sum(world.kills.values())} kills {dict(world.kills)}, "
+            f"{retried} dead letters tried again; sent twice although the server had answered "
+            f"250: {twice}; because it had dropped the connection: "
+            f"{sum(accepted.values()) - len(accepted) - twice}; lost: {len(unsent)}"
+        )
+    assert unsent == set()
+    # Only a notifier, or the database under it, that dies between the 250 and its commit.
+    assert twice <= 4 * (world.kills["notifier"] + world.kills["postgres"])
+
+
+def retry_dead_letters(world: World) -> int:
+    """Has everything that died tried again, by the command line. Gives how many there were."""
+    command = [sys.executable, "-m", "notifier", "dead-letters"]
+    environment = {**os.environ, **settings_of("notifier", world.settings)}
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    ids = [line.split()[0] for line in run("list").splitlines() if is_id(line.partition(" ")[0])]
+    for letter in ids:
+        run("retry", letter)
+    return len(ids)
+
+
+def is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def await_delivery(world: World) -> set[tuple[UUID, UUID]]:
+    """The acknowledged retweets that no accepted mail tells of, after all that can come has."""
+    deadline = time.monotonic() + 60
+    while True:
+        told = told_of(world)
+        missing = world.acknowledged - told
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(0.5)
+
+
+def told_of(world: World) -> set[tuple[UUID, UUID]]:
+    """(tweet, retweeter) of what is in a mail that the server has accepted."""
+    rows = run_sql(
+        world,
+        """
+        SELECT n.tweet_id, n.retweeter_id, d.message_id FROM notices n
+        JOIN deliveries d ON d.id = n.delivery_id AND d.state = 'sent'
+        """,
+    )
+    accepted = {message_id for message_id, _ in world.accepted()}
+    return {(row["tweet_id"], row["retweeter_id"]) for row in rows if row["message_id"] in accepted}
+
+
+def run_sql(world: World, sql: str, until: int | None = None) -> list[asyncpg.Record]:
+    """The rows that the notifier's database gives; with `until`, once they count so many."""
+
+    async def ask() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(world.settings["NOTIFIER_DATABASE_URL"])
+        try:
+            return list(await connection.fetch(sql))
+        finally:
+            await connection.close()
+
+    deadline = time.monotonic() + 30
+    while True:
+        rows = asyncio.run(ask())
+        if until is None or rows[0][0] == until:
+            return rows
+        assert time.monotonic() < deadline, f"never {until}: {sql}"
+        time.sleep(0.1)
