@@ -1,0 +1,70 @@
+"""The auth service as it is run: what happens in it reaches the stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from redis.asyncio import Redis
+from starlette.types import ASGIApp
+
+from chassis.database import Database
+from chassis.events import Event
+from subgraphs.auth.app import create_app
+from subgraphs.auth.settings import Settings
+from tests.integration.conftest import until
+from tests.unit.auth.fakes import KEYS
+
+SECRET = "r" * 32
+SIGN_UP = """
+    mutation { signUp(input: {
+        username: "ada", email: "ada@example.com", password: "correct horse"
+        emailSettings: {retweets: true}
+    }) { __typename } }
+"""
+
+
+@asynccontextmanager
+async def started(app: ASGIApp) -> AsyncIterator[None]:
+    """Runs the application's lifespan as a server does."""
+    received: asyncio.Queue[Any] = asyncio.Queue()
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    task = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, received.get, sent.put))
+    await received.put({"type": "lifespan.startup"})
+    assert await sent.get() == {"type": "lifespan.startup.complete"}
+    try:
+        yield
+    finally:
+        await received.put({"type": "lifespan.shutdown"})
+        await task
+
+
+async def test_signing_up_is_published(
+    database: Database, auth_database_url: str, valkey_url: str, redis: Redis
+) -> None:
+    app = create_app(
+        Settings.from_env(
+            {
+                "AUTH_DATABASE_URL": auth_database_url,
+                "REDIS_URL": valkey_url,
+                "ROUTER_SECRET": SECRET,
+                "AUTH_SIGNING_KEYS": KEYS.serialize(),
+                "AUTH_REFRESH_SECRET": SECRET,
+                "AUTH_ISSUER": "https://chirp.example",
+                "AUTH_AUDIENCE": "chirp",
+            }
+        )
+    )
+    transport = httpx.ASGITransport(app)
+    async with started(app), httpx.AsyncClient(transport=transport, base_url="http://auth") as http:
+        answer = await http.post(
+            "/graphql", json={"query": SIGN_UP}, headers={"x-router-secret": SECRET}
+        )
+        assert answer.json() == {"data": {"signUp": {"__typename": "SignedIn"}}}
+        await until(lambda: redis.xlen("events.auth"))
+        ((_, fields),) = await redis.xrange("events.auth") or []
+    assert fields is not None
+    event = Event.from_json(str(fields["event"]))
+    assert event.type == "user-registered"
+    assert event.data["emailSettings"] == {"retweets": True}
