@@ -10,11 +10,13 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
-from subgraphs.tweets.domain import Author, Tweet
+from chassis.events import Event
+from subgraphs.tweets.domain import Author, PageRequest, Tweet
 from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
+from tests.integration.conftest import outbox
 from tests.unit.tweets.fakes import ADA
 
 CROWD = [Author(UUID(int=n), f"user{n}") for n in range(1, 31)]
@@ -43,6 +45,28 @@ async def wrong_counts(database: Database) -> list[object]:
             )
         )
     ]
+
+
+async def counts(database: Database) -> dict[str, int]:
+    """The originals and how often each is retweeted."""
+    rows = await database.read(
+        lambda c: c.fetch_all("SELECT id, retweet_count FROM tweets WHERE retweet_of IS NULL")
+    )
+    return {str(row["id"]): row["retweet_count"] for row in rows}
+
+
+def replayed(events: list[Event]) -> dict[str, int]:
+    """The same, as somebody sees it who hears only of events, each of which has to fit."""
+    counts: dict[str, int] = {}
+    for event in events:
+        if event.type == "tweet-created":
+            counts[event.subject] = 0
+        elif event.type == "tweet-deleted":
+            del counts[event.subject]
+        else:
+            counts[event.subject] += 1 if event.type == "tweet-retweeted" else -1
+            assert event.data["retweetCount"] == counts[event.subject]
+    return counts
 
 
 async def count(service: TweetService, tweet: Tweet) -> int:
@@ -102,9 +126,40 @@ class TestAllAtOnce:
         outcomes = [o for r in results for o in (r if isinstance(r, list) else [r])]
         assert {type(outcome) for outcome in outcomes} <= {type(None), Tweet, TweetNotFound}
         assert await wrong_counts(database) == []
+        assert replayed(await outbox(database)) == await counts(database)
         assert set(await service.tweets([tweet.id for tweet in tweets])) == {
             tweet.id for tweet in tweets[2:]
         }
+
+
+class TestForgetUser:
+    async def test_people_who_go_while_others_are_busy_leave_the_counts_right(
+        self, service: TweetService, database: Database
+    ) -> None:
+        tweets = [
+            await service.create_tweet(author, f"Number {n}")
+            for n in range(5)
+            for author in CROWD[:6]
+        ]
+        await asyncio.gather(
+            *(service.retweet(author, tweet.id) for author in CROWD[:12] for tweet in tweets)
+        )
+        results = await asyncio.gather(
+            *(service.forget_user(author.id) for author in CROWD[:3]),
+            *(service.retweet(author, tweet.id) for author in CROWD[12:18] for tweet in tweets),
+            *(
+                service.undo_retweet(author.id, tweet.id)
+                for author in CROWD[8:]
+                for tweet in tweets
+            ),
+            return_exceptions=True,
+        )
+        assert {type(result) for result in results} <= {type(None), Tweet, TweetNotFound}
+        assert await wrong_counts(database) == []
+        assert replayed(await outbox(database)) == await counts(database)
+        gone = [author.id for author in CROWD[:3]]
+        pages = await service.timelines(gone, PageRequest(1))
+        assert not any(page.tweets for page in pages.values())
 
 
 class TestCreateTweet:
