@@ -43,6 +43,8 @@ MY_TWEETS = """
 { myTweets(first: 10) { edges { node { text retweetCount author { username } } } } }"""
 ACROSS = """
 { me { username tweets(first: 2) { edges { node { text author { username } } } } } }"""
+OPT_IN = """
+mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"""
 SIGN_OUT = """
 mutation { signOut { sessionIds } }"""
 ME = """
@@ -110,6 +112,8 @@ def run(url: str, console: Console) -> None:
         answer = person.send(SIGN_IN, login=person.username, password=person.password)
         person.token = str(read(answer, "signIn", "accessToken"))
 
+    opted_in = ada.send(OPT_IN)
+    demand(read(opted_in, "updateEmailSettings", "retweets") is True, "ada wants mail")
     text = "That brain of mine is more than merely mortal; as time will show."
     tweet = str(read(ada.send(CREATE_TWEET, text=text), "createTweet", "id"))
     retweet = grace.send(RETWEET, id=tweet)
@@ -125,7 +129,7 @@ def run(url: str, console: Console) -> None:
     demand("UNAUTHENTICATED" in json.dumps(refusal), "a token is dead after signing out")
     demand(read(ada.send(ME), "me", "username") == ada.username, "ada is still signed in")
     console.write("")
-    console.step("All as it should be.")
+    console.step("All as it should be. Ada's mail is in the mailbox that `make up` has named.")
 
 
 def read(answer: Answer, *path: str | int) -> object:
