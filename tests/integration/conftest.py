@@ -55,6 +55,17 @@ async def is_empty(database: Database, table: str) -> bool:
     )
 
 
+async def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for another one's lock."""
+    statement = """
+        SELECT EXISTS (
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'
+        )
+    """
+    return bool(await database.read(lambda connection: connection.fetch_val(statement)))
+
+
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
     """Returns when what `condition` gives is true."""
     async with asyncio.timeout(30):

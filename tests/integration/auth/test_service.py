@@ -1,14 +1,15 @@
 """The same use cases on PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from chassis.database import Database
-from subgraphs.auth.domain import SignedIn
-from subgraphs.auth.errors import InvalidCredentials
+from subgraphs.auth.ports import Repositories
 from subgraphs.auth.repository import SqlUnitOfWork
-from tests.integration.conftest import outbox
+from tests.integration.conftest import outbox, somebody_waits, until
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import (
     PASSWORD,
@@ -17,7 +18,6 @@ from tests.unit.auth.service_suite import (
     SignIn,
     SignOut,
     SignUp,
-    sign_in,
     sign_up,
 )
 
@@ -44,14 +44,22 @@ class TestSignOut(SignOut):
 
 
 class TestDeleteAccount(DeleteAccount):
-    async def test_who_signs_in_at_the_same_moment_is_signed_out(self, auth: FakeAuth) -> None:
-        user = (await sign_up(auth.service)).user
-        results = await asyncio.gather(
-            *(sign_in(auth.service) for _ in range(5)),
-            auth.service.delete_account(user.id, PASSWORD),
-            *(sign_in(auth.service) for _ in range(5)),
-            return_exceptions=True,
-        )
-        opened = {r.session.id for r in results if isinstance(r, SignedIn)}
-        assert opened <= set(auth.revocations.announced)
-        assert {type(r) for r in results} <= {SignedIn, InvalidCredentials, type(None)}
+    async def test_a_session_that_is_opened_at_the_same_moment_ends_as_well(
+        self, auth: FakeAuth, database: Database
+    ) -> None:
+        first = await sign_up(auth.service)
+        session = replace(first.session, id=uuid4())
+        opened, commit = asyncio.Event(), asyncio.Event()
+
+        async def sign_in(repositories: Repositories) -> None:
+            await repositories.sessions.add(session)
+            opened.set()
+            await commit.wait()
+
+        signing_in = asyncio.ensure_future(auth.unit_of_work.transaction(sign_in))
+        await opened.wait()
+        deleting = asyncio.ensure_future(auth.service.delete_account(first.user.id, PASSWORD))
+        await until(lambda: somebody_waits(database))
+        commit.set()
+        await asyncio.gather(signing_in, deleting)
+        assert set(auth.revocations.announced) == {first.session.id, session.id}

@@ -22,7 +22,7 @@ from tests.integration.chassis.conftest import (
     published,
     write,
 )
-from tests.integration.conftest import is_empty, until
+from tests.integration.conftest import is_empty, somebody_waits, until
 
 GROUP = "readers"
 
@@ -120,6 +120,28 @@ class TestPublish:
         events = await published(redis)
         for subject in subjects:
             assert [e.data["n"] for e in events if e.subject == subject] == list(range(1, 101))
+
+    async def test_an_event_gets_its_id_once(self, outbox_database: Database, redis: Redis) -> None:
+        """Two relays find the same event at the same time."""
+        await write(outbox_database, *numbered(3))
+        ids = "SELECT array_agg(entry ORDER BY position) FROM outbox"
+        found, commit = asyncio.Event(), asyncio.Event()
+
+        async def number(connection: Connection) -> Any:
+            await relay(outbox_database, redis)._number(connection)
+            found.set()
+            await commit.wait()
+            return await connection.fetch_val(ids)
+
+        first = asyncio.ensure_future(outbox_database.transaction(number))
+        await found.wait()
+        second = asyncio.ensure_future(
+            outbox_database.transaction(relay(outbox_database, redis)._number)
+        )
+        await until(lambda: somebody_waits(outbox_database))
+        commit.set()
+        assert await second
+        assert await first == await outbox_database.read(lambda c: c.fetch_val(ids))
 
     async def test_a_clock_that_was_ahead_hides_nothing(
         self, outbox_database: Database, redis: Redis
