@@ -14,7 +14,6 @@ import pytest
 from chassis.events import Event
 from subgraphs.auth import events as auth
 from subgraphs.auth.domain import EmailSettings, User
-from subgraphs.tweets import consumer
 from subgraphs.tweets import events as tweets
 from subgraphs.tweets.domain import Author, Tweet
 
@@ -76,7 +75,7 @@ class TestProducers:
 class TestTweetsAsConsumer:
     def test_it_listens_where_auth_speaks(self) -> None:
         assert tweets.AUTH_STREAM == auth.STREAM
-        assert consumer.USER_DELETED == auth.USER_DELETED
+        assert tweets.USER_DELETED == auth.USER_DELETED
 
     def test_it_understands_who_is_deleted(self) -> None:
         event = Event.from_json((EXAMPLES / "user-deleted.json").read_text())
