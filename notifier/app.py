@@ -36,16 +36,8 @@ def create_app(settings: Settings) -> Starlette:
     database = open_pool(settings)
     redis = connect(settings.redis_url)
     service = notifier_service(settings, database)
-    links = UnsubscribeLinks(settings.public_url, settings.unsubscribe_secret)
-    mailer = SmtpMailer(settings.smtp, Composer(settings.sender, _now, settings.signer))
-    sender = Sender(
-        SqlUnitOfWork(database),
-        mailer,
-        LetterWriter(settings.sender.display_name, settings.tweet_url, links.url),
-        settings.pace,
-        now=_now,
-        chance=random.random,
-    )
+    links = unsubscribe_links(settings)
+    mailer, sender = mail_sender(settings, database)
     handler = EventHandler(service, sender.wake)
     consumer = StreamConsumer(
         redis,
@@ -91,6 +83,24 @@ def notifier_service(settings: Settings, database: Database) -> NotifierService:
         window=settings.window,
         message_domain=settings.sender.domain,
     )
+
+
+def mail_sender(settings: Settings, database: Database) -> tuple[SmtpMailer, Sender]:
+    mailer = SmtpMailer(settings.smtp, Composer(settings.sender, _now, settings.signer))
+    links = unsubscribe_links(settings)
+    sender = Sender(
+        SqlUnitOfWork(database),
+        mailer,
+        LetterWriter(settings.sender.display_name, settings.tweet_url, links.url),
+        settings.pace,
+        now=_now,
+        chance=random.random,
+    )
+    return mailer, sender
+
+
+def unsubscribe_links(settings: Settings) -> UnsubscribeLinks:
+    return UnsubscribeLinks(settings.public_url, settings.unsubscribe_secret)
 
 
 def dead_letters(settings: Settings, database: Database) -> DeadLetters:

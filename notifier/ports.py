@@ -77,7 +77,8 @@ class DeliveryRepository(Protocol):
 
     async def next_due(self) -> datetime | None: ...
 
-    async def draft(self, delivery_id: UUID) -> Draft | None: ...
+    async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
+        """Of those that are there."""
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """What is sent stays sent; any other outcome gives way to a later attempt."""

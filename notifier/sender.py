@@ -10,12 +10,17 @@ from uuid import UUID  # noqa: TC003
 import structlog
 
 from chassis.background import Outage, running
-from notifier.domain import Delivery, Outcome, RetryPolicy, State
+from notifier.domain import Delivery, Draft, Outcome, RetryPolicy, State
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
-from notifier.ports import Mailer, UnitOfWork, Write
+from notifier.outcomes import OutcomeRecorder
+from notifier.ports import Mailer, Repositories, UnitOfWork, Write
 
+_AHEAD = 8
+"""How many deliveries are under way for each connection: that many are taken and recorded in one
+transaction when there is much to do, and no connection waits for the disk of the database."""
 _GRACE = 10.0
 """Seconds for which what is under way may go on when the process is told to end."""
+_FRESH = timedelta(seconds=1)
 _LEAST_WAIT = 0.02
 """Seconds. What is due and cannot be taken is in somebody else's hands for a moment."""
 
@@ -29,8 +34,8 @@ class Pace:
     retry: RetryPolicy
     connections: int = 4
     attempt: timedelta = timedelta(seconds=60)
-    """The longest that one attempt takes. A delivery is taken for three times as long: it may wait
-    for a connection that somebody else's attempt has to give up first."""
+    """The longest that one attempt takes. A delivery is taken for three times as long: others may
+    have to end first, and one that was killed with its process waits no longer than that."""
     poll: timedelta = timedelta(seconds=5)
     """How long it goes without looking for what another process has left to do."""
     pause: timedelta = timedelta(seconds=1)
@@ -66,10 +71,8 @@ class Sender:
         self._woken = asyncio.Event()
         self._connections = asyncio.Semaphore(pace.connections)
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
-        self._outcomes: list[Outcome] = []
-        self._recording = asyncio.Lock()
-        self._taking = Outage("taking deliveries")
-        self._keeping = Outage("recording what became of deliveries")
+        self._outcomes = OutcomeRecorder(unit_of_work)
+        self._outage = Outage("taking deliveries")
         self._pause = timedelta()
         self._paused_until: datetime | None = None
 
@@ -101,9 +104,9 @@ class Sender:
             try:
                 wait = await self._wait_after_taking()
             except Exception as error:
-                await self._taking.pause(error)
+                await self._outage.pause(error)
                 continue
-            self._taking.over()
+            self._outage.over()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait)
 
@@ -123,40 +126,49 @@ class Sender:
         return max(_LEAST_WAIT, wait.total_seconds())
 
     @property
+    def _is_paused(self) -> bool:
+        return self._paused_until is not None and self._now() < self._paused_until
+
+    @property
     def _busy(self) -> bool:
         """Whether to take nothing until something is done.
 
         Until there is room for several, for that costs no more than one; and a server that has
         just been away is tried with one mail.
         """
-        return self._room < self._pace.connections or bool(self._pause and self._under_way)
+        few = _AHEAD * self._pace.connections // 2
+        return self._room < few or bool(self._pause and self._under_way)
 
     @property
     def _room(self) -> int:
-        """Twice as many are taken as are being sent, so that no connection has to wait."""
-        return 2 * self._pace.connections - len(self._under_way)
+        return _AHEAD * self._pace.connections - len(self._under_way)
 
     async def _take(self) -> int:
         now = self._now()
-        if self._busy or (self._paused_until and now < self._paused_until):
+        if self._busy or self._is_paused:
             return 0
         limit = 1 if self._pause else self._room
         until = now + 3 * self._pace.attempt
-        taken: Sequence[Delivery] = await self._unit_of_work.transaction(
-            lambda r: r.deliveries.take(limit, now=now, until=until)
-        )
-        for delivery in taken:
-            # One of ours when we were suspended for so long that our right to it ended.
-            if delivery.id not in self._under_way:
-                self._under_way[delivery.id] = asyncio.create_task(self._deliver(delivery))
-        return len(taken)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+        async def work(repositories: Repositories) -> Sequence[Draft]:
+            taken = await repositories.deliveries.take(limit, now=now, until=until)
+            return await repositories.deliveries.drafts([delivery.id for delivery in taken])
+
+        drafts = await self._unit_of_work.transaction(work)
+        for draft in drafts:
+            delivery = draft.delivery
+            # It is there when we were suspended for so long that our right to it ended.
+            if delivery.id not in self._under_way:
+                self._under_way[delivery.id] = asyncio.create_task(self._deliver(draft, now))
+        return len(drafts)
+
+    async def _deliver(self, draft: Draft, read_at: datetime) -> None:
+        delivery = draft.delivery
         try:
             async with self._connections:
-                outcome = await self._attempt(delivery)
+                outcome = await self._attempt(draft, read_at)
             if outcome:
-                await self._record(outcome)
+                await self._outcomes.record(outcome)
         except Exception:
             # It is taken again when our right to it ends.
             _log.exception("a delivery was left as it was", delivery=str(delivery.id))
@@ -164,33 +176,44 @@ class Sender:
             del self._under_way[delivery.id]
             self.wake()
 
-    async def _attempt(self, delivery: Delivery) -> Outcome | None:
+    async def _attempt(self, draft: Draft, read_at: datetime) -> Outcome | None:
+        delivery = draft.delivery
         if delivery.attempts > self._pace.retry.attempts:
             # Whoever took it last did not live to say so.
             return self._outcome(delivery, State.DEAD, "given up")
-        # Read last of all: what people want now is what counts.
-        draft = await self._unit_of_work.read(lambda r: r.deliveries.draft(delivery.id))
-        if draft is None:
-            return None
+        if self._now() + self._pace.attempt > delivery.due_at or self._is_paused:
+            # Too long ago that we took it, or the server went away: as if we had not.
+            return self._outcome(delivery, State.FAILED, "not tried", counts=False)
+        if self._now() - read_at > _FRESH:
+            # What people want now is what counts, not what they wanted when we took it.
+            drafts = await self._unit_of_work.read(lambda r: r.deliveries.drafts([delivery.id]))
+            if not drafts:
+                return None
+            draft = drafts[0]
         if draft.obsolete:
             return self._outcome(delivery, State.CANCELLED, draft.obsolete)
-        if self._now() + self._pace.attempt > delivery.due_at:
-            return None  # it was too long ago that we took it
+        if not (draft.recipient and draft.recipient.email):
+            return self._failure(delivery, "the address is not known yet")
+        return await self._send(draft)
+
+    async def _send(self, draft: Draft) -> Outcome:
+        delivery = draft.delivery
         try:
             async with asyncio.timeout(self._pace.attempt.total_seconds()):
                 await self._mailer.send(self._write(draft))
-        except MailRefused as refused:
-            self._pause = timedelta()
-            return self._outcome(delivery, State.DEAD, str(refused))
         except MailServerUnavailable as unavailable:
             return self._server_unavailable(delivery, str(unavailable))
+        except MailRefused as refused:
+            outcome = self._outcome(delivery, State.DEAD, str(refused))
         except (MailDeferred, TimeoutError) as deferred:
-            return self._failure(delivery, str(deferred) or "it took too long")
+            outcome = self._failure(delivery, str(deferred) or "it took too long")
         except Exception as error:
             _log.exception("a mail could not be sent", delivery=str(delivery.id))
-            return self._failure(delivery, type(error).__name__)
+            outcome = self._failure(delivery, type(error).__name__)
+        else:
+            outcome = self._outcome(delivery, State.SENT)
         self._pause = timedelta()
-        return self._outcome(delivery, State.SENT)
+        return outcome
 
     def _failure(self, delivery: Delivery, reason: str) -> Outcome:
         if delivery.attempts >= self._pace.retry.attempts:
@@ -225,18 +248,3 @@ class Sender:
             **({"reason": error} if error else {}),
         )
         return Outcome(delivery.id, delivery.attempts, state, now, now + wait, counts, error)
-
-    async def _record(self, outcome: Outcome) -> None:
-        """Returns when it is in the database, together with what else has been waiting for that."""
-        self._outcomes.append(outcome)
-        async with self._recording:
-            outcomes, self._outcomes = self._outcomes, []
-            while outcomes:
-                try:
-                    await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
-                except Exception as error:
-                    # A mail that is known to be sent must not be sent again for an outage.
-                    await self._keeping.pause(error)
-                else:
-                    self._keeping.over()
-                    return

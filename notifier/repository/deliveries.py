@@ -1,6 +1,6 @@
 """The mails that are to be sent, and what has become of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -85,8 +85,8 @@ class SqlDeliveryRepository:
         )
         return due_at
 
-    async def draft(self, delivery_id: UUID) -> Draft | None:
-        row = await self._connection.fetch_one(
+    async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
+        rows = await self._connection.fetch_all(
             f"""
             SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets,
                    t.author_id, t.text,
@@ -98,11 +98,11 @@ class SqlDeliveryRepository:
             FROM deliveries d
             LEFT JOIN recipients r ON r.user_id = d.recipient_id AND r.deleted_at IS NULL
             LEFT JOIN tweets t ON t.id = d.tweet_id AND t.deleted_at IS NULL
-            WHERE d.id = :id
+            WHERE d.id = ANY(:ids)
             """,  # noqa: S608
-            {"id": delivery_id},
+            {"ids": list(ids)},
         )
-        return _draft(row) if row else None
+        return [_draft(row) for row in rows]
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         await self._connection.execute(

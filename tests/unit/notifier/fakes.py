@@ -141,16 +141,18 @@ class FakeDeliveryRepository:
     async def next_due(self) -> datetime | None:
         return min((d.due_at for d in self._unsent()), default=None)
 
-    async def draft(self, delivery_id: UUID) -> Draft | None:
+    async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
+        return [
+            self._draft(self._tables.deliveries[i]) for i in ids if i in self._tables.deliveries
+        ]
+
+    def _draft(self, delivery: Delivery) -> Draft:
         tables = self._tables
-        delivery = tables.deliveries.get(delivery_id)
-        if delivery is None:
-            return None
         standing = sorted(
             (
                 n
                 for n, _ in tables.notices.values()
-                if n.delivery_id == delivery_id and not n.undone
+                if n.delivery_id == delivery.id and not n.undone
             ),
             key=lambda n: n.retweet_id,
         )

@@ -104,7 +104,7 @@ class DeletedUser:
             lambda r: r.deliveries.take(1, now=notifier.clock.now, until=notifier.clock.now)
         )
         await notifier.deleted(ADA)
-        assert await notifier.unit_of_work.read(lambda r: r.deliveries.draft(taken.id)) is None
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.drafts([taken.id])) == []
 
 
 class Retweeted:

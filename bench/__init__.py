@@ -1,0 +1,1 @@
+"""Measurements that anybody can repeat: each starts the servers that it needs."""

@@ -1,0 +1,38 @@
+"""Writes down what became of deliveries, many at a time when there are many."""
+
+import asyncio
+
+from chassis.background import Outage
+from notifier.domain import Outcome
+from notifier.ports import UnitOfWork
+
+
+class OutcomeRecorder:
+    """While one transaction is on its way to the disk, the outcomes for the next one gather."""
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+        self._gathered: list[Outcome] = []
+        self._next: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._outage = Outage("recording what became of deliveries")
+
+    async def record(self, outcome: Outcome) -> None:
+        """Returns when it is in the database, however long that is away."""
+        self._gathered.append(outcome)
+        if self._next is None:
+            self._next = asyncio.create_task(self._record_gathered())
+        await self._next
+
+    async def _record_gathered(self) -> None:
+        async with self._one_at_a_time:
+            outcomes, self._gathered, self._next = self._gathered, [], None
+            while True:
+                try:
+                    await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
+                except Exception as error:
+                    # A mail that is known to be sent must not be sent again for an outage.
+                    await self._outage.pause(error)
+                else:
+                    self._outage.over()
+                    return
