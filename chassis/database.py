@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
@@ -74,6 +75,9 @@ class Database:
             min_size=min(2, pool_size),
             max_size=pool_size,
             setup=on_acquire,
+            timeout=statement_timeout,
+            # For a server that does not answer at all; its own limit comes first.
+            command_timeout=1.5 * statement_timeout,
             server_settings={
                 "statement_timeout": str(int(statement_timeout * 1000)),
                 "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
@@ -125,8 +129,9 @@ class Database:
         return await _guarded(self._once(work))
 
     async def _once(self, work: Work[T]) -> T:
-        async with self._databases.connection() as connection:
-            return await work(cast("Connection", connection))
+        with _discreet():
+            async with self._databases.connection() as connection:
+                return await work(cast("Connection", connection))
 
     async def _attempts(self, work: Work[T]) -> T:
         for attempt in range(1, _ATTEMPTS):
@@ -138,18 +143,25 @@ class Database:
         return await self._in_transaction(work)
 
     async def _in_transaction(self, work: Work[T]) -> T:
-        async with self._databases.connection() as connection, connection.transaction():
-            return await work(cast("Connection", connection))
+        with _discreet():
+            async with self._databases.connection() as connection, connection.transaction():
+                return await work(cast("Connection", connection))
+
+
+@contextmanager
+def _discreet() -> Iterator[None]:
+    """Takes the detail off PostgreSQL's errors: it quotes rows, and what is private in them."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        error.detail = None
+        raise
 
 
 async def _guarded(work: Awaitable[T]) -> T:
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncpg.PostgresError as refused:
-        # The detail quotes the row, and with it whatever is private in it, into every log.
-        refused.detail = None
-        raise
     except asyncio.CancelledError:
         while not task.done():
             try:

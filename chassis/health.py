@@ -17,13 +17,21 @@ _log = structlog.get_logger("chassis.health")
 def health_routes(checks: Mapping[str, Check]) -> list[Route]:
     """The two routes. A check raises when what it asks for is not there."""
 
+    under_way: dict[str, asyncio.Future[None]] = {}
+
     async def passes(name: str, check: Check) -> bool:
-        try:
-            await asyncio.wait_for(check(), _TIMEOUT)
-        except Exception as error:
+        # Neither cancelled when it takes too long, for a unit of work waits to be cancelled, nor
+        # begun again before it has ended.
+        if name not in under_way:
+            under_way[name] = asyncio.ensure_future(check())
+        task = under_way[name]
+        done, _ = await asyncio.wait({task}, timeout=_TIMEOUT)
+        if done:
+            under_way.pop(name, None)
+        error = task.exception() if done else TimeoutError()
+        if error:
             _log.warning("not ready", check=name, reason=repr(error))
-            return False
-        return True
+        return error is None
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -44,7 +44,11 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     keys = _key_ring(settings)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    redis = Redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=2.0)
+    redis = Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.redis_url, decode_responses=True, socket_timeout=2.0, max_connections=20
+        )
+    )
     streams = connect(settings.redis_url)
     relay = OutboxRelay(
         database, streams, STREAM, groups=settings.event_groups, limit=settings.event_limit

@@ -1,5 +1,6 @@
 """Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time
@@ -15,6 +16,9 @@ from chassis.principal import Principal
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
 
 PATH = "/authorize"
+
+_SCHEME = b"bearer "
+_TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]{1,4096}=*")
 
 _EMPTY: Message = {"type": "http.response.body", "body": b""}
 _ANONYMOUS: Message = {
@@ -88,26 +92,24 @@ class Authorizer:
             await send(_EMPTY)
 
     async def _authorize(self, credentials: bytes) -> Message:
-        verified = self._verified.get(credentials)
+        token = _bearer(credentials)
+        verified = self._verified.get(token)
         if verified is None:
-            verified = self._remember(credentials)
+            verified = self._remember(token)
         elif verified.expires_at <= time():
-            del self._verified[credentials]
+            del self._verified[token]
             raise InvalidAccessToken(Refusal.EXPIRED)
         if self._feed.is_current:
             ended = self._feed.has_ended(verified.session_id)
         else:
             ended = not await self._is_live(UUID(verified.session_id))
         if ended:
-            self._verified.pop(credentials, None)
+            self._verified.pop(token, None)
             raise InvalidAccessToken(Refusal.SESSION_ENDED)
         return verified.answer
 
-    def _remember(self, credentials: bytes) -> _Verified:
-        scheme, _, token = credentials.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
-            raise InvalidAccessToken
-        principal = self._verify(token.strip())
+    def _remember(self, token: bytes) -> _Verified:
+        principal = self._verify(token.decode("ascii"))
         headers = [(n.encode(), v.encode()) for n, v in principal.headers().items()]
         verified = _Verified(
             session_id=str(principal.session_id),
@@ -115,10 +117,18 @@ class Authorizer:
             answer={**_ANONYMOUS, "headers": [*_ANONYMOUS["headers"], *headers]},
         )
         if len(self._verified) >= self._cache_size:
-            # The first one in has the least time left.
+            # The first one in: about the one with the least time left.
             del self._verified[next(iter(self._verified))]
-        self._verified[credentials] = verified
+        self._verified[token] = verified
         return verified
+
+
+def _bearer(credentials: bytes) -> bytes:
+    """The token (RFC 6750), the same for every way of writing the header around it."""
+    token = credentials[len(_SCHEME) :].strip(b" ")
+    if credentials[: len(_SCHEME)].lower() != _SCHEME or not _TOKEN.fullmatch(token):
+        raise InvalidAccessToken
+    return token
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

@@ -11,6 +11,9 @@ from subgraphs.auth.errors import InvalidInput, Problem
 PASSWORD_LENGTH = range(8, 129)
 """Characters of a password after NFC normalisation (OWASP ASVS 2.1.1, 2.1.2)."""
 
+LONGEST_INPUT = 4 * 128
+"""Characters of a password or an address as they come in: four for each that can be left."""
+
 _USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
 _RESERVED = frozenset(
     """
@@ -94,14 +97,27 @@ def username_problems(username: str) -> list[Problem]:
     return []
 
 
-def normalized_password(password: str) -> str:
-    """The form that is hashed: the same password typed on another keyboard is the same (NFC)."""
+def checked_username(text: str) -> str:
+    """The text, if somebody may have it as username. Raises ValueError."""
+    if not _USERNAME.fullmatch(text):
+        raise ValueError("nobody is called that")
+    return text
+
+
+def normalized_password(password: str) -> str | None:
+    """The form that is hashed: the same password typed on another keyboard is the same (NFC).
+
+    None for what cannot be a password: it is longer than any has been before normalisation, which
+    takes time that grows with the square of the length.
+    """
+    if len(password) > LONGEST_INPUT:
+        return None
     return unicodedata.normalize("NFC", password)
 
 
-def password_problems(password: str, *, username: str, email: str) -> list[Problem]:
+def password_problems(password: str | None, *, username: str, email: str) -> list[Problem]:
     """What is wrong with a new password, given in its normalised form."""
-    if len(password) not in PASSWORD_LENGTH:
+    if password is None or len(password) not in PASSWORD_LENGTH:
         shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
         return [Problem("password", f"Use {shortest} to {longest} characters.")]
     if password.casefold() in {username.casefold(), email.casefold()}:

@@ -19,23 +19,24 @@ class SqlUserRepository:
     _connection: Connection
 
     async def add(self, user: User) -> None:
-        try:
-            await self._connection.execute(
-                """
-                INSERT INTO users (id, username, email, password_hash, created_at)
-                VALUES (:id, :username, :email, :password_hash, :created_at)
-                """,
-                {
-                    "id": user.id,
-                    "username": user.username,
-                    "email": user.email,
-                    "password_hash": user.password_hash,
-                    "created_at": user.created_at,
-                },
-            )
-        except asyncpg.UniqueViolationError as error:
-            taken = EmailTaken if error.constraint_name == "users_email_key" else UsernameTaken
-            raise taken from None
+        # Not refused but ignored where something is taken: PostgreSQL would log the address.
+        added = await self._connection.fetch_val(
+            """
+            INSERT INTO users (id, username, email, password_hash, created_at)
+            VALUES (:id, :username, :email, :password_hash, :created_at)
+            ON CONFLICT DO NOTHING RETURNING id
+            """,
+            {
+                "id": user.id,
+                "username": user.username,
+                "email": user.email,
+                "password_hash": user.password_hash,
+                "created_at": user.created_at,
+            },
+        )
+        if added is None:
+            taken = await self.by_login(user.username)
+            raise EmailTaken if taken is None else UsernameTaken
 
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         rows = await self._connection.fetch_all(

@@ -6,6 +6,7 @@ from uuid import UUID
 import strawberry
 
 from chassis.graphql import schema
+from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
 from subgraphs.auth.errors import SessionNotFound
 from subgraphs.auth.types import (
@@ -24,7 +25,6 @@ from subgraphs.auth.types import (
     SignUpResult,
     User,
     find_user,
-    parse_id,
 )
 
 READ = "account:read"

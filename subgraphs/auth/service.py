@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from subgraphs.auth.domain import (
+    LONGEST_INPUT,
     Device,
     EmailSettings,
     Session,
     SignedIn,
     User,
+    checked_username,
     granted_scopes,
     normalized_password,
     password_problems,
@@ -80,7 +82,7 @@ class AuthService:
 
         Raises InvalidInput, UsernameTaken or EmailTaken.
         """
-        email, password = self._checked(username, email, normalized_password(password))
+        email, password = self._checked(username, email, password)
         user = User(
             id=self.new_id(),
             username=username,
@@ -192,30 +194,35 @@ class AuthService:
 
     def _checked(self, username: str, email: str, password: str) -> tuple[str, str]:
         problems = username_problems(username)
+        normalized = normalized_password(password)
         try:
-            email = self.normalize_email(email)
+            email = self._normalized_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
-        problems += password_problems(password, username=username, email=email)
-        if problems:
+        problems += password_problems(normalized, username=username, email=email)
+        if problems or normalized is None:
             raise InvalidInput(problems)
-        return email, password
+        return email, normalized
+
+    def _normalized_email(self, email: str) -> str:
+        if len(email) > LONGEST_INPUT:
+            raise ValueError("The address is too long.")
+        return self.normalize_email(email)
 
     async def _by_login(self, login: str) -> User | None:
-        if "@" in login:
-            try:
-                login = self.normalize_email(login)
-            except ValueError:
-                return None
+        try:
+            login = self._normalized_email(login) if "@" in login else checked_username(login)
+        except ValueError:
+            return None
         return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
 
     async def _authenticated(self, user: User | None, password: str) -> User:
-        password = normalized_password(password)
-        stored = user.password_hash if user else None
-        if not await self.passwords.verify(stored, password) or user is None:
+        normalized = normalized_password(password)
+        stored = user.password_hash if user and normalized is not None else None
+        if not await self.passwords.verify(stored, normalized or "") or user is None:
             raise InvalidCredentials
         if self.passwords.outdated(user.password_hash):
-            await self._rehash(user, password)
+            await self._rehash(user, normalized or "")
         return user
 
     async def _rehash(self, user: User, password: str) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 from strawberry.types import Info
 
+from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
 from subgraphs.auth import domain, errors
 from subgraphs.auth.context import AuthContext
@@ -52,14 +53,6 @@ async def find_user(info: AuthInfo, user_id: str) -> User | None:
     known = parse_id(user_id)
     user = await info.context.users.load(known) if known else None
     return User.from_entity(user) if user else None
-
-
-def parse_id(text: str) -> UUID | None:
-    """An id as clients send it, or None if it cannot be one of ours."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @strawberry.type(description="Where and since when somebody is signed in.")

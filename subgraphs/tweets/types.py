@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from chassis.errors import BadUserInput
+from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
 from subgraphs.tweets import domain, errors
 from subgraphs.tweets.context import Info
@@ -21,14 +22,6 @@ After = Annotated[
     str | None,
     strawberry.argument(description="The `endCursor` of the page before; none for the first page."),
 ]
-
-
-def parse_id(text: str) -> UUID | None:
-    """The id that a client sent; None for what cannot be the id of anything."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def known_id(text: str) -> UUID:

@@ -11,7 +11,7 @@ import yaml
 
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
-from deploy.laptop.node import install_packages
+from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.process import ROOT
 from deploy.laptop.services import SERVICES
 from deploy.laptop.supergraph import (
@@ -25,7 +25,7 @@ from deploy.laptop.supergraph import (
 
 @pytest.fixture(scope="module")
 def node() -> Path:
-    return install_packages(Commands(Console(io.StringIO()), threading.Event()))
+    return install_packages(Commands(Console(io.StringIO()), threading.Event()), ROUTER_PACKAGES)
 
 
 def compose(node: Path, root: Path, *options: str) -> "subprocess.CompletedProcess[str]":

@@ -1,0 +1,92 @@
+"""Sign-out over two real auth processes, with Valkey there and with Valkey dead."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import httpx
+import pytest
+
+from deploy.laptop.console import Console
+from deploy.laptop.ports import free_ports
+from deploy.laptop.process import Process, answers
+from deploy.laptop.services import settings_of
+from tests.e2e.conftest import Account, RunningStack, eventually
+from tests.e2e.test_story import run
+
+SIGN_OUT = "mutation { signOut { sessionIds } }"
+
+
+@pytest.fixture(scope="module")
+def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Another auth process on the same database and the same Valkey; gives its address."""
+    port = str(free_ports(1)[0])
+    settings = {**os.environ, **settings_of("auth", stack.settings), "AUTH_PORT": port}
+    url = f"http://127.0.0.1:{port}"
+    log: Path = tmp_path_factory.mktemp("second") / "log"
+    with log.open("w") as file:
+        process = Process(
+            "auth-2",
+            [sys.executable, "-m", "subgraphs.auth", "serve"],
+            console=Console(file),
+            environment=settings,
+            ready=answers(f"{url}/readyz"),
+        )
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            yield url
+        finally:
+            process.stop()
+
+
+def status(url: str, account: Account) -> int:
+    """What a process tells the edge about the account's token."""
+    answer = httpx.get(f"{url}/authorize/graphql", headers=account.headers, trust_env=False)
+    return answer.status_code
+
+
+def test_when_it_has_answered_the_other_process_refuses_the_token(
+    edge: httpx.Client,
+    sign_up: Callable[[], Account],
+    stack: RunningStack,
+    second: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    took = []
+    for _ in range(20):
+        ada = sign_up()
+        assert status(stack.auth_url, ada) == status(second, ada) == 200
+        started = perf_counter()
+        run(edge, SIGN_OUT, ada)
+        took.append(perf_counter() - started)
+        # Asked first of the process that did not do it, whichever that was.
+        assert status(second, ada) == status(stack.auth_url, ada) == 401
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\nsignOut answers, and every process refuses the token, after {1000 * median(took):.1f}"
+            f" ms (median of {len(took)}, two auth processes, on the {stack.kind})"
+        )
+
+
+def test_without_valkey_a_revoked_token_is_refused_and_a_live_one_passes(
+    edge: httpx.Client, sign_up: Callable[[], Account], stack: RunningStack, second: str
+) -> None:
+    ada, grace, joan = sign_up(), sign_up(), sign_up()
+    run(edge, SIGN_OUT, ada)
+    assert status(second, joan) == status(second, grace) == 200
+    stack.kill("valkey")
+    try:
+        run(edge, SIGN_OUT, grace)
+        for url in (second, stack.auth_url):
+            assert status(url, ada) == status(url, grace) == 401
+            assert status(url, joan) == 200
+    finally:
+        stack.restart("valkey")
+    for url in (second, stack.auth_url):
+        assert status(url, grace) == 401
+        eventually(lambda url=url: status(url, joan) == 200, "a live token passes")  # type: ignore[misc]
