@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
-import { GraphQLError, Lexer, Source, TokenKind } from "graphql";
+import { GraphQLError, Kind, Lexer, Source, TokenKind, parse } from "graphql";
 
 const MAX_BODY_BYTES = 300_000;
-const MAX_TOKENS = 5000;
+const MAX_TOKENS = 2000;
+const MAX_SELECTIONS = 10_000;
 const MAX_RECURSION = 100;
 const REQUEST_TIMEOUT = 25_000;
 const SUBGRAPH_TIMEOUT = 10_000;
@@ -136,6 +137,10 @@ async function readBody(request) {
 }
 
 function isTooLarge(query) {
+  return hasTooManyTokens(query) || hasTooManySelections(query);
+}
+
+function hasTooManyTokens(query) {
   const lexer = new Lexer(new Source(query));
   let depth = 0;
   try {
@@ -147,6 +152,27 @@ function isTooLarge(query) {
     // Not GraphQL: parsing will say what is wrong.
   }
   return false;
+}
+
+// With every fragment spread out, as planning does; each is counted once.
+function hasTooManySelections(query) {
+  let document;
+  try {
+    document = parse(query);
+  } catch {
+    return false;
+  }
+  const fragments = new Map(document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION).map((node) => [node.name.value, node]));
+  const known = new Map();
+  const size = ({ selections }) => selections.reduce((sum, node) => sum + 1 + (node.kind === Kind.FRAGMENT_SPREAD ? spread(node.name.value) : node.selectionSet ? size(node.selectionSet) : 0), 0);
+  const spread = (name) => {
+    if (!known.has(name)) {
+      known.set(name, 0); // a cycle is for validation to refuse
+      known.set(name, fragments.has(name) ? size(fragments.get(name).selectionSet) : 0);
+    }
+    return known.get(name);
+  };
+  return document.definitions.some(({ kind, selectionSet }) => kind === Kind.OPERATION_DEFINITION && size(selectionSet) > MAX_SELECTIONS);
 }
 
 function refusal(status, code, message) {

@@ -8,64 +8,119 @@ from dataclasses import dataclass
 from functools import cache
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
     InlineFragmentNode,
+    IntValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     ValidationContext,
     ValidationRule,
+    get_named_type,
 )
 
 FRAGMENT_NESTING = 64
+PAGE = "first"
+"""The argument of a field that says how many of a list one wants (Relay's connections)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one document may hold: tokens, levels of fields, aliased fields."""
+    """The most that one document may hold.
+
+    Tokens; levels of fields; aliased fields; fields of a mutation; and objects in the answer, as
+    far as pages tell: a field with the argument `first` counts everything below it that many times,
+    `page` times where a variable says how many.
+    """
 
     tokens: int = 2000
     depth: int = 15
     aliases: int = 30
+    mutations: int = 5
+    objects: int = 5000
+    page: int = 100
 
 
 @dataclass(slots=True)
 class _Size:
+    fields: int = 0
+    """Of this level alone."""
     depth: int = 0
     aliases: int = 0
+    objects: int = 0
 
 
 class _Measure:
-    """Depth and aliases of selection sets, with every fragment spread out but measured once."""
+    """What selection sets ask for, with every fragment spread out but measured once."""
 
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, context: ValidationContext, page: int) -> None:
+        self._schema = context.schema
+        self._page = page
         self._fragments = {
             node.name.value: node
-            for node in document.definitions
+            for node in context.document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
         self._known: dict[str, _Size] = {}
 
-    def selection_set(self, node: SelectionSetNode, nesting: int = 0) -> _Size:
+    def operation(self, node: OperationDefinitionNode) -> _Size:
+        return self._selection_set(
+            node.selection_set, self._schema.get_root_type(node.operation), nesting=0
+        )
+
+    def _selection_set(
+        self, node: SelectionSetNode, parent: GraphQLNamedType | None, nesting: int
+    ) -> _Size:
         size = _Size()
         for selection in node.selections:
-            part = _Size()
-            if isinstance(selection, FragmentSpreadNode):
-                part = self._fragment(selection.name.value, nesting + 1)
-            elif isinstance(selection, (FieldNode, InlineFragmentNode)) and selection.selection_set:
-                part = self.selection_set(selection.selection_set, nesting)
             if isinstance(selection, FieldNode):
-                # Introspection is switched by a rule of its own and bounded by its schema.
-                introspects = selection.name.value.startswith("__")
-                part = _Size(
-                    0 if introspects else part.depth + 1, part.aliases + bool(selection.alias)
-                )
+                part = self._field(selection, parent, nesting)
+            elif isinstance(selection, FragmentSpreadNode):
+                part = self._fragment(selection.name.value, nesting + 1)
+            else:
+                assert isinstance(selection, InlineFragmentNode)  # noqa: S101  (there is no other)
+                condition = selection.type_condition
+                inner = self._schema.get_type(condition.name.value) if condition else parent
+                part = self._selection_set(selection.selection_set, inner, nesting)
+            size.fields += part.fields
             size.depth = max(size.depth, part.depth)
             size.aliases += part.aliases
+            size.objects += part.objects
         return size
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, nesting: int) -> _Size:
+        if node.name.value.startswith("__"):
+            # Introspection is switched by a rule of its own and bounded by its schema.
+            return _Size(fields=1, aliases=bool(node.alias))
+        size = _Size(fields=1, depth=1, aliases=bool(node.alias))
+        if node.selection_set:
+            composite = isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType))
+            field = parent.fields.get(node.name.value) if composite else None  # type: ignore[union-attr]
+            inner = self._selection_set(
+                node.selection_set, get_named_type(field.type) if field else None, nesting
+            )
+            count = 1
+            if field and PAGE in field.args:
+                default = field.args[PAGE].default_value
+                count = self._count(node, default if isinstance(default, int) else self._page)
+            size.depth += inner.depth
+            size.aliases += inner.aliases
+            size.objects = count * (1 + inner.objects)
+        return size
+
+    def _count(self, node: FieldNode, default: int) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value == PAGE:
+                value = argument.value
+                # Less than one is refused where it is read; here it must not make up for others.
+                return max(1, int(value.value)) if isinstance(value, IntValueNode) else self._page
+        return default
 
     def _fragment(self, name: str, nesting: int) -> _Size:
         if name not in self._known:
@@ -74,7 +129,8 @@ class _Measure:
             if nesting > FRAGMENT_NESTING:
                 raise GraphQLError(f"Fragments are nested more than {FRAGMENT_NESTING} deep.")
             if node := self._fragments.get(name):
-                self._known[name] = self.selection_set(node.selection_set, nesting)
+                on = self._schema.get_type(node.type_condition.name.value)
+                self._known[name] = self._selection_set(node.selection_set, on, nesting)
         return self._known[name]
 
 
@@ -88,20 +144,24 @@ def operation_limits(limits: Limits) -> type[ValidationRule]:
     class OperationLimits(ValidationRule):
         def __init__(self, context: ValidationContext) -> None:
             super().__init__(context)
-            measure = _Measure(context.document)
+            measure = _Measure(context, limits.page)
             for node in context.document.definitions:
                 if isinstance(node, OperationDefinitionNode):
                     self._check(measure, node)
 
         def _check(self, measure: _Measure, node: OperationDefinitionNode) -> None:
             try:
-                size = measure.selection_set(node.selection_set)
+                size = measure.operation(node)
             except GraphQLError as error:
                 self.report_error(error)
                 return
+            mutation = node.operation is OperationType.MUTATION
+            changes = size.fields if mutation else 0
             for what, found, allowed in (
-                ("levels deep", size.depth, limits.depth),
+                ("levels", size.depth, limits.depth),
                 ("aliases", size.aliases, limits.aliases),
+                ("mutations", changes, limits.mutations),
+                ("objects", size.objects, limits.objects),
             ):
                 if found > allowed:
                     self.report_error(

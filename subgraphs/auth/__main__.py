@@ -58,7 +58,10 @@ async def _purge(settings: Settings) -> int:
     try:
         return await database.transaction(
             lambda connection: SqlSessionRepository(connection).purge(
-                expired_at=now, ended_before=now - 2 * settings.access_token_lifetime
+                expired_at=now,
+                ended_before=now - 2 * settings.access_token_lifetime,
+                # A token that comes back after that is refused, but no longer known as stolen.
+                used_before=now - settings.session_lifetime,
             )
         )
     finally:

@@ -153,15 +153,18 @@ class SqlSessionRepository:
         )
         return [row["session_id"] for row in rows]
 
-    async def purge(self, *, expired_at: datetime, ended_before: datetime) -> int:
+    async def purge(
+        self, *, expired_at: datetime, ended_before: datetime, used_before: datetime
+    ) -> int:
         """Forgets what no token can refer to any more. Gives the number of rows removed."""
         rows = await self._connection.fetch_all(
             """
             WITH expired AS (DELETE FROM sessions WHERE expires_at <= :expired_at RETURNING 1),
-                 ended AS (DELETE FROM ended_sessions WHERE ended_at < :ended_before RETURNING 1)
-            SELECT * FROM expired UNION ALL SELECT * FROM ended
+                 ended AS (DELETE FROM ended_sessions WHERE ended_at < :ended_before RETURNING 1),
+                 used AS (DELETE FROM refresh_tokens WHERE used_at < :used_before RETURNING 1)
+            SELECT * FROM expired UNION ALL SELECT * FROM ended UNION ALL SELECT * FROM used
             """,
-            {"expired_at": expired_at, "ended_before": ended_before},
+            {"expired_at": expired_at, "ended_before": ended_before, "used_before": used_before},
         )
         return len(rows)
 

@@ -221,6 +221,26 @@ class TestLimits:
         assert answer.status_code == 403
         assert code(answer) == "FORBIDDEN"
 
+    def test_pages_of_pages_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
+        query = "{ me { id } }"
+        for _ in range(3):
+            query = f"{{ author {{ tweets(first: 100) {{ edges {{ node {query} }} }} }} }}"
+        query = f"{{ myTweets(first: 100) {{ edges {{ node {query.replace('me', 'author')} }} }} }}"
+        answer = edge.post("/graphql", json={"query": query}, headers=sign_up().headers)
+        assert answer.json()["errors"]
+        assert answer.json()["data"] is None
+
+    def test_fragments_that_double_are_refused(self, edge: httpx.Client) -> None:
+        author = "tweets { edges { node { author { ...me } } } }"
+        fragments = "".join(
+            f"fragment F{n} on User {{ a: {deeper} b: {deeper} }} "
+            for n, deeper in ((n, author.replace("me", f"F{n + 1}")) for n in range(17))
+        )
+        query = f"{{ me {{ ...F0 }} }} {fragments} fragment F17 on User {{ id }}"
+        answer = edge.post("/graphql", json={"query": query})
+        assert answer.status_code == 400
+        assert answer.json()["errors"]
+
 
 class TestPaths:
     @pytest.mark.parametrize(

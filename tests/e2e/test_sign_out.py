@@ -68,8 +68,8 @@ def test_when_it_has_answered_the_other_process_refuses_the_token(
         assert status(second, ada) == status(stack.auth_url, ada) == 401
     with capsys.disabled():
         print(  # noqa: T201
-            f"\nsignOut answers, and every process refuses the token, after {1000 * median(took):.1f}"
-            f" ms (median of {len(took)}, two auth processes, on the {stack.kind})"
+            f"\nsignOut answers, and every process refuses the token, after "
+            f"{1000 * median(took):.1f} ms (median of {len(took)}, two processes, {stack.kind})"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.database import Connection, Database, DatabaseUnavailableError
 from deploy.laptop.ports import free_ports
@@ -83,7 +84,7 @@ class TestCancellation:
         assert await count(database) == 1
 
     async def test_a_failure_nobody_waits_for_is_not_lost_in_silence(
-        self, database: Database, caplog: pytest.LogCaptureFixture
+        self, database: Database
     ) -> None:
         started = asyncio.Event()
 
@@ -95,8 +96,9 @@ class TestCancellation:
         task = asyncio.ensure_future(database.transaction(work))
         await started.wait()
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with capture_logs() as logged, pytest.raises(asyncio.CancelledError):
             await task
+        assert [entry["event"] for entry in logged] == ["abandoned unit of work failed"]
         assert await count(database) == 0
 
 

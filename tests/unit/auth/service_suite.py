@@ -114,7 +114,23 @@ class SignUp:
         assert [p.field for p in refused.value.problems] == ["username", "email", "password"]
 
 
+LONG = "a" + "\u0300\u0316" * 60_000
+
+
 class SignIn:
+    async def test_what_is_too_long_is_nobody_and_no_password(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        for login, password in ((LONG, PASSWORD), (f"{LONG}@a.com", PASSWORD), ("ada", LONG)):
+            with pytest.raises(InvalidCredentials):
+                await auth.service.sign_in(
+                    login=login, password=password, scopes=None, device=PHONE
+                )
+        with pytest.raises(InvalidInput) as refused:
+            await auth.service.sign_up(
+                username=LONG, email=f"{LONG}@a.com", password=LONG, device=LAPTOP
+            )
+        assert [p.field for p in refused.value.problems] == ["username", "email", "password"]
+
     @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.com", "Ada@Example.com"])
     async def test_takes_the_username_or_the_address(self, auth: FakeAuth, login: str) -> None:
         signed_up = await sign_up(auth.service)
@@ -128,7 +144,10 @@ class SignIn:
         assert [s.id for s in sessions] == [second.session.id, first.session.id]
         assert sessions[0].device == PHONE
 
-    @pytest.mark.parametrize("login", ["ada", "nobody", "nobody@example.com", "@", ""])
+    @pytest.mark.parametrize(
+        "login",
+        ["ada", "nobody", "nobody@example.com", "@", "", "a\0b", "a\0@b.com", "\u0300" * 5000],
+    )
     async def test_wrong_password_and_unknown_user_are_the_same(
         self, auth: FakeAuth, login: str
     ) -> None:

@@ -45,6 +45,10 @@ class TestPassword:
             normalized_password(decomposed), username="ada", email="ada@example.com"
         )
 
+    def test_is_not_normalised_when_it_is_too_long_to_be_one(self) -> None:
+        assert normalized_password("a" + "\u0300\u0316" * 60_000) is None
+        assert normalized_password("\u0344" * 128) is not None
+
     @pytest.mark.parametrize("password", ["Ada_Lovelace", "ADA_LOVELACE", "ada@example.COM"])
     def test_refuses_the_username_and_the_address(self, password: str) -> None:
         assert password_problems(password, username="ada_lovelace", email="ada@example.com")

@@ -3,12 +3,28 @@
 from time import perf_counter
 
 import pytest
+import strawberry
 from graphql import GraphQLError, build_schema, parse, validate
 
 from chassis.graphql.limits import FRAGMENT_NESTING, Limits, operation_limits
 
-SCHEMA = build_schema("type Query { node: Node } type Node { node: Node name: String }")
-LIMITS = Limits(depth=5, aliases=3)
+SCHEMA = build_schema(
+    """
+    type Query { node: Node  nodes(first: Int! = 20): [Node!] }
+    type Node { node: Node  name: String  nodes(first: Int! = 20): [Node!] }
+    type Mutation { change: Node }
+    """
+)
+
+
+@strawberry.type
+class Paged:
+    @strawberry.field
+    def nodes(self, first: int = 7) -> "list[Paged]":
+        return []
+
+
+LIMITS = Limits(depth=5, aliases=3, mutations=2, objects=1000)
 
 
 def errors(document: str) -> list[GraphQLError]:
@@ -16,8 +32,7 @@ def errors(document: str) -> list[GraphQLError]:
 
 
 def message(document: str) -> str:
-    (error,) = errors(document)
-    return error.message
+    return errors(document)[0].message
 
 
 def nested(levels: int, inner: str = "name") -> str:
@@ -28,7 +43,7 @@ def nested(levels: int, inner: str = "name") -> str:
 class TestDepth:
     def test_it_is_counted_in_fields(self) -> None:
         assert errors(nested(4)) == []
-        assert message(nested(5)) == "The operation has 6 levels deep; 5 are allowed."
+        assert message(nested(5)) == "The operation has 6 levels; 5 are allowed."
 
     def test_fragments_are_no_level_but_what_they_hold_is(self) -> None:
         assert errors("{ ...f } fragment f on Query " + nested(4)) == []
@@ -120,3 +135,39 @@ class TestOperationLimits:
     def test_the_rule_is_the_same_for_the_same_limits(self) -> None:
         assert operation_limits(Limits(depth=5)) is operation_limits(Limits(depth=5))
         assert operation_limits(Limits(depth=5)) is not operation_limits(Limits(depth=6))
+
+
+class TestObjects:
+    @pytest.mark.parametrize(
+        ("document", "objects"),
+        [
+            ("{ nodes(first: 1001) { name } }", 1001),
+            ("{ nodes(first: 50) { nodes(first: 20) { name } } }", 50 * (1 + 20)),
+            ("query ($n: Int!) { nodes(first: $n) { nodes(first: 10) { name } } }", 100 * (1 + 10)),
+            (
+                "{ nodes(first: 40) { ...f } } fragment f on Node { nodes(first: 30) { name } }",
+                1240,
+            ),
+            ("{ nodes(first: 40) { ... on Node { nodes(first: 30) { name } } } }", 1240),
+            ("{ nodes(first: -9) { name } node { nodes(first: 1000) { name } } }", 1 + 1 + 1000),
+        ],
+    )
+    def test_a_page_multiplies_what_lies_under_it(self, document: str, objects: int) -> None:
+        assert message(document) == f"The operation has {objects} objects; 1000 are allowed."
+
+    def test_the_default_of_a_page_counts(self) -> None:
+        schema = strawberry.Schema(Paged)._schema
+        rule = operation_limits(Limits(objects=10))
+        (error,) = validate(schema, parse("{ nodes { nodes { __typename } } }"), [rule])
+        assert error.message == "The operation has 56 objects; 10 are allowed."
+
+    def test_a_page_of_leaves_is_cheap(self) -> None:
+        assert errors("{ nodes(first: 100) { name node { name } nodes(first: 5) { name } } }") == []
+
+
+class TestMutations:
+    def test_only_so_many_in_one_document(self) -> None:
+        assert errors("mutation { change { name } a: change { name } }") == []
+        three = "{ ...f ...g } fragment f on Mutation { change { name } } fragment g on Mutation "
+        three += "{ a: change { name } b: change { name } }"
+        assert message(f"mutation {three}") == "The operation has 3 mutations; 2 are allowed."
