@@ -1,10 +1,15 @@
 """Writes down what became of deliveries, many at a time when there are many."""
 
 import asyncio
+from collections.abc import Sequence
+
+import structlog
 
 from chassis.background import Outage
-from notifier.domain import Outcome
+from notifier.domain import Outcome, State
 from notifier.ports import UnitOfWork
+
+_log = structlog.get_logger("notifier.outcomes")
 
 
 class OutcomeRecorder:
@@ -34,5 +39,20 @@ class OutcomeRecorder:
                     # A mail that is known to be sent must not be sent again for an outage.
                     await self._outage.pause(error)
                 else:
-                    self._outage.over()
-                    return
+                    break
+        self._outage.over()
+        _tell(outcomes)
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    if sent := [str(o.delivery_id) for o in outcomes if o.state is State.SENT]:
+        _log.info("mails were sent", deliveries=sent)
+    for outcome in outcomes:
+        if outcome.state is not State.SENT:
+            _log.info(
+                "a mail was not sent",
+                delivery=str(outcome.delivery_id),
+                state=outcome.state,
+                attempt=outcome.attempt,
+                reason=outcome.error,
+            )

@@ -241,10 +241,4 @@ class Sender:
         counts: bool = True,
     ) -> Outcome:
         now = self._now()
-        _log.info(
-            f"delivery {state}",
-            delivery=str(delivery.id),
-            attempt=delivery.attempts,
-            **({"reason": error} if error else {}),
-        )
         return Outcome(delivery.id, delivery.attempts, state, now, now + wait, counts, error)
