@@ -19,7 +19,7 @@ import idna
 from notifier.domain import Mail
 from notifier.errors import MailRefused
 
-_MAILBOX = re.compile(r'[^\x00-\x20\x7f()<>\[\]:;@\\,"]+')
+_MAILBOX = re.compile(r'[^\s()<>\[\]:;@\\,"]+')
 _BOUNDARY = "=_the-other-part"
 """In quoted-printable `=` is followed by a hexadecimal digit or ends its line: no part has this."""
 
@@ -77,7 +77,7 @@ def deliverable(address: str) -> str:
     Raises MailRefused.
     """
     mailbox, _, domain = address.rpartition("@")
-    if not _MAILBOX.fullmatch(mailbox):
+    if not _MAILBOX.fullmatch(mailbox) or not mailbox.isprintable():
         raise MailRefused("the address is none")
     try:
         return f"{mailbox}@{_in_ascii(domain)}"
@@ -110,4 +110,4 @@ def _part(kind: str, text: str) -> bytes:
         f"--{_BOUNDARY}\r\n"
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ).encode() + b2a_qp(text.replace("\n", "\r\n").encode(), istext=True)
+    ).encode() + b2a_qp(f"{text}\n".replace("\n", "\r\n").encode(), istext=True)

@@ -1,6 +1,7 @@
 """The settings of the notifier, from environment variables."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.errors import HeaderParseError
@@ -116,12 +117,9 @@ def _sender(read: EnvironmentReader) -> Address:
     """`Chirp <notifications@example.com>`."""
     text = read.text("MAIL_FROM")
     name, address = parseaddr(text)
-    try:
-        sender = Address(name or "Chirp", addr_spec=address)
-        if sender.domain:
-            return sender
-    except (ValueError, HeaderParseError):
-        pass
+    if text.isprintable() and "@" in address:
+        with suppress(ValueError, HeaderParseError):
+            return Address(name or "Chirp", addr_spec=address)
     if text:
         read.problems.append("MAIL_FROM is no address")
     return Address("Chirp", "nobody", "invalid")

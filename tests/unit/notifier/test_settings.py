@@ -1,0 +1,94 @@
+"""What the environment has to hold."""
+
+from base64 import b64encode
+from datetime import timedelta
+
+import pytest
+
+from chassis.settings import SettingsError, Stage
+from notifier.mailer import Security
+from notifier.settings import Settings
+
+COMPLETE = {
+    "NOTIFIER_DATABASE_URL": "postgresql://notifier:secret@db/notifier",
+    "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
+    "REDIS_URL": "redis://:secret@redis/0",
+    "ROUTER_SECRET": "r" * 32,
+    "PUBLIC_URL": "https://chirp.example/",
+    "MAIL_HOST": "smtp.example.com",
+    "MAIL_FROM": "The Chirp Team <notifications@chirp.example>",
+}
+
+DKIM = {"MAIL_DKIM_SELECTOR": "mail", "MAIL_DKIM_DOMAIN": "chirp.example"}
+
+
+def problems(**variables: str) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_env(COMPLETE | variables)
+    return raised.value.problems
+
+
+class TestFromEnv:
+    def test_the_rest_has_defaults(self) -> None:
+        settings = Settings.from_env(COMPLETE)
+        assert (settings.host, settings.port) == ("127.0.0.1", 4103)
+        assert settings.stage is Stage.PRODUCTION
+        assert settings.window == timedelta(minutes=10)
+        assert settings.tweet_url == "https://chirp.example/tweets/{id}"
+        assert (settings.smtp.security, settings.smtp.port) == (Security.STARTTLS, 587)
+        assert settings.sender.display_name == "The Chirp Team"
+        assert settings.signer is None
+
+    def test_everything_that_is_missing_is_told_at_once(self) -> None:
+        with pytest.raises(SettingsError) as raised:
+            Settings.from_env({})
+        assert set(raised.value.problems) == {f"{name} is missing" for name in COMPLETE} | {
+            "PUBLIC_URL does not begin with https://"
+        }
+
+    def test_only_development_sends_in_the_clear(self) -> None:
+        assert problems(MAIL_SECURITY="none") == ["MAIL_SECURITY may be none in development only"]
+        lenient = COMPLETE | {"ENVIRONMENT": "development", "MAIL_SECURITY": "none"}
+        assert Settings.from_env(lenient).smtp.port == 25
+
+    def test_tls_from_the_start_has_its_own_port(self) -> None:
+        assert Settings.from_env(COMPLETE | {"MAIL_SECURITY": "tls"}).smtp.port == 465
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("MAIL_SECURITY", "ssl", "MAIL_SECURITY is none of tls, starttls, none"),
+            ("MAIL_FROM", "nobody", "MAIL_FROM is no address"),
+            ("MAIL_FROM", "a b <c d@e>", "MAIL_FROM is no address"),
+            ("MAIL_FROM", "Chirp <a@b.c>\nBcc: d@e.f", "MAIL_FROM is no address"),
+            ("PUBLIC_URL", "http://chirp.example", "PUBLIC_URL does not begin with https://"),
+            ("NOTIFIER_TWEET_URL", "https://x/", "NOTIFIER_TWEET_URL has no {id} in it"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, name: str, value: str, problem: str) -> None:
+        assert problems(**{name: value}) == [problem]
+
+    def test_secrets_are_not_shown(self) -> None:
+        shown = repr(Settings.from_env(COMPLETE | {"MAIL_PASSWORD": "hunter2"}))
+        for secret in ("secret@", "uuu", "rrr", ":secret", "hunter2"):
+            assert secret not in shown
+
+
+class TestDkim:
+    def test_a_key_signs(self) -> None:
+        key = b64encode(b"k" * 32).decode()
+        assert Settings.from_env(COMPLETE | DKIM | {"MAIL_DKIM_KEY": key}).signer
+
+    @pytest.mark.parametrize(
+        "key", ["not base64 of anything", b64encode(b"k" * 31).decode(), "-----BEGIN NONSENSE-----"]
+    )
+    def test_a_key_that_cannot_sign_is_refused(self, key: str) -> None:
+        (problem,) = problems(**DKIM, MAIL_DKIM_KEY=key)
+        assert problem.startswith("MAIL_DKIM_KEY cannot sign: ")
+        assert key not in problem
+
+    def test_a_selector_alone_is_not_enough(self) -> None:
+        assert set(problems(MAIL_DKIM_SELECTOR="mail")) >= {
+            "MAIL_DKIM_DOMAIN is missing",
+            "MAIL_DKIM_KEY is missing",
+        }
