@@ -37,7 +37,7 @@ class SmtpSink:
         self.connections = 0
         self.commands: list[str] = []
         self._plans: dict[str, deque[str | Does]] = defaultdict(deque)
-        self._options = options
+        self._options = {"enable_SMTPUTF8": False} | options
         self.port = free_ports(1)[0]
 
     def plan(self, command: str, *answers: str | Does) -> None:
@@ -49,6 +49,7 @@ class SmtpSink:
             self, hostname="127.0.0.1", port=self.port, server_hostname="sink", **self._options
         )
         controller.start()
+        self.connections = 0  # it has tried itself
         try:
             yield self
         finally:

@@ -1,9 +1,14 @@
 """The notifier as it is run: from an event in the stream to a mail in a server's hands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,12 +20,15 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.events import Event
+from chassis.principal import Principal
+from deploy.laptop.ports import free_ports
 from notifier.app import create_app
 from notifier.settings import Settings
-from tests.integration.notifier.smtp import SmtpSink
+from tests.integration.notifier.smtp import Does, SmtpSink
 
 ADA, GRACE, JOAN = uuid4(), uuid4(), uuid4()
 SECRET = "r" * 32
+Told = Callable[[int], Awaitable[None]]
 
 
 def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) -> dict[str, str]:
@@ -35,6 +43,8 @@ def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) 
         "MAIL_PORT": str(sink.port),
         "MAIL_SECURITY": "none",
         "MAIL_FROM": "Chirp <notifications@chirp.example>",
+        "NOTIFIER_RETRY_BASE_SECONDS": "1",
+        "NOTIFIER_POLL_SECONDS": "1",
         **more,
     }
 
@@ -102,14 +112,292 @@ async def client(
         yield client
 
 
+@pytest.fixture
+async def told(client: httpx.AsyncClient, redis: Redis, database: Database) -> Told:
+    """Waits until so many events have been handled."""
+
+    async def wait(number: int) -> None:
+        async with asyncio.timeout(20):
+            while await count(database, "SELECT count(*) FROM inbox") < number:
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+async def count(database: Database, query: str) -> int:
+    number: int = await database.read(lambda connection: connection.fetch_val(query))
+    return number
+
+
+def part(mail: EmailMessage, kind: str) -> str:
+    found = mail.get_body((kind,))
+    assert found
+    return str(found.get_content())
+
+
+def unsubscribe_path(mail: EmailMessage) -> str:
+    (link,) = re.findall(
+        r"^<http://localhost:4000(/email/unsubscribe\?token=[^>]+)>$", mail["List-Unsubscribe"]
+    )
+    return str(link)
+
+
 class TestRetweet:
-    async def test_one_mail_arrives(
-        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink
+    async def test_exactly_one_mail_arrives(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
     ) -> None:
         await register(redis, ADA, "ada", retweets=True)
+        await told(1)
         tweet_id = uuid7()
-        await asyncio.sleep(0.3)
-        await retweet(redis, tweet_id, GRACE, "grace")
-        await until(lambda: sink.mails)
-        (mail,) = sink.mails
+        event = await retweet(redis, tweet_id, GRACE, "grace")
+        await redis.xadd("events.tweets", {"event": event.to_json()})
+        await retweet(redis, tweet_id, ADA, "ada")
+        await retweet(redis, uuid7(), JOAN, "joan")
+        await until(lambda: len(sink.mails) == 2)
+        mail, other = sorted(sink.mails, key=lambda mail: str(mail["Subject"]))
+        assert other["Subject"] == "joan retweeted your tweet"
         assert mail["Subject"] == "grace retweeted your tweet"
+        assert mail["From"] == "Chirp <notifications@chirp.example>"
+        assert mail["To"] == "ada <ada@example.com>"
+        assert mail["Message-ID"] != other["Message-ID"]
+        assert mail["Message-ID"].endswith("@chirp.example>")
+        assert mail["Date"].datetime <= datetime.now(UTC)
+        assert mail["List-Id"] == "Retweets of your tweets <retweets.chirp.example>"
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert mail["Auto-Submitted"] == "auto-generated"
+        for kind in ("plain", "html"):
+            assert f"http://localhost:4000/tweets/{tweet_id}" in part(mail, kind)
+            assert unsubscribe_path(mail) in part(mail, kind)
+        assert "> Hello <world>" in part(mail, "plain")
+        assert "Hello &lt;world&gt;" in part(mail, "html")
+
+    async def test_unsubscribing_by_post_ends_it(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+    ) -> None:
+        await register(redis, ADA, "ada", retweets=True)
+        await told(1)
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+        path = unsubscribe_path(sink.mails[0])
+        assert (await client.get(path)).status_code == 200
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: len(sink.mails) == 2)
+        body = {"List-Unsubscribe": "One-Click"}
+        assert (await client.post(path, data=body)).status_code == 200
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await told(4)
+        await opt_in(client)
+        await retweet(redis, uuid7(), JOAN, "joan")
+        await until(lambda: len(sink.mails) == 3)
+        assert sink.mails[2]["Subject"] == "joan retweeted your tweet"
+
+
+PRINCIPAL = Principal(
+    ADA, "ada", frozenset({"account:read", "account:write"}), ADA, datetime(2100, 1, 1, tzinfo=UTC)
+)
+FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
+
+
+async def opt_in(client: httpx.AsyncClient) -> None:
+    mutation = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"
+    answer = await client.post("/graphql", json={"query": mutation}, headers=FROM_THE_EDGE)
+    assert answer.json() == {"data": {"updateEmailSettings": {"retweets": True}}}
+
+
+class TestSettings:
+    async def test_a_choice_before_the_account_is_known_counts(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+    ) -> None:
+        await opt_in(client)
+        await register(redis, ADA, "ada", retweets=False)
+        await told(1)
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+
+    async def test_only_the_edge_may_ask(self, client: httpx.AsyncClient) -> None:
+        query = {"query": "{ __typename }"}
+        assert (await client.post("/graphql", json=query)).status_code == 403
+
+    async def test_it_is_ready_while_the_database_is_there(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
+
+
+class TestFailures:
+    async def test_a_server_that_was_away_gets_it_later(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+    ) -> None:
+        await register(redis, ADA, "ada", retweets=True)
+        await told(1)
+        sink.plan("MAIL", "421 4.3.2 Not now")
+        sink.plan("RCPT", "451 4.2.1 Greylisted")
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+        assert len(sink.mails) == 1
+
+    async def test_poison_never_stops_the_stream(
+        self,
+        client: httpx.AsyncClient,
+        redis: Redis,
+        sink: SmtpSink,
+        told: Told,
+        database: Database,
+    ) -> None:
+        await redis.xadd("events.tweets", {"event": "not JSON"})
+        await publish(redis, "tweets", "tweet-retweeted", {"retweetId": "x"})
+        await register(redis, ADA, "ada", retweets=True)
+        await told(1)
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+        assert await count(database, "SELECT count(*) FROM rejected_events") == 2
+
+
+class TestRestart:
+    async def test_what_was_due_is_sent_and_the_window_lasts(
+        self,
+        database: Database,
+        notifier_url: str,
+        redis: Redis,
+        valkey_url: str,
+        sink: SmtpSink,
+    ) -> None:
+        """One process notices and mails, the next one comes when the digest is due."""
+        settings = Settings.from_env(
+            environment(notifier_url, valkey_url, sink, NOTIFIER_WINDOW_SECONDS="2")
+        )
+        tweet_id = uuid7()
+        await register(redis, ADA, "ada", retweets=True)
+        async with running(create_app(settings)):
+            while await count(database, "SELECT count(*) FROM inbox") < 1:
+                await asyncio.sleep(0.01)
+            await retweet(redis, tweet_id, GRACE, "grace")
+            await until(lambda: sink.mails)
+            for person in ("joan", "ken"):
+                await retweet(redis, tweet_id, uuid4(), person)
+            while await count(database, "SELECT count(*) FROM notices") < 3:
+                await asyncio.sleep(0.01)
+        async with running(create_app(settings)):
+            await until(lambda: len(sink.mails) == 2)
+        subjects = [str(mail["Subject"]) for mail in sink.mails]
+        assert subjects == ["grace retweeted your tweet", "joan and ken retweeted your tweet"]
+
+    async def test_two_processes_send_each_mail_once(
+        self, database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
+    ) -> None:
+        settings = Settings.from_env(environment(notifier_url, valkey_url, sink))
+        await register(redis, ADA, "ada", retweets=True)
+        async with running(create_app(settings)), running(create_app(settings)):
+            while await count(database, "SELECT count(*) FROM inbox") < 1:
+                await asyncio.sleep(0.01)
+            for _ in range(60):
+                await retweet(redis, uuid7(), GRACE, "grace")
+            await until(lambda: len(sink.mails) >= 60)
+        assert len({str(mail["Message-ID"]) for mail in sink.mails}) == len(sink.mails) == 60
+        assert await count(database, "SELECT count(*) FROM deliveries WHERE state = 'sent'") == 60
+
+
+class TestLease:
+    async def test_what_a_killed_process_had_in_hand_is_sent_by_the_next(
+        self, database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
+    ) -> None:
+        variables = environment(notifier_url, valkey_url, sink, MAIL_ATTEMPT_SECONDS="1")
+        await register(redis, ADA, "ada", retweets=True)
+        sink.plan("DATA", Does.HANGS)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "notifier", "serve"),
+            env={**os.environ, **variables, "NOTIFIER_PORT": str(free_ports(1)[0])},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while await count(database, "SELECT count(*) FROM inbox") < 1:
+                await asyncio.sleep(0.01)
+            await retweet(redis, uuid7(), GRACE, "grace")
+            await until(lambda: "DATA" in sink.commands)
+        finally:
+            process.kill()
+            await process.wait()
+        assert sink.mails == []
+        async with running(create_app(Settings.from_env(variables))):
+            await until(lambda: sink.mails)
+        assert len(sink.mails) == 1
+
+
+class TestCommands:
+    async def run(self, variables: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "notifier", *arguments),
+            env={"PATH": os.environ["PATH"], **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode(), errors.decode()
+
+    async def test_dead_letters_are_looked_after(
+        self,
+        client: httpx.AsyncClient,
+        redis: Redis,
+        sink: SmtpSink,
+        told: Told,
+        database: Database,
+        notifier_url: str,
+        valkey_url: str,
+    ) -> None:
+        variables = environment(notifier_url, valkey_url, sink)
+        assert (await self.run(variables, "dead-letters", "list"))[:2] == (
+            0,
+            "There are no dead letters.\n",
+        )
+        await register(redis, ADA, "ada", retweets=True)
+        await told(1)
+        sink.plan("RCPT", "550 5.1.1 <ada@example.com> unknown")
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await publish(redis, "auth", "user-deleted", {"userId": "nobody"})
+        async with asyncio.timeout(20):
+            while (
+                await count(
+                    database,
+                    "SELECT (SELECT count(*) FROM deliveries WHERE state = 'dead')"
+                    " + (SELECT count(*) FROM rejected_events)",
+                )
+                < 2
+            ):
+                await asyncio.sleep(0.01)
+
+        status, listed, _ = await self.run(variables, "dead-letters", "list")
+        mail, event = listed.splitlines()
+        assert status == 0
+        assert mail.endswith("RCPT: 550 5.1.1")
+        assert event.endswith("InvalidEvent: userId is not an id")
+        assert "ada@" not in listed
+
+        mail_id, event_id = mail.split()[0], event.split()[0]
+        _, shown, _ = await self.run(variables, "dead-letters", "show", mail_id)
+        assert str(ADA) in shown
+        _, shown, _ = await self.run(variables, "dead-letters", "show", event_id)
+        assert '"userId":"nobody"' in shown
+
+        status, _, errors = await self.run(variables, "dead-letters", "retry", event_id)
+        assert (status, errors) == (
+            1,
+            "notifier: the event still cannot be handled: userId is not an id\n",
+        )
+        assert (await self.run(variables, "dead-letters", "drop", event_id))[0] == 0
+        assert (await self.run(variables, "dead-letters", "retry", mail_id))[0] == 0
+        await until(lambda: sink.mails)
+        assert (await self.run(variables, "dead-letters", "list"))[1].startswith("There are no")
+        status, _, errors = await self.run(variables, "dead-letters", "drop", mail_id)
+        assert (status, errors) == (1, f"notifier: there is no dead letter {mail_id}\n")
+
+    async def test_purging_is_harmless(
+        self, database: Database, notifier_url: str, valkey_url: str, sink: SmtpSink
+    ) -> None:
+        variables = environment(notifier_url, valkey_url, sink)
+        assert await self.run(variables, "purge") == (0, "0 rows removed\n", "")
+
+    async def test_missing_settings_are_one_line(self) -> None:
+        status, _, errors = await self.run({}, "serve")
+        assert status == 2
+        assert errors.startswith("notifier: the environment is not complete: ")
+        assert errors.count("\n") == 1

@@ -1,0 +1,73 @@
+"""Takes the pictures of the mail in this folder: `python -m docs.img.mail`, with Chromium in PATH.
+
+`CHROMIUM` names another one.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from notifier.domain import Delivery, Draft, EmailSettings, Recipient, Tweet
+from notifier.letters import LetterWriter
+
+HERE = Path(__file__).parent
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+ID = UUID(int=1)
+
+
+def letter() -> str:
+    write = LetterWriter(
+        "Chirp", "https://chirp.example/tweets/{id}", lambda _: "https://chirp.example/unsubscribe"
+    )
+    text = (
+        "The Analytical Engine weaves algebraic patterns\n"
+        "just as the Jacquard loom weaves flowers and leaves."
+    )
+    return write(
+        Draft(
+            Delivery(ID, ID, ID, ID, "<1@chirp.example>", True, NOW, NOW),
+            Recipient(ID, EmailSettings(retweets=True), "ada", "ada@example.com"),
+            Tweet(ID, ID, text),
+            ["grace", "joan"],
+            43,
+        )
+    ).html
+
+
+def take(html: str, picture: Path, *options: str) -> None:
+    chromium = os.environ.get("CHROMIUM", "chromium")
+    with tempfile.TemporaryDirectory() as directory:
+        page = Path(directory) / "mail.html"
+        page.write_text(html)
+        quiet = (
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+            *(
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+                "--hide-scrollbars",
+            ),
+        )
+        subprocess.run(
+            [
+                *(chromium, *quiet, *options),
+                *(f"--user-data-dir={directory}/profile", f"--screenshot={picture}"),
+                *("--window-size=720,440", "--force-device-scale-factor=2", page.as_uri()),
+            ],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def main() -> None:
+    html = letter()
+    take(html, HERE / "mail-light.png")
+    take(html, HERE / "mail-dark.png", "--blink-settings=preferredColorScheme=0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
