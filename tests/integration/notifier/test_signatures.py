@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import threading
 from base64 import b64encode
@@ -16,9 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chassis.settings import Secret
-from deploy.laptop import node as laptop_node
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
+from deploy.laptop.node import install_packages
 from notifier.domain import Mail
 from notifier.messages import Composer
 from notifier.signatures import DkimSigner
@@ -38,16 +37,7 @@ MAIL = Mail(
 @pytest.fixture(scope="module")
 def node() -> Path:
     """Node, with mailauth installed as its lock file says."""
-    commands = Commands(Console(io.StringIO()), threading.Event())
-    node = laptop_node.find_node(commands)
-    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
-    commands.run(
-        "npm",
-        *laptop_node._npm(node),
-        *("ci", "--ignore-scripts", "--no-audit", "--loglevel=error", "--prefix", MAILAUTH),
-        environment=os.environ | {"PATH": path},
-    )
-    return node
+    return install_packages(Commands(Console(io.StringIO()), threading.Event()), MAILAUTH)
 
 
 def rsa_key() -> tuple[str, str]:
