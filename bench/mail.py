@@ -47,7 +47,7 @@ from notifier.settings import Settings
 Arrivals: TypeAlias = "Queue[tuple[float, bytes]]"
 
 ADA, GRACE = uuid4(), uuid4()
-_TWEET = re.compile(rb"/tweets/([0-9a-f-]{36})")
+TWEET_LINK = re.compile(rb"/tweets/([0-9a-f-]{36})")
 
 
 # -- the sink ------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ async def latency(
         found = await _collect(arrivals, mails)
     milliseconds = []
     for arrived, raw in found:
-        match = _TWEET.search(raw.replace(b"=\r\n", b""))
+        match = TWEET_LINK.search(raw.replace(b"=\r\n", b""))
         assert match
         milliseconds.append((arrived - entered[match[1]]) * 1000)
     return sorted(milliseconds)
