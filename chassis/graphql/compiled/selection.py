@@ -45,7 +45,8 @@ from .types import (
 MAX_FIELDS = 500
 """The most fields that one function completes; fragments can double a selection at each level."""
 
-_CONTAINERS = frozenset({dict, list})
+GIVEN = INERT | {dict, list}
+"""What scalars give; JSON, which hands on what it is given, may be given it too."""
 _AS_IT_IS: dict[Any, str] = {
     serialize_string: "type({0}) is str",
     serialize_id: "type({0}) is str",
@@ -215,32 +216,31 @@ class Writer:
         self.value(definition.type, selection, name, depth)
 
     def _leaf(self, type_: GraphQLLeafType, name: str, depth: int) -> None:
-        complete = self.bind("leaf", _leaf(type_))
         if isinstance(type_, GraphQLEnumType):
             members = self.bind("members", _members(type_))
-            self.line(depth, f"{name} = {members}.get(id({name})) or {complete}({name})")
+            self.line(depth, f"found = {members}.get(id({name}))")
+            unless = "found is None"
         elif as_it_is := _AS_IT_IS.get(type_.coerce_output_value):
-            self.line(depth, f"if not ({as_it_is.format(name)}): {name} = {complete}({name})")
+            unless = f"not ({as_it_is.format(name)})"
         else:
-            self.line(depth, f"{name} = {complete}({name})")
+            unless = ""
+        if unless:
+            self.line(depth, f"if {unless}:")
+            self._coerce(type_, name, depth + 1)
+        else:
+            self._coerce(type_, name, depth)
+        if isinstance(type_, GraphQLEnumType):
+            self.line(depth, f"else: {name} = found")
 
-
-def _leaf(type_: GraphQLLeafType) -> Run:
-    """The type's own way to give a value to a client, where it is safe to go it."""
-    coerce = type_.coerce_output_value
-    accepted, given = INERT, INERT | _CONTAINERS
-    if coerce is DEFAULT_SCALAR_REGISTRY[JSON].serialize:
-        accepted = given  # it hands on what it is given
-
-    def complete(value: Any) -> Any:
-        if type(value) not in accepted:
-            raise Unexpected
-        completed = coerce(value)
-        if type(completed) not in given:
-            raise Unexpected
-        return completed
-
-    return complete
+    def _coerce(self, type_: GraphQLLeafType, name: str, depth: int) -> None:
+        """What the type itself makes of a value, where it is safe to ask."""
+        coerce = type_.coerce_output_value
+        accepted = GIVEN if coerce is DEFAULT_SCALAR_REGISTRY[JSON].serialize else INERT
+        self.line(depth, f"if type({name}) not in {self.bind('accepted', accepted)}:")
+        self.line(depth + 1, "raise Unexpected")
+        self.line(depth, f"{name} = {self.bind('coerce', coerce)}({name})")
+        self.line(depth, f"if type({name}) not in {self.bind('given', GIVEN)}:")
+        self.line(depth + 1, "raise Unexpected")
 
 
 def _members(type_: GraphQLEnumType) -> dict[int, str]:

@@ -77,7 +77,9 @@ def _static(cls: type, name: str) -> object:
 
 def class_of(type_: GraphQLObjectType) -> type:
     """The class whose instances are values of this type. Raises NotData."""
-    cls = _definition(type_).origin
+    definition = _definition(type_)
+    # `Edge[int]` has a class of its own to hold its fields; its values are of class `Edge`.
+    cls = (definition.concrete_of or definition).origin
     if (
         not isinstance(cls, type)
         or issubclass(cls, Exception)
