@@ -164,9 +164,12 @@ def _selections(selection_set: SelectionSetNode) -> Iterator[SelectionNode]:
 class SchemaPlans:
     """The documents of one schema that have plans, the latest used last."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema | None = None) -> None:
         self.schema = schema
         self._documents: dict[int, DocumentPlans] = {}
+
+    def __reduce__(self) -> tuple[type["SchemaPlans"], tuple[()]]:
+        return SchemaPlans, ()  # copied or pickled with its schema, it is nobody's
 
     def __len__(self) -> int:
         return len(self._documents)

@@ -1,6 +1,7 @@
 """Runs an operation on the stock and on the compiling executor and demands the same answer."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,15 +15,20 @@ from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.compiled.plans import CREDIT, Plan, schema_plans
 
 
+def placed(text: str) -> str:
+    """A text without the addresses that objects had in memory."""
+    return re.sub("0x[0-9a-f]+", "0x", text, flags=re.IGNORECASE)
+
+
 def shown(data: object) -> str:
     """The answer as it is sent, byte by byte; what is no JSON is named by its class."""
-    return json.dumps(data, default=lambda thing: type(thing).__name__)
+    return placed(json.dumps(data, default=lambda thing: type(thing).__name__))
 
 
 def told(errors: Iterable[GraphQLError] | None) -> list[object]:
     """All that a client and a log see of errors."""
     return [
-        (error.formatted, type(error.original_error), str(error.original_error))
+        (shown(error.formatted), type(error.original_error), placed(str(error.original_error)))
         for error in errors or ()
     ]
 

@@ -1,6 +1,7 @@
 """What the compiling executor compiles, what it leaves alone, and that nobody can tell."""
 
 import asyncio
+import copy
 import datetime
 import gc
 import random
@@ -36,6 +37,7 @@ from tests.unit.chassis.executors import Executors, shown, told
 
 T = TypeVar("T")
 Loud = NewType("Loud", str)
+PARENT: Any = strawberry.Parent[Any]  # type: ignore[misc]
 
 
 def loud(value: object) -> str | None:
@@ -105,7 +107,7 @@ def query(annotation: Any) -> type:
     def it(root: Any) -> Any:
         return root
 
-    it.__annotations__ = {"root": strawberry.Parent[Any], "return": annotation}
+    it.__annotations__ = {"root": PARENT, "return": annotation}
     made: type = strawberry.type(type("Query", (), {"it": strawberry.field(resolver=it)}))
     return made
 
@@ -749,8 +751,11 @@ class TestPlans:
     async def test_a_copy_of_a_schema_has_plans_of_its_own(self, books: Executors) -> None:
         schema = books.compiling._schema
         schema_plans(schema)
-        twin = type(schema)(**schema.to_kwargs())
-        assert schema_plans(twin) is not schema_plans(schema)
+        await books.same("{ it { id } }", shelf())
+        for twin in (copy.copy(schema), type(schema)(**schema.to_kwargs())):
+            assert schema_plans(twin) is not schema_plans(schema)
+            assert len(schema_plans(twin)) == 0
+        assert len(copy.deepcopy(schema_plans(schema))) == 0
 
     async def test_they_go_with_their_document(self, books: Executors) -> None:
         plans = schema_plans(books.compiling._schema)

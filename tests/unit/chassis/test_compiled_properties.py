@@ -35,6 +35,7 @@ EXAMPLES = int(os.environ.get("COMPILED_EXAMPLES", "50"))
 
 Make = Callable[[], Any]
 Shout = NewType("Shout", str)
+PARENT: Any = strawberry.Parent[Any]  # type: ignore[misc]
 
 
 def shout(value: Any) -> str | None:
@@ -209,7 +210,8 @@ class World:
         attributes = self._attributes(cls, depth - 1)
 
         def subclass() -> Any:
-            thing: Any = type("Sub", (cls,), {}).__new__(type("Sub", (cls,), {}))
+            kind: Any = type("Sub", (cls,), {})
+            thing = kind.__new__(kind)
             thing.__dict__.update({name: value() for name, value in attributes.items()})
             return thing
 
@@ -248,7 +250,7 @@ def reader(name: str, annotation: Any) -> Callable[..., Any]:
     def read(root: Any) -> Any:
         return getattr(root, name)
 
-    read.__annotations__ = {"return": annotation, "root": strawberry.Parent[Any]}
+    read.__annotations__ = {"return": annotation, "root": PARENT}
     return read
 
 
@@ -258,7 +260,7 @@ def later_reader(name: str, annotation: Any) -> Callable[..., Any]:
         value = getattr(root, name)
         return await value if isinstance(value, Later) else value
 
-    read.__annotations__ = {"return": annotation, "root": strawberry.Parent[Any]}
+    read.__annotations__ = {"return": annotation, "root": PARENT}
     return read
 
 
