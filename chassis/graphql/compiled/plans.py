@@ -27,6 +27,8 @@ DOCUMENTS = 128
 """How many documents of a schema have plans, at most: as many as Strawberry's ParserCache holds."""
 VARIANTS = 16
 """How many combinations of the variables of its directives one document has plans for."""
+COMPILE_FROM = 2
+"""At which time that it comes a document is compiled: one that comes once is not worth it."""
 CREDIT = 8
 """How often a plan may fail in a row before it rests."""
 REST = 1000
@@ -110,21 +112,21 @@ class Plans:
 class DocumentPlans:
     """The plans of one document under one schema."""
 
-    __slots__ = ("_conditions", "_used", "_variants", "document")
+    __slots__ = ("_conditions", "_uses", "_variants", "document")
 
     def __init__(self, document: "ReferenceType[DocumentNode]") -> None:
         self.document = document
-        self._used = False
+        self._uses = 0
         self._conditions: tuple[str, ...] | None = None
         self._variants: dict[tuple[Any, ...], Plans] = {}
 
     def plans(self, variables: Mapping[str, Any]) -> Plans | None:
-        """None when first asked: a document that comes once is not worth compiling."""
-        if not self._used:
-            self._used = True
-            if document := self.document():
-                self._conditions = conditions(document)
+        """None where there is to be no plan."""
+        self._uses += 1
+        if self._uses < COMPILE_FROM:
             return None
+        if self._uses == COMPILE_FROM and (document := self.document()):
+            self._conditions = conditions(document)
         if self._conditions is None:
             return None
         variant = tuple([variables.get(name) for name in self._conditions])
