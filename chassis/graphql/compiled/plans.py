@@ -125,7 +125,7 @@ class DocumentPlans:
         self._uses += 1
         if self._uses < COMPILE_FROM:
             return None
-        if self._uses == COMPILE_FROM and (document := self.document()):
+        if self._conditions is None and (document := self.document()):
             self._conditions = conditions(document)
         if self._conditions is None:
             return None

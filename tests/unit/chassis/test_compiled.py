@@ -33,6 +33,7 @@ from chassis.graphql.compiled.plans import (
     document_plans,
     schema_plans,
 )
+from chassis.graphql.schema import build_schema
 from tests.unit.chassis.executors import Executors, shown, told
 
 T = TypeVar("T")
@@ -468,7 +469,9 @@ class TestUnexpected:
             {"title": lambda: RuntimeError("as a value")},
             {"title": lambda: {"no": "text"}},
             {"title": lambda: object()},
-            {"pages": lambda: 2**31, "motto": lambda: "fail"},
+            {"pages": lambda: 2**31},
+            {"pages": lambda: -(2**31) - 1},
+            {"motto": lambda: "fail"},
             {"price": lambda: float("nan")},
             {"good": lambda: "yes"},
             {"colour": lambda: "no colour"},
@@ -884,6 +887,17 @@ class TestAtTheSameTime:
         for thread in threads:
             thread.join()
         assert wrong == []
+
+
+async def test_the_schemas_of_this_project_are_compiled() -> None:
+    schema = build_schema(query=query(Author))
+    for _ in range(2):
+        result = await schema.execute("{ it { name } }", root_value=Author(name="Ann"))
+        assert result.data == {"it": {"name": "Ann"}}
+    (document,) = schema_plans(schema._schema)._documents.values()
+    (plans,) = document._variants.values()
+    (plan,) = plans.values._plans.values()
+    assert plan.run is not None
 
 
 def test_it_is_an_execution_context_of_strawberry() -> None:
