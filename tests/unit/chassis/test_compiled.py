@@ -174,6 +174,8 @@ class TestData:
             {"title": lambda: True, "id": lambda: 7},
             {"pages": lambda: "12", "price": lambda: 2},
             {"pages": lambda: 4.0, "good": lambda: 1},
+            {"pages": lambda: True, "price": lambda: True},
+            {"pages": lambda: False, "good": lambda: 0.0},
             {"colour": lambda: "red"},
             {"tags": lambda: ("a", 5)},
             {"more": lambda: 1.5},

@@ -31,7 +31,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from tests.unit.chassis.executors import Executors
 
-EXAMPLES = int(os.environ.get("COMPILED_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("COMPILED_EXAMPLES", "40"))
 
 Make = Callable[[], Any]
 Shout = NewType("Shout", str)
@@ -82,17 +82,18 @@ class Loose:
         self.__dict__.update(attributes)
 
 
-LEAVES: list[tuple[Any, list[Make]]] = [
-    (str, [lambda: "text", lambda: "é\n", lambda: 3, lambda: True]),
-    (int, [lambda: 7, lambda: 2**31 - 1, lambda: 2**31, lambda: True, lambda: 1.0, lambda: "5"]),
-    (float, [lambda: 1.5, lambda: 2, lambda: float("nan"), lambda: "1e3", lambda: False]),
-    (bool, [lambda: True, lambda: False, lambda: 0, lambda: "no"]),
-    (strawberry.ID, [lambda: "id", lambda: 4, lambda: 1.5, lambda: True]),
-    (Colour, [lambda: Colour.RED, lambda: Colour.GREEN, lambda: "red", lambda: Mood.BAD]),
-    (Mood, [lambda: Mood.GOOD, lambda: "good", lambda: "neither"]),
-    (datetime.datetime, [lambda: datetime.datetime(2026, 1, 2), lambda: "yesterday"]),  # noqa: DTZ001
-    (Shout, [lambda: "hey", lambda: "fail", lambda: "", lambda: Later("hey")]),
-    (JSON, [lambda: {"a": [1]}, lambda: [None], lambda: "text", lambda: 2.5]),
+LEAVES: list[tuple[Any, list[Any], list[Any]]] = [
+    # the type, values that it gives, values that are an error (or may be)
+    (str, ["text", "é\n", "", 3, True, 2.5], [b"bytes", [], Colour.RED]),
+    (int, [7, 0, 2**31 - 1, True, 1.0, "5"], [2**31, -(2**31) - 1, 1.5, "x", float("inf")]),
+    (float, [1.5, 2, "1e3", False, -0.0], [float("nan"), float("-inf"), "", "x"]),
+    (bool, [True, False, 0, 1.0], ["no", float("nan")]),
+    (strawberry.ID, ["id", 4, 1.0], [1.5, True, b"id"]),
+    (Colour, [Colour.RED, Colour.GREEN, "red", 2], [Mood.BAD, "GREEN", []]),
+    (Mood, [Mood.GOOD, Mood.BAD, "good"], ["neither", Colour.RED]),
+    (datetime.datetime, [datetime.datetime(2026, 1, 2)], ["yesterday", 5]),  # noqa: DTZ001
+    (Shout, ["hey", 3, Colour.RED, True], ["fail", "", Later("hey")]),
+    (JSON, [{"a": [1]}, [None], "text", 2.5, (1, 2)], [{1, 2}, object]),
 ]
 
 
@@ -180,9 +181,10 @@ class World:
             if depth <= 0 or random.random() < 0.2:
                 return lambda: None
             return self.value(arguments[0], depth)
-        for leaf, makes in LEAVES:
+        for leaf, good, bad in LEAVES:
             if annotation is leaf:
-                return random.choice(makes if random.random() < 2 * self.mischief else makes[:1])
+                leaf_value = random.choice(bad if random.random() < 2 * self.mischief else good)
+                return lambda: leaf_value
         if annotation is self.interface:
             return self._object(random.choice(self.implementations), depth)
         if annotation in self.classes:
