@@ -82,7 +82,7 @@ def class_of(type_: GraphQLObjectType) -> type:
     cls = (definition.concrete_of or definition).origin
     if (
         not isinstance(cls, type)
-        or issubclass(cls, Exception)
+        or issubclass(cls, BaseException)
         or _static(cls, "__getattribute__") is not object.__getattribute__
         or any(_static(cls, name) is not None for name in ("__getattr__", "__await__"))
     ):

@@ -297,6 +297,12 @@ class TestAbstractTypes:
         )
         assert result.data == {"it": [{"i": 1}, {"s": "x"}]}
         assert executors.compiled() == {"it:IntEdge", "it:StrEdge"}
+        OneOfThem = Annotated[Edge[int] | Author, strawberry.union("OneOfThem")]  # noqa: N806
+        executors = Executors(query(list[OneOfThem | None]))
+        await executors.same(
+            "{ it { ... on IntEdge { node } } }",
+            lambda: [Edge(node=1), Edge(node="5"), Author(name="a")],
+        )
         executors = Executors(query(list[Edge[Author]]))
         await executors.same(
             "{ it { cursor node { name } } }", lambda: [Edge(node=Author(name="a"))]
@@ -428,6 +434,20 @@ class TestCode:
         assert (await executors.same("{ it { x } }", It)).errors is None
         assert len(asked) == 4
         assert executors.compiled() == {"x:It"}
+
+    async def test_exceptions_are_raised_though_they_are_of_the_type(self) -> None:
+        @strawberry.type
+        class Failure(Exception):  # noqa: N818
+            x: int = 1
+
+        @strawberry.type
+        class Holder:
+            failure: Failure | None
+
+        executors = Executors(query(Holder))
+        result = await executors.same("{ it { failure { x } } }", lambda: Holder(failure=Failure()))
+        assert result.errors
+        assert executors.compiled() == set()
 
     async def test_an_extension_that_sees_every_field(self, books: Executors) -> None:
         seen: list[str] = []
@@ -683,7 +703,7 @@ class TestIncrementalDelivery:
                 async for frame in stream
             ]
 
-        for deferred in (True, False):
+        for deferred in (False, True, False):
             expected = await frames(executors.stock, deferred)
             for _ in range(3):
                 assert await frames(executors.compiling, deferred) == expected
@@ -814,6 +834,28 @@ class TestPlans:
             document, lambda: [Author(name="a", friends=[Author(name="b")]), Robot(name="c")]
         )
         assert executors.compiled() == {"it:[Anyone!]"}
+
+    async def test_a_field_is_merged_with_others_for_some_types_only(self) -> None:
+        @strawberry.interface
+        class Popular:
+            @strawberry.field
+            def fan(self) -> Author:
+                return Author(name="Fan", age=9)
+
+        @strawberry.type
+        class Singer(Popular):
+            pass
+
+        @strawberry.type
+        class Writer(Popular):
+            pass
+
+        executors = Executors(query(list[Popular]), types=[Singer, Writer])
+        result = await executors.same(
+            "{ it { fan { name } ... on Singer { fan { age } } } }", lambda: [Singer(), Writer()]
+        )
+        assert result.data == {"it": [{"fan": {"name": "Fan", "age": 9}}, {"fan": {"name": "Fan"}}]}
+        assert executors.compiled() == {"fan:Author"}
 
 
 DOCUMENTS_AT_ONCE = [
