@@ -1,1 +1,1 @@
-"""Measurements that anybody can repeat: each starts the servers that it needs."""
+"""Measurements that anybody can repeat: `python -m bench.<name>`."""

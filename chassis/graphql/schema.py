@@ -13,6 +13,7 @@ from strawberry.printer import print_schema
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from chassis.errors import ClientError
+from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.limits import Limits, operation_limits
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
@@ -134,5 +135,6 @@ def build_schema(
         mutation=mutation,
         types=types,
         extensions=extensions,
+        execution_context_class=CompilingExecutor,
         exception_handlers=exception_handlers,
     )
