@@ -21,14 +21,9 @@ from typing import Any
 from bench.mail import TWEET_LINK, Arrivals, serve_sink
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
-from deploy.laptop.environment import prepare
-from deploy.laptop.ports import free_ports
+from deploy.laptop.environment import on_free_ports, prepare
 from deploy.laptop.stack import Stack
 
-PORTS = (
-    *("EDGE_PORT", "ROUTER_PORT", "AUTH_PORT", "TWEETS_PORT", "NOTIFIER_PORT"),
-    *("POSTGRES_PORT", "REDIS_PORT", "MAIL_PORT"),
-)
 SIGN_UP = """mutation ($input: SignUpInput!) { signUp(input: $input) {
     ... on SignedIn { accessToken } } }"""
 OPT_IN = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"
@@ -76,7 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chirp-bench-") as directory:
         folder = Path(directory)
-        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        ports = on_free_ports()
         kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
         settings = prepare(folder / "env", {**kept, **ports, "MAILBOX_PORT": "0"})
         arrivals: Arrivals = multiprocessing.Queue()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from deploy.laptop.ports import free_ports
 from deploy.laptop.process import ROOT, StackError
 
 EXAMPLE = ROOT / ".env.example"
@@ -26,6 +27,12 @@ def prepare(path: Path, given: Values) -> dict[str, str]:
             settings[name] = additions[name] = _GENERATORS[name](settings)
     _write(path, {name: value for name, value in additions.items() if value})
     return settings
+
+
+def on_free_ports() -> dict[str, str]:
+    """A free port for each that the settings name, for a stack beside others."""
+    names = [name for name in read(EXAMPLE) if name.endswith("_PORT")]
+    return dict(zip(names, map(str, free_ports(len(names))), strict=True))
 
 
 def read(path: Path) -> dict[str, str]:

@@ -15,15 +15,9 @@ import pytest
 from deploy.laptop import mailbox
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
-from deploy.laptop.environment import prepare
-from deploy.laptop.ports import free_ports
+from deploy.laptop.environment import on_free_ports, prepare
 from deploy.laptop.router import Kind, find_router
 from deploy.laptop.stack import Stack
-
-PORTS = (
-    *("EDGE_PORT", "ROUTER_PORT", "AUTH_PORT", "TWEETS_PORT", "NOTIFIER_PORT"),
-    *("POSTGRES_PORT", "REDIS_PORT", "MAIL_PORT", "MAILBOX_PORT"),
-)
 
 
 def router_kinds() -> list[Kind]:
@@ -36,8 +30,7 @@ def router_kinds() -> list[Kind]:
 
 def fresh_settings(path: Path) -> dict[str, str]:
     """Settings in a file of their own, with fresh secrets, on ports that are free."""
-    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-    path.write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
+    path.write_text("".join(f"{name}={port}\n" for name, port in on_free_ports().items()))
     kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
     return prepare(path, kept)
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.laptop.environment import read
 from deploy.laptop.ports import demand_free
 from deploy.laptop.process import ROOT, StackError
-from tests.e2e.conftest import PORTS, eventually, fresh_settings, router_kinds
+from tests.e2e.conftest import eventually, fresh_settings, router_kinds
 
 LINUX = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux can tie a child's life to us"
@@ -25,7 +25,9 @@ class Supervisor:
 
     def __init__(self, settings: Path, data: Path, log: Path) -> None:
         self.log = log
-        self.ports = {name: int(port) for name, port in read(settings).items() if name in PORTS}
+        self.ports = {
+            name: int(port) for name, port in read(settings).items() if name.endswith("_PORT")
+        }
         self._url = f"http://127.0.0.1:{self.ports['EDGE_PORT']}/healthz"
         places = (f"--settings={settings}", f"--data={data}")
         command = [sys.executable, "-m", "deploy.laptop", *places]
