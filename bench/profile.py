@@ -78,7 +78,9 @@ class Sampler:
 
 def _layer(file: str) -> str | None:
     # The most specific one: the longest part of a path that is named above.
-    found = [(len(p), name) for name, parts in LAYERS.items() for p in parts if f"/{p}" in f"/{file}"]
+    found = [
+        (len(p), name) for name, parts in LAYERS.items() for p in parts if f"/{p}" in f"/{file}"
+    ]
     return max(found)[1] if found and "bench" not in file else None
 
 
