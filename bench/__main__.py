@@ -39,7 +39,9 @@ def main() -> None:
             found = ROWS[name](it, READER, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
         found["run"] = {**machine(), **asdict(effort), "tweets": options.tweets}
-        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        (RESULTS / f"{name}.json").write_text(
+            json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+        )
         show(found)
 
 

@@ -44,7 +44,10 @@ def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured
 
 def _medians(values: list[Measured]) -> Measured:
     return Measured(
-        **{name: statistics.median(getattr(v, name) for v in values) for name in ("rate", "p50", "p99")}
+        **{
+            name: statistics.median(getattr(v, name) for v in values)
+            for name in ("rate", "p50", "p99")
+        }
     )
 
 
