@@ -34,6 +34,7 @@ from chassis.events import Event
 from chassis.logging import configure_logging
 from chassis.migrations import upgrade
 from chassis.settings import Stage
+from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
@@ -188,7 +189,7 @@ async def latency(
     settings: Settings, arrivals: Arrivals, *, mails: int, rate: float
 ) -> list[float]:
     """Milliseconds from each event's entry in the stream to the sink, sorted."""
-    app = create_app(settings)
+    app = create_app(settings, Shutdown())
     entered: dict[bytes, float] = {}
     async with app.router.lifespan_context(app), connect(settings.redis_url) as redis:
         for _ in range(mails):

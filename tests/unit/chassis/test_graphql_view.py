@@ -21,6 +21,7 @@ from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
 from chassis.graphql.view import GraphQLView
 from chassis.principal import Principal
+from chassis.shutdown import Shutdown
 
 SECRET = "s" * 32
 PRINCIPAL = Principal(
@@ -98,7 +99,13 @@ def application(**options: Any) -> httpx.ASGITransport:
     schema = build_schema(query=Query, mutation=Mutation, **options)
     view = GraphQLView(schema, lambda request: RequestContext(**RequestContext.caller(request)))
     return httpx.ASGITransport(
-        subgraph_app(view, router_secret=SECRET, lifespan=nothing, checks={"the database": absent})
+        subgraph_app(
+            view,
+            router_secret=SECRET,
+            lifespan=nothing,
+            checks={"the database": absent},
+            shutdown=Shutdown(),
+        )
     )
 
 
