@@ -40,7 +40,7 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
 
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
-            return TweetsContext.of(request, service)
+            return TweetsContext.of(request, None, service)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
+from chassis.errors import Overloaded
+from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
@@ -50,14 +54,21 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         ):
             yield
 
+    def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:
+        return TweetsContext.of(connection, principal, tweets)
+
+    schema = build_schema(introspection=settings.introspection)
     return subgraph_app(
-        GraphQLView(
-            build_schema(introspection=settings.introspection),
-            lambda request: TweetsContext.of(request, tweets),
-        ),
+        GraphQLView(schema, lambda request: make_context(request, None)),
+        streams=Streams(schema, make_context, _cannot_ask, settings.streams),
         router_secret=settings.router_secret,
         shutdown=shutdown,
         lifespan=lifespan,
         # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},
     )
+
+
+async def _cannot_ask(_: str) -> Principal:
+    """Until auth answers questions, a socket's token comes in the headers of its upgrade."""
+    raise Overloaded("A token in connection_init cannot be checked yet.")
