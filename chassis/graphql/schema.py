@@ -114,6 +114,7 @@ def build_schema(
     *,
     query: type,
     mutation: type | None = None,
+    subscription: type | None = None,
     types: Iterable[type] = (),
     exception_handlers: Iterable[Any] = (),
     limits: Limits | None = None,
@@ -133,6 +134,7 @@ def build_schema(
     return SubgraphSchema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=types,
         extensions=extensions,
         execution_context_class=CompilingExecutor,

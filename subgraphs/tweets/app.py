@@ -17,6 +17,7 @@ from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
+from subgraphs.tweets.feed import KEPT
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
@@ -30,7 +31,12 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = connect(settings.redis_url)
     relay = OutboxRelay(
-        database, redis, STREAM, groups=settings.event_groups, limit=settings.event_limit
+        database,
+        redis,
+        STREAM,
+        groups=settings.event_groups,
+        limit=settings.event_limit,
+        keep=KEPT,
     )
     tweets = TweetService(
         unit_of_work=SqlUnitOfWork(database, relay.wake),

@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
 Timeline = tuple[UUID, PageRequest]
@@ -24,6 +25,7 @@ class TweetsContext(RequestContext):
     """
 
     tweets: TweetService
+    feed: Feed
     tweet: DataLoader[UUID, Tweet | None] = field(init=False)
     has_retweeted: DataLoader[UUID, bool] = field(init=False)
     timeline: DataLoader[Timeline, Page] = field(init=False)
@@ -34,8 +36,8 @@ class TweetsContext(RequestContext):
         self.timeline = DataLoader(self._timelines, cache=False)
 
     @classmethod
-    def of(cls, request: Request, tweets: TweetService) -> "TweetsContext":
-        return cls(**cls.caller(request), tweets=tweets)
+    def of(cls, request: Request, tweets: TweetService, feed: Feed) -> "TweetsContext":
+        return cls(**cls.caller(request), tweets=tweets, feed=feed)
 
     def author(self, scope: str) -> Author:
         """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 from subgraphs.tweets.errors import InvalidTweet
@@ -36,6 +37,9 @@ class Tweet:
     created_at: datetime
     retweet_count: int = 0
     retweet_of: "Tweet | None" = None
+    feed_position: int | None = field(default=None, compare=False)
+    """Its place in the feed of its original's author; a retweet of one's own has none. Known where
+    a tweet was just added or is read as a piece of a feed."""
 
     @property
     def original(self) -> "Tweet":
@@ -57,6 +61,39 @@ class Page:
     tweets: Sequence[Tweet] = ()
     has_next: bool = False
     has_previous: bool = False
+
+
+class FeedKind(Enum):
+    TWEETED = "tweeted"
+    RETWEETED = "retweeted"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """News for somebody: a tweet of theirs, or that somebody else has retweeted one."""
+
+    position: int
+    kind: FeedKind
+    actor: Author
+    tweet: Tweet
+
+    @classmethod
+    def of(cls, tweet: Tweet) -> "FeedItem | None":
+        """What a new tweet or retweet is to the author of its original."""
+        if tweet.feed_position is None:
+            return None
+        kind = FeedKind.RETWEETED if tweet.retweet_of else FeedKind.TWEETED
+        return cls(tweet.feed_position, kind, tweet.author, tweet.original)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """A piece of somebody's feed, oldest first."""
+
+    items: Sequence[FeedItem]
+    position: int
+    """How far it reaches: nothing up to here will be added any more."""
+    is_last: bool
 
 
 def tweet_text(text: str, count_characters: Callable[[str], int]) -> str:
