@@ -7,8 +7,8 @@ something, and reads it from the database. See docs/adr/0011.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from time import time
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,7 +17,8 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.background import Outage, running
-from chassis.errors import BadUserInput, SessionEnded, StreamEnded, TokenExpired
+from chassis.database import UNAVAILABLE
+from chassis.errors import BadUserInput, Interrupted, SessionEnded, StreamEnded, TokenExpired
 from chassis.events import Event, MalformedEventError
 from chassis.principal import Principal
 from chassis.streams import FIELD, INFRASTRUCTURE
@@ -185,6 +186,16 @@ def _remove(index: dict[K, set[Subscription]], key: K, subscription: Subscriptio
             del index[key]
 
 
+@contextmanager
+def _interrupting() -> Iterator[None]:
+    """A subscriber comes back by itself when the database does."""
+    try:
+        yield
+    except UNAVAILABLE as error:
+        _log.warning("a feed cannot be read", reason=repr(error))
+        raise Interrupted from error
+
+
 class Feed:
     """Tells each subscription what is new.
 
@@ -213,7 +224,8 @@ class Feed:
     async def subscribe(self, principal: Principal, after: int | None = None) -> Subscription:
         """What comes in the principal's feed from now on, or from the place `after`.
 
-        Raises StreamEnded for a session that is over, BadUserInput for a place that is not there.
+        Raises StreamEnded for a session that is over or a database that is away, BadUserInput for a
+        place that is not there.
         """
         # It is listed first, so that nothing comes unnoticed between a look and the listing.
         subscription = Subscription(principal, self)
@@ -225,14 +237,16 @@ class Feed:
         return subscription
 
     async def read(self, owner_id: UUID, after: int) -> FeedPage:
-        async with self._turn:
-            return await self._tweets.feed(owner_id, after)
+        with _interrupting():
+            async with self._turn:
+                return await self._tweets.feed(owner_id, after)
 
     async def _begin(self, subscription: Subscription, after: int | None) -> None:
         if self.sessions.has_ended(subscription.session_id):
             raise SessionEnded
         owner_id = subscription.owner_id
-        head = (await self._tweets.feed_heads([owner_id]))[owner_id]
+        with _interrupting():
+            head = (await self._tweets.feed_heads([owner_id]))[owner_id]
         if after is not None and after > head:
             raise BadUserInput("`after` is not a cursor of this feed.")
         subscription.begin(head if after is None else after, head)

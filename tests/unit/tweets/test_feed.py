@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
 
-from chassis.errors import BadUserInput, SessionEnded, TokenExpired
+from chassis.errors import BadUserInput, Interrupted, SessionEnded, TokenExpired
 from chassis.principal import Principal
 from subgraphs.tweets.domain import FeedItem
 from subgraphs.tweets.feed import Feed, Subscription, Subscriptions
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, FakeSessionWatch
+from tests.unit.tweets.fakes import ADA, BOB, FakeSessionWatch, FakeUnitOfWork
 
 SESSION = UUID(int=1)
 
@@ -234,3 +235,40 @@ class TestUncertainty:
         sessions.known.set()
         with pytest.raises(SessionEnded):
             await task
+
+
+class TestInterruption:
+    """The database is away."""
+
+    async def test_who_needs_it_is_told_to_come_back(
+        self,
+        service: TweetService,
+        feed: Feed,
+        unit_of_work: FakeUnitOfWork,
+        subscription: Subscription,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        await tweet(service)
+        item = await tweet(service, feed)
+        monkeypatch.setattr(unit_of_work, "read", away)
+        with pytest.raises(Interrupted):
+            await anext(subscription)
+        with pytest.raises(Interrupted):
+            await feed.subscribe(principal(), after=item.position)
+        assert not feed.subscriptions.of(ADA.id)
+
+    async def test_who_has_missed_nothing_does_not_notice(
+        self,
+        service: TweetService,
+        feed: Feed,
+        unit_of_work: FakeUnitOfWork,
+        subscription: Subscription,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(unit_of_work, "read", away)
+        item = await tweet(service, feed)
+        assert await anext(subscription) == item
+
+
+async def away(_: object) -> NoReturn:
+    raise ConnectionError
