@@ -58,8 +58,8 @@ def _wrk(target: Target, seconds: int, connections: int) -> Measured:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_WRK), *headers]
     body = (target.body or b"").decode()
     found = _json([*command, target.url, "--", "POST" if body else "GET", body])
-    if found["bad"]:
-        raise LoadError(f"{found['bad']} answers of {target.url} were not good")
+    if found["bad"] or found["late"]:
+        raise LoadError(f"{target.url} answered {found['bad']} times badly, {found['late']} late")
     return Measured(found["rate"], found["p50"], found["p99"])
 
 
