@@ -24,6 +24,7 @@ from bench.filling import fill
 from bench.stand import stand
 from bench.timeline import BODY, identity
 from chassis.logging import configure_logging
+from chassis.server import settle
 from chassis.settings import Stage
 from chassis.shutdown import Shutdown
 from deploy.laptop.services import settings_of
@@ -120,6 +121,7 @@ async def profile(settings: Settings, given: dict[str, str], requests: int) -> d
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     async with app.router.lifespan_context(app):
         await ask(app, headers, 200)
+        settle()
         began = process_time()
         await asyncio.gather(*(ask(app, headers, requests // 8) for _ in range(8)))
         each = (process_time() - began) / (requests // 8 * 8) * 1e6

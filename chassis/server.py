@@ -27,7 +27,7 @@ class _Server(uvicorn.Server):
         self._notice = notice
 
     async def main_loop(self) -> None:
-        _settle()
+        settle()
         await super().main_loop()
         self._shutdown.announce()
         end = monotonic() + self._notice
@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(_TICK)
 
 
-def _settle() -> None:
+def settle() -> None:
     """Spares the garbage collector what has come to stay, and its haste (docs/performance.md)."""
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
 """The use cases of tweets, retweets and timelines."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -86,7 +86,7 @@ class TweetService:
             original = (await _locked(repositories, tweet_id)).original
             if earlier := await repositories.tweets.retweet_by(author.id, original.id):
                 return earlier
-            original = replace(original, retweet_count=original.retweet_count + 1)
+            original = original._replace(retweet_count=original.retweet_count + 1)
             retweet = Tweet(
                 id=new_id,
                 author=author,
@@ -115,7 +115,7 @@ class TweetService:
             if retweet is None:
                 return original
             await _remove(repositories, retweet, now)
-            return replace(original, retweet_count=original.retweet_count - 1)
+            return original._replace(retweet_count=original.retweet_count - 1)
 
         return await self.unit_of_work.transaction(work)
 

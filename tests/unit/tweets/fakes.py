@@ -1,7 +1,7 @@
 """The tweets service's ports without any I/O."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -71,7 +71,7 @@ class FakeTweetRepository:
         if tweet.retweet_of is None:
             return tweet
         original = self.rows[tweet.original.id]
-        return replace(tweet, retweet_count=original.retweet_count, retweet_of=original)
+        return tweet._replace(retweet_count=original.retweet_count, retweet_of=original)
 
     def _retweets_of(self, original_id: UUID) -> list[Tweet]:
         return [t for t in self.rows.values() if t.retweet_of and t.original.id == original_id]
@@ -87,7 +87,7 @@ class FakeTweetRepository:
 
     def _count(self, original_id: UUID, change: int) -> None:
         original = self.rows[original_id]
-        self.rows[original_id] = replace(original, retweet_count=original.retweet_count + change)
+        self.rows[original_id] = original._replace(retweet_count=original.retweet_count + change)
 
 
 @dataclass
