@@ -60,7 +60,7 @@ def show(found: dict[str, Any]) -> None:
     for figure in found["figures"]:
         print(
             f"  {figure['name']:<48}{figure['rate']:>9.0f}/s"
-            f"{figure['p50']:>9.2f} ms{figure['p99']:>9.2f} ms"
+            f"{figure['p50']:>9.2f} ms{figure['p99']:>9.2f} ms{figure['cpu']:>7.0f} µs"
         )
     for ratio in found["ratios"]:
         print(f"    {ratio['what']:<46}{ratio['value']:>9.2f} x  {ratio['target']}")

@@ -8,7 +8,6 @@ layer on its stack, so a layer's share is its own work and not what it waits for
 import argparse
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from time import process_time
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
@@ -25,7 +24,9 @@ from bench.filling import fill
 from bench.stand import stand
 from bench.timeline import BODY, identity
 from chassis.logging import configure_logging
+from chassis.server import settle
 from chassis.settings import Stage
+from chassis.shutdown import Shutdown
 from deploy.laptop.services import settings_of
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
@@ -56,7 +57,7 @@ class Sampler:
         self.layers: Counter[str] = Counter()
         self.functions: Counter[str] = Counter()
 
-    def __enter__(self) -> "Sampler":
+    def __enter__(self) -> Self:
         signal.signal(signal.SIGPROF, self._sample)
         signal.setitimer(signal.ITIMER_PROF, 0.001, 0.001)
         return self
@@ -86,9 +87,17 @@ def _layer(file: str) -> str | None:
 
 async def ask(app: Any, headers: list[tuple[bytes, bytes]], times: int) -> int:
     scope = {
-        **{"type": "http", "method": "POST", "path": "/graphql", "raw_path": b"/graphql"},
-        **{"query_string": b"", "root_path": "", "scheme": "http", "http_version": "1.1"},
-        **{"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)},
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "raw_path": b"/graphql",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
         "asgi": {"version": "3.0"},
     }
     size = 0
@@ -107,11 +116,12 @@ async def ask(app: Any, headers: list[tuple[bytes, bytes]], times: int) -> int:
 
 
 async def profile(settings: Settings, given: dict[str, str], requests: int) -> dict[str, Any]:
-    app = create_app(settings)
+    app = create_app(settings, Shutdown())
     headers = [(name.encode(), value.encode()) for name, value in given.items()]
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     async with app.router.lifespan_context(app):
         await ask(app, headers, 200)
+        settle()
         began = process_time()
         await asyncio.gather(*(ask(app, headers, requests // 8) for _ in range(8)))
         each = (process_time() - began) / (requests // 8 * 8) * 1e6
@@ -130,10 +140,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=8000)
     parser.add_argument("--as", dest="name", default="profile", help="the name of the result")
     options = parser.parse_args()
-    configure_logging("bench", Stage.PRODUCTION)
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(Path(os.devnull).open("w"))  # noqa: SIM115
+    # Written, as it is elsewhere, and read by nobody.
+    configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
     with stand() as it:
         fill(it.superuser_url, READER, 0, 10_000)
         settings = Settings.from_env(settings_of("tweets", it.settings))

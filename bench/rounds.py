@@ -8,6 +8,8 @@ from typing import Any
 
 from bench.load import Measured, Target, load
 
+FIGURES = ("rate", "p50", "p99", "cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -44,10 +46,7 @@ def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured
 
 def _medians(values: list[Measured]) -> Measured:
     return Measured(
-        **{
-            name: statistics.median(getattr(v, name) for v in values)
-            for name in ("rate", "p50", "p99")
-        }
+        **{name: statistics.median(getattr(v, name) for v in values) for name in FIGURES}
     )
 
 

@@ -39,7 +39,7 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
     )
 
     class View(GraphQL[TweetsContext, None]):
-        async def get_context(self, request: Any, response: Any) -> TweetsContext:  # noqa: ARG002
+        async def get_context(self, request: Any, response: Any) -> TweetsContext:
             return TweetsContext.of(request, service)
 
     @asynccontextmanager

@@ -35,7 +35,7 @@ def ask(target: Target) -> Any:
 
 
 def target(running: Running, stand: Stand, reader: UUID) -> Target:
-    return Target(f"{running.url}/graphql", BODY, identity(stand, reader))
+    return Target(f"{running.url}/graphql", BODY, identity(stand, reader), running.process.pid)
 
 
 def timeline(stand: Stand, reader: UUID, effort: Effort) -> dict[str, Any]:
@@ -69,6 +69,11 @@ def timeline(stand: Stand, reader: UUID, effort: Effort) -> dict[str, Any]:
             Ratio("to default Strawberry without caches", ours_rate / bare),
             Ratio("to Apollo Server", ours_rate / node, "≥ 1.5"),
             Ratio("to hand-written", ours_rate / by_hand, "≥ 0.5"),
+            *(
+                Ratio(f"processor time of {name} to Chirp's", figure.cpu / found["Chirp"].cpu)
+                for name, figure in found.items()
+                if name != "Chirp"
+            ),
         ],
     }
 

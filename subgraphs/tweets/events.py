@@ -20,7 +20,7 @@ AUTH_STREAM = "events.auth"
 USER_DELETED = "user-deleted"
 
 
-def tweet_created(tweet: Tweet) -> Event:
+def tweet_created(tweet: Tweet, feed_position: int | None) -> Event:
     return _event(
         TWEET_CREATED,
         tweet,
@@ -31,7 +31,7 @@ def tweet_created(tweet: Tweet) -> Event:
             "authorUsername": tweet.author.username,
             "text": tweet.text,
             "createdAt": _text(tweet.created_at),
-            "feedPosition": tweet.feed_position,
+            "feedPosition": feed_position,
         },
     )
 
@@ -42,8 +42,8 @@ def tweet_deleted(tweet: Tweet, time: datetime) -> Event:
     return _event(TWEET_DELETED, tweet, time=time, data=data)
 
 
-def tweet_retweeted(retweet: Tweet) -> Event:
-    """`retweet` as it is now: its count includes itself."""
+def tweet_retweeted(retweet: Tweet, feed_position: int | None) -> Event:
+    """`retweet` as it is now: its count includes itself. One's own has no place in a feed."""
     return _event(
         TWEET_RETWEETED,
         retweet,
@@ -59,7 +59,7 @@ def tweet_retweeted(retweet: Tweet) -> Event:
             "retweetCount": retweet.retweet_count,
             "createdAt": _text(retweet.created_at),
             "tweetCreatedAt": _text(retweet.original.created_at),
-            "feedPosition": retweet.feed_position,
+            "feedPosition": feed_position,
         },
     )
 
@@ -93,12 +93,13 @@ def feed_item(event: Event) -> FeedItem | None:
         return None
     data = event.data
     # A retweet of one's own has no place, nor had any event before there were feeds.
-    if data.get("feedPosition") is None:
+    if (position := data.get("feedPosition")) is None:
         return None
     try:
-        return FeedItem.of(_tweet(data) if event.type == TWEET_CREATED else _retweet(data))
+        added = _tweet(data) if event.type == TWEET_CREATED else _retweet(data)
     except (KeyError, ValueError, AttributeError, TypeError):
         raise MalformedEventError("data is not that of a tweet or retweet") from None
+    return FeedItem.of(added, position)
 
 
 def _tweet(data: Mapping[str, Any]) -> Tweet:
@@ -107,7 +108,6 @@ def _tweet(data: Mapping[str, Any]) -> Tweet:
         author=Author(UUID(data["authorId"]), data["authorUsername"]),
         text=data["text"],
         created_at=datetime.fromisoformat(data["createdAt"]),
-        feed_position=data["feedPosition"],
     )
 
 
@@ -126,7 +126,6 @@ def _retweet(data: Mapping[str, Any]) -> Tweet:
         created_at=datetime.fromisoformat(data["createdAt"]),
         retweet_count=original.retweet_count,
         retweet_of=original,
-        feed_position=data["feedPosition"],
     )
 
 

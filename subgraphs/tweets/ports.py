@@ -28,15 +28,15 @@ class TweetRepository(Protocol):
         Whoever changes a tweet or its retweets does this first: so changes follow one another.
         """
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
-        """Adds an original, and gives it back with its place in its author's feed, or gives the one
-        that its author added with this key."""
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
+        """Adds an original, and gives it back, or gives the one that its author added with this
+        key; and its place in its author's feed."""
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None: ...
 
-    async def add_retweet(self, retweet: Tweet) -> Tweet:
-        """Adds it, counts it in its original, and gives it back with its place in the feed of its
-        original's author, if that is somebody else."""
+    async def add_retweet(self, retweet: Tweet) -> int | None:
+        """Adds it and counts it in its original. Gives its place in the feed of its original's
+        author, if that is somebody else."""
 
     async def remove(self, tweet: Tweet) -> None:
         """Removes an original and all its retweets, or one retweet from its original's count."""

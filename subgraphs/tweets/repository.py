@@ -1,7 +1,7 @@
 """All SQL of the tweets service."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Connection, Database, Row
@@ -102,7 +102,7 @@ class SqlTweetRepository:
         # Read after the lock was got, which may have taken time: the retweet may be gone by now.
         return (await self.by_ids([tweet_id])).get(tweet_id) if original_id else None
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         row = await self._connection.fetch_one(
             # Changes nothing where the key is taken, but gives the row that has it, and leaves a
             # place in the feed empty.
@@ -131,7 +131,7 @@ class SqlTweetRepository:
             },
         )
         assert row is not None  # noqa: S101  (an upsert always gives its row)
-        return replace(_original(row), feed_position=row["feed_position"])
+        return _original(row), row["feed_position"]
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
         row = await self._connection.fetch_one(
@@ -143,9 +143,9 @@ class SqlTweetRepository:
         )
         return _tweet(row) if row else None
 
-    async def add_retweet(self, retweet: Tweet) -> Tweet:
+    async def add_retweet(self, retweet: Tweet) -> int | None:
         author = retweet.original.author
-        position = await self._connection.fetch_val(
+        position: int | None = await self._connection.fetch_val(
             f"""
             WITH counted AS (
                 UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = :original
@@ -168,7 +168,7 @@ class SqlTweetRepository:
                 "created_at": retweet.created_at,
             },
         )
-        return replace(retweet, feed_position=position)
+        return position
 
     async def remove(self, tweet: Tweet) -> None:
         await self._connection.execute(
@@ -204,8 +204,7 @@ class SqlTweetRepository:
             """,  # noqa: S608
             {"owner": owner_id, "after": after, "limit": limit},
         )
-        tweets = [replace(_tweet(r), feed_position=r["feed_position"]) for r in rows if r["id"]]
-        items = [item for tweet in tweets if (item := FeedItem.of(tweet))]
+        items = [FeedItem.of(_tweet(row), row["feed_position"]) for row in rows if row["id"]]
         if len(items) == limit:
             return FeedPage(items, items[-1].position, is_last=False)
         return FeedPage(items, rows[0]["head"] if rows else after, is_last=True)

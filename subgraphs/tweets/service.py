@@ -1,7 +1,7 @@
 """The use cases of tweets, retweets and timelines."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -52,9 +52,9 @@ class TweetService:
         key = checked_idempotency_key(idempotency_key)
 
         async def work(repositories: Repositories) -> Tweet:
-            added = await repositories.tweets.add(tweet, key)
+            added, feed_position = await repositories.tweets.add(tweet, key)
             if added.id == tweet.id:
-                await repositories.events.add(tweet_created(added))
+                await repositories.events.add(tweet_created(tweet, feed_position))
                 return added
             if added.text != tweet.text:
                 raise IdempotencyKeyReused
@@ -89,7 +89,7 @@ class TweetService:
             original = (await _locked(repositories, tweet_id)).original
             if earlier := await repositories.tweets.retweet_by(author.id, original.id):
                 return earlier
-            original = replace(original, retweet_count=original.retweet_count + 1)
+            original = original._replace(retweet_count=original.retweet_count + 1)
             retweet = Tweet(
                 id=new_id,
                 author=author,
@@ -98,8 +98,8 @@ class TweetService:
                 retweet_count=original.retweet_count,
                 retweet_of=original,
             )
-            retweet = await repositories.tweets.add_retweet(retweet)
-            await repositories.events.add(tweet_retweeted(retweet))
+            feed_position = await repositories.tweets.add_retweet(retweet)
+            await repositories.events.add(tweet_retweeted(retweet, feed_position))
             return retweet
 
         return await self.unit_of_work.transaction(work)
@@ -118,7 +118,7 @@ class TweetService:
             if retweet is None:
                 return original
             await _remove(repositories, retweet, now)
-            return replace(original, retweet_count=original.retweet_count - 1)
+            return original._replace(retweet_count=original.retweet_count - 1)
 
         return await self.unit_of_work.transaction(work)
 

@@ -36,7 +36,6 @@ TWEET = Tweet(
     text="Hello 👋",
     created_at=CREATED,
     retweet_count=3,
-    feed_position=1,
 )
 RETWEET = Tweet(
     id=UUID("01993c1f-0000-7000-8000-000000000002"),
@@ -45,16 +44,15 @@ RETWEET = Tweet(
     created_at=LATER,
     retweet_count=3,
     retweet_of=TWEET,
-    feed_position=2,
 )
 
 PRODUCED: dict[str, Callable[[], Event]] = {
     "user-registered": lambda: auth.user_registered(ADA, EmailSettings(retweets=True)),
     "user-deleted": lambda: auth.user_deleted(ADA.id, LATER),
     "session-revoked": lambda: auth.session_revoked(ADA.id, SESSIONS, LATER),
-    "tweet-created": lambda: tweets.tweet_created(TWEET),
+    "tweet-created": lambda: tweets.tweet_created(TWEET, 1),
     "tweet-deleted": lambda: tweets.tweet_deleted(TWEET, LATER),
-    "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET),
+    "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET, 2),
     "retweet-undone": lambda: tweets.retweet_undone(RETWEET, LATER),
 }
 
@@ -81,7 +79,7 @@ class TestTheFeed:
     def test_a_tweet_is_news_for_its_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-created.json").read_text())
         item = tweets.feed_item(event)
-        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, replace(TWEET, retweet_count=0))
+        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, TWEET._replace(retweet_count=0))
 
     def test_a_retweet_is_news_for_the_author_of_the_original(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-retweeted.json").read_text())
@@ -93,17 +91,15 @@ class TestTheFeed:
         assert tweets.feed_item(Event.from_json((EXAMPLES / f"{name}.json").read_text())) is None
 
     def test_a_retweet_of_ones_own_is_no_news(self) -> None:
-        assert (
-            tweets.feed_item(tweets.tweet_retweeted(replace(RETWEET, feed_position=None))) is None
-        )
+        assert tweets.feed_item(tweets.tweet_retweeted(RETWEET, None)) is None
 
     def test_what_was_told_before_there_were_feeds_is_no_news(self) -> None:
-        event = tweets.tweet_created(TWEET)
+        event = tweets.tweet_created(TWEET, 1)
         data = {name: value for name, value in event.data.items() if name != "feedPosition"}
         assert tweets.feed_item(replace(event, data=data)) is None
 
     def test_what_lacks_something_is_malformed(self) -> None:
-        event = tweets.tweet_created(TWEET)
+        event = tweets.tweet_created(TWEET, 1)
         data = {name: value for name, value in event.data.items() if name != "text"}
         with pytest.raises(MalformedEventError):
             tweets.feed_item(replace(event, data=data))

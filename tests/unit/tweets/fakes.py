@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -24,9 +24,12 @@ class FakeTweetRepository:
     rows: dict[UUID, Tweet] = field(default_factory=dict)
     keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
     heads: dict[UUID, int] = field(default_factory=dict)
+    places: dict[UUID, int] = field(default_factory=dict)
 
     def copy(self) -> "FakeTweetRepository":
-        return FakeTweetRepository(dict(self.rows), dict(self.keys), dict(self.heads))
+        return FakeTweetRepository(
+            dict(self.rows), dict(self.keys), dict(self.heads), dict(self.places)
+        )
 
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         return {tweet_id: self._shown(tweet_id) for tweet_id in ids if tweet_id in self.rows}
@@ -42,12 +45,12 @@ class FakeTweetRepository:
     async def locked(self, tweet_id: UUID) -> Tweet | None:
         return self._shown(tweet_id) if tweet_id in self.rows else None
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         if idempotency_key is not None:
             tweet_id = self.keys.setdefault((tweet.author.id, idempotency_key), tweet.id)
             if tweet_id != tweet.id:
-                return self._shown(tweet_id)
-        return self._added(tweet)
+                return self._shown(tweet_id), self.places.get(tweet_id)
+        return tweet, self._add(tweet)
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
         for tweet in self._retweets_of(original_id):
@@ -55,9 +58,9 @@ class FakeTweetRepository:
                 return self._shown(tweet.id)
         return None
 
-    async def add_retweet(self, retweet: Tweet) -> Tweet:
+    async def add_retweet(self, retweet: Tweet) -> int | None:
         self._count(retweet.original.id, 1)
-        return self._added(retweet)
+        return self._add(retweet)
 
     async def remove(self, tweet: Tweet) -> None:
         for retweet in self._retweets_of(tweet.id):
@@ -71,8 +74,11 @@ class FakeTweetRepository:
         return {owner_id: self.heads[owner_id] for owner_id in owner_ids if owner_id in self.heads}
 
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
-        shown = [self._shown(i) for i, t in self.rows.items() if t.original.author.id == owner_id]
-        items = [i for i in map(FeedItem.of, shown) if i and i.position > after]
+        items = [
+            FeedItem.of(self._shown(i), self.places[i])
+            for i, t in self.rows.items()
+            if t.original.author.id == owner_id and self.places.get(i, 0) > after
+        ]
         items.sort(key=lambda item: item.position)
         if len(items) >= limit:
             return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
@@ -81,20 +87,20 @@ class FakeTweetRepository:
     async def forget_feed(self, owner_id: UUID) -> None:
         self.heads.pop(owner_id, None)
 
-    def _added(self, tweet: Tweet) -> Tweet:
+    def _add(self, tweet: Tweet) -> int | None:
         owner = tweet.original.author
-        if not tweet.retweet_of or owner != tweet.author:
-            self.heads[owner.id] = self.heads.get(owner.id, 0) + 1
-            tweet = replace(tweet, feed_position=self.heads[owner.id])
         self.rows[tweet.id] = tweet
-        return tweet
+        if tweet.retweet_of and owner == tweet.author:
+            return None
+        self.places[tweet.id] = self.heads[owner.id] = self.heads.get(owner.id, 0) + 1
+        return self.places[tweet.id]
 
     def _shown(self, tweet_id: UUID) -> Tweet:
         tweet = self.rows[tweet_id]
         if tweet.retweet_of is None:
             return tweet
         original = self.rows[tweet.original.id]
-        return replace(tweet, retweet_count=original.retweet_count, retweet_of=original)
+        return tweet._replace(retweet_count=original.retweet_count, retweet_of=original)
 
     def _retweets_of(self, original_id: UUID) -> list[Tweet]:
         return [t for t in self.rows.values() if t.retweet_of and t.original.id == original_id]
@@ -110,7 +116,7 @@ class FakeTweetRepository:
 
     def _count(self, original_id: UUID, change: int) -> None:
         original = self.rows[original_id]
-        self.rows[original_id] = replace(original, retweet_count=original.retweet_count + change)
+        self.rows[original_id] = original._replace(retweet_count=original.retweet_count + change)
 
 
 @dataclass

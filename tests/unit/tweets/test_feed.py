@@ -48,9 +48,8 @@ async def subscription(feed: Feed) -> AsyncIterator[Subscription]:
 
 async def tweet(service: TweetService, feed: Feed | None = None, text: str = "Hi") -> FeedItem:
     """Tweets, and tells the subscriptions if there is a feed."""
-    created = await service.create_tweet(ADA, text)
-    item = FeedItem.of(created)
-    assert item
+    tweet = await service.create_tweet(ADA, text)
+    item = FeedItem.of(tweet, (await service.feed_heads([ADA.id]))[ADA.id])
     for subscription in feed.subscriptions.of(ADA.id) if feed else ():
         subscription.tell(item)
     return item
@@ -265,9 +264,10 @@ class TestInterruption:
         subscription: Subscription,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(unit_of_work, "read", away)
+        task = await waiting(subscription)
         item = await tweet(service, feed)
-        assert await anext(subscription) == item
+        monkeypatch.setattr(unit_of_work, "read", away)
+        assert await task == item
 
 
 async def away(_: object) -> NoReturn:
