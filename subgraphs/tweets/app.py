@@ -17,11 +17,13 @@ from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
-from subgraphs.tweets.feed import KEPT
+from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.session_watch import SessionWatch
+from subgraphs.tweets.sessions import GrpcSessions
 from subgraphs.tweets.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -44,6 +46,15 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )
+    sessions = GrpcSessions(settings.auth_grpc)
+    subscriptions = Subscriptions()
+    watch = SessionWatch(
+        redis,
+        sessions,
+        open_sessions=subscriptions.sessions,
+        on_ended=subscriptions.end_sessions,
+    )
+    feed = Feed(redis, tweets, subscriptions, watch)
     consumer = event_consumer(redis, tweets, SqlRejectedEvents(database))
 
     @asynccontextmanager
@@ -52,6 +63,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             open_database(database, MIGRATIONS),
             redis,
             relay.running(),
+            sessions.running(),
+            watch.following(),
+            feed.running(),
             consumer.running(),
         ):
             yield
@@ -59,7 +73,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     return subgraph_app(
         GraphQLView(
             build_schema(introspection=settings.introspection),
-            lambda request: TweetsContext.of(request, tweets),
+            lambda request: TweetsContext.of(request, tweets, feed),
         ),
         router_secret=settings.router_secret,
         shutdown=shutdown,

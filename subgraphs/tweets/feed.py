@@ -24,7 +24,7 @@ from chassis.principal import Principal
 from chassis.streams import FIELD, INFRASTRUCTURE
 from subgraphs.tweets.domain import FeedItem, FeedPage
 from subgraphs.tweets.events import STREAM, feed_item
-from subgraphs.tweets.ports import SessionWatch
+from subgraphs.tweets.ports import EndedSessions
 from subgraphs.tweets.service import TweetService
 
 KEPT = 10.0
@@ -207,7 +207,7 @@ class Feed:
         redis: Redis,
         tweets: TweetService,
         subscriptions: Subscriptions,
-        sessions: SessionWatch,
+        sessions: EndedSessions,
     ) -> None:
         self.subscriptions = subscriptions
         self.sessions = sessions

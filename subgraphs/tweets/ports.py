@@ -77,7 +77,7 @@ class UnitOfWork(Protocol):
         """Runs `work` with each statement for itself."""
 
 
-class SessionWatch(Protocol):
+class EndedSessions(Protocol):
     """What is known here of sessions that have ended."""
 
     @property

@@ -10,6 +10,7 @@ from chassis.settings import ServiceSettings, read_environment
 class Settings(ServiceSettings):
     event_groups: frozenset[str]
     event_limit: int
+    auth_grpc: str
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -19,4 +20,5 @@ class Settings(ServiceSettings):
                 **cls.common(read, "TWEETS", port=4102),
                 event_groups=frozenset(read.text("TWEETS_EVENT_GROUPS", "notifier").split()),
                 event_limit=read.integer("TWEETS_EVENT_LIMIT", 10_000, at_least=1),
+                auth_grpc=read.text("TWEETS_AUTH_GRPC", "127.0.0.1:4111"),
             )

@@ -22,7 +22,7 @@ from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import Server
-from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeSessionWatch
+from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
 
 
 def principal(author: Author) -> Principal:
@@ -47,7 +47,7 @@ class Replica:
             now=lambda: datetime.now(UTC),
             new_id=uuid7,
         )
-        self.feed = Feed(self._redis, self.service, Subscriptions(), FakeSessionWatch())
+        self.feed = Feed(self._redis, self.service, Subscriptions(), FakeEndedSessions())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Replica"]:

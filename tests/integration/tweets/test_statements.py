@@ -19,7 +19,7 @@ from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, FakeSessionWatch
+from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions
 
 SCHEMA = build_schema()
 VIEWER = Principal(
@@ -52,7 +52,7 @@ class Counted:
             client_address="",
             user_agent="",
             tweets=self.service,
-            feed=Feed(Mock(), self.service, Subscriptions(), FakeSessionWatch()),
+            feed=Feed(Mock(), self.service, Subscriptions(), FakeEndedSessions()),
         )
         result = await SCHEMA.execute(document, variables, context_value=context)
         assert result.errors is None

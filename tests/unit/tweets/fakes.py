@@ -152,7 +152,7 @@ class FakeUnitOfWork:
 
 
 @dataclass
-class FakeSessionWatch:
+class FakeEndedSessions:
     """Knows at once what a test says."""
 
     ended: set[str] = field(default_factory=set)

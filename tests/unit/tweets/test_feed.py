@@ -14,7 +14,7 @@ from chassis.principal import Principal
 from subgraphs.tweets.domain import FeedItem
 from subgraphs.tweets.feed import Feed, Subscription, Subscriptions
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, FakeSessionWatch, FakeUnitOfWork
+from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions, FakeUnitOfWork
 
 SESSION = UUID(int=1)
 
@@ -30,12 +30,12 @@ def principal(lifetime: float = 60.0, session_id: UUID = SESSION) -> Principal:
 
 
 @pytest.fixture
-def sessions() -> FakeSessionWatch:
-    return FakeSessionWatch()
+def sessions() -> FakeEndedSessions:
+    return FakeEndedSessions()
 
 
 @pytest.fixture
-def feed(service: TweetService, sessions: FakeSessionWatch) -> Feed:
+def feed(service: TweetService, sessions: FakeEndedSessions) -> Feed:
     return Feed(Mock(), service, Subscriptions(), sessions)
 
 
@@ -183,7 +183,7 @@ class TestEnd:
         assert await anext(subscription) == item
 
     async def test_one_that_is_over_is_refused(
-        self, feed: Feed, sessions: FakeSessionWatch
+        self, feed: Feed, sessions: FakeEndedSessions
     ) -> None:
         sessions.ended.add(str(SESSION))
         with pytest.raises(SessionEnded):
@@ -211,7 +211,7 @@ class TestUncertainty:
         self,
         service: TweetService,
         feed: Feed,
-        sessions: FakeSessionWatch,
+        sessions: FakeEndedSessions,
         subscription: Subscription,
     ) -> None:
         sessions.known.clear()
@@ -224,7 +224,7 @@ class TestUncertainty:
         self,
         service: TweetService,
         feed: Feed,
-        sessions: FakeSessionWatch,
+        sessions: FakeEndedSessions,
         subscription: Subscription,
     ) -> None:
         sessions.known.clear()

@@ -19,7 +19,7 @@ from tests.unit.tweets.fakes import (
     ADA,
     BOB,
     NOBODY,
-    FakeSessionWatch,
+    FakeEndedSessions,
     FakeTweetRepository,
     FakeUnitOfWork,
 )
@@ -50,7 +50,7 @@ def context_of(caller: Principal | None, service: TweetService) -> TweetsContext
         client_address="",
         user_agent="",
         tweets=service,
-        feed=Feed(Mock(), service, Subscriptions(), FakeSessionWatch()),
+        feed=Feed(Mock(), service, Subscriptions(), FakeEndedSessions()),
     )
 
 
