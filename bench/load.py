@@ -58,13 +58,13 @@ def tool() -> str:
 def load(target: Target, *, seconds: float, connections: int) -> Measured:
     """Raises LoadError."""
     run = _wrk if tool() == "wrk" else _autocannon
-    began, whole = _processor_time(target.pid), max(1, round(seconds))
+    began, whole = processor_time(target.pid), max(1, round(seconds))
     found = run(target, whole, connections)
-    used = _processor_time(target.pid) - began
+    used = processor_time(target.pid) - began
     return replace(found, cpu=used / (found.rate * whole) * 1e6)
 
 
-def _processor_time(pid: int | None) -> float:
+def processor_time(pid: int | None) -> float:
     """Seconds that the process has had so far, in user and kernel mode."""
     if pid is None:
         return 0
@@ -74,7 +74,17 @@ def _processor_time(pid: int | None) -> float:
 
 def _wrk(target: Target, seconds: int, connections: int) -> Measured:
     headers = [part for pair in target.all_headers.items() for part in ("-H", ": ".join(pair))]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_WRK), *headers]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "20s",
+        "-s",
+        str(_WRK),
+        *headers,
+    ]
     body = (target.body or b"").decode()
     found = _json([*command, target.url, "--", "POST" if body else "GET", body])
     if found["bad"] or found["late"]:
@@ -85,7 +95,7 @@ def _wrk(target: Target, seconds: int, connections: int) -> Measured:
 def _autocannon(target: Target, seconds: int, connections: int) -> Measured:
     headers = [part for pair in target.all_headers.items() for part in ("-H", "=".join(pair))]
     command = [str(packages()), str(APOLLO / "node_modules" / "autocannon" / "autocannon.js")]
-    command += ["--json", "--no-progress", f"-c{connections}", f"-d{seconds}", *headers]
+    command += ["--json", "--no-progress", "-t20", f"-c{connections}", f"-d{seconds}", *headers]
     if target.body is not None:
         command += ["-m", "POST", "-b", target.body.decode()]
     found = _json([*command, target.url])

@@ -13,11 +13,13 @@ FIGURES = ("rate", "p50", "p99", "cpu")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long is measured: rounds, and the seconds of each target in one."""
+    """Rounds, the seconds of each target in one, and how much is filled in."""
 
     rounds: int
     seconds: float
-    connections: int = 32
+    connections: int
+    tweets: tuple[int, ...]
+    sessions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
