@@ -24,7 +24,7 @@ class RequestContext:
 
         `principal` is given where the caller is known from elsewhere (a socket's first message).
         """
-        headers = connection.headers
+        headers = dict(connection.headers)  # asked nine times: each time it would look at all
         return {
             "principal": principal or principal_from(headers),
             "client_address": headers.get("x-client-address", ""),

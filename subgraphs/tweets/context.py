@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from chassis.graphql.context import RequestContext
 from chassis.principal import Principal
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
 Timeline = tuple[UUID, PageRequest]
@@ -25,6 +26,7 @@ class TweetsContext(RequestContext):
     """
 
     tweets: TweetService
+    feed: Feed
     tweet: DataLoader[UUID, Tweet | None] = field(init=False)
     has_retweeted: DataLoader[UUID, bool] = field(init=False)
     timeline: DataLoader[Timeline, Page] = field(init=False)
@@ -36,9 +38,13 @@ class TweetsContext(RequestContext):
 
     @classmethod
     def of(
-        cls, connection: HTTPConnection, principal: Principal | None, tweets: TweetService
+        cls,
+        connection: HTTPConnection,
+        principal: Principal | None,
+        tweets: TweetService,
+        feed: Feed,
     ) -> "TweetsContext":
-        return cls(**cls.caller(connection, principal), tweets=tweets)
+        return cls(**cls.caller(connection, principal), tweets=tweets, feed=feed)
 
     def author(self, scope: str) -> Author:
         """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""

@@ -12,6 +12,7 @@ class Settings(ServiceSettings):
     event_groups: frozenset[str]
     event_limit: int
     streams: StreamLimits
+    auth_grpc: str
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -29,4 +30,5 @@ class Settings(ServiceSettings):
                     idle_seconds=read.integer("TWEETS_SOCKET_IDLE_SECONDS", 60, at_least=1),
                     send_seconds=read.integer("TWEETS_SEND_SECONDS", 10, at_least=1),
                 ),
+                auth_grpc=read.text("TWEETS_AUTH_GRPC", "127.0.0.1:4111"),
             )
