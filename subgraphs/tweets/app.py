@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
+from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
@@ -70,11 +73,13 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         ):
             yield
 
+    def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:
+        return TweetsContext.of(connection, principal, tweets, feed)
+
+    schema = build_schema(introspection=settings.introspection)
     return subgraph_app(
-        GraphQLView(
-            build_schema(introspection=settings.introspection),
-            lambda request: TweetsContext.of(request, tweets, feed),
-        ),
+        GraphQLView(schema, lambda request: make_context(request, None)),
+        streams=Streams(schema, make_context, sessions.verify, settings.streams),
         router_secret=settings.router_secret,
         shutdown=shutdown,
         lifespan=lifespan,
