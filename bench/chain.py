@@ -35,7 +35,7 @@ static_resources:
     load_assignment:
       cluster_name: behind
       endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $behind}}}}]}]
-""")
+""")  # noqa: E501
 
 
 def chain(stand: Stand, effort: Effort) -> dict[str, Any]:

@@ -43,8 +43,9 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
 
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
-            feed = cast("Feed", None)  # not asked for here
-            return TweetsContext.of(request, None, service, feed)
+            return TweetsContext.of(
+                request, None, service, cast("Feed", None)
+            )  # no feed is asked for
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

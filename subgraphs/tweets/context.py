@@ -44,6 +44,7 @@ class TweetsContext(RequestContext):
         tweets: TweetService,
         feed: Feed,
     ) -> "TweetsContext":
+        """`principal` as in `RequestContext.caller`."""
         return cls(**cls.caller(connection, principal), tweets=tweets, feed=feed)
 
     def author(self, scope: str) -> Author:
