@@ -1,16 +1,10 @@
 """Alembic for every service: one environment here, a directory of versions in each service."""
 
+import ast
 import asyncio
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from asyncpg import UndefinedTableError
-from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from chassis.database import Connection, Database
 
@@ -22,17 +16,30 @@ class SchemaNotCurrentError(Exception):
     """The database's schema is not the one this code was written for."""
 
 
-def _config(versions: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(HERE))
-    config.set_main_option("version_locations", str(versions))
-    config.set_main_option("path_separator", "newline")
-    return config
-
-
 def head(versions: Path) -> str | None:
-    """The newest revision that the code knows."""
-    return ScriptDirectory.from_config(_config(versions)).get_current_head()
+    """The newest revision that the code knows, as Alembic would find it.
+
+    A service asks for it at each start, and importing Alembic would take as long as all the rest.
+    """
+    modules = [_constants(file) for file in versions.glob("*.py")]
+    followed = {module.get("down_revision") for module in modules}
+    newest = {module["revision"] for module in modules if "revision" in module} - followed
+    if len(newest) > 1:
+        raise ValueError(f"{versions} has more than one newest revision: {sorted(newest)}")
+    return newest.pop() if newest else None
+
+
+def _constants(file: Path) -> dict[str, str]:
+    """The module's names that are given a text."""
+    return {
+        target.id: node.value.value
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def migrate(url: str, versions: Path) -> None:
@@ -42,7 +49,18 @@ def migrate(url: str, versions: Path) -> None:
 
 async def upgrade(url: str, versions: Path) -> None:
     """The same from inside an event loop."""
-    config = _config(versions)
+    # Here, because a service that only starts needs none of it.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import Connection as SyncConnection
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
     )
