@@ -25,8 +25,8 @@ secret() { openssl rand -hex 32; }
 
 # base64url of a PKCS #8 P-256 key, as `python -m subgraphs.auth keys new` prints it
 signing_key() {
-    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER |
-        openssl base64 -A | tr '+/' '-_' | tr -d '='
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 |
+        openssl pkcs8 -topk8 -nocrypt -outform DER | openssl base64 -A | tr '+/' '-_' | tr -d '='
 }
 
 touch "$file"

@@ -30,12 +30,10 @@ OVERLAYS = ("local", "digitalocean")
 KUBERNETES = ("1.33", "1.37")
 """The oldest version that we mean to run on, and the newest whose schemas there are."""
 
-YAMLLINT = (
-    "{rules: {key-duplicates: enable, octal-values: enable, anchors: {forbid-unused-anchors: true}}}"
-)
+YAMLLINT = "{rules: {key-duplicates: enable, octal-values: enable, anchors: {forbid-unused-anchors: true}}}"
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """A tool refuses what it was shown; the message is the tool's own."""
 
 
@@ -58,7 +56,7 @@ def install() -> None:
 
 
 def run(root: Path, *command: str | Path) -> str:
-    """What the tool prints. Raises Broken when it fails."""
+    """What the tool prints. Raises BrokenError when it fails."""
     path = os.pathsep.join([str(ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
     done = subprocess.run(
         [str(part) for part in command],
@@ -69,7 +67,7 @@ def run(root: Path, *command: str | Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise Broken((done.stdout + done.stderr).strip() or f"{command[0]} failed")
+        raise BrokenError((done.stdout + done.stderr).strip() or f"{command[0]} failed")
     return done.stdout
 
 
@@ -138,11 +136,20 @@ def kubernetes(root: Path) -> None:
             file.write_text(render(root, overlay))
             for version in KUBERNETES:
                 try:
-                    run(root, "kubernetes-validate", "--strict", "--quiet", "--no-warn", "-k", version, file)
-                except Broken as broken:
+                    run(
+                        root,
+                        "kubernetes-validate",
+                        "--strict",
+                        "--quiet",
+                        "--no-warn",
+                        "-k",
+                        version,
+                        file,
+                    )
+                except BrokenError as broken:
                     problems.append(f"{overlay}, Kubernetes {version}: {broken}")
     if problems:
-        raise Broken("\n".join(problems))
+        raise BrokenError("\n".join(problems))
 
 
 CHECKS: Mapping[str, Callable[[Path], None]] = {
@@ -164,7 +171,7 @@ def validate(root: Path, checks: Iterable[str] = CHECKS) -> dict[str, str]:
         begun = time.monotonic()
         try:
             CHECKS[name](root)
-        except Broken as broken:
+        except BrokenError as broken:
             return str(broken)
         print(f"{name}: ok, {time.monotonic() - begun:.1f} s")
         return ""
