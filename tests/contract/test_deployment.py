@@ -100,22 +100,38 @@ def rendered(overlay: str) -> list[Object]:
     return documents(overlay)
 
 
+def connections(
+    policies: list[Object], everyone: list[Peer], ports: set[int]
+) -> set[tuple[str, str, int]]:
+    return {
+        (source.name, target.name, port)
+        for source in everyone
+        for target in everyone
+        for port in ports
+        if source != target and "chirp" in {source.namespace, target.namespace}
+        if reaches(policies, source, target, port)
+    }
+
+
 class TestNetworkPolicies:
     def test_they_allow_the_arrows_and_no_other(self, overlay: str, rendered: list[Object]) -> None:
         policies = list(of_kind(rendered, "NetworkPolicy"))
         inside = peers(rendered)
-        everyone = [*inside, *OUTSIDE]
         expected = arrows(overlay, {peer.name for peer in inside})
         ports = {port for _, _, port in expected} | {22, 443, 8025}
-        allowed = {
-            (source.name, target.name, port)
-            for source in everyone
-            for target in everyone
-            for port in ports
-            if source != target and "chirp" in {source.namespace, target.namespace}
-            if reaches(policies, source, target, port)
-        }
-        assert allowed == expected
+        assert connections(policies, [*inside, *OUTSIDE], ports) == expected
+
+    def test_without_any_one_of_them_it_would_be_another_picture(
+        self, overlay: str, rendered: list[Object]
+    ) -> None:
+        policies = list(of_kind(rendered, "NetworkPolicy"))
+        inside = peers(rendered)
+        expected = arrows(overlay, {peer.name for peer in inside})
+        ports = {port for _, _, port in expected} | {22}
+        for missing in policies:
+            others = [policy for policy in policies if policy is not missing]
+            found = connections(others, [*inside, *OUTSIDE], ports)
+            assert found != expected, missing["metadata"]["name"]
 
 
 def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
