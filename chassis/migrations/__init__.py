@@ -73,9 +73,9 @@ def is_later(found: str | None, wanted: str | None) -> bool:
 
 
 async def require_current(database: Database, versions: Path) -> None:
-    """Raises SchemaNotCurrentError unless the database is at the newest revision, or at a later one.
+    """Raises SchemaNotCurrentError unless the database is at the newest revision or a later one.
 
-    A later one is a release's that is being rolled out, or has been rolled back: its migration suits
+    A later one belongs to a release that is being rolled out or was rolled back; it suits
     the code before it as well (docs/adr/0014).
     """
 
