@@ -148,9 +148,8 @@ def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
     return read
 
 
-# asyncpg reads the first two; the others are for gRPC between tweets and auth.
-READ_ELSEWHERE = {"PGSSLMODE", "PGSSLROOTCERT"}
-COMING = {"AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "TWEETS_AUTH_GRPC"}
+READ_ELSEWHERE = {"PGSSLMODE", "PGSSLROOTCERT"}  # by asyncpg
+COMING = {"AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "TWEETS_AUTH_GRPC", "SHUTDOWN_NOTICE_SECONDS"}
 
 
 def assert_fits(service: str, given: Mapping[str, str]) -> None:
