@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ NAMESPACE = "chirp"
 _WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
 
 
+@cache
 def documents(overlay: str) -> list[Object]:
-    return [document for document in yaml.safe_load_all(render(ROOT, overlay)) if document]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+    return [document for document in yaml.load_all(render(ROOT, overlay), loader) if document]
 
 
 def of_kind(found: list[Object], *kinds: str) -> Iterator[Object]:
@@ -41,7 +44,7 @@ def pods(found: list[Object]) -> dict[str, Object]:
 
 
 def environment(found: list[Object], container: Object) -> dict[str, str]:
-    """A container's variables. A Secret that is made elsewhere gives what `given_secrets` says."""
+    """A container's variables, without those of Secrets that are made elsewhere."""
     named = {(d["kind"], d["metadata"]["name"]): d for d in of_kind(found, "ConfigMap", "Secret")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
