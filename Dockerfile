@@ -31,8 +31,12 @@ RUN pip install --require-hashes -r build.txt \
     && pip --python /venv/bin/python install --no-index --no-deps wheels/*.whl
 
 FROM packages AS explorer-packages
-COPY requirements/explorer.txt .
-RUN pip --python /venv/bin/python install --require-hashes -r explorer.txt
+COPY requirements/chassis.txt .
+RUN pip --python /venv/bin/python install --require-hashes -r chassis.txt
+
+FROM packages AS prober-packages
+COPY requirements/prober.txt .
+RUN pip --python /venv/bin/python install --require-hashes -r prober.txt
 
 # -- what the services share -----------------------------------------------------------------------
 
@@ -85,12 +89,22 @@ RUN npm run build
 FROM service AS explorer
 COPY --from=explorer-packages /venv /venv
 COPY chassis chassis
-COPY explorer explorer
+COPY explorer/*.py explorer/
 COPY --from=explorer-page /build/dist explorer/dist
 ENV READY=http://127.0.0.1:4104/readyz
 EXPOSE 4104
 ENTRYPOINT ["python", "-m", "explorer"]
 CMD ["serve"]
+
+# Uses the system from outside, as a person would, and tells Prometheus how it went.
+FROM service AS prober
+COPY --from=prober-packages /venv /venv
+COPY deploy/__init__.py deploy/
+COPY deploy/laptop/*.py deploy/laptop/
+COPY deploy/prober deploy/prober
+ENV READY=http://127.0.0.1:4190/metrics
+EXPOSE 4190
+ENTRYPOINT ["python", "-m", "deploy.prober"]
 
 # The official router with our configuration and the supergraph that belongs to this release.
 FROM ${ROUTER} AS router

@@ -34,6 +34,7 @@ add ROUTER_SECRET "$(secret)"
 add AUTH_SIGNING_KEYS "$(signing_key)"
 add AUTH_REFRESH_SECRET "$(secret)"
 add NOTIFIER_UNSUBSCRIBE_SECRET "$(secret)"
+add PROBER_SECRET "$(secret)"
 add POSTGRES_PASSWORD "$(secret)"
 add AUTH_DATABASE_PASSWORD "$(secret)"
 add TWEETS_DATABASE_PASSWORD "$(secret)"
@@ -62,5 +63,6 @@ for name in POSTGRES_PASSWORD AUTH_DATABASE_PASSWORD TWEETS_DATABASE_PASSWORD \
     NOTIFIER_DATABASE_PASSWORD; do
     printf '%s=%s\n' "$name" "$(value_of "$name")"
 done >"$secrets/postgres.env"
+printf 'PROBER_SECRET=%s\n' "$(value_of PROBER_SECRET)" >"$secrets/prober.env"
 printf 'REDIS_PASSWORD=%s\n' "$(value_of REDIS_PASSWORD)" >"$secrets/redis.env"
 echo "The secrets are in $secrets" >&2

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 deploy/secrets.sh kubernetes
 kind get clusters | grep -qx chirp || kind create cluster --name chirp
 kubectl config use-context kind-chirp
-for target in auth tweets notifier explorer router edge-config; do
+for target in auth tweets notifier explorer prober router edge-config; do
     docker build --target "$target" --tag "chirp-$target:local" .
     kind load docker-image "chirp-$target:local" --name chirp
 done

@@ -24,7 +24,7 @@ kubectl kustomize "overlays/$overlay" >"$manifests"
 
 services="auth tweets notifier explorer"
 before=
-for name in $services router edge; do
+for name in $services router edge prober; do
     before="$before $name=$(revision "$name")"
 done
 
@@ -69,7 +69,7 @@ fi
 # shellcheck disable=SC2086  # the names are words
 roll_out $services
 roll_out router
-roll_out edge
+roll_out edge prober
 
 if [ -n "$url" ]; then
     say "Smoke test"

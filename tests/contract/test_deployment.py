@@ -43,7 +43,7 @@ BETWEEN = {
     *{("edge", "router", 4100), ("edge", "auth", 4101), ("edge", "tweets", 4102)},
     *{("edge", "notifier", 4103), ("edge", "explorer", 4104)},
     *{("router", "auth", 4101), ("router", "tweets", 4102), ("router", "notifier", 4103)},
-    ("tweets", "auth", 4111),
+    *{("tweets", "auth", 4111), ("prober", "edge", 4000)},
 }
 DATABASES = {
     *{"auth", "auth-migrate", "auth-purge", "tweets", "tweets-migrate"},
@@ -51,7 +51,8 @@ DATABASES = {
 }
 STREAMS = {"auth", "tweets", "notifier"}
 SCRAPED = {
-    *{("auth", 4101), ("tweets", 4102), ("notifier", 4103), ("router", 4100), ("explorer", 4104)}
+    *{("auth", 4101), ("tweets", 4102), ("notifier", 4103), ("router", 4100), ("explorer", 4104)},
+    ("prober", 4190),
 }
 TRACED = {"edge", "router", "auth", "tweets", "notifier"}
 
@@ -151,7 +152,10 @@ def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
 
 
 READ_ELSEWHERE = {"PGSSLMODE", "PGSSLROOTCERT"}  # by asyncpg
-COMING = {"AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "TWEETS_AUTH_GRPC", "SHUTDOWN_NOTICE_SECONDS"}
+COMING = {
+    *{"AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "TWEETS_AUTH_GRPC"},
+    *{"SHUTDOWN_NOTICE_SECONDS", "TRACING_ENDPOINT"},
+}
 
 
 def assert_fits(service: str, given: Mapping[str, str]) -> None:
@@ -282,7 +286,7 @@ class TestPods:
     def test_a_roll_out_waits_and_drains(self, rendered: list[Object]) -> None:
         for deployment in of_kind(rendered, "Deployment"):
             name = deployment["metadata"]["name"]
-            if name == "mailpit":
+            if name in {"mailpit", "prober"}:
                 continue
             assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, name
             specification = deployment["spec"]["template"]["spec"]
@@ -295,7 +299,10 @@ class TestPods:
     def test_disruptions_and_load_are_provided_for(
         self, overlay: str, rendered: list[Object]
     ) -> None:
-        ours = {d["metadata"]["name"] for d in of_kind(rendered, "Deployment")} - {"mailpit"}
+        ours = {d["metadata"]["name"] for d in of_kind(rendered, "Deployment")} - {
+            "mailpit",
+            "prober",
+        }
         budgets = {d["metadata"]["name"] for d in of_kind(rendered, "PodDisruptionBudget")}
         scaled = {d["metadata"]["name"] for d in of_kind(rendered, "HorizontalPodAutoscaler")}
         assert budgets == ours
