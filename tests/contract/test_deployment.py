@@ -373,7 +373,25 @@ def dockerfile_stages() -> dict[str, list[str]]:
     return stages
 
 
+# Stages whose code is on its way; strict, so that whoever brings it strikes it out here.
+AWAITED = {"explorer-page", "explorer", "prober-packages", "prober"}
+
+
 class TestDockerfile:
+    @pytest.mark.parametrize(
+        "stage",
+        [
+            pytest.param(stage, marks=pytest.mark.xfail if stage in AWAITED else ())
+            for stage in dockerfile_stages()
+        ],
+    )
+    def test_what_a_stage_copies_is_there(self, stage: str) -> None:
+        for line in dockerfile_stages()[stage]:
+            instruction, *words = line.split()
+            if instruction == "COPY" and not words[0].startswith("--from"):
+                for source in words[:-1]:
+                    assert list(ROOT.glob(source)), source
+
     @pytest.mark.parametrize("name", SERVICES)
     def test_an_image_holds_one_service(self, name: str) -> None:
         copied = [line.split()[1] for line in dockerfile_stages()[name] if line.startswith("COPY")]
