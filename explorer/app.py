@@ -1,0 +1,50 @@
+"""Wires the explorer together: files behind a strict policy, probes, request log."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from chassis.health import health_routes
+from chassis.logging import RequestLog
+from explorer.files import BuiltFiles
+
+DIST = Path(__file__).parent / "dist"
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "worker-src": "'self'",
+    # Monaco writes its colours and measures into style elements as it runs.
+    "style-src": "'self' 'unsafe-inline'",
+    "font-src": "'self'",
+    "img-src": "'self'",
+    # The WebSocket of the same origin is part of it.
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+"""Nothing comes from elsewhere, nothing goes elsewhere; no script but the files that were built."""
+
+HEADERS = {
+    "content-security-policy": "; ".join(f"{name} {source}" for name, source in POLICY.items()),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def create_app(dist: Path = DIST) -> Starlette:
+    """Raises NotBuiltError."""
+    files = BuiltFiles(dist, HEADERS)
+    return Starlette(
+        routes=[*health_routes({}), Route("/{path:path}", files.respond, methods=_METHODS)],
+        middleware=[Middleware(RequestLog)],
+    )
+
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""All of them: what is answered to a method is decided where it is known whether there is a file."""

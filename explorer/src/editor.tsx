@@ -1,0 +1,105 @@
+/** GraphiQL, its requests sent by this page, with what they mean for a person beside them. */
+
+import "@graphiql/plugin-doc-explorer/style.css";
+import "@graphiql/plugin-history/style.css";
+import "@graphiql/react/style.css";
+import "graphiql/graphiql.css";
+import "./editor.css";
+import "./workers.ts";
+
+import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
+import { GraphiQL, type GraphiQLProps } from "graphiql";
+import { type ExecutionResult, GraphQLError } from "graphql";
+import { useEffect } from "react";
+
+import { isRecord, type Request, UnreachableError } from "./api.ts";
+import { Client } from "./client.ts";
+import { explain, explainUnreachable } from "./explain.ts";
+import { Feed } from "./feed.ts";
+import { FeedPanel } from "./feed-panel.tsx";
+import { NoticePanel } from "./notice-panel.tsx";
+import { readOperation } from "./operation.ts";
+import { health, notice, post, session, sleep } from "./page.ts";
+import { connect } from "./socket.ts";
+import { useStore } from "./store.ts";
+import { STORY } from "./story.ts";
+import { editorStorage, TabWatch } from "./tabs.ts";
+
+const client = new Client(post, session);
+const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
+const tabs = new TabWatch();
+
+const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
+  const request: Request = {
+    query: params.query,
+    ...(isRecord(params.variables) ? { variables: params.variables } : {}),
+    operationName: params.operationName ?? null,
+  };
+  const operation = readOperation(request.query, request.operationName);
+  if (params.operationName !== "IntrospectionQuery") {
+    notice.set(null);
+    health.seen();
+  }
+  if (operation?.kind === "subscription") {
+    return {
+      subscribe: (observer) => {
+        if (typeof observer === "object") feed.start(operation, request, observer);
+        // GraphiQL also stops a subscription when another tab is chosen; ours goes on.
+        return { unsubscribe: () => tabs.unlessChanging(() => feed.stop("You have stopped it.")) };
+      },
+    };
+  }
+  return run(request, operation, options?.headers);
+};
+
+async function run(
+  request: Request,
+  operation: ReturnType<typeof readOperation>,
+  headers: Record<string, string> | undefined,
+): Promise<ExecutionResult> {
+  try {
+    const answer = await client.send(request, operation, headers);
+    const explained = explain(answer, operation);
+    notice.set(explained);
+    if (explained?.offer === "health") void health.look();
+    return answer.body as ExecutionResult;
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    notice.set(explainUnreachable(error));
+    return { errors: [new GraphQLError(error.message)] };
+  }
+}
+
+export default function Editor() {
+  const isLive = useStore(feed.state).is === "live";
+  return (
+    <GraphiQL
+      className={isLive ? "feed-is-live" : ""}
+      fetcher={fetcher}
+      storage={editorStorage}
+      defaultTabs={[...STORY]}
+      onTabChange={tabs.changed}
+      defaultEditorToolsVisibility="variables"
+      shouldPersistHeaders={false}
+      showPersistHeadersSettings={false}
+    >
+      <GraphiQL.Logo>{null}</GraphiQL.Logo>
+      <GraphiQL.Footer>
+        <SchemaWatch />
+        <NoticePanel />
+        <FeedPanel feed={feed} />
+      </GraphiQL.Footer>
+    </GraphiQL>
+  );
+}
+
+/** Asks for the schema again when the API is back and there is none yet. */
+function SchemaWatch() {
+  const state = useStore(health.state);
+  const hasSchema = useGraphiQL(({ schema }) => Boolean(schema));
+  const { introspect } = useGraphiQLActions();
+  useEffect(() => {
+    if (state === "back" && !hasSchema) void introspect();
+  }, [state, hasSchema, introspect]);
+  return null;
+}
