@@ -47,4 +47,4 @@ def create_app(dist: Path = DIST) -> Starlette:
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-"""All of them: what is answered to a method is decided where it is known whether there is a file."""
+"""All of them: only where it is known whether there is a file is it known what to answer."""

@@ -23,7 +23,7 @@ import { health, notice, post, session, sleep } from "./page.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
 import { STORY } from "./story.ts";
-import { editorStorage, TabWatch } from "./tabs.ts";
+import { editorStorage, isKept, TabWatch } from "./tabs.ts";
 
 const client = new Client(post, session);
 const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
@@ -78,6 +78,7 @@ export default function Editor() {
       fetcher={fetcher}
       storage={editorStorage}
       defaultTabs={[...STORY]}
+      {...(isKept() ? {} : { initialVariables: STORY[0].variables ?? "" })}
       onTabChange={tabs.changed}
       defaultEditorToolsVisibility="variables"
       shouldPersistHeaders={false}

@@ -58,14 +58,25 @@ function refusedToken(errors: readonly ApiError[]): Notice {
   };
 }
 
+const VARIABLES = [
+  "The variables do not fit.",
+  "They are JSON, in the editor below the operation; it underlines what is wrong.",
+] as const;
+
 /** Per code: a title, and what to do. */
 const CODES: Record<string, readonly [title: string, advice: string]> = {
+  PARSING_ERROR: ["This is not GraphQL yet.", "The editor underlines where it goes wrong."],
+  GRAPHQL_VALIDATION_FAILED: [
+    "The operation does not fit the schema.",
+    "The editor underlines what is wrong; Ctrl-Space completes, and the docs are at the left.",
+  ],
+  VALIDATION_INVALID_TYPE_VARIABLE: VARIABLES,
   UNAUTHENTICATED: ["Nobody is signed in.", SIGN_IN],
   FORBIDDEN: [
     "This session may not do that.",
     "Sign in without `scopes`, or with the scope that the message names.",
   ],
-  BAD_USER_INPUT: ["The input does not fit.", "Mend what is named above and run it again."],
+  BAD_USER_INPUT: VARIABLES,
   INTERNAL_SERVER_ERROR: ["Something failed on the server.", "Its log tells more. Try again."],
   SERVICE_UNAVAILABLE: ["Too much is going on, or a service is away.", "Try again shortly."],
 };
@@ -83,10 +94,7 @@ function fromErrors(errors: readonly ApiError[]): Notice {
     };
   }
   const code = String(errors[0]?.extensions?.["code"] ?? "");
-  const known = CODES[code] ?? [
-    "The operation does not fit the schema.",
-    "The editor underlines what is wrong; Ctrl-Space completes, and the docs are at the left.",
-  ];
+  const known = CODES[code] ?? CODES["GRAPHQL_VALIDATION_FAILED"]!;
   return {
     tone: "error",
     title: known[0],
@@ -102,8 +110,9 @@ function awayService({ message, extensions }: ApiError): string | null {
   return /fetch failed from '([\w-]+)'/.exec(message)?.[1] ?? "behind this field";
 }
 
-function placeOf({ path, locations }: ApiError): string | null {
+function placeOf({ path, locations, extensions }: ApiError): string | null {
   if (path && path.length > 0) return path.join(".");
+  if (typeof extensions?.["name"] === "string") return `$${extensions["name"]}`;
   const at = locations?.[0];
   return at ? `line ${at.line}, column ${at.column}` : null;
 }

@@ -14,10 +14,11 @@ const SIGNED_IN = `    ... on SignedIn {
     ... on Error { message }
     ... on InvalidInputError { problems { field message } }`;
 
-export const STORY: readonly Tab[] = [
+export const STORY: readonly [Tab, ...Tab[]] = [
   tab(
-    `# 1. Make an account. Signing up signs in: the bar at the top shows who you are, and every
-# further request is yours. Run it with Ctrl-Enter, or with the button.
+    `# 1. Make an account. Signing up signs in: the bar at the
+# top shows who you are, and what you run next is yours.
+# Press Ctrl-Enter, or the button at the right.
 mutation SignUp($input: SignUpInput!) {
   signUp(input: $input) {
     __typename
@@ -27,7 +28,8 @@ ${SIGNED_IN}
     { input: { username: "ada", email: "ada@example.com", password: "correct horse" } },
   ),
   tab(
-    `# 2. Or come back to it. What can go wrong is data: try another password.
+    `# 2. Or come back to it. What can go wrong is data:
+# try another password.
 mutation SignIn($input: SignInInput!) {
   signIn(input: $input) {
     __typename
@@ -37,7 +39,8 @@ ${SIGNED_IN}
     { input: { login: "ada", password: "correct horse" } },
   ),
   tab(
-    `# 3. Say something, in 280 characters as a reader counts them.
+    `# 3. Say something, in 280 characters as a reader
+# counts them: an emoji is one.
 mutation Tweet($text: String!) {
   createTweet(input: { text: $text }) {
     __typename
@@ -48,7 +51,8 @@ mutation Tweet($text: String!) {
     { text: "Hello 👋" },
   ),
   tab(
-    `# 4. One operation, two services: auth knows who you are, tweets what you said.
+    `# 4. One operation, two services: auth knows who you
+# are, tweets what you said.
 query MyTweets {
   me { username email }
   myTweets(first: 10) {
@@ -67,8 +71,10 @@ query MyTweets {
     null,
   ),
   tab(
-    `# 5. Retweet. Put the id of a tweet below: the Tweet tab has shown one. Open a second window,
-# sign up as somebody else and retweet ada's tweet there, while ada watches her feed here.
+    `# 5. Put the id of a tweet into the variables; the Tweet
+# tab has shown one. Better still: sign up as somebody
+# else in a second window and retweet it there, while
+# you watch your feed here.
 mutation Retweet($tweetId: ID!) {
   retweet(tweetId: $tweetId) {
     __typename
@@ -79,8 +85,9 @@ mutation Retweet($tweetId: ID!) {
     { tweetId: "" },
   ),
   tab(
-    `# 6. Your feed, live: what you tweet, and who retweets you. It goes on while you use the other
-# tabs, and comes back without a gap when the connection breaks. Signing out ends it.
+    `# 6. Your feed, live: what you tweet, and who retweets
+# you. It goes on while you use the other tabs, and after
+# a lost connection without a gap. Signing out ends it.
 subscription WatchMyFeed {
   tweetFeed {
     kind
@@ -91,14 +98,16 @@ subscription WatchMyFeed {
     null,
   ),
   tab(
-    `# 7. Whether you get a mail when somebody retweets you. Nothing is sent until you ask for it.
+    `# 7. Whether you get a mail when somebody retweets you.
+# Nothing is sent until you ask for it.
 mutation Settings($retweets: Boolean!) {
   updateEmailSettings(input: { retweets: $retweets }) { retweets }
 }`,
     { retweets: true },
   ),
   tab(
-    `# 8. Sign out: from now on nobody accepts the token any more, and the feed ends with it.
+    `# 8. From now on nobody accepts the token any more, and
+# the feed ends with it.
 mutation SignOut {
   signOut { sessionIds }
 }`,

@@ -13,6 +13,11 @@ export const editorStorage = {
   },
 };
 
+/** Whether this window has shown the tabs before. */
+export function isKept(): boolean {
+  return sessionStorage.getItem(`${PREFIX}tabState`) !== null;
+}
+
 function own(): string[] {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
 }
