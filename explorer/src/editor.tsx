@@ -7,16 +7,17 @@ import "graphiql/graphiql.css";
 import "./editor.css";
 import "./workers.ts";
 
-import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
+import { useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
 import { GraphiQL, type GraphiQLProps } from "graphiql";
 import { type ExecutionResult, GraphQLError } from "graphql";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 
 import { isRecord, type Request, UnreachableError } from "./api.ts";
 import { Client } from "./client.ts";
 import { explain, explainUnreachable } from "./explain.ts";
 import { Feed } from "./feed.ts";
 import { FeedPanel } from "./feed-panel.tsx";
+import { mend } from "./mend.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { readOperation } from "./operation.ts";
 import { health, notice, post, session, sleep } from "./page.ts";
@@ -24,18 +25,21 @@ import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
 import { STORY } from "./story.ts";
 import { editorStorage, isKept, TabWatch } from "./tabs.ts";
+import { defineThemes } from "./themes.ts";
 
 const client = new Client(post, session);
 const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
 const tabs = new TabWatch();
 
 const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
+  // GraphiQL notices a little late what the operation of another tab is called.
+  const operation =
+    readOperation(params.query, params.operationName) ?? readOperation(params.query);
   const request: Request = {
     query: params.query,
     ...(isRecord(params.variables) ? { variables: params.variables } : {}),
-    operationName: params.operationName ?? null,
+    operationName: operation ? operation.definition.name?.value : params.operationName,
   };
-  const operation = readOperation(request.query, request.operationName);
   if (params.operationName !== "IntrospectionQuery") {
     notice.set(null);
     health.seen();
@@ -72,25 +76,32 @@ async function run(
 
 export default function Editor() {
   const isLive = useStore(feed.state).is === "live";
+  const monaco = useMonaco((state) => state.monaco);
+  useEffect(() => {
+    if (monaco) defineThemes(monaco.editor.defineTheme);
+  }, [monaco]);
+  const container = useRef<HTMLDivElement>(null);
+  useEffect(() => (container.current ? mend(container.current) : undefined), []);
   return (
-    <GraphiQL
-      className={isLive ? "feed-is-live" : ""}
-      fetcher={fetcher}
-      storage={editorStorage}
-      defaultTabs={[...STORY]}
-      {...(isKept() ? {} : { initialVariables: STORY[0].variables ?? "" })}
-      onTabChange={tabs.changed}
-      defaultEditorToolsVisibility="variables"
-      shouldPersistHeaders={false}
-      showPersistHeadersSettings={false}
-    >
-      <GraphiQL.Logo>{null}</GraphiQL.Logo>
-      <GraphiQL.Footer>
-        <SchemaWatch />
-        <NoticePanel />
-        <FeedPanel feed={feed} />
-      </GraphiQL.Footer>
-    </GraphiQL>
+    <div ref={container} className={isLive ? "frame feed-is-live" : "frame"}>
+      <GraphiQL
+        fetcher={fetcher}
+        storage={editorStorage}
+        defaultTabs={[...STORY]}
+        {...(isKept() ? {} : { initialVariables: STORY[0].variables ?? "" })}
+        onTabChange={tabs.changed}
+        defaultEditorToolsVisibility="variables"
+        shouldPersistHeaders={false}
+        showPersistHeadersSettings={false}
+      >
+        <GraphiQL.Logo>{null}</GraphiQL.Logo>
+        <GraphiQL.Footer>
+          <SchemaWatch />
+          <NoticePanel />
+          <FeedPanel feed={feed} />
+        </GraphiQL.Footer>
+      </GraphiQL>
+    </div>
   );
 }
 

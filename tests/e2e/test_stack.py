@@ -13,7 +13,7 @@ import pytest
 from deploy.laptop.environment import read
 from deploy.laptop.ports import demand_free
 from deploy.laptop.process import ROOT, StackError
-from tests.e2e.conftest import eventually, fresh_settings, router_kinds
+from tests.stack import eventually, fresh_settings, router_kinds
 
 LINUX = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux can tie a child's life to us"
