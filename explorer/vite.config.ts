@@ -7,8 +7,8 @@ export default defineConfig({
     // The workers that Monaco starts are modules, so older browsers are of no use here anyway.
     target: "es2022",
     modulePreload: { polyfill: false },
-    // Everything is a file of its own: the content security policy allows no data: for scripts
-    // and fonts, and a file is kept by the browser for good.
+    // Everything is a file of its own: the policy allows no font inside a style sheet, and a
+    // browser keeps a file for good.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 4000,
     rolldownOptions: {

@@ -1,7 +1,7 @@
 """What kind of page it is: readable for everybody, closed to strangers, light."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from deploy.laptop.explorer import PACKAGES
 from tests.browser.conftest import ON_ONE_ROUTER, Open
@@ -66,8 +66,12 @@ class TestWeight:
         self, browser: Browser, stack: RunningStack
     ) -> None:
         page = browser.new_page()
-        page.route("**/assets/editor-*.js", lambda _: None)  # it never comes
+        waiting: list[Route] = []
+        page.route("**/assets/editor-*.js", lambda route: waiting.append(route))
         page.goto(stack.url, wait_until="commit")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
         expect(page.get_by_text("Loading the editor")).to_be_visible()
+        for route in waiting:
+            route.continue_()
+        expect(page.get_by_role("button", name="Execute query")).to_be_visible()
         page.close()

@@ -46,7 +46,9 @@ class TestStory:
         explorer.bar.get_by_label("Username or e-mail").fill(name)
         explorer.bar.get_by_label("Password").fill("wrong horse")
         explorer.bar.get_by_role("button", name="Sign in").click()
-        expect(explorer.bar.get_by_role("status")).to_contain_text("No such account")
+        expect(explorer.bar.get_by_role("status")).to_contain_text(
+            "The login or the password is not right."
+        )
 
         explorer.bar.get_by_label("Password").fill(PASSWORD)
         explorer.bar.get_by_label("Password").press("Enter")
