@@ -8,7 +8,6 @@ round in turn. Latency: from an event's entry in the stream to the sink, through
 import argparse
 import asyncio
 import io
-import logging
 import multiprocessing
 import os
 import random
@@ -35,6 +34,7 @@ from chassis.events import Event
 from chassis.logging import configure_logging
 from chassis.migrations import upgrade
 from chassis.settings import Stage
+from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
@@ -189,7 +189,7 @@ async def latency(
     settings: Settings, arrivals: Arrivals, *, mails: int, rate: float
 ) -> list[float]:
     """Milliseconds from each event's entry in the stream to the sink, sorted."""
-    app = create_app(settings)
+    app = create_app(settings, Shutdown())
     entered: dict[bytes, float] = {}
     async with app.router.lifespan_context(app), connect(settings.redis_url) as redis:
         for _ in range(mails):
@@ -248,11 +248,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=500, help="for the latency")
     parser.add_argument("--rate", type=float, default=20.0, help="events per second")
     arguments = parser.parse_args()
-    configure_logging("bench", Stage.PRODUCTION)
-    for handler in logging.getLogger().handlers:
-        # Written, as it is elsewhere, and read by nobody.
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(Path(os.devnull).open("w"))  # noqa: SIM115
+    # Written, as it is elsewhere, and read by nobody.
+    configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
     with servers(arguments.connections) as (settings, arrivals):
         uvloop.run(measure(arguments, settings, arrivals))
 

@@ -17,6 +17,7 @@ from chassis.health import Check, health_routes
 from chassis.logging import RequestLog
 from chassis.migrations import require_current
 from chassis.principal import TrustedCallers
+from chassis.shutdown import Shutdown
 
 MAX_BODY_SIZE = 256 * 1024
 """Bytes of one request to `/graphql`."""
@@ -28,6 +29,7 @@ def subgraph_app(
     router_secret: str,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     checks: Mapping[str, Check],
+    shutdown: Shutdown,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application of one subgraph.
@@ -43,7 +45,7 @@ def subgraph_app(
 
     guarded = TrustedCallers(BodyLimit(graphql, MAX_BODY_SIZE), router_secret)
     return Starlette(
-        routes=[Route("/graphql", guarded), *health_routes(checks), *routes],
+        routes=[Route("/graphql", guarded), *health_routes(checks, shutdown), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
     )

@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import asyncpg
 from starlette.types import ASGIApp
@@ -16,24 +16,8 @@ from chassis.graphql.schema import SubgraphSchema
 from chassis.logging import configure_logging
 from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
-from chassis.settings import SettingsError, Stage
-
-
-class ServiceSettings(Protocol):
-    """What the commands need to know of a service's settings."""
-
-    @property
-    def stage(self) -> Stage: ...
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def port(self) -> int: ...
-
-    @property
-    def database_url(self) -> str: ...
-
+from chassis.settings import ServiceSettings, SettingsError
+from chassis.shutdown import Shutdown
 
 S = TypeVar("S", bound=ServiceSettings)
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -46,7 +30,7 @@ def run(
     *,
     program: str | None = None,
     read_settings: Callable[[], S],
-    create_app: Callable[[S], ASGIApp],
+    create_app: Callable[[S, Shutdown], ASGIApp],
     build_schema: Callable[[], SubgraphSchema],
     migrations: Path,
     own_commands: Callable[[AddCommand], None] | None = None,
@@ -62,7 +46,14 @@ def run(
         configure_logging(service, settings.stage)
         # Asked before the server starts, because that would show a traceback for it.
         asyncio.run(_open_and_close(settings.database_url, migrations))
-        serve(create_app(settings), host=settings.host, port=settings.port)
+        shutdown = Shutdown()
+        serve(
+            create_app(settings, shutdown),
+            shutdown,
+            host=settings.host,
+            port=settings.port,
+            notice=settings.shutdown_notice,
+        )
 
     def run_migrate(_: argparse.Namespace) -> None:
         settings = read_settings()

@@ -44,6 +44,45 @@ class Overloaded(ClientError):  # noqa: N818
     default = "Too much is going on at the moment. Try again shortly."
 
 
+class StreamEnded(ClientError):  # noqa: N818
+    """Ends an open subscription, and the connection that carries it.
+
+    A subscription's generator raises it. `close_code` is what a WebSocket is closed with.
+    """
+
+    close_code: ClassVar[int]
+
+
+class TokenExpired(StreamEnded):
+    """The client is to refresh its token and to subscribe again from where it was."""
+
+    code = "UNAUTHENTICATED"
+    default = "The access token has expired."
+    close_code = 4401
+
+
+class SessionEnded(StreamEnded):
+    code = "FORBIDDEN"
+    default = "The session has ended."
+    close_code = 4403
+
+
+class TooSlow(StreamEnded):
+    """The client is to subscribe again from where it was."""
+
+    code = "SERVICE_UNAVAILABLE"
+    default = "The subscriber reads too slowly. Subscribe again from the last cursor."
+    close_code = 1013
+
+
+class Restarting(StreamEnded):
+    """The client is to subscribe again from where it was, at another process."""
+
+    code = "SERVICE_UNAVAILABLE"
+    default = "The server restarts. Subscribe again from the last cursor."
+    close_code = 1012
+
+
 def error_body(code: str, message: str) -> bytes:
     """A GraphQL response that holds one error and no data."""
     return orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})

@@ -8,14 +8,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from chassis.shutdown import Shutdown
+
 Check = Callable[[], Awaitable[None]]
 
 _TIMEOUT = 2.0
 _log = structlog.get_logger("chassis.health")
 
 
-def health_routes(checks: Mapping[str, Check]) -> list[Route]:
-    """The two routes. A check raises when what it asks for is not there."""
+def health_routes(checks: Mapping[str, Check], shutdown: Shutdown) -> list[Route]:
+    """The two routes. A check raises when what it asks for is not there.
+
+    A process that has announced its shutdown is not ready, whatever it has.
+    """
 
     under_way: dict[str, asyncio.Future[None]] = {}
 
@@ -37,6 +42,8 @@ def health_routes(checks: Mapping[str, Check]) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
+        if shutdown.is_announced:
+            return JSONResponse({"status": "stopping"}, status_code=503)
         results = await asyncio.gather(*(passes(name, check) for name, check in checks.items()))
         answers = {name: "ok" if ok else "failed" for name, ok in zip(checks, results, strict=True)}
         return JSONResponse(

@@ -3,6 +3,7 @@
 import logging
 import sys
 from time import perf_counter
+from typing import TextIO
 
 import orjson
 import structlog
@@ -15,11 +16,12 @@ _PROBES = frozenset({"/livez", "/readyz"})
 _log = structlog.get_logger("chassis.requests")
 
 
-def configure_logging(service: str, stage: Stage) -> None:
-    """Sends structlog's and the standard library's records the same way, to standard output.
+def configure_logging(service: str, stage: Stage, output: TextIO | None = None) -> None:
+    """Sends structlog's and the standard library's records to `output`, standard output if None.
 
     Tracebacks are written without local variables: those hold passwords and tokens.
     """
+    output = output or sys.stdout
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -30,7 +32,7 @@ def configure_logging(service: str, stage: Stage) -> None:
     renderer: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
         if development
@@ -39,17 +41,14 @@ def configure_logging(service: str, stage: Stage) -> None:
             structlog.processors.JSONRenderer(lambda event, **_: orjson.dumps(event).decode()),
         ]
     )
+    # Straight to the stream: by way of the standard library a line costs five times as much.
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda name="": _Lines(output, name),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -61,6 +60,23 @@ def configure_logging(service: str, stage: Stage) -> None:
     logging.getLogger("databases").setLevel(logging.WARNING)
     if not development:
         structlog.contextvars.bind_contextvars(service=service)
+
+
+class _Lines:
+    """Where structlog hands the lines of the logger with this name."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self.name = name
+
+    def info(self, line: str) -> None:
+        try:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # Nobody reads the log any more. What was to be logged must not fail for that.
+
+    debug = warning = error = critical = exception = info
 
 
 class RequestLog:

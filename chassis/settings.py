@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class SettingsError(Exception):
@@ -84,3 +86,36 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Iterator[Env
     yield reader
     if reader.problems:
         raise SettingsError(reader.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What every service is told; each adds its own."""
+
+    stage: Stage
+    host: str
+    port: int
+    database_url: Secret
+    database_pool_size: int
+    redis_url: Secret
+    router_secret: Secret
+    introspection: bool
+    shutdown_notice: int
+    """Seconds between failing readiness and letting go of connections: as long as it takes whoever
+    balances the load to notice."""
+
+    @classmethod
+    def common(cls, read: EnvironmentReader, service: str, *, port: int) -> dict[str, Any]:
+        """These fields, for the service whose variables begin with `service`."""
+        stage = read.stage()
+        return {
+            "stage": stage,
+            "host": read.text(f"{service}_HOST", "127.0.0.1"),
+            "port": read.integer(f"{service}_PORT", port, at_least=1),
+            "database_url": read.secret(f"{service}_DATABASE_URL"),
+            "database_pool_size": read.integer(f"{service}_DATABASE_POOL_SIZE", 10, at_least=1),
+            "redis_url": Secret(read.text("REDIS_URL")),
+            "router_secret": read.secret("ROUTER_SECRET", at_least=32),
+            "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),
+            "shutdown_notice": read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
+        }

@@ -13,6 +13,7 @@ from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.events import Event
 from chassis.graphql.view import GraphQLView
+from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from notifier.consumer import EventHandler
 from notifier.context import NotifierContext
@@ -31,7 +32,7 @@ from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_route
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     """The whole service: the consumer of events, the sender of mails, a subgraph, a page."""
     database = open_pool(settings)
     redis = connect(settings.redis_url)
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> Starlette:
             lambda request: NotifierContext.of(request, service),
         ),
         router_secret=settings.router_secret,
+        shutdown=shutdown,
         lifespan=lifespan,
         checks={"database": database.ping},
         routes=[unsubscribe_route(links, service.unsubscribe)],

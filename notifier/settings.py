@@ -8,7 +8,7 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.utils import parseaddr
 
-from chassis.settings import EnvironmentReader, Secret, Stage, read_environment
+from chassis.settings import EnvironmentReader, Secret, ServiceSettings, Stage, read_environment
 from notifier.domain import RetryPolicy
 from notifier.mailer import Security, SmtpServer
 from notifier.sender import Pace
@@ -18,15 +18,7 @@ _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    stage: Stage
-    host: str
-    port: int
-    database_url: Secret
-    database_pool_size: int
-    redis_url: Secret
-    router_secret: Secret
-    introspection: bool
+class Settings(ServiceSettings):
     unsubscribe_secret: Secret
     public_url: str
     tweet_url: str
@@ -41,22 +33,14 @@ class Settings:
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
         """Reads `variables`, by default the process's. Raises SettingsError."""
         with read_environment(variables) as read:
-            stage = read.stage()
+            common = cls.common(read, "NOTIFIER", port=4103)
+            stage = common["stage"]
             public_url = read.text("PUBLIC_URL").rstrip("/")
             if not public_url.startswith("https://") and stage is not Stage.DEVELOPMENT:
                 read.problems.append("PUBLIC_URL does not begin with https://")
             smtp = _smtp(read, stage)
             return cls(
-                stage=stage,
-                host=read.text("NOTIFIER_HOST", "127.0.0.1"),
-                port=read.integer("NOTIFIER_PORT", 4103, at_least=1),
-                database_url=read.secret("NOTIFIER_DATABASE_URL"),
-                database_pool_size=read.integer("NOTIFIER_DATABASE_POOL_SIZE", 10, at_least=1),
-                redis_url=Secret(read.text("REDIS_URL")),
-                router_secret=read.secret("ROUTER_SECRET", at_least=32),
-                introspection=read.flag(
-                    "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT
-                ),
+                **common,
                 unsubscribe_secret=read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=32),
                 public_url=public_url,
                 tweet_url=_tweet_url(read, public_url),

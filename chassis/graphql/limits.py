@@ -5,7 +5,6 @@ which a document of a hundred small fragments turns into hours (docs/upstream.md
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 from graphql import (
     FieldNode,
@@ -134,12 +133,8 @@ class _Measure:
         return self._known[name]
 
 
-@cache
 def operation_limits(limits: Limits) -> type[ValidationRule]:
-    """The rule that holds documents to `limits`.
-
-    Cached, because Strawberry's ValidationCache takes the rule's identity into its key.
-    """
+    """The rule that holds documents to `limits`."""
 
     class OperationLimits(ValidationRule):
         def __init__(self, context: ValidationContext) -> None:

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
-from graphql.validation import NoSchemaIntrospectionCustomRule, ValidationRule
-from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.limits import Limits, operation_limits
+from chassis.graphql.documents import reading
+from chassis.graphql.limits import Limits
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _log = structlog.get_logger("chassis.graphql")
@@ -61,27 +61,6 @@ class MaskedStreams(SchemaExtension):
         yield
 
 
-class Bounds(SchemaExtension):
-    """Applies the limits that `bounded` gave it: Strawberry makes one instance per operation."""
-
-    max_tokens: ClassVar[int]
-    rules: ClassVar[tuple[type[ValidationRule], ...]]
-
-    def on_operation(self) -> Iterator[None]:
-        context = self.execution_context
-        context.parse_options["max_tokens"] = self.max_tokens
-        context.validation_rules = context.validation_rules + self.rules
-        yield
-
-
-def bounded(limits: Limits, *, introspection: bool) -> type[Bounds]:
-    """The extension that holds every operation to `limits`."""
-    rules: tuple[type[ValidationRule], ...] = (operation_limits(limits),)
-    if not introspection:
-        rules += (NoSchemaIntrospectionCustomRule,)
-    return type("ConfiguredBounds", (Bounds,), {"max_tokens": limits.tokens, "rules": rules})
-
-
 class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
@@ -125,10 +104,8 @@ def build_schema(
     (strawberry.ExceptionHandler).
     """
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
-        bounded(limits or Limits(), introspection=introspection),
+        reading(limits or Limits(), introspection=introspection),
         MaskedStreams,
-        ParserCache,
-        ValidationCache,
     ]
     return SubgraphSchema(
         query=query,

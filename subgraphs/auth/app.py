@@ -17,6 +17,7 @@ from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
 from chassis.settings import SettingsError
+from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.context import AuthContext
@@ -37,7 +38,7 @@ _CLOCK_TOLERANCE = timedelta(minutes=1)
 _JWKS_MAX_AGE = 300
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     """The whole service: `/authorize` for the edge, and a subgraph beside it.
 
     Raises SettingsError for keys that cannot be read.
@@ -111,6 +112,7 @@ def create_app(settings: Settings) -> ASGIApp:
             lambda request: AuthContext.of(request, service),
         ),
         router_secret=settings.router_secret,
+        shutdown=shutdown,
         lifespan=lifespan,
         checks={"database": database.ping},
         routes=[Route("/.well-known/jwks.json", serve_jwks)],

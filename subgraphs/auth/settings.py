@@ -5,23 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chassis.settings import Secret, Stage, read_environment
+from chassis.settings import Secret, ServiceSettings, read_environment
 
 DEFAULT_SCOPES = "account:read account:write tweets:read tweets:write"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    stage: Stage
-    host: str
-    port: int
-    database_url: Secret
-    database_pool_size: int
-    redis_url: Secret
+class Settings(ServiceSettings):
     event_groups: frozenset[str]
     event_limit: int
-    router_secret: Secret
-    introspection: bool
     signing_keys: Secret
     refresh_secret: Secret
     issuer: str
@@ -40,20 +32,10 @@ class Settings:
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
         """Reads `variables`, by default the process's. Raises SettingsError."""
         with read_environment(variables) as read:
-            stage = read.stage()
             return cls(
-                stage=stage,
-                host=read.text("AUTH_HOST", "127.0.0.1"),
-                port=read.integer("AUTH_PORT", 4101, at_least=1),
-                database_url=read.secret("AUTH_DATABASE_URL"),
-                database_pool_size=read.integer("AUTH_DATABASE_POOL_SIZE", 10, at_least=1),
-                redis_url=Secret(read.text("REDIS_URL")),
+                **cls.common(read, "AUTH", port=4101),
                 event_groups=frozenset(read.text("AUTH_EVENT_GROUPS", "notifier tweets").split()),
                 event_limit=read.integer("AUTH_EVENT_LIMIT", 10_000, at_least=1),
-                router_secret=read.secret("ROUTER_SECRET", at_least=32),
-                introspection=read.flag(
-                    "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT
-                ),
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),

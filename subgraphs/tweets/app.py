@@ -12,6 +12,7 @@ from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
+from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
@@ -25,7 +26,7 @@ from subgraphs.tweets.settings import Settings
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = connect(settings.redis_url)
     relay = OutboxRelay(
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> Starlette:
             lambda request: TweetsContext.of(request, tweets),
         ),
         router_secret=settings.router_secret,
+        shutdown=shutdown,
         lifespan=lifespan,
         # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},

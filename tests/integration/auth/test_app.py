@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from chassis.database import Database
 from chassis.events import Event
+from chassis.shutdown import Shutdown
 from subgraphs.auth.app import create_app
 from subgraphs.auth.settings import Settings
 from tests.integration.conftest import until
@@ -54,7 +55,8 @@ async def test_signing_up_is_published(
                 "AUTH_ISSUER": "https://chirp.example",
                 "AUTH_AUDIENCE": "chirp",
             }
-        )
+        ),
+        Shutdown(),
     )
     transport = httpx.ASGITransport(app)
     async with started(app), httpx.AsyncClient(transport=transport, base_url="http://auth") as http:

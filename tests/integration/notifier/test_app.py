@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
+from chassis.shutdown import Shutdown
 from deploy.laptop.ports import free_ports
 from notifier.app import create_app
 from notifier.settings import Settings
@@ -107,7 +108,7 @@ async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 async def client(
     database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings.from_env(environment(notifier_url, valkey_url, sink)))
+    app = create_app(Settings.from_env(environment(notifier_url, valkey_url, sink)), Shutdown())
     async with running(app) as client:
         yield client
 
@@ -267,7 +268,7 @@ class TestRestart:
         )
         tweet_id = uuid7()
         await register(redis, ADA, "ada", retweets=True)
-        async with running(create_app(settings)):
+        async with running(create_app(settings, Shutdown())):
             while await count(database, "SELECT count(*) FROM inbox") < 1:
                 await asyncio.sleep(0.01)
             await retweet(redis, tweet_id, GRACE, "grace")
@@ -276,7 +277,7 @@ class TestRestart:
                 await retweet(redis, tweet_id, uuid4(), person)
             while await count(database, "SELECT count(*) FROM notices") < 3:
                 await asyncio.sleep(0.01)
-        async with running(create_app(settings)):
+        async with running(create_app(settings, Shutdown())):
             await until(lambda: len(sink.mails) == 2)
         subjects = [str(mail["Subject"]) for mail in sink.mails]
         assert subjects == ["grace retweeted your tweet", "joan and ken retweeted your tweet"]
@@ -286,7 +287,10 @@ class TestRestart:
     ) -> None:
         settings = Settings.from_env(environment(notifier_url, valkey_url, sink))
         await register(redis, ADA, "ada", retweets=True)
-        async with running(create_app(settings)), running(create_app(settings)):
+        async with (
+            running(create_app(settings, Shutdown())),
+            running(create_app(settings, Shutdown())),
+        ):
             while await count(database, "SELECT count(*) FROM inbox") < 1:
                 await asyncio.sleep(0.01)
             for _ in range(60):
@@ -317,7 +321,7 @@ class TestLease:
             process.kill()
             await process.wait()
         assert sink.mails == []
-        async with running(create_app(Settings.from_env(variables))):
+        async with running(create_app(Settings.from_env(variables), Shutdown())):
             await until(lambda: sink.mails)
         assert len(sink.mails) == 1
 

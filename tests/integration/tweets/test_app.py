@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from chassis.database import Database
 from chassis.migrations import SchemaNotCurrentError
 from chassis.principal import Principal
+from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.events import user_deleted
 from subgraphs.tweets.app import create_app
@@ -50,7 +51,7 @@ def running(app: Starlette) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def client(database: Database, tweets_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings.from_env(environment(tweets_url)))
+    app = create_app(Settings.from_env(environment(tweets_url)), Shutdown())
     async with app.router.lifespan_context(app), running(app) as client:
         yield client
 
@@ -91,7 +92,9 @@ class TestApp:
         assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
 
     async def test_it_is_not_ready_without_its_database(self, tweets_url: str) -> None:
-        async with running(create_app(Settings.from_env(environment(tweets_url)))) as client:
+        async with running(
+            create_app(Settings.from_env(environment(tweets_url)), Shutdown())
+        ) as client:
             answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"] == {"database": "failed"}
@@ -101,7 +104,7 @@ class TestEvents:
     async def test_what_happens_is_published_and_what_is_heard_is_done(
         self, database: Database, tweets_url: str, valkey_url: str
     ) -> None:
-        app = create_app(Settings.from_env(environment(tweets_url, valkey_url)))
+        app = create_app(Settings.from_env(environment(tweets_url, valkey_url)), Shutdown())
         mutation = 'mutation { createTweet(input: {text: "Hi"}) { ... on Tweet { id } } }'
         async with connect(valkey_url) as redis:
             await redis.flushall()
@@ -137,7 +140,7 @@ class TestCommands:
         )
 
     async def test_the_application_itself_refuses_it_too(self, empty_url: str) -> None:
-        app = create_app(Settings.from_env(environment(empty_url)))
+        app = create_app(Settings.from_env(environment(empty_url)), Shutdown())
         with pytest.raises(SchemaNotCurrentError):
             async with app.router.lifespan_context(app):
                 pass

@@ -1,0 +1,55 @@
+"""Measures several targets in alternating rounds, so that what disturbs one disturbs all."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.load import Measured, Target, load
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long is measured: rounds, and the seconds of each target in one."""
+
+    rounds: int
+    seconds: float
+    connections: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A claim: `value` of one over the other, and what it ought to be."""
+
+    what: str
+    value: float
+    target: str = ""
+
+
+def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured]:
+    """The medians of each target, after a round that only warms up."""
+    found: dict[str, list[Measured]] = {name: [] for name in targets}
+    for target in targets.values():
+        load(target, seconds=min(2, effort.seconds), connections=effort.connections)
+    for number in range(effort.rounds):
+        # Each round begins with another one.
+        names = list(targets)
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            one = load(targets[name], seconds=effort.seconds, connections=effort.connections)
+            found[name].append(one)
+            time.sleep(0.1)
+    return {name: _medians(values) for name, values in found.items()}
+
+
+def _medians(values: list[Measured]) -> Measured:
+    return Measured(
+        **{
+            name: statistics.median(getattr(v, name) for v in values)
+            for name in ("rate", "p50", "p99")
+        }
+    )
+
+
+def rows(figures: Mapping[str, Measured]) -> list[dict[str, Any]]:
+    return [{"name": name, **asdict(figure)} for name, figure in figures.items()]

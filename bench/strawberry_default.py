@@ -1,0 +1,76 @@
+"""The tweets subgraph on Strawberry as its documentation has it: its executor, its view.
+
+The schema's types and resolvers, the use cases and the repository are ours, and so is the guard
+that checks the edge's secret. PLAIN=1 leaves out the caches of parsed and validated documents.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from strawberry.asgi import GraphQL
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.federation import Schema
+from uuid_utils.compat import uuid7
+
+from chassis.database import Database
+from chassis.principal import TrustedCallers
+from subgraphs.tweets.context import TweetsContext
+from subgraphs.tweets.graphemes import count_characters
+from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.schema import Query
+from subgraphs.tweets.service import TweetService
+
+
+def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
+    database = Database(database_url)
+    service = TweetService(
+        unit_of_work=SqlUnitOfWork(database, lambda: None),
+        count_characters=count_characters,
+        now=lambda: datetime.now(UTC),
+        new_id=uuid7,
+    )
+
+    class View(GraphQL[TweetsContext, None]):
+        async def get_context(self, request: Any, response: Any) -> TweetsContext:
+            return TweetsContext.of(request, service)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await database.connect()
+        yield
+        await database.disconnect()
+
+    async def live(_: Request) -> Response:
+        return Response()
+
+    schema = Schema(query=Query, extensions=[ParserCache, ValidationCache] if caches else [])
+    graphql = TrustedCallers(View(schema, graphql_ide=None), secret)
+    return Starlette(routes=[Route("/graphql", graphql), Route("/livez", live)], lifespan=lifespan)
+
+
+def main() -> None:
+    app = create_app(
+        os.environ["TWEETS_DATABASE_URL"],
+        os.environ["ROUTER_SECRET"],
+        caches=not os.environ.get("PLAIN"),
+    )
+    uvicorn.run(
+        app,
+        port=int(os.environ["PORT"]),
+        log_level="warning",
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+    )
+
+
+if __name__ == "__main__":
+    main()

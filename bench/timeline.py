@@ -1,0 +1,80 @@
+"""Row 1: a timeline of twenty, asked of one worker."""
+
+import json
+import urllib.request
+from typing import Any
+from uuid import UUID
+
+from bench.load import Target
+from bench.rounds import Effort, Ratio, measure, rows
+from bench.stand import Running, Stand
+
+QUERY = """query Timeline($first: Int!) { myTweets(first: $first) { edges { cursor node {
+    id text createdAt retweetCount author { id username }
+    retweetOf { id text author { id username } } } } pageInfo { hasNextPage endCursor } } }"""
+BODY = json.dumps({"query": QUERY, "variables": {"first": 20}}).encode()
+
+
+def identity(stand: Stand, reader: UUID) -> dict[str, str]:
+    """The headers with which the edge lets `reader` in."""
+    return {
+        "x-router-secret": stand.secret,
+        "x-auth-user-id": str(reader),
+        "x-auth-username": "reader",
+        "x-auth-scopes": "tweets:read tweets:write account:read",
+        "x-auth-session-id": str(reader),
+        "x-auth-expires-at": "4102444800",
+    }
+
+
+def ask(target: Target) -> Any:
+    """What one request is answered."""
+    request = urllib.request.Request(target.url, target.body, target.all_headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def target(running: Running, stand: Stand, reader: UUID) -> Target:
+    return Target(f"{running.url}/graphql", BODY, identity(stand, reader))
+
+
+def timeline(stand: Stand, reader: UUID, effort: Effort) -> dict[str, Any]:
+    """Every one gives the same data; only then are they measured."""
+    apollo = stand.apollo_server()
+    ours = stand.service("tweets")
+    default = stand.python("Strawberry", "bench.strawberry_default")
+    plain = stand.python("Strawberry without caches", "bench.strawberry_default", PLAIN="1")
+    handwritten = stand.python("hand-written", "bench.handwritten")
+    everyone = {
+        "Chirp": ours,
+        "hand-written: Starlette, asyncpg, orjson": handwritten,
+        "Apollo Server, pg, DataLoader": apollo,
+        "Strawberry's executor, with its caches": default,
+        "Strawberry's executor, as installed": plain,
+    }
+    targets = {name: target(running, stand, reader) for name, running in everyone.items()}
+    answers = {name: _comparable(ask(one)) for name, one in targets.items()}
+    for name, answer in answers.items():
+        assert answer == answers["Chirp"], f"{name} gives other data"
+    found = measure(targets, effort)
+    for running in everyone.values():
+        stand.end(running)
+    rate = {name: figure.rate for name, figure in found.items()}
+    ours_rate, by_hand, node, strawberry, bare = rate.values()
+    return {
+        "title": "A timeline of 20 tweets, one worker",
+        "figures": rows(found),
+        "ratios": [
+            Ratio("to default Strawberry", ours_rate / strawberry, "≥ 3"),
+            Ratio("to default Strawberry without caches", ours_rate / bare),
+            Ratio("to Apollo Server", ours_rate / node, "≥ 1.5"),
+            Ratio("to hand-written", ours_rate / by_hand, "≥ 0.5"),
+        ],
+    }
+
+
+def _comparable(answer: Any) -> Any:
+    """Node's times end at milliseconds and in a Z."""
+    for edge in answer["data"]["myTweets"]["edges"]:
+        edge["node"]["createdAt"] = edge["node"]["createdAt"][:23]
+    return answer

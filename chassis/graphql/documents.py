@@ -1,0 +1,78 @@
+"""Documents, parsed and validated once for each text that clients send."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+)
+from graphql.validation import ASTValidationRule, NoSchemaIntrospectionCustomRule
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+
+from chassis.graphql.limits import Limits, operation_limits
+
+REMEMBERED = 128
+"""Documents; the executor keeps its plans for as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    node: DocumentNode
+    errors: list[GraphQLError]
+    """What makes it invalid."""
+    operations: int
+
+
+class ReadDocument(SchemaExtension):
+    """Gives each operation its document, from memory where it can.
+
+    Strawberry's own caches do this in two extensions, one of which hashes the whole document at
+    each request.
+    """
+
+    read: ClassVar["staticmethod[[GraphQLSchema, str], Document]"]
+
+    def on_operation(self) -> Iterator[None]:
+        context = self.execution_context
+        if context.query:
+            document = self.read(context.schema._schema, context.query)  # noqa: SLF001
+            context.graphql_document = document.node
+            context.pre_execution_errors = document.errors
+            # Strawberry would run the first one.
+            if document.operations > 1 and context._provided_operation_name is None:  # noqa: SLF001
+                context.pre_execution_errors = document.errors or [_ambiguous()]
+        yield
+
+
+def _ambiguous() -> GraphQLError:
+    return GraphQLError("The document has several operations: `operationName` must name one.")
+
+
+def reading(limits: Limits, *, introspection: bool) -> type[ReadDocument]:
+    """The extension that reads documents and holds them to `limits`."""
+    rules: tuple[type[ASTValidationRule], ...] = (*specified_rules, operation_limits(limits))
+    if not introspection:
+        rules += (NoSchemaIntrospectionCustomRule,)
+
+    @lru_cache(REMEMBERED)
+    def read(schema: GraphQLSchema, text: str) -> Document:
+        return _read(schema, text, limits.tokens, rules)
+
+    return type("Reading", (ReadDocument,), {"read": staticmethod(read)})
+
+
+def _read(
+    schema: GraphQLSchema, text: str, max_tokens: int, rules: tuple[type[ASTValidationRule], ...]
+) -> Document:
+    """Raises GraphQLSyntaxError."""
+    node = parse(text, max_tokens=max_tokens)
+    operations = sum(isinstance(part, OperationDefinitionNode) for part in node.definitions)
+    return Document(node, validate_document(schema, node, rules), operations)
