@@ -6,6 +6,7 @@ import sys
 from chassis.logging import configure_logging
 from chassis.server import serve
 from chassis.settings import SettingsError
+from chassis.shutdown import Shutdown
 from explorer.app import create_app
 from explorer.files import NotBuiltError
 from explorer.settings import Settings
@@ -20,7 +21,8 @@ def main() -> int:
     parser.parse_args()
     try:
         settings = Settings.from_env()
-        app = create_app()
+        shutdown = Shutdown()
+        app = create_app(shutdown)
     except SettingsError as error:
         print(f"explorer: {'; '.join(error.problems)}", file=sys.stderr)
         return 2
@@ -28,7 +30,13 @@ def main() -> int:
         print(f"explorer: {error}. Build it: make explorer", file=sys.stderr)
         return 1
     configure_logging("explorer", settings.stage)
-    serve(app, host=settings.host, port=settings.port)
+    serve(
+        app,
+        shutdown,
+        host=settings.host,
+        port=settings.port,
+        notice=settings.shutdown_notice,
+    )
     return 0
 
 

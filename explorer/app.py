@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from chassis.health import health_routes
 from chassis.logging import RequestLog
+from chassis.shutdown import Shutdown
 from explorer.files import BuiltFiles
 
 DIST = Path(__file__).parent / "dist"
@@ -38,11 +39,14 @@ HEADERS = {
 }
 
 
-def create_app(dist: Path = DIST) -> Starlette:
+def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
     """Raises NotBuiltError."""
     files = BuiltFiles(dist, HEADERS)
     return Starlette(
-        routes=[*health_routes({}), Route("/{path:path}", files.respond, methods=_METHODS)],
+        routes=[
+            *health_routes({}, shutdown),
+            Route("/{path:path}", files.respond, methods=_METHODS),
+        ],
         middleware=[Middleware(RequestLog)],
     )
 

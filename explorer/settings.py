@@ -11,6 +11,8 @@ class Settings:
     stage: Stage
     host: str
     port: int
+    shutdown_notice: int
+    """Seconds between failing readiness and letting go of connections."""
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -20,4 +22,5 @@ class Settings:
                 stage=read.stage(),
                 host=read.text("EXPLORER_HOST", "127.0.0.1"),
                 port=read.integer("EXPLORER_PORT", 4104, at_least=1),
+                shutdown_notice=read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
             )

@@ -12,7 +12,7 @@ from deploy.laptop.process import ROOT, Process, answers
 PACKAGES = ROOT / "explorer"
 _DIST = PACKAGES / "dist"
 _STAMP = _DIST / ".sources"
-_SETTINGS = ("ENVIRONMENT", "EXPLORER_HOST", "EXPLORER_PORT")
+_SETTINGS = ("ENVIRONMENT", "EXPLORER_HOST", "EXPLORER_PORT", "SHUTDOWN_NOTICE_SECONDS")
 
 
 def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Process:
@@ -22,7 +22,7 @@ def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Proce
         "explorer",
         [sys.executable, "-m", "explorer", "serve"],
         console=commands.console,
-        environment={name: settings[name] for name in _SETTINGS},
+        environment={name: settings[name] for name in _SETTINGS if name in settings},
         ready=answers(f"{url}/readyz"),
     )
 

@@ -55,7 +55,8 @@ def take(url: str) -> None:
         first = ada.page.evaluate(
             "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         )
-        print(f"{PICTURE.name}: {PICTURE.stat().st_size // 1000} kB; first paint {first:.0f} ms")
+        size = PICTURE.stat().st_size // 1000
+        sys.stdout.write(f"{PICTURE.name}: {size} kB; the page's first paint: {first:.0f} ms\n")
         browser.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chassis.shutdown import Shutdown
 from explorer.app import create_app
 from explorer.files import NotBuiltError
 
@@ -37,7 +38,7 @@ def dist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(dist))
+    transport = httpx.ASGITransport(create_app(Shutdown(), dist))
     headers = {"accept-encoding": "identity"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://test", headers=headers
@@ -156,4 +157,4 @@ class TestProbes:
 
     def test_without_a_build_there_is_no_service(self, tmp_path: Path) -> None:
         with pytest.raises(NotBuiltError):
-            create_app(tmp_path)
+            create_app(Shutdown(), tmp_path)
