@@ -47,9 +47,19 @@ const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
   if (operation?.kind === "subscription") {
     return {
       subscribe: (observer) => {
-        if (typeof observer === "object") feed.start(operation, request, observer);
-        // GraphiQL also stops a subscription when another tab is chosen; ours goes on.
-        return { unsubscribe: () => tabs.unlessChanging(() => feed.stop("You have stopped it.")) };
+        if (typeof observer !== "object") throw new TypeError("GraphiQL gives an observer");
+        let shown = true;
+        feed.start(operation, request, {
+          next: (event) => shown && observer.next(event),
+          complete: () => shown && observer.complete(),
+        });
+        return {
+          unsubscribe: () => {
+            // From now on the answer beside the editor is another tab's.
+            shown = false;
+            tabs.unlessChanging(() => feed.stop("You have stopped it."));
+          },
+        };
       },
     };
   }

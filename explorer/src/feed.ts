@@ -45,8 +45,8 @@ export type Connect = (
 ) => Socket;
 
 export interface Observer {
-  next: (result: ExecutionResult) => void;
-  complete: () => void;
+  next: (result: ExecutionResult) => unknown;
+  complete: () => unknown;
 }
 
 export interface FeedSurroundings {

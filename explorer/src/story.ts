@@ -12,7 +12,9 @@ const SIGNED_IN = `    ... on SignedIn {
       user { id username }
     }
     ... on Error { message }
-    ... on InvalidInputError { problems { field message } }`;
+    ... on InvalidInputError {
+      problems { field message }
+    }`;
 
 export const STORY: readonly [Tab, ...Tab[]] = [
   tab(
@@ -44,7 +46,7 @@ ${SIGNED_IN}
 mutation Tweet($text: String!) {
   createTweet(input: { text: $text }) {
     __typename
-    ... on Tweet { id text createdAt author { username } }
+    ... on Tweet { id text author { username } }
     ... on Error { message }
   }
 }`,
@@ -78,7 +80,11 @@ query MyTweets {
 mutation Retweet($tweetId: ID!) {
   retweet(tweetId: $tweetId) {
     __typename
-    ... on Tweet { id text retweetCount retweetOf { id author { username } } }
+    ... on Tweet {
+      id
+      retweetCount
+      retweetOf { text author { username } }
+    }
     ... on Error { message }
   }
 }`,
@@ -86,13 +92,13 @@ mutation Retweet($tweetId: ID!) {
   ),
   tab(
     `# 6. Your feed, live: what you tweet, and who retweets
-# you. It goes on while you use the other tabs, and after
-# a lost connection without a gap. Signing out ends it.
+# you. It goes on in the other tabs, and after a lost
+# connection without a gap. Signing out ends it.
 subscription WatchMyFeed {
   tweetFeed {
     kind
     actor { username }
-    tweet { id text retweetCount author { username } }
+    tweet { id text retweetCount }
   }
 }`,
     null,

@@ -22,7 +22,7 @@ function own(): string[] {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
 }
 
-/** Tells a subscription that is stopped from one that is left behind in another tab. */
+/** Tells a subscription that is stopped from one that is left in its tab: GraphiQL stops both. */
 export class TabWatch {
   #active: number | null = null;
   #tabs = 0;

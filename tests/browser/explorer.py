@@ -64,6 +64,25 @@ class Explorer:
         self.bar.get_by_role("button", name="Sign up").click()
         self.expect_signed_in(name)
 
+    def sign_out_elsewhere(self) -> None:
+        """Ends the session without telling the page."""
+        self._send("mutation { signOut { sessionIds } }")
+
+    def tweet_elsewhere(self, text: str) -> None:
+        """As whoever is signed in, from another program."""
+        self._send(
+            f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{ __typename }} }}"
+        )
+
+    def _send(self, query: str) -> None:
+        tokens = self.page.evaluate("JSON.parse(sessionStorage.getItem('chirp.session'))")
+        answer = self.page.request.post(
+            "/graphql",
+            data={"query": query},
+            headers={"authorization": f"Bearer {tokens['accessToken']}"},
+        )
+        assert answer.ok
+
     def expect_signed_in(self, name: str) -> None:
         expect(self.bar.get_by_role("status")).to_contain_text(f"Signed in as {name}")
 

@@ -35,15 +35,10 @@ class TestErrors:
         expect(explorer.notice).to_be_empty()
 
     def test_a_session_that_was_ended_elsewhere(
-        self, explorer: Explorer, stack: RunningStack, name: str, watch: Watch
+        self, explorer: Explorer, name: str, watch: Watch
     ) -> None:
         explorer.sign_up(name)
-        kept = explorer.page.evaluate("JSON.parse(sessionStorage.getItem('chirp.session'))")
-        explorer.page.request.post(
-            "/graphql",
-            data={"query": "mutation { signOut { sessionIds } }"},
-            headers={"authorization": f"Bearer {kept['accessToken']}"},
-        )
+        explorer.sign_out_elsewhere()
         explorer.run("MyTweets")
         explorer.expect_signed_out()
         expect(explorer.bar).to_contain_text("The session has ended.")
