@@ -156,7 +156,9 @@ export class Feed {
       failures += 1;
       this.#change({
         is: "reconnecting",
-        why: "The connection broke off: taking it up again, without a gap.",
+        why: feed.canResume
+          ? "The connection broke off. It is taken up again where it was, without a gap."
+          : "The connection broke off before anything came. It begins again.",
       });
       await this.around.sleep(wait, signal);
       if (signal.aborted) return "Stopped.";

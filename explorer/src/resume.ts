@@ -25,6 +25,7 @@ export class Resumable {
     private readonly request: Request,
   ) {}
 
+  /** Before the first event there is no place to go on from. */
   get canResume(): boolean {
     return this.#cursor !== null;
   }

@@ -1,9 +1,14 @@
 """What kind of page it is: readable for everybody, closed to strangers, light."""
 
+import io
+import threading
+
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from deploy.laptop.explorer import PACKAGES
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.explorer import PACKAGES, build
 from tests.browser.conftest import ON_ONE_ROUTER, Open
 from tests.browser.explorer import Explorer
 from tests.stack import RunningStack
@@ -59,6 +64,23 @@ class TestPolicy:
         with pytest.raises(Exception, match="Failed to fetch"):
             page.evaluate("fetch('http://127.0.0.1:9/')")
         page.close()
+
+
+class Refusing(Commands):
+    """Runs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(io.StringIO()), threading.Event())
+
+    def run_all(self, commands: object) -> None:
+        raise AssertionError(f"was to run: {commands}")
+
+
+class TestBuild:
+    def test_a_page_whose_sources_are_what_they_were_is_not_built_again(
+        self, stack: RunningStack
+    ) -> None:
+        build(Refusing())
 
 
 class TestWeight:
