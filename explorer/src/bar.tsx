@@ -97,9 +97,7 @@ function SignedOut({ why }: { why: string | null }) {
 
   return (
     <form ref={form} className="sign-in" onSubmit={(event) => void submit(event)}>
-      <p role="status" id={id} className={refusal ? "refusal" : "why"}>
-        {refusal ? textOf(refusal) : (why ?? "")}
-      </p>
+      {!refusal && why && <p role="status" className="why">{why}</p>}
       {field("username", isNew ? "Username" : "Username or e-mail", "text", "username")}
       {isNew && field("email", "E-mail", "email", "email")}
       {field("password", "Password", "password", isNew ? "new-password" : "current-password")}
@@ -116,11 +114,22 @@ function SignedOut({ why }: { why: string | null }) {
       >
         {isNew ? "I have an account" : "New here?"}
       </button>
+      <p role="alert" id={id} className="refusal">
+        {refusal && textOf(refusal)}
+      </p>
     </form>
   );
 }
 
+const LABELS: Record<string, string> = {
+  username: "Username",
+  email: "E-mail",
+  password: "Password",
+};
+
 function textOf({ message, fields }: Refusal): string {
-  const problems = Object.entries(fields).map(([field, text]) => `${field}: ${text}`);
+  const problems = Object.entries(fields).map(
+    ([field, text]) => `${LABELS[field] ?? field}: ${text}`,
+  );
   return problems.length > 0 ? problems.join(" ") : message;
 }

@@ -18,8 +18,8 @@ const SIGNED_IN = `    ... on SignedIn {
 
 export const STORY: readonly [Tab, ...Tab[]] = [
   tab(
-    `# 1. Make an account. Signing up signs in: the bar at the
-# top shows who you are, and what you run next is yours.
+    `# 1. Make an account. Signing up signs in: the bar at
+# the top shows who you are. What you run is yours now.
 # Press Ctrl-Enter, or the button at the right.
 mutation SignUp($input: SignUpInput!) {
   signUp(input: $input) {
