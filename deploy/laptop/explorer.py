@@ -33,7 +33,7 @@ def build(commands: Commands) -> None:
     if _STAMP.exists() and _STAMP.read_text() == digest:
         return
     node = install_packages(commands, PACKAGES)
-    commands.console.step("Building the explorer (once, about half a minute)")
+    commands.console.step("Building the explorer (once, some seconds)")
     vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
     commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
     commands.run("explorer", node, PACKAGES / "weigh.mjs")
