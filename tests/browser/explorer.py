@@ -74,12 +74,19 @@ class Explorer:
             f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{ __typename }} }}"
         )
 
+    @property
+    def tokens(self) -> dict[str, str]:
+        """What the page keeps of the session."""
+        kept: dict[str, str] = self.page.evaluate(
+            "JSON.parse(sessionStorage.getItem('chirp.session'))"
+        )
+        return kept
+
     def _send(self, query: str) -> None:
-        tokens = self.page.evaluate("JSON.parse(sessionStorage.getItem('chirp.session'))")
         answer = self.page.request.post(
             "/graphql",
             data={"query": query},
-            headers={"authorization": f"Bearer {tokens['accessToken']}"},
+            headers={"authorization": f"Bearer {self.tokens['accessToken']}"},
         )
         assert answer.ok
 

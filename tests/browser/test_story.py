@@ -65,6 +65,22 @@ class TestStory:
         kept = explorer.page.evaluate("JSON.stringify({ ...localStorage }) + document.cookie")
         assert kept == "{}"
 
+    def test_a_token_is_renewed_before_it_ends(self, explorer: Explorer, name: str) -> None:
+        explorer.page.clock.install()
+        explorer.page.reload()
+        explorer.wait_until_ready().sign_up(name)
+        for _ in range(2):
+            before = explorer.tokens
+            with explorer.page.expect_response(
+                lambda answer: "refreshSession" in (answer.request.post_data or "")
+            ):
+                explorer.page.clock.fast_forward("14:30")
+            explorer.wait_until(
+                "(old) => !sessionStorage.getItem('chirp.session').includes(old)",
+                before["accessToken"],
+            )
+        assert explorer.run("MyTweets")["data"]["me"]["username"] == name
+
 
 class TestWithoutAMouse:
     def test_signing_up_and_running_an_operation(self, explorer: Explorer, name: str) -> None:
