@@ -13,7 +13,6 @@ from structlog.tracebacks import ExceptionDictTransformer
 from chassis.settings import Stage
 
 _PROBES = frozenset({"/livez", "/readyz"})
-_log = structlog.get_logger("chassis.requests")
 
 
 def configure_logging(service: str, stage: Stage, output: TextIO | None = None) -> None:
@@ -87,6 +86,7 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._log = structlog.get_logger("chassis.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _PROBES:
@@ -103,14 +103,15 @@ class RequestLog:
                 status = message["status"]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, remember)
-            finally:
-                _log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round((perf_counter() - started) * 1000, 2),
-                )
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, remember)
+        finally:
+            self._log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round((perf_counter() - started) * 1000, 2),
+            )
+            structlog.contextvars.reset_contextvars(**bound)

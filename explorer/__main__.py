@@ -36,6 +36,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         notice=settings.shutdown_notice,
+        sockets=False,
     )
     return 0
 
