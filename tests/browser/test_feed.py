@@ -22,11 +22,11 @@ class TestFeed:
         ada.watch_feed()
         tweet = ada.run("Tweet", {"text": "Hello"})["data"]["createTweet"]
         expect(ada.events).to_have_count(1)
-        expect(ada.events.first).to_contain_text(f"a{name[:15]} tweeted “Hello”")
+        expect(ada.events.first).to_contain_text(f"a{name[:15]} tweeted Hello")
 
         grace.run("Retweet", {"tweetId": tweet["id"]})
         expect(ada.events).to_have_count(2)
-        expect(ada.events.first).to_contain_text(f"g{name[:15]} retweeted “Hello”")
+        expect(ada.events.first).to_contain_text(f"g{name[:15]} retweeted Hello")
         expect(ada.feed).to_contain_text("2 events")
         assert grace.feed.count() == 0
 
