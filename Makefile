@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo check test chaos-mail migrate supergraph protos router router-from-source lock format clean setup
+.PHONY: help up demo check test chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ protos: setup  ## generate the messages of auth's gRPC service, for it and for e
 			--pyi_out=subgraphs/$$service sessions.proto || exit 1; \
 	done
 
+explorer: setup  ## build the page at the front door (make up does, when its sources have changed)
+	@exec $(LAPTOP) explorer
+
 router: setup  ## bring the Apollo Router: download the release, or build it
 	@exec $(LAPTOP) router
 
@@ -63,5 +66,5 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 	done
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
-	@rm -rf .venv .data router/node_modules .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .data router/node_modules explorer/node_modules explorer/dist .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
