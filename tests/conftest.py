@@ -1,6 +1,7 @@
 """Servers that tests of several kinds need: real ones, out of wheels, one of each per run."""
 
 import io
+import os
 import threading
 from collections.abc import Iterator
 
@@ -14,7 +15,10 @@ from deploy.laptop.valkey import valkey
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server; the URL is its superuser's."""
+    """A PostgreSQL server; the URL is its superuser's. TEST_DATABASE_URL names one that runs."""
+    if running := os.environ.get("TEST_DATABASE_URL"):
+        yield running
+        return
     server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], Console(io.StringIO()))
     never = threading.Event()
     server.initialise(never)
