@@ -25,6 +25,7 @@ from bench.stand import stand
 from bench.timeline import BODY, identity
 from chassis.logging import configure_logging
 from chassis.settings import Stage
+from chassis.shutdown import Shutdown
 from deploy.laptop.services import settings_of
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
@@ -114,7 +115,7 @@ async def ask(app: Any, headers: list[tuple[bytes, bytes]], times: int) -> int:
 
 
 async def profile(settings: Settings, given: dict[str, str], requests: int) -> dict[str, Any]:
-    app = create_app(settings)
+    app = create_app(settings, Shutdown())
     headers = [(name.encode(), value.encode()) for name, value in given.items()]
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     async with app.router.lifespan_context(app):

@@ -18,6 +18,7 @@ from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 from chassis.shutdown import Shutdown
+from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -46,14 +47,18 @@ def run(
         configure_logging(service, settings.stage)
         # Asked before the server starts, because that would show a traceback for it.
         asyncio.run(_open_and_close(settings.database_url, migrations))
+        configure_tracing(service, settings.tracing_endpoint)
         shutdown = Shutdown()
-        serve(
-            create_app(settings, shutdown),
-            shutdown,
-            host=settings.host,
-            port=settings.port,
-            notice=settings.shutdown_notice,
-        )
+        try:
+            serve(
+                create_app(settings, shutdown),
+                shutdown,
+                host=settings.host,
+                port=settings.port,
+                notice=settings.shutdown_notice,
+            )
+        finally:
+            end_tracing()
 
     def run_migrate(_: argparse.Namespace) -> None:
         settings = read_settings()

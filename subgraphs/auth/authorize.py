@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from time import time
 from typing import Protocol
 from uuid import UUID
@@ -27,6 +28,18 @@ _ANONYMOUS: Message = {
     "headers": [(b"content-length", b"0")],
 }
 _log = structlog.get_logger("auth.authorize")
+
+
+class Answer(StrEnum):
+    """What the edge is told."""
+
+    ANONYMOUS = "anonymous"
+    REMEMBERED = "remembered"  # a good token that was seen before
+    VERIFIED = "verified"  # a good token, seen for the first time
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    SESSION_ENDED = "session_ended"
+    UNAVAILABLE = "unavailable"
 
 
 class EndedSessions(Protocol):
@@ -61,12 +74,17 @@ class Authorizer:
         is_live: Callable[[UUID], Awaitable[bool]],
         *,
         cache_size: int,
+        count: Callable[[Answer], None] = lambda _: None,
     ) -> None:
-        """`is_live` asks the database; it is used only while `feed` is not current."""
+        """`is_live` asks the database; it is used only while `feed` is not current.
+
+        `count` is told each answer.
+        """
         self._verify = verify
         self._feed = feed
         self._is_live = is_live
         self._cache_size = cache_size
+        self._count = count
         self._verified: dict[bytes, _Verified] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,14 +94,17 @@ class Authorizer:
                 credentials = value
                 break
         if credentials is None:
+            self._count(Answer.ANONYMOUS)
             await send(_ANONYMOUS)
             await send(_EMPTY)
             return
         try:
             answer = await self._authorize(credentials)
         except InvalidAccessToken as refused:
+            self._count(Answer[refused.refusal.name])
             await _refuse(send, refused.refusal)
         except Exception:
+            self._count(Answer.UNAVAILABLE)
             _log.exception("a token could not be checked")
             await send({**_ANONYMOUS, "status": 503})
             await send(_EMPTY)
@@ -93,8 +114,10 @@ class Authorizer:
 
     async def _authorize(self, credentials: bytes) -> Message:
         token = _bearer(credentials)
+        answer = Answer.REMEMBERED
         verified = self._verified.get(token)
         if verified is None:
+            answer = Answer.VERIFIED
             verified = self._remember(token)
         elif verified.expires_at <= time():
             del self._verified[token]
@@ -106,6 +129,7 @@ class Authorizer:
         if ended:
             self._verified.pop(token, None)
             raise InvalidAccessToken(Refusal.SESSION_ENDED)
+        self._count(answer)
         return verified.answer
 
     def _remember(self, token: bytes) -> _Verified:

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
@@ -27,6 +28,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
+    metrics = Metrics()
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = connect(settings.redis_url)
     relay = OutboxRelay(
@@ -38,7 +40,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )
-    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database))
+    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database), metrics)
+    metrics.database(database)
+    metrics.outbox(relay)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -54,9 +58,11 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         GraphQLView(
             build_schema(introspection=settings.introspection),
             lambda request: TweetsContext.of(request, tweets),
+            metrics.operation,
         ),
         router_secret=settings.router_secret,
         shutdown=shutdown,
+        metrics=metrics,
         lifespan=lifespan,
         # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},

@@ -131,12 +131,6 @@ class TestFragments:
         assert errors("{ node { ...unknown } }") == []
 
 
-class TestOperationLimits:
-    def test_the_rule_is_the_same_for_the_same_limits(self) -> None:
-        assert operation_limits(Limits(depth=5)) is operation_limits(Limits(depth=5))
-        assert operation_limits(Limits(depth=5)) is not operation_limits(Limits(depth=6))
-
-
 class TestObjects:
     @pytest.mark.parametrize(
         ("document", "objects"),
