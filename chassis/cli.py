@@ -17,7 +17,7 @@ from chassis.logging import configure_logging
 from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
-from chassis.shutdown import Shutdown
+from chassis.shutdown import Draining, Shutdown
 from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -51,7 +51,7 @@ def run(
         shutdown = Shutdown()
         try:
             serve(
-                create_app(settings, shutdown),
+                Draining(create_app(settings, shutdown), shutdown),
                 shutdown,
                 host=settings.host,
                 port=settings.port,

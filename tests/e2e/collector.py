@@ -1,4 +1,4 @@
-"""A collector of traces: takes OTLP over HTTP, as edge, router and services send it, and keeps it."""
+"""A collector of traces: takes what edge, router and services send (OTLP over HTTP), keeps it."""
 
 import gzip
 import threading
