@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo probe check test chaos-mail migrate supergraph router router-from-source lock format clean setup
+.PHONY: help up demo probe check test chaos-mail migrate supergraph protos router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -39,6 +39,12 @@ migrate: setup  ## bring the databases to the newest schema
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(LAPTOP) supergraph
+
+protos: setup  ## generate the messages of auth's gRPC service, for it and for each that asks it
+	@for service in auth tweets; do \
+		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=subgraphs/$$service \
+			--pyi_out=subgraphs/$$service sessions.proto || exit 1; \
+	done
 
 router: setup  ## bring the Apollo Router: download the release, or build it
 	@exec $(LAPTOP) router

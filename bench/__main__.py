@@ -8,19 +8,26 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from bench.filling import fill
+from bench.chain import authorisation, chain
+from bench.growth import growth
 from bench.load import tool
 from bench.rounds import Effort
+from bench.sign_in import sign_in
 from bench.stand import Stand, stand
 from bench.timeline import timeline
+from bench.writes import writes
 
 RESULTS = Path(__file__).with_name("results")
-READER = UUID("00000000-0000-7000-8000-00000000c0de")
 
-Row = Callable[[Stand, UUID, Effort], dict[str, Any]]
-ROWS: dict[str, Row] = {"timeline": timeline}
+ROWS: dict[str, Callable[[Stand, Effort], dict[str, Any]]] = {
+    "timeline": timeline,
+    "chain": chain,
+    "authorisation": authorisation,
+    "sign-in": sign_in,
+    "writes": writes,
+    "growth": growth,
+}
 
 
 def main() -> None:
@@ -29,19 +36,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each target in one round")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--tweets", type=int, default=10_000, help="in the table")
+    parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 1_000, 100_000])
     options = parser.parse_args()
-    effort = Effort(options.rounds, options.seconds, options.connections)
+    effort = Effort(
+        options.rounds,
+        options.seconds,
+        options.connections,
+        tuple(sorted(options.tweets)),
+        tuple(sorted(options.sessions)),
+    )
     RESULTS.mkdir(exist_ok=True)
     for name in options.rows:
         with stand() as it:
-            fill(it.superuser_url, READER, 0, options.tweets)
-            found = ROWS[name](it, READER, effort)
+            found = ROWS[name](it, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
-        found["run"] = {**machine(), **asdict(effort), "tweets": options.tweets}
-        (RESULTS / f"{name}.json").write_text(
-            json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-        )
+        found["run"] = {**machine(), **asdict(effort)}
+        text = json.dumps(found, indent=2, ensure_ascii=False)
+        (RESULTS / f"{name}.json").write_text(text + "\n")
         show(found)
 
 
@@ -58,12 +70,9 @@ def machine() -> dict[str, object]:
 def show(found: dict[str, Any]) -> None:
     print(f"\n{found['title']}")
     for figure in found["figures"]:
-        print(
-            f"  {figure['name']:<48}{figure['rate']:>9.0f}/s"
-            f"{figure['p50']:>9.2f} ms{figure['p99']:>9.2f} ms"
-        )
+        print(f"  {figure.pop('name'):<48}", *(f"{k} {v:.5g}" for k, v in figure.items()))
     for ratio in found["ratios"]:
-        print(f"    {ratio['what']:<46}{ratio['value']:>9.2f} x  {ratio['target']}")
+        print(f"    {ratio['what']:<70}{ratio['value']:>7.2f} x  {ratio['target']}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""What the timeline would be without GraphQL: Starlette, asyncpg and orjson, written out by hand.
+"""What the service would be without GraphQL: Starlette, asyncpg and orjson, written out by hand.
 
-It reads the same request, checks the same secret, runs one statement and gives the same bytes.
+The timeline reads the same request, checks the same secret, runs one statement and gives the same
+data. The writes run our statements in one transaction, and have nobody publish the events.
 """
 
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uuid_utils.compat import uuid7
 
 TIMELINE = """
     SELECT t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count,
@@ -27,6 +30,23 @@ TIMELINE = """
     FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
     WHERE t.author_id = $1 ORDER BY t.id DESC LIMIT $2
 """
+
+CREATE = """
+    INSERT INTO tweets (id, author_id, author_username, text, created_at)
+    VALUES ($1, $2, $3, $4, $5)
+"""
+LOCK = """
+    SELECT id FROM tweets WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = $1)
+    FOR UPDATE
+"""
+READ = "SELECT * FROM tweets WHERE id = $1"
+EARLIER = "SELECT * FROM tweets WHERE author_id = $1 AND retweet_of = $2"
+RETWEET = """
+    WITH counted AS (UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = $4)
+    INSERT INTO tweets (id, author_id, author_username, retweet_of, created_at)
+    VALUES ($1, $2, $3, $4, $5)
+"""
+EVENT = "INSERT INTO outbox (event) VALUES ($1)"
 
 
 def create_app(database_url: str, secret: str) -> Starlette:
@@ -52,10 +72,40 @@ def create_app(database_url: str, secret: str) -> Starlette:
         answer = {"data": {"myTweets": {"edges": edges, "pageInfo": page}}}
         return Response(orjson.dumps(answer), media_type="application/json")
 
-    async def live(_: Request) -> Response:
-        return Response()
+    async def create(request: Request) -> Response:
+        if not compare_digest(request.headers.get("x-router-secret", ""), secret):
+            return Response(status_code=403)
+        author = UUID(request.headers["x-auth-user-id"]), request.headers["x-auth-username"]
+        text = orjson.loads(await request.body())["variables"]["text"].strip()
+        tweet_id, now = uuid7(), datetime.now(UTC)
+        event = {"id": str(tweet_id), "author": str(author[0]), "text": text, "time": now}
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(CREATE, tweet_id, *author, text, now)
+            await connection.execute(EVENT, orjson.dumps(event).decode())
+        answer = {"data": {"createTweet": {"id": str(tweet_id)}}}
+        return Response(orjson.dumps(answer), media_type="application/json")
 
-    routes = [Route("/graphql", timeline, methods=["POST"]), Route("/livez", live)]
+    async def retweet(request: Request) -> Response:
+        if not compare_digest(request.headers.get("x-router-secret", ""), secret):
+            return Response(status_code=403)
+        author = UUID(request.headers["x-auth-user-id"]), request.headers["x-auth-username"]
+        original = UUID(orjson.loads(await request.body())["variables"]["id"])
+        tweet_id, now = uuid7(), datetime.now(UTC)
+        event = {"id": str(tweet_id), "author": str(author[0]), "of": str(original), "time": now}
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.fetchval(LOCK, original)
+            await connection.fetch(READ, original)
+            await connection.fetch(EARLIER, author[0], original)
+            await connection.execute(RETWEET, tweet_id, *author, original, now)
+            await connection.execute(EVENT, orjson.dumps(event).decode())
+        answer = {"data": {"retweet": {"id": str(tweet_id)}}}
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+    routes = [
+        Route("/graphql", timeline, methods=["POST"]),
+        Route("/create", create, methods=["POST"]),
+        Route("/retweet", retweet, methods=["POST"]),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

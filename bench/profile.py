@@ -19,11 +19,12 @@ from typing import Any, Self
 
 import uvloop
 
-from bench.__main__ import READER, RESULTS
+from bench.__main__ import RESULTS
 from bench.filling import fill
 from bench.stand import stand
-from bench.timeline import BODY, identity
+from bench.timeline import BODY, READER, identity
 from chassis.logging import configure_logging
+from chassis.server import settle
 from chassis.settings import Stage
 from chassis.shutdown import Shutdown
 from deploy.laptop.services import settings_of
@@ -120,6 +121,7 @@ async def profile(settings: Settings, given: dict[str, str], requests: int) -> d
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
     async with app.router.lifespan_context(app):
         await ask(app, headers, 200)
+        settle()
         began = process_time()
         await asyncio.gather(*(ask(app, headers, requests // 8) for _ in range(8)))
         each = (process_time() - began) / (requests // 8 * 8) * 1e6
@@ -143,7 +145,7 @@ def main() -> None:
     with stand() as it:
         fill(it.superuser_url, READER, 0, 10_000)
         settings = Settings.from_env(settings_of("tweets", it.settings))
-        found = uvloop.run(profile(settings, identity(it, READER), options.requests))
+        found = uvloop.run(profile(settings, identity(it), options.requests))
     functions = found.pop("functions")
     (RESULTS / f"{options.name}.json").write_text(json.dumps(found, indent=2) + "\n")
     print(f"{found['microseconds']} µs of processor time in Python for each request")

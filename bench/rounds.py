@@ -8,14 +8,18 @@ from typing import Any
 
 from bench.load import Measured, Target, load
 
+FIGURES = ("rate", "p50", "p99", "cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long is measured: rounds, and the seconds of each target in one."""
+    """Rounds, the seconds of each target in one, and how much is filled in."""
 
     rounds: int
     seconds: float
-    connections: int = 32
+    connections: int
+    tweets: tuple[int, ...]
+    sessions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,7 @@ def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured
 
 def _medians(values: list[Measured]) -> Measured:
     return Measured(
-        **{
-            name: statistics.median(getattr(v, name) for v in values)
-            for name in ("rate", "p50", "p99")
-        }
+        **{name: statistics.median(getattr(v, name) for v in values) for name in FIGURES}
     )
 
 

@@ -6,8 +6,8 @@ end
 
 done = function(summary, latency)
    local errors = summary.errors
-   io.write(string.format('\n{"rate": %.2f, "p50": %.3f, "p99": %.3f, "bad": %d}\n',
+   io.write(string.format('\n{"rate": %.2f, "p50": %.3f, "p99": %.3f, "bad": %d, "late": %d}\n',
       summary.requests / summary.duration * 1e6,
       latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-      errors.status + errors.connect + errors.read + errors.write + errors.timeout))
+      errors.status + errors.connect + errors.read + errors.write, errors.timeout))
 end

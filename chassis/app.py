@@ -1,18 +1,19 @@
 """Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, metrics."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.database import Database
 from chassis.errors import error_response
+from chassis.graphql.streaming import Streams
 from chassis.health import Check, health_routes
 from chassis.logging import RequestLog
 from chassis.metrics import Metrics
@@ -23,6 +24,7 @@ from chassis.tracing import is_on, span
 
 MAX_BODY_SIZE = 256 * 1024
 """Bytes of one request to `/graphql`."""
+STREAM_PATH = "/graphql/stream"
 
 
 def subgraph_app(
@@ -33,27 +35,35 @@ def subgraph_app(
     checks: Mapping[str, Check],
     shutdown: Shutdown,
     metrics: Metrics,
+    streams: Streams | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application of one subgraph.
 
     `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
-    `routes` are what the service serves beside GraphQL, each with a guard of its own.
+    `streams` serves subscriptions, `routes` are what the service serves beside GraphQL, each with
+    a guard of its own.
     """
+
+    def guarded(app: ASGIApp) -> ASGIApp:
+        return TrustedCallers(BodyLimit(app, MAX_BODY_SIZE), router_secret)
 
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
-        async with metrics.watching_the_loop(), lifespan():
+        async with (
+            metrics.watching_the_loop(),
+            lifespan(),
+            streams.running(shutdown) if streams else nullcontext(),
+        ):
             yield
 
-    guarded = TrustedCallers(BodyLimit(graphql, MAX_BODY_SIZE), router_secret)
+    served: list[BaseRoute] = [Route("/graphql", traced(guarded(graphql)))]
+    if streams:
+        # A path of its own: what the edge sends here past the router is a subscription or refused.
+        served.append(Route(STREAM_PATH, guarded(streams)))
+        served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
     return Starlette(
-        routes=[
-            Route("/graphql", traced(guarded)),
-            *health_routes(checks, shutdown),
-            metrics.route(),
-            *routes,
-        ],
+        routes=[*served, *health_routes(checks, shutdown), metrics.route(), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
     )

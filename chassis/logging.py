@@ -15,7 +15,6 @@ from chassis.settings import Stage
 
 _UNTOLD = frozenset({"/livez", "/readyz", "/metrics"})
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b")
-_log = structlog.get_logger("chassis.requests")
 
 
 def configure_logging(service: str, stage: Stage, output: TextIO | None = None) -> None:
@@ -95,6 +94,7 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._log = structlog.get_logger("chassis.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _UNTOLD:
@@ -113,14 +113,15 @@ class RequestLog:
                 status = message["status"]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(**ids):
-            try:
-                await self._app(scope, receive, remember)
-            finally:
-                _log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round((perf_counter() - started) * 1000, 2),
-                )
+        bound = structlog.contextvars.bind_contextvars(**ids)
+        try:
+            await self._app(scope, receive, remember)
+        finally:
+            self._log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round((perf_counter() - started) * 1000, 2),
+            )
+            structlog.contextvars.reset_contextvars(**bound)

@@ -38,11 +38,30 @@ def render(environment: Mapping[str, str]) -> str:
         if name.endswith("_HOST") and not set(value) <= HOST_CHARACTERS:
             raise ValueError(f"{name} is not a host: {value!r}")
     values |= _tracing(environment)
+    values["TWEETS_ENDPOINTS"] = json.dumps(
+        _endpoints(
+            environment.get("TWEETS_ENDPOINTS")
+            or f"{values['TWEETS_HOST']}:{values['TWEETS_PORT']}"
+        )
+    )
     values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
     return Template(TEMPLATE.read_text()).substitute(values)
 
 
 HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
+
+
+def _endpoints(listed: str) -> list[dict[str, object]]:
+    """Envoy's endpoints for `host:port,host:port`; a host may have several addresses."""
+    endpoints: list[dict[str, object]] = []
+    for endpoint in listed.split(","):
+        host, _, port = endpoint.strip().rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (host and set(host) <= HOST_CHARACTERS and port.isdecimal() and int(port) < 65536):
+            raise ValueError(f"TWEETS_ENDPOINTS is no list like host:4102,host:4112: {listed!r}")
+        address = {"socket_address": {"address": host, "port_value": int(port)}}
+        endpoints.append({"endpoint": {"address": address}})
+    return endpoints
 
 
 def _tracing(environment: Mapping[str, str]) -> dict[str, str]:

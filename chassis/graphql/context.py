@@ -21,11 +21,16 @@ class RequestContext:
     """The type of an expected outcome that is not what the caller wanted."""
 
     @classmethod
-    def caller(cls, connection: HTTPConnection) -> dict[str, Any]:
-        """The fields of this class, read from what the edge sent along."""
-        headers = connection.headers
+    def caller(
+        cls, connection: HTTPConnection, principal: Principal | None = None
+    ) -> dict[str, Any]:
+        """The fields of this class, read from what the edge sent along.
+
+        `principal` is given where the caller is known from elsewhere (a socket's first message).
+        """
+        headers = dict(connection.headers)  # asked nine times: each time it would look at all
         return {
-            "principal": principal_from(headers),
+            "principal": principal or principal_from(headers),
             "client_address": headers.get("x-client-address", ""),
             "user_agent": headers.get("user-agent", ""),
         }

@@ -214,6 +214,10 @@ class Stack:
         ports = {
             f"{name.upper()}_PORT": self._address(name) for name in ("edge", "router", *SERVICES)
         }
+        ports["AUTH_GRPC_PORT"] = (
+            self._settings["AUTH_GRPC_HOST"],
+            int(self._settings["AUTH_GRPC_PORT"]),
+        )
         if is_wanted(self._settings):
             for port in ("MAIL_PORT", "MAILBOX_PORT"):
                 ports[port] = ("127.0.0.1", int(self._settings[port]))

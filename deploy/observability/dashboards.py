@@ -101,9 +101,8 @@ DASHBOARDS = {
             "Good tokens that were known already",
             "percentunit",
             {
-                "remembered": "sum(rate("
-                'chirp_authorizations_total{answer="remembered"}[$__rate_interval])) / sum(rate('
-                'chirp_authorizations_total{answer=~"remembered|verified"}[$__rate_interval]))'
+                "remembered": "1 - sum(rate(chirp_token_verifications_total[$__rate_interval])) "
+                '/ sum(rate(chirp_authorizations_total{answer="accepted"}[$__rate_interval]))'
             },
         ),
         Panel(
@@ -132,6 +131,34 @@ DASHBOARDS = {
                 f'(rate({_OPERATION}_bucket{{operation="signIn"}}[$__rate_interval])))'
                 for q in (0.5, 0.95, 0.99)
             },
+        ),
+    ],
+    "feed": [
+        Panel(
+            "Connections with subscriptions",
+            "short",
+            {"{{transport}}": "sum by (transport) (chirp_subscription_connections)"},
+            stacked=True,
+        ),
+        Panel(
+            "Open subscriptions",
+            "short",
+            {"{{instance}}": "sum by (instance) (chirp_subscriptions)"},
+            stacked=True,
+        ),
+        Panel(
+            "From an event to its subscribers",
+            "s",
+            {
+                f"p{100 * q:.0f}": f"histogram_quantile({q}, sum by (le) "
+                "(rate(chirp_feed_delay_seconds_bucket[$__rate_interval])))"
+                for q in (0.5, 0.95, 0.99)
+            },
+        ),
+        Panel(
+            "Events that reached somebody",
+            "reqps",
+            {"{{instance}}": _rate("chirp_feed_delay_seconds_count", "instance")},
         ),
     ],
     "events-and-mail": [

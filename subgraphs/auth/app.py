@@ -17,7 +17,7 @@ from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
-from chassis.settings import SettingsError
+from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.authorize import PATH, Authorizer
@@ -25,14 +25,17 @@ from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.events import STREAM
 from subgraphs.auth.keys import KeyRing
-from subgraphs.auth.metrics import count_answers
+from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlUnitOfWork
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
+from subgraphs.auth.rpc import address, serving
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.sessions import SERVICE, sessions_handler
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+from subgraphs.auth.verification import Verification
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -41,7 +44,7 @@ _JWKS_MAX_AGE = 300
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
-    """The whole service: `/authorize` for the edge, and a subgraph beside it.
+    """The whole service: `/authorize` for the edge, a subgraph, and gRPC for other services.
 
     Raises SettingsError for keys that cannot be read.
     """
@@ -86,13 +89,13 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         now=_now,
         new_id=uuid7,
     )
-    authorizer = Authorizer(
-        access_tokens.verify,
+    verification = Verification(
+        count_verifications(metrics.registry, access_tokens.verify),
         feed,
-        lambda session_id: unit_of_work.read(lambda r: r.sessions.live(session_id, _now())),
+        lambda session_ids: unit_of_work.read(lambda r: r.sessions.live(session_ids, _now())),
         cache_size=settings.token_cache_size,
-        count=count_answers(metrics.registry),
     )
+    authorizer = Authorizer(verification, count_answers(metrics.registry))
     authorize = traced(authorizer)
     metrics.database(database)
     metrics.outbox(relay)
@@ -100,6 +103,16 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
 
     async def serve_jwks(_: Request) -> Response:
         return jwks
+
+    async def can_answer() -> bool:
+        """Whether tokens and sessions can be checked."""
+        if feed.is_current:
+            return True
+        try:
+            await database.ping()
+        except Exception:
+            return False
+        return True
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -109,6 +122,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             streams,
             feed.following(),
             relay.running(),
+            serving(
+                sessions_handler(verification),
+                services=[SERVICE],
+                address=address(settings.grpc_host, settings.grpc_port),
+                can_answer=can_answer,
+                shutdown=shutdown,
+                reflected=settings.stage is Stage.DEVELOPMENT,
+            ),
         ):
             yield
         passwords.close()

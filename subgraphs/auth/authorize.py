@@ -1,32 +1,23 @@
 """Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
 
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
-from time import time
-from typing import Protocol
-from uuid import UUID
 
 import orjson
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.errors import Unauthenticated
-from chassis.principal import Principal
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.verification import Verification
 
 PATH = "/authorize"
 
 _SCHEME = b"bearer "
-_TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]{1,4096}=*")
 
 _EMPTY: Message = {"type": "http.response.body", "body": b""}
-_ANONYMOUS: Message = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-length", b"0")],
-}
+_NO_BODY = (b"content-length", b"0")
+_ANONYMOUS: Message = {"type": "http.response.start", "status": 200, "headers": [_NO_BODY]}
 _log = structlog.get_logger("auth.authorize")
 
 
@@ -34,30 +25,11 @@ class Answer(StrEnum):
     """What the edge is told."""
 
     ANONYMOUS = "anonymous"
-    REMEMBERED = "remembered"  # a good token that was seen before
-    VERIFIED = "verified"  # a good token, seen for the first time
+    ACCEPTED = "accepted"
     INVALID = "invalid"
     EXPIRED = "expired"
     SESSION_ENDED = "session_ended"
     UNAVAILABLE = "unavailable"
-
-
-class EndedSessions(Protocol):
-    """What is known here of sessions that have ended, and whether that is all there is."""
-
-    @property
-    def is_current(self) -> bool: ...
-
-    def has_ended(self, session_id: str) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A token whose signature and claims were found good, and the answer that it gets."""
-
-    session_id: str
-    expires_at: float
-    answer: Message
 
 
 class Authorizer:
@@ -68,24 +40,11 @@ class Authorizer:
     """
 
     def __init__(
-        self,
-        verify: Callable[[str], Principal],
-        feed: EndedSessions,
-        is_live: Callable[[UUID], Awaitable[bool]],
-        *,
-        cache_size: int,
-        count: Callable[[Answer], None] = lambda _: None,
+        self, verification: Verification, count: Callable[[Answer], None] = lambda _: None
     ) -> None:
-        """`is_live` asks the database; it is used only while `feed` is not current.
-
-        `count` is told each answer.
-        """
-        self._verify = verify
-        self._feed = feed
-        self._is_live = is_live
-        self._cache_size = cache_size
+        """`count` is told each answer."""
+        self._verification = verification
         self._count = count
-        self._verified: dict[bytes, _Verified] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         credentials = None
@@ -99,7 +58,7 @@ class Authorizer:
             await send(_EMPTY)
             return
         try:
-            answer = await self._authorize(credentials)
+            verified = await self._verification.token(_bearer(credentials))
         except InvalidAccessToken as refused:
             self._count(Answer[refused.refusal.name])
             await _refuse(send, refused.refusal)
@@ -109,50 +68,16 @@ class Authorizer:
             await send({**_ANONYMOUS, "status": 503})
             await send(_EMPTY)
         else:
-            await send(answer)
+            self._count(Answer.ACCEPTED)
+            await send({**_ANONYMOUS, "headers": [_NO_BODY, *verified.headers]})
             await send(_EMPTY)
-
-    async def _authorize(self, credentials: bytes) -> Message:
-        token = _bearer(credentials)
-        answer = Answer.REMEMBERED
-        verified = self._verified.get(token)
-        if verified is None:
-            answer = Answer.VERIFIED
-            verified = self._remember(token)
-        elif verified.expires_at <= time():
-            del self._verified[token]
-            raise InvalidAccessToken(Refusal.EXPIRED)
-        if self._feed.is_current:
-            ended = self._feed.has_ended(verified.session_id)
-        else:
-            ended = not await self._is_live(UUID(verified.session_id))
-        if ended:
-            self._verified.pop(token, None)
-            raise InvalidAccessToken(Refusal.SESSION_ENDED)
-        self._count(answer)
-        return verified.answer
-
-    def _remember(self, token: bytes) -> _Verified:
-        principal = self._verify(token.decode("ascii"))
-        headers = [(n.encode(), v.encode()) for n, v in principal.headers().items()]
-        verified = _Verified(
-            session_id=str(principal.session_id),
-            expires_at=principal.expires_at.timestamp(),
-            answer={**_ANONYMOUS, "headers": [*_ANONYMOUS["headers"], *headers]},
-        )
-        if len(self._verified) >= self._cache_size:
-            # The first one in: about the one with the least time left.
-            del self._verified[next(iter(self._verified))]
-        self._verified[token] = verified
-        return verified
 
 
 def _bearer(credentials: bytes) -> bytes:
     """The token (RFC 6750), the same for every way of writing the header around it."""
-    token = credentials[len(_SCHEME) :].strip(b" ")
-    if credentials[: len(_SCHEME)].lower() != _SCHEME or not _TOKEN.fullmatch(token):
+    if credentials[: len(_SCHEME)].lower() != _SCHEME:
         raise InvalidAccessToken
-    return token
+    return credentials[len(_SCHEME) :].strip(b" ")
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

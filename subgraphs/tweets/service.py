@@ -1,12 +1,13 @@
 """The use cases of tweets, retweets and timelines."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from subgraphs.tweets.domain import (
     Author,
+    FeedPage,
     Page,
     PageRequest,
     Tweet,
@@ -19,6 +20,8 @@ from subgraphs.tweets.ports import CharacterCounter, Repositories, UnitOfWork
 
 _FORGOTTEN_AT_ONCE = PageRequest(50)
 """How many tweets of somebody go in one transaction."""
+
+_FEED_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class TweetService:
         key = checked_idempotency_key(idempotency_key)
 
         async def work(repositories: Repositories) -> Tweet:
-            added = await repositories.tweets.add(tweet, key)
+            added, feed_position = await repositories.tweets.add(tweet, key)
             if added.id == tweet.id:
-                await repositories.events.add(tweet_created(tweet))
+                await repositories.events.add(tweet_created(tweet, feed_position))
                 return added
             if added.text != tweet.text:
                 raise IdempotencyKeyReused
@@ -86,7 +89,7 @@ class TweetService:
             original = (await _locked(repositories, tweet_id)).original
             if earlier := await repositories.tweets.retweet_by(author.id, original.id):
                 return earlier
-            original = replace(original, retweet_count=original.retweet_count + 1)
+            original = original._replace(retweet_count=original.retweet_count + 1)
             retweet = Tweet(
                 id=new_id,
                 author=author,
@@ -95,8 +98,8 @@ class TweetService:
                 retweet_count=original.retweet_count,
                 retweet_of=original,
             )
-            await repositories.tweets.add_retweet(retweet)
-            await repositories.events.add(tweet_retweeted(retweet))
+            feed_position = await repositories.tweets.add_retweet(retweet)
+            await repositories.events.add(tweet_retweeted(retweet, feed_position))
             return retweet
 
         return await self.unit_of_work.transaction(work)
@@ -115,7 +118,7 @@ class TweetService:
             if retweet is None:
                 return original
             await _remove(repositories, retweet, now)
-            return replace(original, retweet_count=original.retweet_count - 1)
+            return original._replace(retweet_count=original.retweet_count - 1)
 
         return await self.unit_of_work.transaction(work)
 
@@ -136,6 +139,7 @@ class TweetService:
 
         while await self.unit_of_work.transaction(work):
             pass
+        await self.unit_of_work.transaction(lambda r: r.tweets.forget_feed(user_id))
 
     async def tweets(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         """Those that exist."""
@@ -154,6 +158,15 @@ class TweetService:
         return await self.unit_of_work.read(
             lambda repositories: repositories.tweets.retweeted(user_id, original_ids)
         )
+
+    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """How far each of these feeds reaches; 0 for one in which nothing ever was."""
+        heads = await self.unit_of_work.read(lambda r: r.tweets.feed_heads(owner_ids))
+        return {owner_id: heads.get(owner_id, 0) for owner_id in owner_ids}
+
+    async def feed(self, owner_id: UUID, after: int) -> FeedPage:
+        """What came next in somebody's feed."""
+        return await self.unit_of_work.read(lambda r: r.tweets.feed(owner_id, after, _FEED_PAGE))
 
 
 async def _locked(repositories: Repositories, tweet_id: UUID) -> Tweet:

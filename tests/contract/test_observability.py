@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import promql_parser
 import pytest
@@ -12,13 +14,17 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from chassis.database import Database
+from chassis.graphql.streaming import Streams
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
 from chassis.streams import connect
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
 from notifier.metrics import count_mails, watch_deliveries
-from subgraphs.auth.metrics import count_answers
+from subgraphs.auth.metrics import count_answers, count_verifications
+from subgraphs.tweets.feed import Subscriptions
+from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -63,6 +69,10 @@ async def _nothing() -> None:
     return None
 
 
+def _no_token(_: str) -> Principal:
+    raise NotImplementedError
+
+
 @pytest.fixture(scope="module")
 def told() -> dict[str, set[str]]:
     """The labels of every series that is told, by its name."""
@@ -72,6 +82,10 @@ def told() -> dict[str, set[str]]:
     metrics.outbox(OutboxRelay(database, connect("redis://127.0.0.1:1"), "events", groups=()))
     metrics.events_of("group", ["events"])
     count_answers(metrics.registry)
+    count_verifications(metrics.registry, _no_token)
+    feed_delay(metrics.registry)
+    streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
+    count_subscriptions(metrics.registry, streams, Subscriptions())
     count_mails(metrics)
     watch_deliveries(metrics, _nothing)
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)

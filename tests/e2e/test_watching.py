@@ -63,8 +63,8 @@ class TestMetrics:
         assert of("auth", "signIn", "InvalidCredentialsError") == 1
         assert of("tweets", "createTweet") == of("tweets", "retweet") == 1
         answers, name = told(stack.auth_url), "chirp_authorizations_total"
-        assert grown(auth, answers, name, answer="verified") == 2
-        assert grown(auth, answers, name, answer="remembered") == 1
+        assert grown(auth, answers, name, answer="accepted") == 3
+        assert grown(auth, answers, "chirp_token_verifications_total") == 3  # a bad one as well
         assert grown(auth, answers, name, answer="invalid") == 1
         assert grown(auth, answers, name, answer="anonymous") >= 3
         eventually(

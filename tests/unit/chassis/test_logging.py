@@ -23,8 +23,6 @@ TRACE = TRACEPARENT[3:35]
 
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    # A logger keeps the output of its first line.
-    monkeypatch.setattr("chassis.logging._log", structlog.get_logger("chassis.requests"))
     monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

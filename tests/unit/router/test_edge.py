@@ -42,6 +42,10 @@ class TestRender:
             ("TRACING_ENDPOINT", "https://collector:4318"),
             ("TRACING_ENDPOINT", "http://collector:x"),
             ("TRACING_ENDPOINT", 'http://a"}'),
+            ("TWEETS_ENDPOINTS", "tweets"),
+            ("TWEETS_ENDPOINTS", "tweets:4102,"),
+            ("TWEETS_ENDPOINTS", 'a":4102'),
+            ("TWEETS_ENDPOINTS", "tweets:70000"),
         ],
     )
     def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
@@ -72,6 +76,27 @@ class TestTracing:
     def test_a_percentage_is_one(self) -> None:
         with pytest.raises(ValueError, match="TRACING_PERCENT"):
             tracing(TRACING_ENDPOINT="http://collector", TRACING_PERCENT="101")
+
+
+def endpoints(**settings: str) -> list[tuple[str, int]]:
+    rendered = yaml.safe_load(render(SETTINGS | settings))
+    [tweets] = [c for c in rendered["static_resources"]["clusters"] if c["name"] == "tweets"]
+    [locality] = tweets["load_assignment"]["endpoints"]
+    addresses = [e["endpoint"]["address"]["socket_address"] for e in locality["lb_endpoints"]]
+    return [(address["address"], address["port_value"]) for address in addresses]
+
+
+class TestTweetsEndpoints:
+    def test_by_default_it_is_the_one_that_serves_the_router(self) -> None:
+        assert endpoints(TWEETS_HOST="tweets", TWEETS_PORT="80") == [("tweets", 80)]
+
+    def test_there_may_be_several(self) -> None:
+        listed = "127.0.0.1:4102, tweets.internal:4112,[::1]:4122"
+        assert endpoints(TWEETS_ENDPOINTS=listed) == [
+            ("127.0.0.1", 4102),
+            ("tweets.internal", 4112),
+            ("::1", 4122),
+        ]
 
 
 class TestAllowedOrigins:

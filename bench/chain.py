@@ -1,0 +1,115 @@
+"""Rows 2 and 3: the timeline through router and edge, and what the edge's authorisation costs."""
+
+from string import Template
+from typing import Any
+
+from bench.filling import fill
+from bench.load import Target
+from bench.people import sign_up
+from bench.rounds import Effort, Ratio, measure, rows
+from bench.stand import Running, Stand
+from bench.timeline import BODY, ask, identity
+from deploy.laptop.ports import free_ports
+
+_ENVOY = Template("""
+static_resources:
+  listeners:
+  - address: {socket_address: {address: 127.0.0.1, port_value: $port}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: bench
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{match: {prefix: /}, $action}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+  - name: behind
+    type: STATIC
+    load_assignment:
+      cluster_name: behind
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $behind}}}}]}]
+""")  # noqa: E501
+
+
+def chain(stand: Stand, effort: Effort) -> dict[str, Any]:
+    """Row 2. What comes through a router is asked as the edge would ask it, or by the edge."""
+    auth = stand.service("auth")
+    reader = sign_up(stand, auth)
+    fill(stand.superuser_url, reader.id, 0, effort.tweets[0])
+    tweets = stand.service("tweets")
+    stand.service("notifier")
+    gateway, router = stand.node_gateway(), stand.router()
+    inside = identity(stand, reader.id)
+    targets = {"tweets alone": _graphql(tweets, inside)}
+    for name, one in (("Apollo Router", router), ("Apollo's Node gateway", gateway)):
+        if one is not None:
+            edge = stand.edge(f"edge before {one.name}", one.url)
+            targets[name] = _graphql(one, inside)
+            targets[f"edge and {name}, signed in"] = _graphql(edge, reader.authorization)
+    answers = {name: ask(target) for name, target in targets.items()}
+    for name, answer in answers.items():
+        assert answer == answers["tweets alone"], f"{name} gives other data"
+    found = measure(targets, effort)
+    rate = {name: figure.rate for name, figure in found.items()}
+    ratios = [
+        Ratio(f"{name} to tweets alone", rate[name] / rate["tweets alone"]) for name in [*rate][1:]
+    ]
+    if router is not None:
+        ratios.append(
+            Ratio(
+                "Apollo Router to the Node gateway",
+                rate["Apollo Router"] / rate["Apollo's Node gateway"],
+            )
+        )
+    return {"title": "The timeline through the chain", "figures": rows(found), "ratios": ratios}
+
+
+def authorisation(stand: Stand, effort: Effort) -> dict[str, Any]:
+    """Row 3. Behind the edge stands an Envoy that gives the same answer to everything."""
+    auth = stand.service("auth")
+    person = sign_up(stand, auth)
+    behind, front = map(str, free_ports(2))
+    fixed = "direct_response: {status: 200, body: {inline_string: '{}'}}"
+    stub = stand.envoy("stub", _envoy(behind, fixed, behind), behind, threads=1)
+    bare = stand.envoy("bare", _envoy(front, "route: {cluster: behind}", behind), front)
+    edge = stand.edge("edge", stub.url)
+    authorize = Target(f"{auth.url}/authorize", None, person.authorization, auth.process.pid)
+    targets = {
+        "Envoy, a bare proxy": _graphql(bare, {}),
+        "the edge, signed in": _graphql(edge, person.authorization),
+        "the edge, nobody signed in": _graphql(edge, {}),
+        "/authorize alone, a known token": authorize,
+    }
+    ask(targets["the edge, signed in"])
+    found = measure(targets, effort)
+    bare_rate = found["Envoy, a bare proxy"].rate
+    return {
+        "title": "What authorisation costs at the edge",
+        "figures": rows(found),
+        "ratios": [
+            Ratio(
+                "edge, signed in, to a bare proxy",
+                found["the edge, signed in"].rate / bare_rate,
+                "≥ 0.5",
+            ),
+            Ratio(
+                "edge, nobody signed in, to a bare proxy",
+                found["the edge, nobody signed in"].rate / bare_rate,
+            ),
+        ],
+    }
+
+
+def _envoy(port: str, action: str, behind: str) -> str:
+    return _ENVOY.substitute(port=port, action=action, behind=behind)
+
+
+def _graphql(running: Running, headers: dict[str, str]) -> Target:
+    return Target(f"{running.url}/graphql", BODY, headers, running.process.pid)
