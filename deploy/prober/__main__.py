@@ -8,22 +8,16 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 import httpx
 from prometheus_client import start_http_server
 
 from deploy.laptop.environment import read
 from deploy.prober.metrics import ProberMetrics
-from deploy.prober.person import StepFailedError
 from deploy.prober.rounds import Round, Step
 
 USAGE = """Its environment: PROBER_URL (the edge), PROBER_SECRET (from which its passwords follow),
 PROBER_NAME (one for each that runs), PROBER_PORT (metrics), PROBER_INTERVAL_SECONDS."""
-
-
-class _Stopped(BaseException):
-    """SIGTERM or Ctrl-C."""
 
 
 def main(variables: Mapping[str, str], arguments: list[str] | None = None) -> int:
@@ -51,10 +45,7 @@ def _once(client: httpx.Client, name: str, secret: str) -> int:
     def show(step: Step) -> None:
         print(f"{step.name:16} {step.seconds * 1000:8.1f} ms   {step.problem or 'ok'}", flush=True)
 
-    went_well = False
-    round_ = Round(client, f"{name}_once", secret, show)
-    with _stoppable(round_):
-        went_well = round_.run()
+    went_well = Round(client, f"{name}_once", secret, show, _stopped().is_set).run()
     print("all as it should be" if went_well else "not as it should be")
     return 0 if went_well else 1
 
@@ -68,35 +59,20 @@ def _for_ever(client: httpx.Client, name: str, secret: str, *, port: int, interv
             print(f"{step.name}: {step.problem}", file=sys.stderr, flush=True)
 
     start_http_server(port, registry=metrics.registry)
-    round_ = Round(client, name, secret, tell)
-    with _stoppable(round_):
-        while True:
-            if round_.run():
-                metrics.success()
-            threading.Event().wait(interval)
+    stopped = _stopped()
+    round_ = Round(client, name, secret, tell, stopped.is_set)
+    while not stopped.is_set():
+        if round_.run():
+            metrics.success()
+        stopped.wait(interval)
 
 
-class _stoppable:  # noqa: N801  (used like a function)
-    """A signal ends the block at once, and then what a round has made is removed."""
-
-    def __init__(self, round_: Round) -> None:
-        self._round = round_
-
-    def __enter__(self) -> None:
-        def stop(number: int, _: FrameType | None) -> None:
-            for each in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(each, signal.SIG_IGN)  # the rest takes a second at most
-            raise _Stopped
-
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, stop)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        try:
-            self._round.clean_up()
-        except StepFailedError as error:
-            print(f"something is left behind until the next start: {error}", file=sys.stderr)
-        return kind is not None and issubclass(kind, _Stopped)
+def _stopped() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stopped = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stopped.set())
+    return stopped
 
 
 if __name__ == "__main__":

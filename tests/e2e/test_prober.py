@@ -87,8 +87,8 @@ class TestOnce:
         finally:
             stack.restart("tweets")
         assert process.returncode == 1
-        (failed,) = [line for line in output.splitlines() if line.startswith("tweet ")]
-        assert not failed.endswith("ok")
+        (failed,) = [line for line in output.splitlines() if " ms " in line and "ok" not in line]
+        assert failed.startswith("subscribe ")
         assert accounts(edge, "prober_once") == 0
 
 

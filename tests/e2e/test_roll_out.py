@@ -91,7 +91,13 @@ def replicas(stack: RunningStack, tmp_path: Path) -> Iterator[Replicas]:
 
 
 def _service(name: str, port: int, settings: dict[str, str], console: Console) -> Process:
-    environment = {**os.environ, **settings_of(name, settings), f"{name.upper()}_PORT": str(port)}
+    environment = {
+        **os.environ,
+        **settings_of(name, settings),
+        f"{name.upper()}_PORT": str(port),
+        # tweets goes on asking the auth of the running stack: gRPC is not rolled here.
+        "AUTH_GRPC_PORT": str(free_ports(1)[0]),
+    }
     return Process(
         f"{name}-{port}",
         [sys.executable, "-m", SERVICES[name], "serve"],
