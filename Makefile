@@ -18,11 +18,12 @@ up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in
 demo: setup  ## show a running stack at work: two people tweet and retweet
 	@exec $(LAPTOP) demo
 
-check: setup  ## all that needs no server: format, lint, types, layers, unit and contract tests (drift of schemas)
+check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
 	@$(PYTHON_IN) -m ruff format --check .
 	@$(PYTHON_IN) -m ruff check .
 	@$(PYTHON_IN) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON_IN) -m deploy.validate
 	@$(PYTHON_IN) -m pytest tests/unit tests/contract
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
@@ -61,7 +62,7 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 	@cd requirements && for input in *.in; do \
 		echo "==> requirements/$$input"; \
 		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-			--no-emit-index-url $(LOCK_ARGS) "$$input" -o "$${input%.in}.txt" || exit 1; \
+			--no-emit-index-url --allow-unsafe $(LOCK_ARGS) "$$input" -o "$${input%.in}.txt" || exit 1; \
 	done
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)

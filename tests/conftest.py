@@ -1,6 +1,7 @@
 """What tests of several kinds need: real servers, and a stack of them, one of each per run."""
 
 import io
+import os
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -19,7 +20,10 @@ __all__ = ["edge", "sign_up", "stack"]
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server; the URL is its superuser's."""
+    """A PostgreSQL server; the URL is its superuser's. TEST_DATABASE_URL names one that runs."""
+    if running := os.environ.get("TEST_DATABASE_URL"):
+        yield running
+        return
     server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], Console(io.StringIO()))
     never = threading.Event()
     server.initialise(never)

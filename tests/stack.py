@@ -15,6 +15,7 @@ from deploy.laptop import mailbox
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.environment import on_free_ports, prepare
+from deploy.laptop.ports import free_ports
 from deploy.laptop.router import Kind, find_router
 from deploy.laptop.stack import Stack
 
@@ -61,6 +62,10 @@ def stack(
 ) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
     settings = fresh_settings(folder / "settings.env")
+    # Where a second tweets process may serve subscriptions; none does unless a test starts it.
+    settings["TWEETS_ENDPOINTS"] = (
+        f"127.0.0.1:{settings['TWEETS_PORT']},127.0.0.1:{free_ports(1)[0]}"
+    )
     with (folder / "log").open("w") as log:
         commands = Commands(Console(log), threading.Event())
         running = Stack(settings, folder / "data", commands, request.param)
