@@ -17,7 +17,7 @@ from time import monotonic, perf_counter, process_time
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import uvloop
 from redis.asyncio import Redis
 
@@ -178,7 +178,7 @@ async def settled(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[floa
         arrivals = crowd.expect(text.encode(), count)
         await tell(text)
         try:
-            await asyncio.wait_for(arrivals, 2)
+            await asyncio.wait_for(arrivals, 2 + count / 200)
         except TimeoutError:
             continue
         return
@@ -225,6 +225,7 @@ async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
     await redis.aclose()
     return {
         "subscribers": count,
+        "refused at first": feed.refused + echo.refused,
         "milliseconds to the last": {n: _median(r.last for r in rs) for n, rs in found.items()},
         "milliseconds to the median": {n: _median(r.median for r in rs) for n, rs in found.items()},
         "ratio": _median(r.last for r in found["feed"]) / _median(r.last for r in found["echo"]),
