@@ -195,11 +195,10 @@ async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
         return api.answered
 
     async def publish(text: str) -> float:
-        # As long as an event of the feed.
-        await redis.publish(
-            CHANNEL, feed.last_text.decode()[:-40] + text if feed.last_text else text
-        )
-        return perf_counter()
+        # As long as an event of the feed. Redis answers after it has passed it on.
+        asked = perf_counter()
+        await redis.publish(CHANNEL, text.rjust(len(feed.last_text)))
+        return asked
 
     pids = {"tweets": it.tweets[0], "Envoy": it.envoy, "echo": it.echo}
     before = {name: _memory(running) for name, running in pids.items()}
@@ -315,6 +314,7 @@ async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
 async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
     """One session's sockets over all tweets processes; the first to the last closing."""
     answers, firsts, lasts, asked = [], [], [], []
+    spread: list[int] = []
     for _ in range(rounds):
         api, token = await it.person()
         crowd = Crowd()
@@ -325,6 +325,7 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
             return api.answered
 
         await settled(crowd, sockets, tweet)
+        spread = [_connections(running) for running in it.tweets]
         await api.run(SIGN_OUT)
         await crowd.ended(sockets)
         codes = {code for code, _ in crowd.closings}
@@ -338,7 +339,7 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
     return {
         "sockets": sockets,
         "tweets processes": len(it.tweets),
-        "sockets at each": [_connections(running) for running in it.tweets],
+        "sockets at each, with some of Envoy's own": spread,
         "milliseconds from signOut to its answer": _median(answers),
         "milliseconds from the answer to the first closing": _median(firsts),
         "milliseconds from the answer to the last closing": _median(lasts),
