@@ -358,10 +358,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """A fresh stack for each: what one leaves in memory is not another's."""
     found: dict[str, Any] = {"title": "The live feed", "run": machine()}
     if "fan-out" in options.rows:
-        found["fan-out"] = []
         for count in options.subscribers:
             with world(1) as it:
-                found["fan-out"].append(show(uvloop.run(fan_out(it, count, options.rounds))))
+                found[f"{count} subscribers"] = show(uvloop.run(fan_out(it, count, options.rounds)))
     if "people" in options.rows:
         people = max(options.subscribers) // 20
         with world(1) as it:
