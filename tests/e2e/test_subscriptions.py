@@ -22,9 +22,9 @@ from deploy.laptop.console import Console
 from deploy.laptop.process import Process, answers
 from deploy.laptop.services import settings_of
 from subgraphs.auth.keys import KeyRing
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
+from tests.stack import Account, RunningStack, eventually
 
 SignUp = Callable[[], Account]
 CREATE_ONCE = """mutation ($text: String!, $key: String!) {
