@@ -11,6 +11,7 @@ from bench.stand import Running, Stand
 from bench.timeline import BODY, ask, identity
 from deploy.laptop.ports import free_ports
 
+_TYPE = "type.googleapis.com/envoy.extensions.filters"
 _ENVOY = Template("""
 static_resources:
   listeners:
@@ -19,7 +20,7 @@ static_resources:
     - filters:
       - name: envoy.filters.network.http_connection_manager
         typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          "@type": $type.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: bench
           route_config:
             virtual_hosts:
@@ -28,14 +29,16 @@ static_resources:
               routes: [{match: {prefix: /}, $action}]
           http_filters:
           - name: envoy.filters.http.router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+            typed_config: {"@type": $type.http.router.v3.Router}
   clusters:
   - name: behind
     type: STATIC
     load_assignment:
       cluster_name: behind
-      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $behind}}}}]}]
-""")  # noqa: E501
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $behind}}}
+""")
 
 
 def chain(stand: Stand, effort: Effort) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def authorisation(stand: Stand, effort: Effort) -> dict[str, Any]:
 
 
 def _envoy(port: str, action: str, behind: str) -> str:
-    return _ENVOY.substitute(port=port, action=action, behind=behind)
+    return _ENVOY.substitute(type=_TYPE, port=port, action=action, behind=behind)
 
 
 def _graphql(running: Running, headers: dict[str, str]) -> Target:

@@ -22,6 +22,8 @@ DEFAULTS = {
     "TWEETS_PORT": "4102",
     "NOTIFIER_HOST": "127.0.0.1",
     "NOTIFIER_PORT": "4103",
+    "EXPLORER_HOST": "127.0.0.1",
+    "EXPLORER_PORT": "4104",
 }
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"

@@ -1,16 +1,11 @@
 """Alembic for every service: one environment here, a directory of versions in each service."""
 
+import ast
 import asyncio
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from asyncpg import UndefinedTableError
-from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from chassis.database import Connection, Database
 
@@ -22,17 +17,30 @@ class SchemaNotCurrentError(Exception):
     """The database's schema is not the one this code was written for."""
 
 
-def _config(versions: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(HERE))
-    config.set_main_option("version_locations", str(versions))
-    config.set_main_option("path_separator", "newline")
-    return config
-
-
 def head(versions: Path) -> str | None:
-    """The newest revision that the code knows."""
-    return ScriptDirectory.from_config(_config(versions)).get_current_head()
+    """The newest revision that the code knows, as Alembic would find it.
+
+    A service asks for it at each start, and importing Alembic would take as long as all the rest.
+    """
+    modules = [_constants(file) for file in versions.glob("*.py")]
+    followed = {module.get("down_revision") for module in modules}
+    newest = {module["revision"] for module in modules if "revision" in module} - followed
+    if len(newest) > 1:
+        raise ValueError(f"{versions} has more than one newest revision: {sorted(newest)}")
+    return newest.pop() if newest else None
+
+
+def _constants(file: Path) -> dict[str, str]:
+    """The module's names that are given a text."""
+    return {
+        target.id: node.value.value
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def migrate(url: str, versions: Path) -> None:
@@ -42,7 +50,19 @@ def migrate(url: str, versions: Path) -> None:
 
 async def upgrade(url: str, versions: Path) -> None:
     """The same from inside an event loop."""
-    config = _config(versions)
+    # Here, because a service that only starts needs none of it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Connection as SyncConnection
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
     )
@@ -50,7 +70,9 @@ async def upgrade(url: str, versions: Path) -> None:
     def run(connection: SyncConnection) -> None:
         config.attributes["connection"] = connection
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        command.upgrade(config, "head")
+        found = MigrationContext.configure(connection).get_current_revision()
+        if not is_later(found, head(versions)):
+            command.upgrade(config, "head")
 
     try:
         async with engine.begin() as connection:
@@ -59,8 +81,21 @@ async def upgrade(url: str, versions: Path) -> None:
         await engine.dispose()
 
 
+def is_later(found: str | None, wanted: str | None) -> bool:
+    """Whether `tweets0003` is found where `tweets0002` is wanted: the same history, further on."""
+    histories = [re.fullmatch(r"([a-z]+)([0-9]+)", revision or "") for revision in (found, wanted)]
+    match histories:
+        case [re.Match() as one, re.Match() as other]:
+            return one[1] == other[1] and int(one[2]) > int(other[2])
+    return False
+
+
 async def require_current(database: Database, versions: Path) -> None:
-    """Raises SchemaNotCurrentError unless the database is at the newest revision."""
+    """Raises SchemaNotCurrentError unless the database is at the newest revision or a later one.
+
+    A later one belongs to a release that is being rolled out or was rolled back; it suits
+    the code before it as well (docs/adr/0014).
+    """
 
     async def read(connection: Connection) -> str | None:
         try:
@@ -72,7 +107,7 @@ async def require_current(database: Database, versions: Path) -> None:
         return revision
 
     found, wanted = await database.read(read), head(versions)
-    if found != wanted:
+    if found != wanted and not is_later(found, wanted):
         raise SchemaNotCurrentError(
             f"The database is at revision {found}, this code needs {wanted}: run `migrate` first."
         )

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.e2e.conftest import Account, RunningStack, eventually
+from tests.stack import Account, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
 TWEETS = {"query": "{ myTweets { edges { node { id } } } }"}
@@ -338,7 +338,7 @@ class TestPaths:
     @pytest.mark.parametrize(
         "path",
         [
-            *("/", "/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
+            *("/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
             *("/health", "/metrics", "/livez", "/readyz", "/authorize", "/authorize/graphql"),
             *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
         ],
@@ -366,6 +366,12 @@ class TestPaths:
             assert connection.getresponse().status in {400, 404}
         finally:
             connection.close()
+
+    def test_the_page_is_for_everybody(self, edge: httpx.Client) -> None:
+        for headers in ({}, {"authorization": "Bearer nonsense"}):
+            answer = edge.get("/", headers=headers)
+            assert answer.status_code == 200
+            assert "script-src 'self'" in answer.headers["content-security-policy"]
 
     def test_the_public_keys_are_readable_without_a_token(self, edge: httpx.Client) -> None:
         for headers in ({}, {"authorization": "Bearer nonsense"}):
@@ -505,6 +511,18 @@ class TestFailure:
         finally:
             stack.restart(name)
         eventually(lambda: edge.get("/healthz").status_code == 200, "healthy again")
+
+    def test_without_the_page_the_api_is_well(
+        self, edge: httpx.Client, stack: RunningStack
+    ) -> None:
+        stack.kill("explorer")
+        try:
+            eventually(lambda: edge.get("/").status_code == 503, "there is no page")
+            assert edge.get("/healthz").status_code == 200
+            assert edge.post("/graphql", json=ME).status_code == 200
+        finally:
+            stack.restart("explorer")
+        eventually(lambda: edge.get("/").status_code == 200, "the page is back")
 
 
 class TestSecrets:

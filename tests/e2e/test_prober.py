@@ -13,7 +13,7 @@ from deploy.laptop.ports import free_ports
 from deploy.laptop.process import ROOT
 from deploy.prober.person import Person
 from deploy.prober.rounds import STEPS
-from tests.e2e.conftest import RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 SECRET = "p" * 32
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -20,8 +20,8 @@ from deploy.laptop.process import Process, answers
 from deploy.laptop.services import SERVICES, settings_of
 from deploy.laptop.stack import Stack
 from tests.e2e.balancer import balancer
-from tests.e2e.conftest import Account, RunningStack, new_account
 from tests.e2e.test_story import CREATE, MINE, SIGN_IN
+from tests.stack import Account, RunningStack, new_account
 
 NOTICE = 6
 """Seconds. Edge and router keep an idle connection for 4, and the balancer looks every second."""

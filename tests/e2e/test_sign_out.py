@@ -15,8 +15,8 @@ from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process, answers
 from deploy.laptop.services import settings_of
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.test_story import run
+from tests.stack import Account, RunningStack, eventually
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 

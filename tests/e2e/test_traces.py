@@ -13,9 +13,9 @@ import pytest
 from deploy.laptop.ports import free_ports
 from deploy.laptop.router import Kind
 from tests.e2e.collector import Collector, Span, collecting
-from tests.e2e.conftest import Account, RunningStack, eventually, new_account, router_kinds, started
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import CREATE, RETWEET, run
+from tests.stack import Account, RunningStack, eventually, new_account, router_kinds, started
 
 pytestmark = pytest.mark.skipif(
     Kind.ROUTER not in router_kinds(), reason="the stand-in for the router makes no traces"

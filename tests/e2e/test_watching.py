@@ -11,9 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.test_mail import OPT_IN, Mailbox, mailbox  # noqa: F401  (a fixture)
 from tests.e2e.test_story import CREATE, MINE, REFRESH, RETWEET, SIGN_IN, run
+from tests.stack import Account, RunningStack, eventually
 
 SignUp = Callable[[], Account]
 SIGN_OUT = "mutation { signOut { sessionIds } }"

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from time import perf_counter
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from chassis.background import running
 from chassis.errors import Restarting, error_response
@@ -18,6 +21,8 @@ from chassis.shutdown import Shutdown
 from .http import HttpStream, read_request, refused, unauthenticated
 from .places import Places, StreamLimits, TooManyStreams
 from .socket import Socket
+
+_log = structlog.get_logger("chassis.streaming")
 
 MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
 
@@ -53,7 +58,14 @@ class Streams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            connection = HTTPConnection(scope)
+            await self._serve_socket(HTTPConnection(scope), receive, send)
+        else:
+            await self._serve_http(Request(scope, receive), send)
+
+    async def _serve_socket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        headers = connection.headers
+        with bound_contextvars(request_id=headers.get("x-request-id", "")):
+            began = perf_counter()
             socket = Socket(
                 self._schema,
                 lambda principal: self._make_context(connection, principal),
@@ -62,10 +74,18 @@ class Streams:
                 receive,
                 send,
             )
-            with self._counted("websocket"):
-                await socket.run(scope, principal_from(connection.headers), self.places)
-        else:
-            await self._serve_http(Request(scope, receive), send)
+            try:
+                with self._counted("websocket"):
+                    await socket.run(
+                        connection.scope["subprotocols"], principal_from(headers), self.places
+                    )
+            finally:
+                _log.info(
+                    "socket",
+                    path=connection.scope["path"],
+                    code=socket.closed_with.code if socket.closed_with else None,
+                    milliseconds=round((perf_counter() - began) * 1000, 2),
+                )
 
     @contextmanager
     def _counted(self, transport: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from chassis.errors import BadUserInput, ClientError, StreamEnded
 from chassis.graphql.schema import INTERNAL_SERVER_ERROR
@@ -51,7 +52,9 @@ def end_of(result: ExecutionResult) -> StreamEnded | None:
 
 def is_failure(result: ExecutionResult) -> bool:
     """Whether the operation has ended by an error, or never began; an event's errors have paths."""
-    return result.data is None and not any(error.path for error in result.errors or ())
+    return isinstance(result, PreExecutionError) or (
+        result.data is None and not any(error.path for error in result.errors or ())
+    )
 
 
 def payload(result: ExecutionResult) -> dict[str, Any]:

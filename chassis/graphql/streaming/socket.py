@@ -4,12 +4,12 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
 
 from chassis.errors import BadUserInput, ClientError, Restarting, StreamEnded, TooSlow
 from chassis.graphql.context import RequestContext
@@ -71,17 +71,20 @@ class Socket:
         self._limits = limits
         self._wire = Wire(receive, send, limits.send_seconds)
         self._deadline = asyncio.timeout(limits.init_seconds)
-        self._close: Close | None = NO_INIT
+        self.closed_with: Close | None = NO_INIT
         self._is_initialised = False
         self._is_ending = False
         self._principal: Principal | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, scope: Scope, principal: Principal | None, places: Places) -> None:
+    async def run(
+        self, subprotocols: Sequence[str], principal: Principal | None, places: Places
+    ) -> None:
         """Serves the socket; `principal` is who the headers of the upgrade say it is."""
         with suppress(ClientLeft, NotRead):
-            if PROTOCOL not in scope["subprotocols"]:
+            if PROTOCOL not in subprotocols:
+                self.closed_with = NOT_THE_PROTOCOL
                 await self._wire.accept(None)
                 await self._wire.close(NOT_THE_PROTOCOL)
                 return
@@ -91,7 +94,8 @@ class Socket:
                     place.ended.add_done_callback(self._ended_by_process)
                     await self._serve(place, principal)
             except Restarting as error:
-                await self._wire.close(close_for(error))
+                self.closed_with = close_for(error)
+                await self._wire.close(self.closed_with)
 
     # -- the reader ------------------------------------------------------------------------------
 
@@ -101,20 +105,20 @@ class Socket:
                 while True:
                     await self._handle(await self._wire.receive(), place, principal)
         except TimeoutError:
-            pass  # self._close says why
+            pass  # self.closed_with says why
         except ProtocolError as error:
-            self._close = error.close
+            self.closed_with = error.close
         except NotRead:
-            self._close = close_for(TooSlow())
+            self.closed_with = close_for(TooSlow())
         except ClientLeft:
-            self._close = None
+            self.closed_with = None
         finally:
             self._is_ending = True
             for task in self._tasks:
                 task.cancel()
             try:
-                if self._close:
-                    await self._wire.close(self._close)
+                if self.closed_with:
+                    await self._wire.close(self.closed_with)
             finally:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -122,7 +126,7 @@ class Socket:
         """Ends the socket; the first reason is the one that counts."""
         if not self._is_ending:
             self._is_ending = True
-            self._close = close
+            self.closed_with = close
             self._deadline.reschedule(0)
 
     def _ended_by_process(self, ended: asyncio.Future[StreamEnded]) -> None:
@@ -142,7 +146,7 @@ class Socket:
         if self._operations:
             self._deadline.reschedule(None)
         else:
-            self._close = IDLE
+            self.closed_with = IDLE
             now = asyncio.get_running_loop().time()
             self._deadline.reschedule(now + self._limits.idle_seconds)
 

@@ -64,7 +64,7 @@ function reason(id, error) {
     return "over";
   }
   if (ServerError.is(error)) {
-    if (error.statusCode === 401 && error.bodyText.includes("EXPIRED")) return "expired";
+    if (error.statusCode === 401 && error.bodyText.match(/expired/i)) return "expired";
     if (error.statusCode >= 500) return "cut";
     tell({ event: "error", id, status: error.statusCode, body: JSON.parse(error.bodyText) });
     return "over";

@@ -39,7 +39,7 @@ function once(id, request) {
       },
       async error(error) {
         const response = error.response;
-        if (response?.status === 401 && (await response.clone().text()).includes("EXPIRED")) resolve("expired");
+        if (response?.status === 401 && (await response.clone().text()).match(/expired/i)) resolve("expired");
         else if (!response || response.status >= 500) resolve("cut");
         else {
           tell({ event: "error", id, status: response.status, body: await response.json() });

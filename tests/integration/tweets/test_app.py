@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -144,6 +146,21 @@ class TestCommands:
         with pytest.raises(SchemaNotCurrentError):
             async with app.router.lifespan_context(app):
                 pass
+
+    async def test_a_later_release_may_have_migrated_it_and_another_service_not(
+        self, empty_url: str
+    ) -> None:
+        assert self.run("migrate", **environment(empty_url)).returncode == 0
+        for revision, refused in (("tweets9999", False), ("auth9999", True), ("tweets0001", True)):
+            connection = await asyncpg.connect(empty_url)
+            await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+            await connection.close()
+            app = create_app(Settings.from_env(environment(empty_url)), Shutdown())
+            with pytest.raises(SchemaNotCurrentError) if refused else nullcontext():
+                async with app.router.lifespan_context(app):
+                    pass
+            if not refused:  # an older release that is deployed again
+                assert self.run("migrate", **environment(empty_url)).returncode == 0
 
     def test_migrating_twice_does_no_harm(self, empty_url: str) -> None:
         for _ in range(2):

@@ -106,6 +106,10 @@ class Mutation:
         return "changed"
 
 
+async def numbers() -> AsyncGenerator[str, None]:
+    yield "one"
+
+
 @strawberry.type
 class Subscription:
     @strawberry.subscription
@@ -151,6 +155,16 @@ class Subscription:
     async def needs(self, info: Info, scope: str) -> AsyncGenerator[str, None]:
         info.context.require(scope)
         yield scope
+
+    @strawberry.subscription
+    async def joins(self, info: Info, scope: str) -> AsyncGenerator[str, None]:
+        """Looks who it is before there is a generator."""
+        info.context.require(scope)
+        return numbers()
+
+    @strawberry.subscription
+    async def ends(self, how: str) -> AsyncGenerator[str, None]:
+        raise ENDS[how]
 
     @strawberry.subscription
     async def fails(self) -> AsyncGenerator[int, None]:

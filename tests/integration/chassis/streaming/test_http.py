@@ -138,6 +138,8 @@ class TestMultipart:
                 "GRAPHQL_VALIDATION_FAILED",
             ),
             ('subscription { needs(scope: "b") }', 403, "FORBIDDEN"),
+            ('subscription { joins(scope: "b") }', 403, "FORBIDDEN"),
+            ('subscription { ends(how: "expired") }', 401, "UNAUTHENTICATED"),
             ("subscription { fails }", 500, "INTERNAL_SERVER_ERROR"),
         ],
     )

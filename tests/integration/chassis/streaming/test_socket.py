@@ -226,6 +226,7 @@ class TestSubscribe:
             ),
             ("subscription {" + " whoami" * 600 + "}", "GRAPHQL_PARSE_FAILED", "tokens"),
             ('subscription { needs(scope: "b") }', "FORBIDDEN", "lacks the scope b"),
+            ('subscription { joins(scope: "b") }', "FORBIDDEN", "lacks the scope b"),
         ],
     )
     async def test_what_is_wrong_ends_the_operation_alone(
@@ -341,6 +342,11 @@ class TestEnds:
             await server.world.put(end)
             assert await client.closed() == (code, reason)
         await until(lambda: not server.world.running and not len(server.streams.places))
+
+    async def test_so_may_one_that_never_begins(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe('subscription { ends(how: "ended") }')
+            assert await client.closed() == (4403, "The session has ended.")
 
     @pytest.mark.parametrize("after", [0, 1])
     async def test_the_client_leaves(self, server: Running, after: int) -> None:
