@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo check test chaos-mail migrate supergraph router router-from-source lock format clean setup bench
+.PHONY: help up demo check test chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup bench
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -18,11 +18,12 @@ up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in
 demo: setup  ## show a running stack at work: two people tweet and retweet
 	@exec $(LAPTOP) demo
 
-check: setup  ## all that needs no server: format, lint, types, layers, unit and contract tests (drift of schemas)
+check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
 	@$(PYTHON_IN) -m ruff format --check .
 	@$(PYTHON_IN) -m ruff check .
 	@$(PYTHON_IN) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON_IN) -m deploy.validate
 	@$(PYTHON_IN) -m pytest tests/unit tests/contract
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
@@ -41,6 +42,15 @@ migrate: setup  ## bring the databases to the newest schema
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(LAPTOP) supergraph
 
+protos: setup  ## generate the messages of auth's gRPC service, for it and for each that asks it
+	@for service in auth tweets; do \
+		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=subgraphs/$$service \
+			--pyi_out=subgraphs/$$service sessions.proto || exit 1; \
+	done
+
+explorer: setup  ## build the page at the front door (make up does, when its sources have changed)
+	@exec $(LAPTOP) explorer
+
 router: setup  ## bring the Apollo Router: download the release, or build it
 	@exec $(LAPTOP) router
 
@@ -56,9 +66,9 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 	@cd requirements && for input in *.in; do \
 		echo "==> requirements/$$input"; \
 		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-			--no-emit-index-url $(LOCK_ARGS) "$$input" -o "$${input%.in}.txt" || exit 1; \
+			--no-emit-index-url --allow-unsafe $(LOCK_ARGS) "$$input" -o "$${input%.in}.txt" || exit 1; \
 	done
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
-	@rm -rf .venv .data router/node_modules .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .data router/node_modules explorer/node_modules explorer/dist .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from time import perf_counter
@@ -19,6 +19,7 @@ from bench.timeline import READER, target
 from bench.writes import drive, retweeting
 from chassis.principal import Principal
 from subgraphs.auth.authorize import Authorizer
+from subgraphs.auth.verification import Verification
 
 REDIS_KEEPS = 3600.0
 
@@ -95,11 +96,11 @@ async def authorize(sessions: int, effort: Effort) -> Measured:
         known = UUID(token)
         return Principal(known, "somebody", frozenset({"tweets:read"}), known, until)
 
-    async def live(_: UUID) -> bool:
+    async def live(_: Collection[UUID]) -> Collection[UUID]:
         raise AssertionError
 
     ended = _Ended([str(UUID(int=(1 << 100) | n)) for n in range(sessions)])
-    authorizer = Authorizer(verify, ended, live, cache_size=sessions + 1)
+    authorizer = Authorizer(Verification(verify, ended, live, cache_size=sessions + 1))
     scopes = [
         {"headers": [(b"authorization", f"Bearer {UUID(int=n)}".encode())]} for n in range(sessions)
     ]

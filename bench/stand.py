@@ -82,12 +82,15 @@ class Stand:
 
     # -- what can be started ---------------------------------------------------------------------
 
-    def service(self, name: str) -> Running:
-        """One of ours, as in production (its log is JSON)."""
+    def service(self, name: str, number: int = 0) -> Running:
+        """One of ours, as in production (its log is JSON); each `number` is another process."""
         settings = settings_of(name, {**os.environ, **self.settings})
         settings |= {"ENVIRONMENT": "production"} if name != "notifier" else {}
-        url = f"http://127.0.0.1:{self.settings[f'{name.upper()}_PORT']}"
+        if number:
+            settings[f"{name.upper()}_PORT"] = str(free_ports(1)[0])
+        url = f"http://127.0.0.1:{settings[f'{name.upper()}_PORT']}"
         command = (sys.executable, "-m", SERVICES[name], "serve")
+        name = f"{name}-{number}" if number else name
         return self._run(name, command, settings, url, answers(f"{url}/readyz"))
 
     def python(self, name: str, module: str, **environment: str) -> Running:

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -28,6 +28,9 @@ from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import Query
 from subgraphs.tweets.service import TweetService
 
+if TYPE_CHECKING:
+    from subgraphs.tweets.feed import Feed
+
 
 def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
     database = Database(database_url)
@@ -40,7 +43,9 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
 
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
-            return TweetsContext.of(request, service)
+            return TweetsContext.of(
+                request, None, service, cast("Feed", None)
+            )  # no feed is asked for
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -1,18 +1,19 @@
 """Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, request log."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.database import Database
 from chassis.errors import error_response
+from chassis.graphql.streaming import Streams
 from chassis.health import Check, health_routes
 from chassis.logging import RequestLog
 from chassis.migrations import require_current
@@ -21,6 +22,7 @@ from chassis.shutdown import Shutdown
 
 MAX_BODY_SIZE = 256 * 1024
 """Bytes of one request to `/graphql`."""
+STREAM_PATH = "/graphql/stream"
 
 
 def subgraph_app(
@@ -30,22 +32,31 @@ def subgraph_app(
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     checks: Mapping[str, Check],
     shutdown: Shutdown,
+    streams: Streams | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application of one subgraph.
 
     `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
-    `routes` are what the service serves beside GraphQL, each with a guard of its own.
+    `streams` serves subscriptions, `routes` are what the service serves beside GraphQL, each with
+    a guard of its own.
     """
+
+    def guarded(app: ASGIApp) -> ASGIApp:
+        return TrustedCallers(BodyLimit(app, MAX_BODY_SIZE), router_secret)
 
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
-        async with lifespan():
+        async with lifespan(), streams.running(shutdown) if streams else nullcontext():
             yield
 
-    guarded = TrustedCallers(BodyLimit(graphql, MAX_BODY_SIZE), router_secret)
+    served: list[BaseRoute] = [Route("/graphql", guarded(graphql))]
+    if streams:
+        # A path of its own: what the edge sends here past the router is a subscription or refused.
+        served.append(Route(STREAM_PATH, guarded(streams)))
+        served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
     return Starlette(
-        routes=[Route("/graphql", guarded), *health_routes(checks, shutdown), *routes],
+        routes=[*served, *health_routes(checks, shutdown), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
     )

@@ -40,15 +40,16 @@ async def running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 class Outage:
     """Growing pauses while something is away; the log tells once that it went and once it came."""
 
-    def __init__(self, what: str) -> None:
-        """`what` is what cannot be done meanwhile."""
+    def __init__(self, what: str, *, longest: float = _LONGEST_PAUSE) -> None:
+        """`what` is what cannot be done meanwhile, `longest` the seconds of the longest pause."""
         self._what = what
+        self._longest = longest
         self._pauses = 0
 
     async def pause(self, error: Exception) -> None:
         if not self._pauses:
             _log.warning(f"{self._what}: interrupted", reason=f"{type(error).__name__}: {error}")
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._pauses)
+        pause = min(self._longest, _FIRST_PAUSE * 2**self._pauses)
         self._pauses = min(self._pauses + 1, 10)
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
 

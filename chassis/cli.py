@@ -33,12 +33,14 @@ def run(
     create_app: Callable[[S, Shutdown], ASGIApp],
     build_schema: Callable[[], SubgraphSchema],
     migrations: Path,
+    sockets: bool = False,
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Runs one command and gives the exit status: 2 for wrong settings, 1 for an unfit database.
 
-    `program` is the module that was started, by default the subgraph of this name.
+    `program` is the module that was started, by default the subgraph of this name; `sockets` says
+    that it serves WebSockets.
     """
 
     def run_serve(_: argparse.Namespace) -> None:
@@ -53,6 +55,7 @@ def run(
             host=settings.host,
             port=settings.port,
             notice=settings.shutdown_notice,
+            sockets=sockets,
         )
 
     def run_migrate(_: argparse.Namespace) -> None:

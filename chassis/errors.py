@@ -75,6 +75,14 @@ class TooSlow(StreamEnded):
     close_code = 1013
 
 
+class Interrupted(StreamEnded):
+    """Something that the stream needs is away; the client is to try again from where it was."""
+
+    code = "SERVICE_UNAVAILABLE"
+    default = "The stream was interrupted. Subscribe again from the last cursor."
+    close_code = 1013
+
+
 class Restarting(StreamEnded):
     """The client is to subscribe again from where it was, at another process."""
 

@@ -57,6 +57,8 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # `databases` logs every statement with its arguments, addresses and hashes among them.
     logging.getLogger("databases").setLevel(logging.WARNING)
+    # uvicorn tells of each WebSocket with its query string.
+    logging.getLogger("uvicorn.error").addFilter(lambda line: '"WebSocket %s"' not in str(line.msg))
     if not development:
         structlog.contextvars.bind_contextvars(service=service)
 

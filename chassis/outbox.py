@@ -86,17 +86,22 @@ class OutboxRelay:
         *,
         groups: Collection[str],
         limit: int = 10_000,
+        keep: float = 0.0,
     ) -> None:
         """`groups` have to acknowledge an event before it is forgotten, as has every other group
         that there is: naming them keeps events for one that was never there, or that Redis lost.
 
         `limit`: entries that the stream holds at most. Beyond it events wait in the outbox.
+
+        `keep`: seconds for which an entry stays in the stream after every group has it, while there
+        is room: for readers without a group.
         """
         self._database = database
         self._redis = redis
         self._stream = stream
         self._groups = groups
         self._limit = limit
+        self._keep = int(keep * 1_000_000)
         self._wanted = asyncio.Event()
         self._outage = Outage(f"publishing to {stream}")
         self._full = False
@@ -203,7 +208,7 @@ class OutboxRelay:
     async def _forget(self, connection: Connection) -> None:
         """Removes what every group has acknowledged, from the stream and from the outbox."""
         await self._lock(connection)
-        acknowledged = await self._trim()
+        acknowledged = await self._trim(self._keep)
         await connection.execute(
             "DELETE FROM outbox WHERE entry < :until", {"until": acknowledged.until}
         )
@@ -215,10 +220,13 @@ class OutboxRelay:
         stream: Any = await self._redis.xinfo_stream(self._stream)
         return _entry(stream["last-generated-id"]), stream["length"]
 
-    async def _trim(self) -> _Acknowledged:
+    async def _trim(self, keep: int = 0) -> _Acknowledged:
+        """Removes what is acknowledged and `keep` microseconds older than the newest entry."""
         acknowledged = await self._acknowledged()
         if acknowledged.until:
-            await self._redis.xtrim(self._stream, minid=_id(acknowledged.until), approximate=False)
+            last, _ = await self._state()
+            until = max(0, min(acknowledged.until, last + 1 - keep))
+            await self._redis.xtrim(self._stream, minid=_id(until), approximate=False)
         return acknowledged
 
     async def _acknowledged(self) -> _Acknowledged:

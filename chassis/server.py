@@ -14,6 +14,11 @@ from chassis.shutdown import Shutdown
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open: longer than the router and the edge keep theirs."""
 
+MAX_MESSAGE_SIZE = 64 * 1024
+"""Bytes of one message on a WebSocket; a longer one closes it with 1009."""
+
+_PING_INTERVAL = 20.0
+"""Seconds, and as many until the pong: a client that has vanished is noticed within both."""
 _STARTUP_FAILED = 3
 _TICK = 0.1
 
@@ -45,17 +50,20 @@ def settle() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def serve(app: ASGIApp, shutdown: Shutdown, *, host: str, port: int, notice: float) -> None:
-    """Serves until SIGTERM or SIGINT; `notice` seconds lie between the steps of `shutdown`.
-
-    Exits with status 3 when the application cannot start.
-    """
-    config = uvicorn.Config(
+def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvicorn.Config:
+    """How uvicorn runs; `sockets` where WebSockets are served, which takes a package more."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
         http="httptools",
+        ws="websockets-sansio" if sockets else "none",
+        ws_max_size=MAX_MESSAGE_SIZE,
+        ws_ping_interval=_PING_INTERVAL,
+        ws_ping_timeout=_PING_INTERVAL,
+        # It costs each socket more memory than all else, and an event is a few hundred bytes.
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -64,6 +72,16 @@ def serve(app: ASGIApp, shutdown: Shutdown, *, host: str, port: int, notice: flo
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=10,
     )
+
+
+def serve(
+    app: ASGIApp, shutdown: Shutdown, *, host: str, port: int, notice: float, sockets: bool
+) -> None:
+    """Serves until SIGTERM or SIGINT; `notice` seconds lie between the steps of `shutdown`.
+
+    Exits with status 3 when the application cannot start.
+    """
+    config = configuration(app, host=host, port=port, sockets=sockets)
     server = _Server(config, shutdown, notice)
     with suppress(KeyboardInterrupt):
         server.run()

@@ -11,15 +11,23 @@ class Shutdown:
     """
 
     def __init__(self) -> None:
-        self.is_announced = False
+        self._announced = asyncio.Event()
         self._begun = asyncio.Event()
 
+    @property
+    def is_announced(self) -> bool:
+        return self._announced.is_set()
+
     def announce(self) -> None:
-        self.is_announced = True
+        self._announced.set()
 
     def begin(self) -> None:
-        self.is_announced = True
+        self._announced.set()
         self._begun.set()
+
+    async def announced(self) -> None:
+        """Returns when nobody new is to be sent to this process."""
+        await self._announced.wait()
 
     async def begun(self) -> None:
         """Returns when open connections are to be let go."""

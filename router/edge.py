@@ -21,6 +21,8 @@ DEFAULTS = {
     "TWEETS_PORT": "4102",
     "NOTIFIER_HOST": "127.0.0.1",
     "NOTIFIER_PORT": "4103",
+    "EXPLORER_HOST": "127.0.0.1",
+    "EXPLORER_PORT": "4104",
 }
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
@@ -36,11 +38,30 @@ def render(environment: Mapping[str, str]) -> str:
             raise ValueError(f"{name} is not a number from 0 to 65535: {value!r}")
         if name.endswith("_HOST") and not set(value) <= HOST_CHARACTERS:
             raise ValueError(f"{name} is not a host: {value!r}")
+    values["TWEETS_ENDPOINTS"] = json.dumps(
+        _endpoints(
+            environment.get("TWEETS_ENDPOINTS")
+            or f"{values['TWEETS_HOST']}:{values['TWEETS_PORT']}"
+        )
+    )
     values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
     return Template(TEMPLATE.read_text()).substitute(values)
 
 
 HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
+
+
+def _endpoints(listed: str) -> list[dict[str, object]]:
+    """Envoy's endpoints for `host:port,host:port`; a host may have several addresses."""
+    endpoints: list[dict[str, object]] = []
+    for endpoint in listed.split(","):
+        host, _, port = endpoint.strip().rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (host and set(host) <= HOST_CHARACTERS and port.isdecimal() and int(port) < 65536):
+            raise ValueError(f"TWEETS_ENDPOINTS is no list like host:4102,host:4112: {listed!r}")
+        address = {"socket_address": {"address": host, "port_value": int(port)}}
+        endpoints.append({"endpoint": {"address": address}})
+    return endpoints
 
 
 def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:

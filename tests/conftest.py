@@ -1,20 +1,29 @@
-"""Servers that tests of several kinds need: real ones, out of wheels, one of each per run."""
+"""What tests of several kinds need: real servers, and a stack of them, one of each per run."""
 
 import io
+import os
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.postgres import Postgres
+from deploy.laptop.router import Kind
 from deploy.laptop.valkey import valkey
+from tests.stack import edge, sign_up, stack
+
+__all__ = ["edge", "sign_up", "stack"]
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server; the URL is its superuser's."""
+    """A PostgreSQL server; the URL is its superuser's. TEST_DATABASE_URL names one that runs."""
+    if running := os.environ.get("TEST_DATABASE_URL"):
+        yield running
+        return
     server = Postgres(tmp_path_factory.mktemp("postgres"), free_ports(1)[0], Console(io.StringIO()))
     never = threading.Event()
     server.initialise(never)
@@ -37,3 +46,34 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+# -- which router ran what -------------------------------------------------------------------------
+
+DESCRIPTIONS = {
+    Kind.ROUTER: "the Apollo Router",
+    Kind.STAND_IN: "its stand-in, Apollo's Node gateway",
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "stack" in parameters:
+        setattr(report, "router", parameters["stack"])  # noqa: B010 - a field of our own
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            if hasattr(report, "router"):
+                counts[report.router][outcome] += 1
+    for kind, outcomes in counts.items():
+        if outcomes:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            terminalreporter.write_line(f"end to end, on {DESCRIPTIONS[kind]}: {told}")

@@ -17,11 +17,16 @@ class RequestContext:
     user_agent: str
 
     @classmethod
-    def caller(cls, connection: HTTPConnection) -> dict[str, Any]:
-        """The fields of this class, read from what the edge sent along."""
+    def caller(
+        cls, connection: HTTPConnection, principal: Principal | None = None
+    ) -> dict[str, Any]:
+        """The fields of this class, read from what the edge sent along.
+
+        `principal` is given where the caller is known from elsewhere (a socket's first message).
+        """
         headers = dict(connection.headers)  # asked nine times: each time it would look at all
         return {
-            "principal": principal_from(headers),
+            "principal": principal or principal_from(headers),
             "client_address": headers.get("x-client-address", ""),
             "user_agent": headers.get("user-agent", ""),
         }

@@ -16,6 +16,7 @@ from graphql import (
 from graphql.validation import ASTValidationRule, NoSchemaIntrospectionCustomRule
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
+from strawberry.types.graphql import OperationType
 
 from chassis.graphql.limits import Limits, operation_limits
 
@@ -38,12 +39,15 @@ class ReadDocument(SchemaExtension):
     each request.
     """
 
-    read: ClassVar["staticmethod[[GraphQLSchema, str], Document]"]
+    limits: ClassVar[Limits]
+    read: ClassVar["staticmethod[[GraphQLSchema, str, int], Document]"]
 
     def on_operation(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
-            document = self.read(context.schema._schema, context.query)  # noqa: SLF001
+            streamed = tuple(context.allowed_operations) == (OperationType.SUBSCRIPTION,)
+            tokens = self.limits.subscription_tokens if streamed else self.limits.tokens
+            document = self.read(context.schema._schema, context.query, tokens)  # noqa: SLF001
             context.graphql_document = document.node
             context.pre_execution_errors = document.errors
             # Strawberry would run the first one.
@@ -63,10 +67,10 @@ def reading(limits: Limits, *, introspection: bool) -> type[ReadDocument]:
         rules += (NoSchemaIntrospectionCustomRule,)
 
     @lru_cache(REMEMBERED)
-    def read(schema: GraphQLSchema, text: str) -> Document:
-        return _read(schema, text, limits.tokens, rules)
+    def read(schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
+        return _read(schema, text, max_tokens, rules)
 
-    return type("Reading", (ReadDocument,), {"read": staticmethod(read)})
+    return type("Reading", (ReadDocument,), {"limits": limits, "read": staticmethod(read)})
 
 
 def _read(

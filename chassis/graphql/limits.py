@@ -33,12 +33,14 @@ PAGE = "first"
 class Limits:
     """The most that one document may hold.
 
-    Tokens; levels of fields; aliased fields; fields of a mutation; and objects in the answer, as
-    far as pages tell: a field with the argument `first` counts everything below it that many times,
-    `page` times where a variable says how many.
+    Tokens, fewer in a subscription, which is run again for each event; levels of fields; aliased
+    fields; fields of a mutation; and objects in the answer, as far as pages tell: a field with the
+    argument `first` counts everything below it that many times, `page` times where a variable says
+    how many.
     """
 
     tokens: int = 2000
+    subscription_tokens: int = 500
     depth: int = 15
     aliases: int = 30
     mutations: int = 5

@@ -1,6 +1,8 @@
 """Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +11,9 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
@@ -17,13 +21,17 @@ from chassis.graphql.documents import reading
 from chassis.graphql.limits import Limits
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+_SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
+
+
+_WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 
 
 def is_internal(error: GraphQLError) -> bool:
     """Whether the error comes from our code failing, not from the request."""
     cause = error.original_error
-    if cause is None or isinstance(cause, (ClientError, GraphQLError)):
+    if cause is None or isinstance(cause, (ClientError, GraphQLError, *_WRONG_OPERATION)):
         return False
     # A value that could not be coerced has a cause and a place in the document, but no path.
     return error.path is not None or not error.nodes
@@ -39,6 +47,12 @@ def mask(error: GraphQLError) -> GraphQLError:
             positions=error.positions,
             path=error.path,
             extensions={"code": INTERNAL_SERVER_ERROR},
+        )
+    if isinstance(error.original_error, InvalidOperationTypeError):
+        return GraphQLError(
+            "Only subscriptions are served like this. "
+            "POST queries and mutations, with Accept: application/json.",
+            extensions={"code": "BAD_REQUEST"},
         )
     if not (error.extensions or {}).get("code"):
         syntax = isinstance(error, GraphQLSyntaxError)
@@ -61,6 +75,16 @@ class MaskedStreams(SchemaExtension):
         yield
 
 
+class Subscribed(SchemaExtension):
+    """Tells the transport that the operation is valid and what comes next are its events."""
+
+    def on_execute(self) -> Iterator[None]:
+        yield
+        told = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
+        if told:
+            told()
+
+
 class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
@@ -74,6 +98,36 @@ class SubgraphSchema(Schema):
         result = await super().execute(*args, **kwargs)
         mask_all(result)
         return result
+
+    async def events(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        context: object,
+        *,
+        subscribed: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """The results of a subscription, masked; of no other operation.
+
+        What is wrong with the operation itself is a first and only result. `subscribed` is called
+        where nothing was, before the first event.
+        """
+        results = await self.subscribe(
+            query,
+            variable_values=variables,
+            context_value=context,
+            operation_name=operation_name,
+            operation_extensions={_SUBSCRIBED: subscribed},
+        )
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    yield result
+                    # One that always has something to tell would let nobody else run.
+                    await asyncio.sleep(0)
+        except GraphQLError as error:  # a syntax error, which goes past Strawberry's own handling
+            yield PreExecutionError(data=None, errors=[mask(error)])
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -93,6 +147,7 @@ def build_schema(
     *,
     query: type,
     mutation: type | None = None,
+    subscription: type | None = None,
     types: Iterable[type] = (),
     exception_handlers: Iterable[Any] = (),
     limits: Limits | None = None,
@@ -106,10 +161,12 @@ def build_schema(
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         reading(limits or Limits(), introspection=introspection),
         MaskedStreams,
+        Subscribed,
     ]
     return SubgraphSchema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=types,
         extensions=extensions,
         execution_context_class=CompilingExecutor,

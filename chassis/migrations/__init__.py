@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import re
 from pathlib import Path
 
 from asyncpg import UndefinedTableError
@@ -52,6 +53,7 @@ async def upgrade(url: str, versions: Path) -> None:
     # Here, because a service that only starts needs none of it.
     from alembic import command
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection as SyncConnection
     from sqlalchemy import text
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -68,7 +70,9 @@ async def upgrade(url: str, versions: Path) -> None:
     def run(connection: SyncConnection) -> None:
         config.attributes["connection"] = connection
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        command.upgrade(config, "head")
+        found = MigrationContext.configure(connection).get_current_revision()
+        if not is_later(found, head(versions)):
+            command.upgrade(config, "head")
 
     try:
         async with engine.begin() as connection:
@@ -77,8 +81,21 @@ async def upgrade(url: str, versions: Path) -> None:
         await engine.dispose()
 
 
+def is_later(found: str | None, wanted: str | None) -> bool:
+    """Whether `tweets0003` is found where `tweets0002` is wanted: the same history, further on."""
+    histories = [re.fullmatch(r"([a-z]+)([0-9]+)", revision or "") for revision in (found, wanted)]
+    match histories:
+        case [re.Match() as one, re.Match() as other]:
+            return one[1] == other[1] and int(one[2]) > int(other[2])
+    return False
+
+
 async def require_current(database: Database, versions: Path) -> None:
-    """Raises SchemaNotCurrentError unless the database is at the newest revision."""
+    """Raises SchemaNotCurrentError unless the database is at the newest revision or a later one.
+
+    A later one belongs to a release that is being rolled out or was rolled back; it suits
+    the code before it as well (docs/adr/0014).
+    """
 
     async def read(connection: Connection) -> str | None:
         try:
@@ -90,7 +107,7 @@ async def require_current(database: Database, versions: Path) -> None:
         return revision
 
     found, wanted = await database.read(read), head(versions)
-    if found != wanted:
+    if found != wanted and not is_later(found, wanted):
         raise SchemaNotCurrentError(
             f"The database is at revision {found}, this code needs {wanted}: run `migrate` first."
         )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.laptop import demo, router_binary, supergraph
+from deploy.laptop import demo, explorer, router_binary, supergraph
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.environment import prepare
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--router", type=Kind, choices=list(Kind), help="which one; else what is here")
     commands.add_parser("migrate", help="bring the databases up to date")
     commands.add_parser("supergraph", help="export the schemas and compose them")
+    commands.add_parser("explorer", help="build the explorer's page")
     commands.add_parser("router", help="bring the Apollo Router, by download or by building it")
     commands.add_parser("router-from-source", help="build the Apollo Router")
     showing = commands.add_parser("demo", help="two people use a running stack")
@@ -92,6 +93,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], None]] = {
     "up": _up,
     "migrate": _migrate,
     "supergraph": _supergraph,
+    "explorer": lambda _, commands: explorer.build(commands),
     "router": lambda _, commands: router_binary.bring(commands),
     "router-from-source": lambda _, commands: router_binary.build(commands),
     "demo": lambda arguments, commands: demo.run(arguments.url, commands.console),

@@ -130,6 +130,7 @@ def run(url: str, console: Console) -> None:
     demand(read(ada.send(ME), "me", "username") == ada.username, "ada is still signed in")
     console.write("")
     console.step("All as it should be. Ada's mail is in the mailbox that `make up` has named.")
+    console.step(f"By hand, and live: {url} in a browser.")
 
 
 def read(answer: Answer, *path: str | int) -> object:

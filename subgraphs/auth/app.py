@@ -16,7 +16,7 @@ from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
-from chassis.settings import SettingsError
+from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.authorize import PATH, Authorizer
@@ -27,10 +27,13 @@ from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlUnitOfWork
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
+from subgraphs.auth.rpc import address, serving
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.sessions import SERVICE, sessions_handler
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+from subgraphs.auth.verification import Verification
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -39,7 +42,7 @@ _JWKS_MAX_AGE = 300
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
-    """The whole service: `/authorize` for the edge, and a subgraph beside it.
+    """The whole service: `/authorize` for the edge, a subgraph, and gRPC for other services.
 
     Raises SettingsError for keys that cannot be read.
     """
@@ -83,16 +86,27 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         now=_now,
         new_id=uuid7,
     )
-    authorizer = Authorizer(
+    verification = Verification(
         access_tokens.verify,
         feed,
-        lambda session_id: unit_of_work.read(lambda r: r.sessions.live(session_id, _now())),
+        lambda session_ids: unit_of_work.read(lambda r: r.sessions.live(session_ids, _now())),
         cache_size=settings.token_cache_size,
     )
+    authorizer = Authorizer(verification)
     jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
 
     async def serve_jwks(_: Request) -> Response:
         return jwks
+
+    async def can_answer() -> bool:
+        """Whether tokens and sessions can be checked."""
+        if feed.is_current:
+            return True
+        try:
+            await database.ping()
+        except Exception:
+            return False
+        return True
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -102,6 +116,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             streams,
             feed.following(),
             relay.running(),
+            serving(
+                sessions_handler(verification),
+                services=[SERVICE],
+                address=address(settings.grpc_host, settings.grpc_port),
+                can_answer=can_answer,
+                shutdown=shutdown,
+                reflected=settings.stage is Stage.DEVELOPMENT,
+            ),
         ):
             yield
         passwords.close()

@@ -1,50 +1,21 @@
 """Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
 
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from time import time
-from typing import Protocol
-from uuid import UUID
-
 import orjson
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.errors import Unauthenticated
-from chassis.principal import Principal
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.verification import Verification
 
 PATH = "/authorize"
 
 _SCHEME = b"bearer "
-_TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]{1,4096}=*")
 
 _EMPTY: Message = {"type": "http.response.body", "body": b""}
-_ANONYMOUS: Message = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-length", b"0")],
-}
+_NO_BODY = (b"content-length", b"0")
+_ANONYMOUS: Message = {"type": "http.response.start", "status": 200, "headers": [_NO_BODY]}
 _log = structlog.get_logger("auth.authorize")
-
-
-class EndedSessions(Protocol):
-    """What is known here of sessions that have ended, and whether that is all there is."""
-
-    @property
-    def is_current(self) -> bool: ...
-
-    def has_ended(self, session_id: str) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A token whose signature and claims were found good, and the answer that it gets."""
-
-    session_id: str
-    expires_at: float
-    answer: Message
 
 
 class Authorizer:
@@ -54,20 +25,8 @@ class Authorizer:
     with a GraphQL error for a token that is not good, 503 when it cannot be known.
     """
 
-    def __init__(
-        self,
-        verify: Callable[[str], Principal],
-        feed: EndedSessions,
-        is_live: Callable[[UUID], Awaitable[bool]],
-        *,
-        cache_size: int,
-    ) -> None:
-        """`is_live` asks the database; it is used only while `feed` is not current."""
-        self._verify = verify
-        self._feed = feed
-        self._is_live = is_live
-        self._cache_size = cache_size
-        self._verified: dict[bytes, _Verified] = {}
+    def __init__(self, verification: Verification) -> None:
+        self._verification = verification
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         credentials = None
@@ -80,7 +39,7 @@ class Authorizer:
             await send(_EMPTY)
             return
         try:
-            answer = await self._authorize(credentials)
+            verified = await self._verification.token(_bearer(credentials))
         except InvalidAccessToken as refused:
             await _refuse(send, refused.refusal)
         except Exception:
@@ -88,47 +47,15 @@ class Authorizer:
             await send({**_ANONYMOUS, "status": 503})
             await send(_EMPTY)
         else:
-            await send(answer)
+            await send({**_ANONYMOUS, "headers": [_NO_BODY, *verified.headers]})
             await send(_EMPTY)
-
-    async def _authorize(self, credentials: bytes) -> Message:
-        token = _bearer(credentials)
-        verified = self._verified.get(token)
-        if verified is None:
-            verified = self._remember(token)
-        elif verified.expires_at <= time():
-            del self._verified[token]
-            raise InvalidAccessToken(Refusal.EXPIRED)
-        if self._feed.is_current:
-            ended = self._feed.has_ended(verified.session_id)
-        else:
-            ended = not await self._is_live(UUID(verified.session_id))
-        if ended:
-            self._verified.pop(token, None)
-            raise InvalidAccessToken(Refusal.SESSION_ENDED)
-        return verified.answer
-
-    def _remember(self, token: bytes) -> _Verified:
-        principal = self._verify(token.decode("ascii"))
-        headers = [(n.encode(), v.encode()) for n, v in principal.headers().items()]
-        verified = _Verified(
-            session_id=str(principal.session_id),
-            expires_at=principal.expires_at.timestamp(),
-            answer={**_ANONYMOUS, "headers": [*_ANONYMOUS["headers"], *headers]},
-        )
-        if len(self._verified) >= self._cache_size:
-            # The first one in: about the one with the least time left.
-            del self._verified[next(iter(self._verified))]
-        self._verified[token] = verified
-        return verified
 
 
 def _bearer(credentials: bytes) -> bytes:
     """The token (RFC 6750), the same for every way of writing the header around it."""
-    token = credentials[len(_SCHEME) :].strip(b" ")
-    if credentials[: len(_SCHEME)].lower() != _SCHEME or not _TOKEN.fullmatch(token):
+    if credentials[: len(_SCHEME)].lower() != _SCHEME:
         raise InvalidAccessToken
-    return token
+    return credentials[len(_SCHEME) :].strip(b" ")
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

@@ -36,7 +36,8 @@ class SessionRepository(Protocol):
     async def add(self, session: Session) -> bool:
         """False if the user is no longer there."""
 
-    async def live(self, session_id: UUID, now: datetime) -> bool: ...
+    async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
+        """Those of the sessions that live."""
 
     async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
         """Live sessions, the last used first."""

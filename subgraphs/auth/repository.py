@@ -97,12 +97,12 @@ class SqlSessionRepository:
             return False
         return True
 
-    async def live(self, session_id: UUID, now: datetime) -> bool:
-        found = await self._connection.fetch_val(
-            "SELECT true FROM sessions WHERE id = :id AND expires_at > :now",
-            {"id": session_id, "now": now},
+    async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
+        rows = await self._connection.fetch_all(
+            "SELECT id FROM sessions WHERE id = ANY(:ids) AND expires_at > :now",
+            {"ids": list(session_ids), "now": now},
         )
-        return bool(found)
+        return [row["id"] for row in rows]
 
     async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
         rows = await self._connection.fetch_all(

@@ -12,6 +12,8 @@ DEFAULT_SCOPES = "account:read account:write tweets:read tweets:write"
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
+    grpc_host: str
+    grpc_port: int
     event_groups: frozenset[str]
     event_limit: int
     signing_keys: Secret
@@ -34,6 +36,8 @@ class Settings(ServiceSettings):
         with read_environment(variables) as read:
             return cls(
                 **cls.common(read, "AUTH", port=4101),
+                grpc_host=read.text("AUTH_GRPC_HOST", "127.0.0.1"),
+                grpc_port=read.integer("AUTH_GRPC_PORT", 4111, at_least=1),
                 event_groups=frozenset(read.text("AUTH_EVENT_GROUPS", "notifier tweets").split()),
                 event_limit=read.integer("AUTH_EVENT_LIMIT", 10_000, at_least=1),
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),

@@ -15,5 +15,6 @@ if __name__ == "__main__":
             create_app=create_app,
             build_schema=build_schema,
             migrations=MIGRATIONS,
+            sockets=True,
         )
     )

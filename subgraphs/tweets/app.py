@@ -6,21 +6,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app
 from chassis.database import Database
+from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
 from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
+from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.session_watch import SessionWatch
+from subgraphs.tweets.sessions import GrpcSessions
 from subgraphs.tweets.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,7 +36,12 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = connect(settings.redis_url)
     relay = OutboxRelay(
-        database, redis, STREAM, groups=settings.event_groups, limit=settings.event_limit
+        database,
+        redis,
+        STREAM,
+        groups=settings.event_groups,
+        limit=settings.event_limit,
+        keep=KEPT,
     )
     tweets = TweetService(
         unit_of_work=SqlUnitOfWork(database, relay.wake),
@@ -38,6 +49,15 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )
+    sessions = GrpcSessions(settings.auth_grpc)
+    subscriptions = Subscriptions()
+    watch = SessionWatch(
+        redis,
+        sessions,
+        open_sessions=subscriptions.sessions,
+        on_ended=subscriptions.end_sessions,
+    )
+    feed = Feed(redis, tweets, subscriptions, watch)
     consumer = event_consumer(redis, tweets, SqlRejectedEvents(database))
 
     @asynccontextmanager
@@ -46,15 +66,20 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             open_database(database, MIGRATIONS),
             redis,
             relay.running(),
+            sessions.running(),
+            watch.following(),
+            feed.running(),
             consumer.running(),
         ):
             yield
 
+    def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:
+        return TweetsContext.of(connection, principal, tweets, feed)
+
+    schema = build_schema(introspection=settings.introspection)
     return subgraph_app(
-        GraphQLView(
-            build_schema(introspection=settings.introspection),
-            lambda request: TweetsContext.of(request, tweets),
-        ),
+        GraphQLView(schema, lambda request: make_context(request, None)),
+        streams=Streams(schema, make_context, sessions.verify, settings.streams),
         router_secret=settings.router_secret,
         shutdown=shutdown,
         lifespan=lifespan,

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import strawberry
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
+from chassis.principal import Principal
 from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
 Timeline = tuple[UUID, PageRequest]
@@ -24,6 +26,7 @@ class TweetsContext(RequestContext):
     """
 
     tweets: TweetService
+    feed: Feed
     tweet: DataLoader[UUID, Tweet | None] = field(init=False)
     has_retweeted: DataLoader[UUID, bool] = field(init=False)
     timeline: DataLoader[Timeline, Page] = field(init=False)
@@ -34,8 +37,15 @@ class TweetsContext(RequestContext):
         self.timeline = DataLoader(self._timelines, cache=False)
 
     @classmethod
-    def of(cls, request: Request, tweets: TweetService) -> "TweetsContext":
-        return cls(**cls.caller(request), tweets=tweets)
+    def of(
+        cls,
+        connection: HTTPConnection,
+        principal: Principal | None,
+        tweets: TweetService,
+        feed: Feed,
+    ) -> "TweetsContext":
+        """`principal` as in `RequestContext.caller`."""
+        return cls(**cls.caller(connection, principal), tweets=tweets, feed=feed)
 
     def author(self, scope: str) -> Author:
         """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -59,6 +60,37 @@ class Page:
     tweets: Sequence[Tweet] = ()
     has_next: bool = False
     has_previous: bool = False
+
+
+class FeedKind(Enum):
+    TWEETED = "tweeted"
+    RETWEETED = "retweeted"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """News for somebody: a tweet of theirs, or that somebody else has retweeted one."""
+
+    position: int
+    kind: FeedKind
+    actor: Author
+    tweet: Tweet
+
+    @classmethod
+    def of(cls, tweet: Tweet, position: int) -> "FeedItem":
+        """What a new tweet or retweet is to the author of its original."""
+        kind = FeedKind.RETWEETED if tweet.retweet_of else FeedKind.TWEETED
+        return cls(position, kind, tweet.author, tweet.original)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """A piece of somebody's feed, oldest first."""
+
+    items: Sequence[FeedItem]
+    position: int
+    """How far it reaches: nothing up to here will be added any more."""
+    is_last: bool
 
 
 def tweet_text(text: str, count_characters: Callable[[str], int]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.events import Event, MalformedEventError
-from subgraphs.tweets.domain import Tweet
+from subgraphs.tweets.domain import Author, FeedItem, Tweet
 
 STREAM = "events.tweets"
 SOURCE = "/tweets"
@@ -20,7 +20,7 @@ AUTH_STREAM = "events.auth"
 USER_DELETED = "user-deleted"
 
 
-def tweet_created(tweet: Tweet) -> Event:
+def tweet_created(tweet: Tweet, feed_position: int | None) -> Event:
     return _event(
         TWEET_CREATED,
         tweet,
@@ -31,6 +31,7 @@ def tweet_created(tweet: Tweet) -> Event:
             "authorUsername": tweet.author.username,
             "text": tweet.text,
             "createdAt": _text(tweet.created_at),
+            "feedPosition": feed_position,
         },
     )
 
@@ -41,8 +42,8 @@ def tweet_deleted(tweet: Tweet, time: datetime) -> Event:
     return _event(TWEET_DELETED, tweet, time=time, data=data)
 
 
-def tweet_retweeted(retweet: Tweet) -> Event:
-    """`retweet` as it is now: its count includes itself."""
+def tweet_retweeted(retweet: Tweet, feed_position: int | None) -> Event:
+    """`retweet` as it is now: its count includes itself. One's own has no place in a feed."""
     return _event(
         TWEET_RETWEETED,
         retweet,
@@ -57,6 +58,8 @@ def tweet_retweeted(retweet: Tweet) -> Event:
             "retweeterUsername": retweet.author.username,
             "retweetCount": retweet.retweet_count,
             "createdAt": _text(retweet.created_at),
+            "tweetCreatedAt": _text(retweet.original.created_at),
+            "feedPosition": feed_position,
         },
     )
 
@@ -82,6 +85,48 @@ def deleted_user(event: Event) -> UUID:
         return UUID(event.data["userId"])
     except (KeyError, ValueError, AttributeError, TypeError):
         raise MalformedEventError("data.userId is not the id of a user") from None
+
+
+def feed_item(event: Event) -> FeedItem | None:
+    """What an event of ours is in the feed of its tweet's author. Raises MalformedEventError."""
+    if event.type not in {TWEET_CREATED, TWEET_RETWEETED}:
+        return None
+    data = event.data
+    # A retweet of one's own has no place, nor had any event before there were feeds.
+    if (position := data.get("feedPosition")) is None:
+        return None
+    try:
+        added = _tweet(data) if event.type == TWEET_CREATED else _retweet(data)
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise MalformedEventError("data is not that of a tweet or retweet") from None
+    return FeedItem.of(added, position)
+
+
+def _tweet(data: Mapping[str, Any]) -> Tweet:
+    return Tweet(
+        id=UUID(data["tweetId"]),
+        author=Author(UUID(data["authorId"]), data["authorUsername"]),
+        text=data["text"],
+        created_at=datetime.fromisoformat(data["createdAt"]),
+    )
+
+
+def _retweet(data: Mapping[str, Any]) -> Tweet:
+    original = Tweet(
+        id=UUID(data["tweetId"]),
+        author=Author(UUID(data["authorId"]), data["authorUsername"]),
+        text=data["text"],
+        created_at=datetime.fromisoformat(data["tweetCreatedAt"]),
+        retweet_count=data["retweetCount"],
+    )
+    return Tweet(
+        id=UUID(data["retweetId"]),
+        author=Author(UUID(data["retweeterId"]), data["retweeterUsername"]),
+        text=original.text,
+        created_at=datetime.fromisoformat(data["createdAt"]),
+        retweet_count=original.retweet_count,
+        retweet_of=original,
+    )
 
 
 def _event(

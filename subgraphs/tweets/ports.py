@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import Page, PageRequest, Tweet
+from subgraphs.tweets.domain import FeedPage, Page, PageRequest, Tweet
 
 T = TypeVar("T")
 
@@ -28,16 +28,27 @@ class TweetRepository(Protocol):
         Whoever changes a tweet or its retweets does this first: so changes follow one another.
         """
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
-        """Adds an original, and gives it back, or the one that its author added with this key."""
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
+        """Adds an original, and gives it back, or gives the one that its author added with this
+        key; and its place in its author's feed."""
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None: ...
 
-    async def add_retweet(self, retweet: Tweet) -> None:
-        """Adds it and counts it in its original."""
+    async def add_retweet(self, retweet: Tweet) -> int | None:
+        """Adds it and counts it in its original. Gives its place in the feed of its original's
+        author, if that is somebody else."""
 
     async def remove(self, tweet: Tweet) -> None:
         """Removes an original and all its retweets, or one retweet from its original's count."""
+
+    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """The last place of each feed; one in which nothing ever was is not among them."""
+
+    async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
+        """The first `limit` pieces of a feed after that place, of tweets that are still there."""
+
+    async def forget_feed(self, owner_id: UUID) -> None:
+        """Somebody has no feed any more."""
 
 
 class EventOutbox(Protocol):
@@ -64,6 +75,19 @@ class UnitOfWork(Protocol):
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` with each statement for itself."""
+
+
+class EndedSessions(Protocol):
+    """What is known here of sessions that have ended."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether that is all there is: while it may not be, nobody is told anything."""
+
+    async def current(self) -> None:
+        """Returns when it is current again."""
+
+    def has_ended(self, session_id: str) -> bool: ...
 
 
 class RejectedEvents(Protocol):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chassis.database import Connection, Database, Row
 from chassis.outbox import SqlEventOutbox
-from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, Work
 
 _FIRST = UUID(int=2**128 - 1)
@@ -17,6 +17,14 @@ _COLUMNS = """
     o.id AS original_id, o.author_id AS original_author_id,
     o.author_username AS original_author_username, o.text AS original_text,
     o.created_at AS original_created_at, o.retweet_count AS original_retweet_count
+"""
+
+# Nothing where there is no owner. Holds the feed until the end of the transaction.
+_NEXT_IN_FEED = """
+    INSERT INTO feeds (owner_id, head) SELECT CAST(:owner AS uuid), 1
+    WHERE CAST(:owner AS uuid) IS NOT NULL
+    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1
+    RETURNING owner_id, head
 """
 
 
@@ -94,17 +102,26 @@ class SqlTweetRepository:
         # Read after the lock was got, which may have taken time: the retweet may be gone by now.
         return (await self.by_ids([tweet_id])).get(tweet_id) if original_id else None
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         row = await self._connection.fetch_one(
-            # Changes nothing where the key is taken, but gives the row that has it.
-            """
-            INSERT INTO tweets (id, author_id, author_username, text, created_at, idempotency_key)
-            VALUES (:id, :author_id, :author_username, :text, :created_at, :idempotency_key)
+            # Changes nothing where the key is taken, but gives the row that has it, and leaves a
+            # place in the feed empty.
+            f"""
+            WITH feed AS ({_NEXT_IN_FEED})
+            INSERT INTO tweets (
+                id, author_id, author_username, text, created_at, idempotency_key,
+                feed_owner, feed_position
+            )
+            VALUES (
+                :id, :author_id, :author_username, :text, :created_at, :idempotency_key,
+                (SELECT owner_id FROM feed), (SELECT head FROM feed)
+            )
             ON CONFLICT (author_id, idempotency_key) WHERE idempotency_key IS NOT NULL
             DO UPDATE SET idempotency_key = excluded.idempotency_key
             RETURNING *
-            """,
+            """,  # noqa: S608
             {
+                "owner": tweet.author.id,
                 "id": tweet.id,
                 "author_id": tweet.author.id,
                 "author_username": tweet.author.username,
@@ -114,7 +131,7 @@ class SqlTweetRepository:
             },
         )
         assert row is not None  # noqa: S101  (an upsert always gives its row)
-        return _original(row)
+        return _original(row), row["feed_position"]
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
         row = await self._connection.fetch_one(
@@ -126,16 +143,24 @@ class SqlTweetRepository:
         )
         return _tweet(row) if row else None
 
-    async def add_retweet(self, retweet: Tweet) -> None:
-        await self._connection.execute(
-            """
+    async def add_retweet(self, retweet: Tweet) -> int | None:
+        author = retweet.original.author
+        position: int | None = await self._connection.fetch_val(
+            f"""
             WITH counted AS (
                 UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = :original
+            ), feed AS ({_NEXT_IN_FEED})
+            INSERT INTO tweets (
+                id, author_id, author_username, retweet_of, created_at, feed_owner, feed_position
             )
-            INSERT INTO tweets (id, author_id, author_username, retweet_of, created_at)
-            VALUES (:id, :author_id, :author_username, :original, :created_at)
-            """,
+            VALUES (
+                :id, :author_id, :author_username, :original, :created_at,
+                (SELECT owner_id FROM feed), (SELECT head FROM feed)
+            )
+            RETURNING feed_position
+            """,  # noqa: S608
             {
+                "owner": None if author.id == retweet.author.id else author.id,
                 "id": retweet.id,
                 "author_id": retweet.author.id,
                 "author_username": retweet.author.username,
@@ -143,6 +168,7 @@ class SqlTweetRepository:
                 "created_at": retweet.created_at,
             },
         )
+        return position
 
     async def remove(self, tweet: Tweet) -> None:
         await self._connection.execute(
@@ -153,6 +179,39 @@ class SqlTweetRepository:
             WHERE id = (SELECT retweet_of FROM removed)
             """,
             {"id": tweet.id},
+        )
+
+    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        rows = await self._connection.fetch_all(
+            "SELECT owner_id, head FROM feeds WHERE owner_id = ANY(:owners)",
+            {"owners": list(owner_ids)},
+        )
+        return {row["owner_id"]: row["head"] for row in rows}
+
+    async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
+        # One statement, so that the head is of the same moment as the rows: what is not among them
+        # and not after it never comes.
+        rows = await self._connection.fetch_all(
+            f"""
+            SELECT {_COLUMNS}, t.feed_position, head FROM feeds
+            LEFT JOIN LATERAL (
+                SELECT * FROM tweets WHERE feed_owner = owner_id AND feed_position > :after
+                ORDER BY feed_position LIMIT :limit
+            ) t ON true
+            LEFT JOIN tweets o ON o.id = t.retweet_of
+            WHERE owner_id = :owner
+            ORDER BY t.feed_position
+            """,  # noqa: S608
+            {"owner": owner_id, "after": after, "limit": limit},
+        )
+        items = [FeedItem.of(_tweet(row), row["feed_position"]) for row in rows if row["id"]]
+        if len(items) == limit:
+            return FeedPage(items, items[-1].position, is_last=False)
+        return FeedPage(items, rows[0]["head"] if rows else after, is_last=True)
+
+    async def forget_feed(self, owner_id: UUID) -> None:
+        await self._connection.execute(
+            "DELETE FROM feeds WHERE owner_id = :owner", {"owner": owner_id}
         )
 
 

@@ -1,10 +1,13 @@
 """The GraphQL operations of the tweets subgraph."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
 
 from chassis.graphql import schema
+from subgraphs.tweets import feed
 from subgraphs.tweets.context import Info
 from subgraphs.tweets.types import (
     EXCEPTION_HANDLERS,
@@ -14,12 +17,15 @@ from subgraphs.tweets.types import (
     CreateTweetInput,
     CreateTweetResult,
     DeleteTweetResult,
+    FeedAfter,
     First,
     RetweetResult,
     Tweet,
     TweetConnection,
     TweetDeleted,
+    TweetFeedItem,
     UndoRetweetResult,
+    feed_position,
     known_id,
     load_timeline,
     load_tweet,
@@ -93,10 +99,32 @@ class Mutation:
         )
 
 
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(
+        description="Your new tweets, and retweets of your tweets by others, as they happen and in "
+        "order. It ends with the session. When the token expires, subscribe again with a new one "
+        "and `after`: nothing is missed."
+    )
+    async def tweet_feed(
+        self, info: Info, after: FeedAfter = None
+    ) -> AsyncGenerator[TweetFeedItem, None]:
+        viewer = info.context.require(READ)
+        # It listens from here on, before there is anybody to ask for the first item.
+        return _items(await info.context.feed.subscribe(viewer, feed_position(after)))
+
+
+async def _items(news: feed.Subscription) -> AsyncGenerator[TweetFeedItem, None]:
+    async with aclosing(news):
+        async for item in news:
+            yield TweetFeedItem.from_entity(item)
+
+
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
     return schema.build_schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
     )

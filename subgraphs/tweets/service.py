@@ -7,6 +7,7 @@ from uuid import UUID
 
 from subgraphs.tweets.domain import (
     Author,
+    FeedPage,
     Page,
     PageRequest,
     Tweet,
@@ -19,6 +20,8 @@ from subgraphs.tweets.ports import CharacterCounter, Repositories, UnitOfWork
 
 _FORGOTTEN_AT_ONCE = PageRequest(50)
 """How many tweets of somebody go in one transaction."""
+
+_FEED_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class TweetService:
         key = checked_idempotency_key(idempotency_key)
 
         async def work(repositories: Repositories) -> Tweet:
-            added = await repositories.tweets.add(tweet, key)
+            added, feed_position = await repositories.tweets.add(tweet, key)
             if added.id == tweet.id:
-                await repositories.events.add(tweet_created(tweet))
+                await repositories.events.add(tweet_created(tweet, feed_position))
                 return added
             if added.text != tweet.text:
                 raise IdempotencyKeyReused
@@ -95,8 +98,8 @@ class TweetService:
                 retweet_count=original.retweet_count,
                 retweet_of=original,
             )
-            await repositories.tweets.add_retweet(retweet)
-            await repositories.events.add(tweet_retweeted(retweet))
+            feed_position = await repositories.tweets.add_retweet(retweet)
+            await repositories.events.add(tweet_retweeted(retweet, feed_position))
             return retweet
 
         return await self.unit_of_work.transaction(work)
@@ -136,6 +139,7 @@ class TweetService:
 
         while await self.unit_of_work.transaction(work):
             pass
+        await self.unit_of_work.transaction(lambda r: r.tweets.forget_feed(user_id))
 
     async def tweets(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         """Those that exist."""
@@ -154,6 +158,15 @@ class TweetService:
         return await self.unit_of_work.read(
             lambda repositories: repositories.tweets.retweeted(user_id, original_ids)
         )
+
+    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """How far each of these feeds reaches; 0 for one in which nothing ever was."""
+        heads = await self.unit_of_work.read(lambda r: r.tweets.feed_heads(owner_ids))
+        return {owner_id: heads.get(owner_id, 0) for owner_id in owner_ids}
+
+    async def feed(self, owner_id: UUID, after: int) -> FeedPage:
+        """What came next in somebody's feed."""
+        return await self.unit_of_work.read(lambda r: r.tweets.feed(owner_id, after, _FEED_PAGE))
 
 
 async def _locked(repositories: Repositories, tweet_id: UUID) -> Tweet:

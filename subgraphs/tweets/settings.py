@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chassis.graphql.streaming import StreamLimits
 from chassis.settings import ServiceSettings, read_environment
 
 
@@ -10,6 +11,8 @@ from chassis.settings import ServiceSettings, read_environment
 class Settings(ServiceSettings):
     event_groups: frozenset[str]
     event_limit: int
+    auth_grpc: str
+    streams: StreamLimits
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -19,4 +22,13 @@ class Settings(ServiceSettings):
                 **cls.common(read, "TWEETS", port=4102),
                 event_groups=frozenset(read.text("TWEETS_EVENT_GROUPS", "notifier").split()),
                 event_limit=read.integer("TWEETS_EVENT_LIMIT", 10_000, at_least=1),
+                auth_grpc=read.text("TWEETS_AUTH_GRPC", "127.0.0.1:4111"),
+                streams=StreamLimits(
+                    streams_per_user=read.integer("TWEETS_STREAMS_PER_USER", 20, at_least=1),
+                    operations_per_socket=read.integer(
+                        "TWEETS_OPERATIONS_PER_SOCKET", 20, at_least=1
+                    ),
+                    idle_seconds=read.integer("TWEETS_SOCKET_IDLE_SECONDS", 60, at_least=1),
+                    send_seconds=read.integer("TWEETS_SEND_SECONDS", 10, at_least=1),
+                ),
             )

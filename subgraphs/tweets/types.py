@@ -1,8 +1,10 @@
 """The GraphQL types of tweets, and what becomes of the exceptions of the domain."""
 
+import struct
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Awaitable
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +15,8 @@ from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
 from subgraphs.tweets import domain, errors
 from subgraphs.tweets.context import Info
+
+_FEED_PLACE = struct.Struct(">Q")
 
 READ, WRITE = "tweets:read", "tweets:write"
 """The scopes that a session needs."""
@@ -31,9 +35,25 @@ def known_id(text: str) -> UUID:
     raise errors.TweetNotFound
 
 
-def cursor(tweet: domain.Tweet) -> str:
-    """The place of a tweet in a timeline, opaque to clients."""
-    return urlsafe_b64encode(tweet.id.bytes).decode().rstrip("=")
+FeedAfter = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The `cursor` of the last item that you have: what you missed since then comes "
+        "first. Without it the feed begins now."
+    ),
+]
+
+
+def cursor(place: bytes) -> str:
+    """A place in a timeline or a feed, opaque to clients."""
+    return urlsafe_b64encode(place).decode().rstrip("=")
+
+
+def place(after: str) -> bytes:
+    """Raises ValueError."""
+    if "=" in after:
+        raise ValueError("a cursor has no padding")
+    return b64decode(after + "=" * (-len(after) % 4), b"-_", validate=True)
 
 
 def page_request(first: int, after: str | None) -> domain.PageRequest:
@@ -43,9 +63,20 @@ def page_request(first: int, after: str | None) -> domain.PageRequest:
     if after is None:
         return domain.PageRequest(first)
     try:
-        return domain.PageRequest(first, UUID(bytes=b64decode(f"{after}==", b"-_", validate=True)))
+        return domain.PageRequest(first, UUID(bytes=place(after)))
     except ValueError:
         raise BadUserInput("`after` is not a cursor of this connection.") from None
+
+
+def feed_position(after: str | None) -> int | None:
+    """Raises BadUserInput."""
+    if after is None:
+        return None
+    try:
+        (position,) = _FEED_PLACE.unpack(place(after))
+    except (ValueError, struct.error):
+        raise BadUserInput("`after` is not a cursor of this feed.") from None
+    return int(position)
 
 
 @strawberry.federation.type(
@@ -153,7 +184,9 @@ class TweetConnection:
 
     @classmethod
     def from_page(cls, page: domain.Page) -> "TweetConnection":
-        edges = [TweetEdge(node=Tweet.from_entity(t), cursor=cursor(t)) for t in page.tweets]
+        edges = [
+            TweetEdge(node=Tweet.from_entity(t), cursor=cursor(t.id.bytes)) for t in page.tweets
+        ]
         return cls(
             edges=edges,
             page_info=PageInfo(
@@ -162,6 +195,36 @@ class TweetConnection:
                 start_cursor=edges[0].cursor if edges else None,
                 end_cursor=edges[-1].cursor if edges else None,
             ),
+        )
+
+
+@strawberry.enum(description="What happened.")
+class TweetFeedKind(Enum):
+    TWEETED = strawberry.enum_value("tweeted", description="You have tweeted.")
+    RETWEETED = strawberry.enum_value(
+        "retweeted", description="Somebody else has retweeted a tweet of yours."
+    )
+
+
+@strawberry.type(description="News about a tweet of yours.")
+class TweetFeedItem:
+    cursor: str = strawberry.field(
+        description="Its place in your feed: give it as `after` to go on from here."
+    )
+    kind: TweetFeedKind = strawberry.field(description="What happened.")
+    actor: "User" = strawberry.federation.field(
+        provides=["username"],
+        description="Who did it, under the username they had at that time.",
+    )
+    tweet: Tweet = strawberry.field(description="Your tweet; never a retweet.")
+
+    @classmethod
+    def from_entity(cls, item: domain.FeedItem) -> "TweetFeedItem":
+        return cls(
+            cursor=cursor(_FEED_PLACE.pack(item.position)),
+            kind=TweetFeedKind(item.kind.value),
+            actor=User(id=strawberry.ID(str(item.actor.id)), username=item.actor.username),
+            tweet=Tweet.from_entity(item.tweet),
         )
 
 

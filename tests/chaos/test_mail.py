@@ -28,9 +28,9 @@ from deploy.laptop.console import Console
 from deploy.laptop.process import Process
 from deploy.laptop.services import settings_of
 from deploy.laptop.stack import Stack
-from tests.e2e.conftest import fresh_settings
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import CREATE, RETWEET
+from tests.stack import fresh_settings
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))

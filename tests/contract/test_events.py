@@ -5,17 +5,18 @@ A field may be added there; one that is renamed or removed breaks consumers that
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from chassis.events import Event
+from chassis.events import Event, MalformedEventError
 from subgraphs.auth import events as auth
 from subgraphs.auth.domain import EmailSettings, User
 from subgraphs.tweets import events as tweets
-from subgraphs.tweets.domain import Author, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedKind, Tweet
 
 EXAMPLES = Path(__file__).parent / "events"
 CREATED = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -49,9 +50,9 @@ PRODUCED: dict[str, Callable[[], Event]] = {
     "user-registered": lambda: auth.user_registered(ADA, EmailSettings(retweets=True)),
     "user-deleted": lambda: auth.user_deleted(ADA.id, LATER),
     "session-revoked": lambda: auth.session_revoked(ADA.id, SESSIONS, LATER),
-    "tweet-created": lambda: tweets.tweet_created(TWEET),
+    "tweet-created": lambda: tweets.tweet_created(TWEET, 1),
     "tweet-deleted": lambda: tweets.tweet_deleted(TWEET, LATER),
-    "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET),
+    "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET, 2),
     "retweet-undone": lambda: tweets.retweet_undone(RETWEET, LATER),
 }
 
@@ -70,6 +71,38 @@ class TestProducers:
     def test_the_same_fact_has_the_same_id_and_no_other_has_it(self, name: str) -> None:
         assert PRODUCED[name]() == PRODUCED[name]()
         assert len({produce().id for produce in PRODUCED.values()}) == len(PRODUCED)
+
+
+class TestTheFeed:
+    """The tweets service reads what it has told itself."""
+
+    def test_a_tweet_is_news_for_its_author(self) -> None:
+        event = Event.from_json((EXAMPLES / "tweet-created.json").read_text())
+        item = tweets.feed_item(event)
+        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, TWEET._replace(retweet_count=0))
+
+    def test_a_retweet_is_news_for_the_author_of_the_original(self) -> None:
+        event = Event.from_json((EXAMPLES / "tweet-retweeted.json").read_text())
+        item = tweets.feed_item(event)
+        assert item == FeedItem(2, FeedKind.RETWEETED, RETWEET.author, TWEET)
+
+    @pytest.mark.parametrize("name", ["tweet-deleted", "retweet-undone"])
+    def test_nothing_else_is_news(self, name: str) -> None:
+        assert tweets.feed_item(Event.from_json((EXAMPLES / f"{name}.json").read_text())) is None
+
+    def test_a_retweet_of_ones_own_is_no_news(self) -> None:
+        assert tweets.feed_item(tweets.tweet_retweeted(RETWEET, None)) is None
+
+    def test_what_was_told_before_there_were_feeds_is_no_news(self) -> None:
+        event = tweets.tweet_created(TWEET, 1)
+        data = {name: value for name, value in event.data.items() if name != "feedPosition"}
+        assert tweets.feed_item(replace(event, data=data)) is None
+
+    def test_what_lacks_something_is_malformed(self) -> None:
+        event = tweets.tweet_created(TWEET, 1)
+        data = {name: value for name, value in event.data.items() if name != "text"}
+        with pytest.raises(MalformedEventError):
+            tweets.feed_item(replace(event, data=data))
 
 
 class TestTweetsAsConsumer:

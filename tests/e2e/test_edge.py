@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
-from tests.e2e.conftest import Account, RunningStack, eventually
+from tests.stack import Account, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
 TWEETS = {"query": "{ myTweets { edges { node { id } } } }"}
@@ -215,8 +218,7 @@ class TestLimits:
         assert code(answer) == "REQUEST_HEADERS_TOO_LARGE"
 
     def test_another_protocol(self, edge: httpx.Client) -> None:
-        """Subscriptions over WebSocket have no route yet."""
-        headers = {"connection": "upgrade", "upgrade": "websocket"}
+        headers = {"connection": "upgrade", "upgrade": "ftp"}
         answer = edge.get("/graphql", headers=headers)
         assert answer.status_code == 403
         assert code(answer) == "FORBIDDEN"
@@ -242,11 +244,101 @@ class TestLimits:
         assert answer.json()["errors"]
 
 
+STREAMS = ["multipart/mixed;subscriptionSpec=1.0, application/json", "text/event-stream"]
+
+
+class TestStreams:
+    """The way past the router, for subscriptions alone."""
+
+    @pytest.mark.parametrize("accept", STREAMS)
+    def test_without_a_token_it_is_refused_before_the_stream(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str
+    ) -> None:
+        headers = spoofed(sign_up().id, "guess") | {"accept": accept, "origin": ORIGIN}
+        answer = edge.post("/graphql", json=ME, headers=headers)
+        assert answer.status_code == 401
+        assert code(answer) == "UNAUTHENTICATED"
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+    @pytest.mark.parametrize("accept", STREAMS)
+    def test_with_a_wrong_token_too(self, edge: httpx.Client, accept: str) -> None:
+        headers = {"accept": accept, "authorization": "Bearer nonsense"}
+        answer = edge.post("/graphql", json=ME, headers=headers)
+        assert answer.status_code == 401
+        assert answer.json()["errors"][0]["extensions"]["reason"] == "INVALID"
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            *STREAMS,
+            "application/json, multipart/mixed;subscriptionSpec=1.0",
+            "application/json;x=subscriptionSpec",
+            "Text/Event-Stream;q=0, */*",
+            'application/json;x="text/event-stream"',
+        ],
+    )
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "{ __typename }",
+            "{ _service { sdl } }",
+            "{ _entities(representations: []) { __typename } }",
+            'mutation { createTweet(input: {text: "x"}) { __typename } }',
+        ],
+    )
+    def test_no_other_operation_takes_it(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str, query: str
+    ) -> None:
+        headers = sign_up().headers | {"accept": accept}
+        answer = edge.post("/graphql", json={"query": query}, headers=headers)
+        assert '"data"' not in answer.text
+        assert "sdl" not in answer.text
+        assert "BAD_REQUEST" in answer.text
+
+    def test_a_socket_with_a_wrong_token_does_not_open(self, stack: RunningStack) -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            socket(stack, {"authorization": "Bearer nonsense"})
+        assert refused.value.response.status_code == 401
+
+    def test_a_socket_knows_the_token_of_its_upgrade(
+        self, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        with socket(stack, sign_up().headers) as client:
+            client.send('{"type": "connection_init"}')
+            assert json.loads(client.recv(timeout=5)) == {"type": "connection_ack"}
+            message = {"id": "1", "type": "subscribe", "payload": {"query": "{ _service { sdl } }"}}
+            client.send(json.dumps(message))
+            answer = json.loads(client.recv(timeout=5))
+            assert (answer["id"], answer["type"]) == ("1", "error")
+
+    def test_a_socket_without_a_token_stays_anonymous(
+        self, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        with socket(stack, spoofed(sign_up().id, "guess")) as client:
+            client.send('{"type": "connection_init"}')
+            with pytest.raises(ConnectionClosed):
+                client.recv(timeout=5)
+            assert (client.close_code, client.close_reason) == (4401, "Sign in first.")
+
+    def test_their_path_leads_nowhere_from_outside(self, edge: httpx.Client) -> None:
+        assert edge.post("/graphql/stream", json=ME).status_code == 404
+
+
+def socket(stack: RunningStack, headers: dict[str, str]) -> ClientConnection:
+    return connect(
+        f"{stack.url.replace('http', 'ws')}/graphql",
+        additional_headers=headers,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        proxy=None,
+    )
+
+
 class TestPaths:
     @pytest.mark.parametrize(
         "path",
         [
-            *("/", "/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
+            *("/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
             *("/health", "/metrics", "/livez", "/readyz", "/authorize", "/authorize/graphql"),
             *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
         ],
@@ -274,6 +366,12 @@ class TestPaths:
             assert connection.getresponse().status in {400, 404}
         finally:
             connection.close()
+
+    def test_the_page_is_for_everybody(self, edge: httpx.Client) -> None:
+        for headers in ({}, {"authorization": "Bearer nonsense"}):
+            answer = edge.get("/", headers=headers)
+            assert answer.status_code == 200
+            assert "script-src 'self'" in answer.headers["content-security-policy"]
 
     def test_the_public_keys_are_readable_without_a_token(self, edge: httpx.Client) -> None:
         for headers in ({}, {"authorization": "Bearer nonsense"}):
@@ -413,6 +511,18 @@ class TestFailure:
         finally:
             stack.restart(name)
         eventually(lambda: edge.get("/healthz").status_code == 200, "healthy again")
+
+    def test_without_the_page_the_api_is_well(
+        self, edge: httpx.Client, stack: RunningStack
+    ) -> None:
+        stack.kill("explorer")
+        try:
+            eventually(lambda: edge.get("/").status_code == 503, "there is no page")
+            assert edge.get("/healthz").status_code == 200
+            assert edge.post("/graphql", json=ME).status_code == 200
+        finally:
+            stack.restart("explorer")
+        eventually(lambda: edge.get("/").status_code == 200, "the page is back")
 
 
 class TestSecrets:

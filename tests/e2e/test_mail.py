@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.test_story import CREATE, RETWEET, run
+from tests.stack import Account, RunningStack, eventually
 
 SignUp = Callable[[], Account]
 

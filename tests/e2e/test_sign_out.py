@@ -15,8 +15,8 @@ from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process, answers
 from deploy.laptop.services import settings_of
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.test_story import run
+from tests.stack import Account, RunningStack, eventually
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 
@@ -24,8 +24,9 @@ SIGN_OUT = "mutation { signOut { sessionIds } }"
 @pytest.fixture(scope="module")
 def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Another auth process on the same database and the same Valkey; gives its address."""
-    port = str(free_ports(1)[0])
-    settings = {**os.environ, **settings_of("auth", stack.settings), "AUTH_PORT": port}
+    port, grpc_port = map(str, free_ports(2))
+    settings = {**os.environ, **settings_of("auth", stack.settings)}
+    settings |= {"AUTH_PORT": port, "AUTH_GRPC_PORT": grpc_port}
     url = f"http://127.0.0.1:{port}"
     log: Path = tmp_path_factory.mktemp("second") / "log"
     with log.open("w") as file:

@@ -1,19 +1,24 @@
 """`make up` as a process: what it leaves behind, however it ends, is nothing."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from deploy.laptop import explorer
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
 from deploy.laptop.environment import read
 from deploy.laptop.ports import demand_free
 from deploy.laptop.process import ROOT, StackError
-from tests.e2e.conftest import eventually, fresh_settings, router_kinds
+from tests.stack import eventually, fresh_settings, router_kinds
 
 LINUX = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux can tie a child's life to us"
@@ -88,6 +93,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One directory of data for all these tests, so each starts on what the one before left."""
     made = tmp_path_factory.mktemp("supervised")
     fresh_settings(made / "settings.env")
+    # What `make up` does once may take longer than these tests wait.
+    explorer.build(Commands(Console(io.StringIO()), threading.Event()))
     return made
 
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from subgraphs.auth.keys import KeyRing, SigningKey
-from tests.e2e.conftest import Account, RunningStack, eventually
+from tests.stack import Account, RunningStack, eventually
 
 SignUp = Callable[[], Account]
 

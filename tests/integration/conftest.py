@@ -1,8 +1,12 @@
 """Real servers for the integration tests: one of each per run, a database for each service."""
 
 import asyncio
+import io
 import os
-from collections.abc import Awaitable, Callable
+import shutil
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +17,10 @@ import pytest
 from chassis.database import Database
 from chassis.events import Event
 from chassis.migrations import upgrade
+from deploy.laptop.console import Console
+from deploy.laptop.ports import free_ports
+from deploy.laptop.process import Process
+from deploy.laptop.valkey import valkey
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
 
@@ -39,6 +47,36 @@ def fresh_database(postgres_server: str) -> FreshDatabase:
         return url
 
     return make
+
+
+@dataclass
+class Server:
+    """A Valkey server of the test's own."""
+
+    url: str
+    data: Path
+    process: Process
+
+    def start(self) -> None:
+        self.process.start()
+        self.process.wait_until_ready(threading.Event())
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def lose_data(self) -> None:
+        """What a restart without a disk, or of another machine, does."""
+        self.kill()
+        shutil.rmtree(self.data / "valkey" / "appendonlydir")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    url = f"redis://:secret@127.0.0.1:{free_ports(1)[0]}/0"
+    server = Server(url, tmp_path, valkey(tmp_path, url, Console(io.StringIO())))
+    server.start()
+    yield server
+    server.kill()
 
 
 async def outbox(database: Database) -> list[Event]:

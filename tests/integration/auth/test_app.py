@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from chassis.database import Database
 from chassis.events import Event
 from chassis.shutdown import Shutdown
+from deploy.laptop.ports import free_ports
 from subgraphs.auth.app import create_app
 from subgraphs.auth.settings import Settings
 from tests.integration.conftest import until
@@ -54,6 +55,7 @@ async def test_signing_up_is_published(
                 "AUTH_REFRESH_SECRET": SECRET,
                 "AUTH_ISSUER": "https://chirp.example",
                 "AUTH_AUDIENCE": "chirp",
+                "AUTH_GRPC_PORT": str(free_ports(1)[0]),
             }
         ),
         Shutdown(),

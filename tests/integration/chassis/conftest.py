@@ -1,12 +1,7 @@
-"""What events travel through: a database with an outbox, and Valkey servers that may be killed."""
+"""What events travel through: a database with an outbox, and a stream."""
 
-import io
-import shutil
-import threading
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,10 +12,6 @@ from chassis.database import Database
 from chassis.events import Event
 from chassis.outbox import SCHEMA, add_to_outbox
 from chassis.streams import connect
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import Process
-from deploy.laptop.valkey import valkey
 from tests.integration.conftest import FreshDatabase
 
 STREAM = "events.tests"
@@ -56,36 +47,6 @@ async def outbox_database(outbox_url: str) -> AsyncIterator[Database]:
     await database.read(lambda c: c.execute("TRUNCATE outbox, subjects"))
     yield database
     await database.disconnect()
-
-
-@dataclass
-class Server:
-    """A Valkey server of the test's own."""
-
-    url: str
-    data: Path
-    process: Process
-
-    def start(self) -> None:
-        self.process.start()
-        self.process.wait_until_ready(threading.Event())
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def lose_data(self) -> None:
-        """What a restart without a disk, or of another machine, does."""
-        self.kill()
-        shutil.rmtree(self.data / "valkey" / "appendonlydir")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    url = f"redis://:secret@127.0.0.1:{free_ports(1)[0]}/0"
-    server = Server(url, tmp_path, valkey(tmp_path, url, Console(io.StringIO())))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from chassis.database import Database
-from tests.integration.chassis.conftest import Server, event, write
-from tests.integration.conftest import is_empty, until
+from tests.integration.chassis.conftest import event, write
+from tests.integration.conftest import Server, is_empty, until
 
 ROOT = Path(__file__).parents[3]
 

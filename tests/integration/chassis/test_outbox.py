@@ -16,13 +16,12 @@ from chassis.outbox import OutboxRelay, add_to_outbox
 from chassis.streams import StreamConsumer, connect
 from tests.integration.chassis.conftest import (
     STREAM,
-    Server,
     event,
     holds,
     published,
     write,
 )
-from tests.integration.conftest import is_empty, somebody_waits, until
+from tests.integration.conftest import Server, is_empty, somebody_waits, until
 
 GROUP = "readers"
 
@@ -296,6 +295,27 @@ class TestForget:
             await until(lambda: has_handled(second, events))
             await until(lambda: is_empty(outbox_database, "outbox"))
             assert await redis.xlen(STREAM) == 0
+
+    async def test_the_stream_keeps_the_newest_for_readers_without_a_group(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        events = numbered(20)
+        async with relay(outbox_database, redis, keep=60).running(), reading(redis) as handled:
+            await write(outbox_database, *events)
+            await until(lambda: has_handled(handled, events))
+            await until(lambda: is_empty(outbox_database, "outbox"))
+            assert await published(redis) == events
+
+    async def test_what_is_older_goes(self, outbox_database: Database, redis: Redis) -> None:
+        old, new = numbered(3), numbered(3)
+        async with relay(outbox_database, redis, keep=1.5).running(), reading(redis) as handled:
+            await write(outbox_database, *old)
+            await until(lambda: has_handled(handled, old))
+            await asyncio.sleep(1.6)
+            await write(outbox_database, *new)
+            await until(lambda: has_handled(handled, old + new))
+            await until(lambda: is_empty(outbox_database, "outbox"))
+            assert await published(redis) == new
 
     async def test_a_group_that_is_named_and_not_there_is_waited_for(
         self, outbox_database: Database, redis: Redis

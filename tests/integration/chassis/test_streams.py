@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from chassis.database import DatabaseUnavailableError
 from chassis.events import Event
 from chassis.streams import StreamConsumer, connect
-from tests.integration.chassis.conftest import STREAM, Server, event
-from tests.integration.conftest import until
+from tests.integration.chassis.conftest import STREAM, event
+from tests.integration.conftest import Server, until
 
 GROUP = "readers"
 

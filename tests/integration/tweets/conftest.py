@@ -21,7 +21,7 @@ async def database(tweets_url: str) -> AsyncIterator[Database]:
     database = Database(tweets_url)
     await database.connect()
     await database.read(
-        lambda connection: connection.execute("TRUNCATE tweets, outbox, rejected_events")
+        lambda connection: connection.execute("TRUNCATE tweets, feeds, outbox, rejected_events")
     )
     yield database
     await database.disconnect()

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -135,7 +137,7 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            "tweets: The database is at revision None, this code needs tweets0002: "
+            "tweets: The database is at revision None, this code needs tweets0003: "
             "run `migrate` first.\n"
         )
 
@@ -145,11 +147,26 @@ class TestCommands:
             async with app.router.lifespan_context(app):
                 pass
 
+    async def test_a_later_release_may_have_migrated_it_and_another_service_not(
+        self, empty_url: str
+    ) -> None:
+        assert self.run("migrate", **environment(empty_url)).returncode == 0
+        for revision, refused in (("tweets9999", False), ("auth9999", True), ("tweets0001", True)):
+            connection = await asyncpg.connect(empty_url)
+            await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+            await connection.close()
+            app = create_app(Settings.from_env(environment(empty_url)), Shutdown())
+            with pytest.raises(SchemaNotCurrentError) if refused else nullcontext():
+                async with app.router.lifespan_context(app):
+                    pass
+            if not refused:  # an older release that is deployed again
+                assert self.run("migrate", **environment(empty_url)).returncode == 0
+
     def test_migrating_twice_does_no_harm(self, empty_url: str) -> None:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
-            assert "tweets: the database is at revision tweets0002.\n" in result.stdout
+            assert "tweets: the database is at revision tweets0003.\n" in result.stdout
 
     def test_missing_settings_are_one_line(self) -> None:
         result = self.run("serve")

@@ -11,6 +11,7 @@ from tests.unit.tweets.service_suite import (
     CreateTweet,
     DeleteTweet,
     Events,
+    Feeds,
     ForgetUser,
     Retweet,
     Retweeted,
@@ -59,4 +60,8 @@ class TestTimelines(Timelines):
 
 
 class TestRetweeted(Retweeted):
+    pass
+
+
+class TestFeeds(Feeds):
     pass

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import asyncpg
@@ -13,11 +14,12 @@ from chassis.database import Database
 from chassis.principal import Principal
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author
+from subgraphs.tweets.feed import Feed, Subscriptions
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB
+from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions
 
 SCHEMA = build_schema()
 VIEWER = Principal(
@@ -46,7 +48,11 @@ class Counted:
         """Answers a document without errors and keeps only its own statements."""
         self.statements.clear()
         context = TweetsContext(
-            principal=VIEWER, client_address="", user_agent="", tweets=self.service
+            principal=VIEWER,
+            client_address="",
+            user_agent="",
+            tweets=self.service,
+            feed=Feed(Mock(), self.service, Subscriptions(), FakeEndedSessions()),
         )
         result = await SCHEMA.execute(document, variables, context_value=context)
         assert result.errors is None

@@ -84,9 +84,9 @@ class FakeSessionRepository:
         self._tables.sessions[session.id] = session
         return True
 
-    async def live(self, session_id: UUID, now: datetime) -> bool:
-        session = self._tables.sessions.get(session_id)
-        return session is not None and session.expires_at > now
+    async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
+        found = map(self._tables.sessions.get, session_ids)
+        return [session.id for session in found if session and session.expires_at > now]
 
     async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
         mine = [

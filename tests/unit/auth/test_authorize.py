@@ -1,5 +1,6 @@
 """What the edge is told about each kind of request."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ import pytest
 from chassis.principal import Principal, principal_from
 from subgraphs.auth.authorize import Authorizer
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.verification import Verification
 
 
 @dataclass
@@ -26,6 +28,7 @@ class World:
     """An authorizer and everything that it asks."""
 
     principals: dict[str, Principal] = field(default_factory=dict)
+    refusals: dict[str, InvalidAccessToken] = field(default_factory=dict)
     feed: FakeFeed = field(default_factory=FakeFeed)
     live: set[UUID] = field(default_factory=set)
     verified: list[str] = field(default_factory=list)
@@ -33,7 +36,8 @@ class World:
     database_is_away: bool = False
 
     def __post_init__(self) -> None:
-        self.authorizer = Authorizer(self.verify, self.feed, self.is_live, cache_size=2)
+        self.verification = Verification(self.verify, self.feed, self.live_among, cache_size=2)
+        self.authorizer = Authorizer(self.verification)
 
     def token(self, name: str = "ada", *, lifetime: timedelta = timedelta(minutes=15)) -> str:
         principal = Principal(
@@ -46,15 +50,17 @@ class World:
 
     def verify(self, token: str) -> Principal:
         self.verified.append(token)
+        if token in self.refusals:
+            raise self.refusals[token]
         if token not in self.principals:
             raise InvalidAccessToken
         return self.principals[token]
 
-    async def is_live(self, session_id: UUID) -> bool:
-        self.asked.append(session_id)
+    async def live_among(self, session_ids: Collection[UUID]) -> Collection[UUID]:
+        self.asked += session_ids
         if self.database_is_away:
             raise OSError
-        return session_id in self.live
+        return self.live.intersection(session_ids)
 
     async def get(self, authorization: str | None, method: str = "POST") -> httpx.Response:
         transport = httpx.ASGITransport(self.authorizer)

@@ -26,6 +26,10 @@ class TestPrepare:
         assert settings["AUTH_DATABASE_URL"].startswith("postgresql://auth:")
         assert settings["TWEETS_DATABASE_URL"].endswith("@127.0.0.1:4132/tweets")
 
+    def test_tweets_asks_auth_where_it_listens(self, tmp_path: Path) -> None:
+        settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
+        assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
+
     def test_a_second_time_changes_nothing(self, tmp_path: Path) -> None:
         file = tmp_path / "env"
         first = prepare(file, KEYS)

@@ -38,11 +38,36 @@ class TestRender:
             ("EDGE_TRUSTED_HOPS", "-1"),
             ("AUTH_HOST", 'a", port_value: 1}}, x: {y: "'),
             ("EDGE_ALLOWED_ORIGINS", "www.example.com"),
+            ("TWEETS_ENDPOINTS", "tweets"),
+            ("TWEETS_ENDPOINTS", "tweets:4102,"),
+            ("TWEETS_ENDPOINTS", 'a":4102'),
+            ("TWEETS_ENDPOINTS", "tweets:70000"),
         ],
     )
     def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
         with pytest.raises(ValueError, match=name):
             render(SETTINGS | {name: value})
+
+
+def endpoints(**settings: str) -> list[tuple[str, int]]:
+    rendered = yaml.safe_load(render(SETTINGS | settings))
+    [tweets] = [c for c in rendered["static_resources"]["clusters"] if c["name"] == "tweets"]
+    [locality] = tweets["load_assignment"]["endpoints"]
+    addresses = [e["endpoint"]["address"]["socket_address"] for e in locality["lb_endpoints"]]
+    return [(address["address"], address["port_value"]) for address in addresses]
+
+
+class TestTweetsEndpoints:
+    def test_by_default_it_is_the_one_that_serves_the_router(self) -> None:
+        assert endpoints(TWEETS_HOST="tweets", TWEETS_PORT="80") == [("tweets", 80)]
+
+    def test_there_may_be_several(self) -> None:
+        listed = "127.0.0.1:4102, tweets.internal:4112,[::1]:4122"
+        assert endpoints(TWEETS_ENDPOINTS=listed) == [
+            ("127.0.0.1", 4102),
+            ("tweets.internal", 4112),
+            ("::1", 4122),
+        ]
 
 
 class TestAllowedOrigins:

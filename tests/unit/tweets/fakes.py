@@ -1,5 +1,6 @@
 """The tweets service's ports without any I/O."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
@@ -22,9 +23,13 @@ NOBODY = UUID(int=0)
 class FakeTweetRepository:
     rows: dict[UUID, Tweet] = field(default_factory=dict)
     keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+    heads: dict[UUID, int] = field(default_factory=dict)
+    places: dict[UUID, int] = field(default_factory=dict)
 
     def copy(self) -> "FakeTweetRepository":
-        return FakeTweetRepository(dict(self.rows), dict(self.keys))
+        return FakeTweetRepository(
+            dict(self.rows), dict(self.keys), dict(self.heads), dict(self.places)
+        )
 
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         return {tweet_id: self._shown(tweet_id) for tweet_id in ids if tweet_id in self.rows}
@@ -40,13 +45,12 @@ class FakeTweetRepository:
     async def locked(self, tweet_id: UUID) -> Tweet | None:
         return self._shown(tweet_id) if tweet_id in self.rows else None
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Tweet:
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         if idempotency_key is not None:
             tweet_id = self.keys.setdefault((tweet.author.id, idempotency_key), tweet.id)
             if tweet_id != tweet.id:
-                return self._shown(tweet_id)
-        self.rows[tweet.id] = tweet
-        return tweet
+                return self._shown(tweet_id), self.places.get(tweet_id)
+        return tweet, self._add(tweet)
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
         for tweet in self._retweets_of(original_id):
@@ -54,9 +58,9 @@ class FakeTweetRepository:
                 return self._shown(tweet.id)
         return None
 
-    async def add_retweet(self, retweet: Tweet) -> None:
+    async def add_retweet(self, retweet: Tweet) -> int | None:
         self._count(retweet.original.id, 1)
-        self.rows[retweet.id] = retweet
+        return self._add(retweet)
 
     async def remove(self, tweet: Tweet) -> None:
         for retweet in self._retweets_of(tweet.id):
@@ -65,6 +69,31 @@ class FakeTweetRepository:
         self.keys = {key: tweet_id for key, tweet_id in self.keys.items() if tweet_id != tweet.id}
         if tweet.retweet_of:
             self._count(tweet.original.id, -1)
+
+    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        return {owner_id: self.heads[owner_id] for owner_id in owner_ids if owner_id in self.heads}
+
+    async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
+        items = [
+            FeedItem.of(self._shown(i), self.places[i])
+            for i, t in self.rows.items()
+            if t.original.author.id == owner_id and self.places.get(i, 0) > after
+        ]
+        items.sort(key=lambda item: item.position)
+        if len(items) >= limit:
+            return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
+        return FeedPage(items, self.heads.get(owner_id, after), is_last=True)
+
+    async def forget_feed(self, owner_id: UUID) -> None:
+        self.heads.pop(owner_id, None)
+
+    def _add(self, tweet: Tweet) -> int | None:
+        owner = tweet.original.author
+        self.rows[tweet.id] = tweet
+        if tweet.retweet_of and owner == tweet.author:
+            return None
+        self.places[tweet.id] = self.heads[owner.id] = self.heads.get(owner.id, 0) + 1
+        return self.places[tweet.id]
 
     def _shown(self, tweet_id: UUID) -> Tweet:
         tweet = self.rows[tweet_id]
@@ -120,6 +149,27 @@ class FakeUnitOfWork:
 
     async def events(self) -> list[Event]:
         return self.repositories.events.events
+
+
+@dataclass
+class FakeEndedSessions:
+    """Knows at once what a test says."""
+
+    ended: set[str] = field(default_factory=set)
+    known: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.known.set()
+
+    @property
+    def is_current(self) -> bool:
+        return self.known.is_set()
+
+    async def current(self) -> None:
+        await self.known.wait()
+
+    def has_ended(self, session_id: str) -> bool:
+        return session_id in self.ended
 
 
 def tweet_service(unit_of_work: UnitOfWork) -> TweetService:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from chassis.events import Event
-from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedKind, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.errors import (
     IdempotencyKeyReused,
     InvalidTweet,
@@ -75,6 +75,7 @@ class CreateTweet:
                 "authorUsername": "ada",
                 "text": "Hi",
                 "createdAt": tweet.created_at.isoformat().replace("+00:00", "Z"),
+                "feedPosition": 1,
             },
         )
 
@@ -230,6 +231,8 @@ class Retweet:
                 "retweeterUsername": "cat",
                 "retweetCount": 2,
                 "createdAt": retweet.created_at.isoformat().replace("+00:00", "Z"),
+                "tweetCreatedAt": tweet.created_at.isoformat().replace("+00:00", "Z"),
+                "feedPosition": 3,
             },
         )
 
@@ -456,3 +459,68 @@ class Retweeted:
         await service.retweet(BOB, mine.id)
         await service.retweet(CAT, theirs.id)
         assert set(await service.retweeted(BOB.id, [mine.id, theirs.id, neither.id])) == {mine.id}
+
+
+def news(position: int, tweet: Tweet, actor: Author | None = None) -> FeedItem:
+    kind = FeedKind.RETWEETED if actor else FeedKind.TWEETED
+    return FeedItem(position, kind, actor or tweet.author, tweet)
+
+
+class Feeds:
+    async def test_own_tweets_and_retweets_of_them_are_news(self, service: TweetService) -> None:
+        first, second = (await tweets_of(service, ADA, 2))[::-1]
+        counted = (await service.retweet(BOB, first.id)).original
+        assert await service.feed(ADA.id, 0) == FeedPage(
+            [news(1, counted), news(2, second), news(3, counted, BOB)], 3, is_last=True
+        )
+
+    async def test_what_one_retweets_is_no_news_for_oneself(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(ADA, tweet.id)
+        await service.retweet(BOB, tweet.id)
+        assert [item.actor for item in (await service.feed(ADA.id, 0)).items] == [ADA, BOB]
+        assert await service.feed(BOB.id, 0) == FeedPage([], 0, is_last=True)
+
+    async def test_what_comes_after_a_place(self, service: TweetService) -> None:
+        tweets = (await tweets_of(service, ADA, 3))[::-1]
+        assert (await service.feed(ADA.id, 2)).items == [news(3, tweets[2])]
+        assert await service.feed(ADA.id, 3) == FeedPage([], 3, is_last=True)
+
+    async def test_a_long_feed_comes_in_pieces(self, service: TweetService) -> None:
+        await tweets_of(service, ADA, 102)
+        first = await service.feed(ADA.id, 0)
+        assert (len(first.items), first.position, first.is_last) == (100, 100, False)
+        rest = await service.feed(ADA.id, first.position)
+        assert (len(rest.items), rest.position, rest.is_last) == (2, 102, True)
+
+    async def test_the_place_of_a_deleted_tweet_stays_empty(self, service: TweetService) -> None:
+        kept, last = await service.create_tweet(ADA, "Hi"), await service.create_tweet(ADA, "Ho")
+        await service.retweet(BOB, kept.id)
+        await service.undo_retweet(BOB.id, kept.id)
+        await service.delete_tweet(ADA.id, last.id)
+        assert await service.feed(ADA.id, 0) == FeedPage([news(1, kept)], 3, is_last=True)
+
+    async def test_a_retweet_that_was_undone_and_done_again_is_news_again(
+        self, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        await service.undo_retweet(BOB.id, tweet.id)
+        again = await service.retweet(BOB, tweet.id)
+        assert (await service.feed(ADA.id, 2)).items == [news(3, again.original, BOB)]
+
+    async def test_the_same_tweet_again_is_no_news(self, service: TweetService) -> None:
+        tweets = [await service.create_tweet(ADA, "Hi", "key") for _ in range(2)]
+        assert (await service.feed(ADA.id, 0)).items == [news(1, tweets[0])]
+
+    async def test_each_feed_has_an_end(self, service: TweetService) -> None:
+        await tweets_of(service, ADA, 2)
+        await tweets_of(service, BOB, 1)
+        heads = await service.feed_heads([ADA.id, BOB.id, CAT.id])
+        assert heads == {ADA.id: 2, BOB.id: 1, CAT.id: 0}
+
+    async def test_who_is_forgotten_has_no_feed(self, service: TweetService) -> None:
+        await tweets_of(service, ADA, 2)
+        await service.forget_user(ADA.id)
+        assert await service.feed_heads([ADA.id]) == {ADA.id: 0}
+        assert await service.feed(ADA.id, 0) == FeedPage([], 0, is_last=True)

@@ -1,9 +1,10 @@
 """The tweets subgraph, executed in process on a fake."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -11,9 +12,17 @@ import pytest
 from chassis.principal import Principal
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author
+from subgraphs.tweets.feed import Feed, Subscriptions
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, NOBODY, FakeTweetRepository, FakeUnitOfWork
+from tests.unit.tweets.fakes import (
+    ADA,
+    BOB,
+    NOBODY,
+    FakeEndedSessions,
+    FakeTweetRepository,
+    FakeUnitOfWork,
+)
 
 SCHEMA = build_schema()
 ALL = frozenset({"tweets:read", "tweets:write"})
@@ -35,12 +44,22 @@ def principal(author: Author, scopes: frozenset[str] = ALL) -> Principal:
 AS_ADA = principal(ADA)
 
 
+def context_of(caller: Principal | None, service: TweetService) -> TweetsContext:
+    return TweetsContext(
+        principal=caller,
+        client_address="",
+        user_agent="",
+        tweets=service,
+        feed=Feed(Mock(), service, Subscriptions(), FakeEndedSessions()),
+    )
+
+
 @pytest.fixture
 def execute(service: TweetService) -> Ask:
     """Runs a document for a caller and gives its whole answer."""
 
     async def run(document: str, caller: Principal | None = AS_ADA, **variables: object) -> Answer:
-        context = TweetsContext(principal=caller, client_address="", user_agent="", tweets=service)
+        context = context_of(caller, service)
         result = await SCHEMA.execute(document, variables, context_value=context)
         return {"data": result.data, "errors": [e.formatted for e in result.errors or []]}
 
@@ -429,3 +448,60 @@ class TestReads:
         answer = await execute("{ myTweets { edges { cursor } } }")
         assert code(answer) == "INTERNAL_SERVER_ERROR"
         assert "secret" not in str(answer)
+
+
+class TestTweetFeed:
+    async def subscribe(
+        self,
+        service: TweetService,
+        document: str,
+        caller: Principal | None = AS_ADA,
+        **variables: Any,
+    ) -> AsyncIterator[Any]:
+        context = context_of(caller, service)
+        answer = await SCHEMA.subscribe(document, variables, context_value=context)
+        return cast("AsyncIterator[Any]", answer)
+
+    async def test_it_gives_what_was_missed(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        document = """
+        subscription ($after: String) { tweetFeed(after: $after) {
+          cursor kind actor { id username } tweet { text author { username } retweetCount }
+        } }
+        """
+        beginning = urlsafe_b64encode(bytes(8)).decode().rstrip("=")
+        answers = await self.subscribe(service, document, after=beginning)
+        first, second = [(await anext(answers)).data["tweetFeed"] for _ in range(2)]
+        shown = {"text": "Hi", "author": {"username": "ada"}, "retweetCount": 1}
+        assert first | {"cursor": ""} == {
+            "cursor": "",
+            "kind": "TWEETED",
+            "actor": {"id": str(ADA.id), "username": "ada"},
+            "tweet": shown,
+        }
+        assert second | {"cursor": ""} == {
+            "cursor": "",
+            "kind": "RETWEETED",
+            "actor": {"id": str(BOB.id), "username": "bob"},
+            "tweet": shown,
+        }
+        again = await self.subscribe(service, document, after=first["cursor"])
+        assert (await anext(again)).data["tweetFeed"] == second
+
+    @pytest.mark.parametrize(
+        ("arguments", "caller", "code"),
+        [
+            ("", None, "UNAUTHENTICATED"),
+            ("", principal(ADA, frozenset({"tweets:write"})), "FORBIDDEN"),
+            ('(after: "nonsense")', AS_ADA, "BAD_USER_INPUT"),
+            ('(after: "AAAAAAAAAAk")', AS_ADA, "BAD_USER_INPUT"),
+        ],
+    )
+    async def test_who_may_not_and_what_is_no_place_is_an_error(
+        self, service: TweetService, arguments: str, caller: Principal | None, code: str
+    ) -> None:
+        document = f"subscription {{ tweetFeed{arguments} {{ cursor }} }}"
+        answer = await anext(await self.subscribe(service, document, caller))
+        (error,) = answer.errors
+        assert error.extensions["code"] == code

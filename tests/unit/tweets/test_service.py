@@ -3,6 +3,7 @@
 from tests.unit.tweets.service_suite import (
     CreateTweet,
     DeleteTweet,
+    Feeds,
     ForgetUser,
     Retweet,
     Retweeted,
@@ -41,4 +42,8 @@ class TestTimelines(Timelines):
 
 
 class TestRetweeted(Retweeted):
+    pass
+
+
+class TestFeeds(Feeds):
     pass

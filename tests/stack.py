@@ -1,11 +1,10 @@
-"""A whole stack for the end-to-end tests: on the Apollo Router, on its stand-in, or on both."""
+"""A whole stack for tests from outside: on the Apollo Router, on its stand-in, or on both."""
 
 import os
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from deploy.laptop import mailbox
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.environment import on_free_ports, prepare
+from deploy.laptop.ports import free_ports
 from deploy.laptop.router import Kind, find_router
 from deploy.laptop.stack import Stack
 
@@ -62,6 +62,10 @@ def stack(
 ) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
     settings = fresh_settings(folder / "settings.env")
+    # Where a second tweets process may serve subscriptions; none does unless a test starts it.
+    settings["TWEETS_ENDPOINTS"] = (
+        f"127.0.0.1:{settings['TWEETS_PORT']},127.0.0.1:{free_ports(1)[0]}"
+    )
     with (folder / "log").open("w") as log:
         commands = Commands(Console(log), threading.Event())
         running = Stack(settings, folder / "data", commands, request.param)
@@ -125,34 +129,3 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"never came true: {what}"
         time.sleep(0.05)
-
-
-# -- which router ran what -------------------------------------------------------------------------
-
-DESCRIPTIONS = {
-    Kind.ROUTER: "the Apollo Router",
-    Kind.STAND_IN: "its stand-in, Apollo's Node gateway",
-}
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "stack" in parameters:
-        setattr(report, "router", parameters["stack"])  # noqa: B010 - a field of our own
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
-    for outcome in ("passed", "failed", "error"):
-        for report in terminalreporter.getreports(outcome):
-            if hasattr(report, "router"):
-                counts[report.router][outcome] += 1
-    for kind, outcomes in counts.items():
-        if outcomes:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-            terminalreporter.write_line(f"end to end, on {DESCRIPTIONS[kind]}: {told}")

@@ -1,0 +1,397 @@
+"""The live feed under many subscribers, and the end of sessions: `python -m bench.feed`.
+
+Everything is as in production, on free ports: subscribers speak graphql-transport-ws through the
+edge. Beside it, in alternating rounds, runs the least that could be: Redis pub/sub and a server of
+the `websockets` package (`bench/echo.py`), which its clients reach without an edge.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import statistics
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic, perf_counter, process_time
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil  # type: ignore[import-untyped]
+import uvloop
+from redis.asyncio import Redis
+
+from bench.__main__ import RESULTS, machine
+from bench.echo import CHANNEL
+from bench.sockets import Crowd, Dialogue, allow
+from bench.stand import Running, Stand, stand
+
+COUNTS = (1, 100, 1000, 5000)
+FEED = """subscription { tweetFeed { cursor kind actor { id username }
+    tweet { id text author { username } retweetCount } } }"""
+SIGN_UP = """mutation ($input: SignUpInput!) { signUp(input: $input) {
+    ... on SignedIn { accessToken } } }"""
+TWEET = "mutation ($text: String!) { createTweet(input: {text: $text}) { ... on Tweet { id } } }"
+SIGN_OUT = "mutation { signOut { sessionIds } }"
+SETTINGS = {
+    # Everybody comes from one person or from a few, and a password costs what it need not here.
+    "TWEETS_STREAMS_PER_USER": "100000",
+    "AUTH_ARGON2_MEMORY_KIB": "8",
+    "AUTH_ARGON2_PASSES": "1",
+    "AUTH_ACCESS_TOKEN_SECONDS": "7200",
+}
+
+
+class Api:
+    """GraphQL over one connection; it notes when an answer came."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._parts = urlsplit(url)
+        self._token = token
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.asked = 0.0
+        self.answered = 0.0
+
+    async def run(self, query: str, **variables: object) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        head = [
+            "POST /graphql HTTP/1.1",
+            f"host: {self._parts.netloc}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            *([f"authorization: Bearer {self._token}"] if self._token else []),
+        ]
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        reader, writer = self._streams
+        self.asked = perf_counter()
+        writer.write("\r\n".join([*head, "", ""]).encode() + body)
+        answer = json.loads(await _body(reader))
+        self.answered = perf_counter()
+        if "errors" in answer:
+            raise RuntimeError(answer["errors"])
+        return answer["data"]
+
+
+async def _body(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"content-length: " in head:
+        return await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
+
+
+@dataclass
+class World:
+    """What is running."""
+
+    stand: Stand
+    edge: str
+    tweets: list[Running]
+    envoy: Running
+    echo: Running
+
+    async def person(self) -> tuple[Api, str]:
+        """Somebody who has just signed up, and their token."""
+        name = f"u{secrets.token_hex(6)}"
+        given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
+        made = await Api(self.edge).run(SIGN_UP, input=given)
+        token = made["signUp"]["accessToken"]
+        return Api(self.edge, token), token
+
+    def subscriber(self, token: str) -> Dialogue:
+        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": FEED}}
+        return Dialogue(
+            f"{self.edge}/graphql",
+            json.dumps({"type": "connection_init", "payload": _credentials(token)}).encode(),
+            json.dumps(subscribe).encode(),
+            subprotocol="graphql-transport-ws",
+        )
+
+
+def _credentials(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def world(processes: int) -> Iterator[World]:
+    with stand() as it:
+        it.settings.update(SETTINGS)
+        it.service("auth")
+        tweets = [it.service("tweets", number) for number in range(processes)]
+        addresses = [running.url.removeprefix("http://") for running in tweets]
+        it.settings["TWEETS_ENDPOINTS"] = ",".join(addresses)
+        router = it.router() or it.node_gateway()
+        it.service("notifier")
+        envoy = it.edge("edge", router.url)
+        echo = it.python("echo", "bench.echo", REDIS_URL=it.settings["REDIS_URL"])
+        made = World(it, envoy.url, tweets, envoy, echo)
+        uvloop.run(_until_up(made))
+        yield made
+
+
+async def _until_up(it: World) -> None:
+    for _ in range(100):
+        try:
+            await it.person()
+        except (RuntimeError, OSError, ValueError, asyncio.IncompleteReadError):
+            await asyncio.sleep(0.2)
+        else:
+            return
+    raise RuntimeError("the edge does not answer")
+
+
+# -- one event to all --------------------------------------------------------------------------
+
+
+@dataclass
+class Round:
+    """Milliseconds until all have heard: from the mutation's answer, or from asking to publish."""
+
+    last: float
+    median: float
+    client: float
+    """Processor time of this process for each arrival, µs: what the measuring itself costs."""
+
+
+async def once(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[float]]) -> Round:
+    text = f"m{secrets.token_hex(8)}"
+    arrivals = crowd.expect(text.encode(), count)
+    used = process_time()
+    answered = await tell(text)
+    times = await asyncio.wait_for(arrivals, 60)
+    used = process_time() - used
+    return Round(
+        1000 * (times[-1] - answered),
+        1000 * (statistics.median(times) - answered),
+        1_000_000 * used / count,
+    )
+
+
+async def settled(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[float]]) -> None:
+    """Returns when everybody listens."""
+    for _ in range(60):
+        text = f"m{secrets.token_hex(8)}"
+        arrivals = crowd.expect(text.encode(), count)
+        await tell(text)
+        try:
+            await asyncio.wait_for(arrivals, 2)
+        except TimeoutError:
+            continue
+        return
+    raise RuntimeError(f"not all of {count} subscribers hear anything")
+
+
+async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
+    """One person with `count` sockets, beside as many at the echo server."""
+    redis: Redis = Redis.from_url(it.stand.settings["REDIS_URL"])
+    api, token = await it.person()
+
+    async def tweet(text: str) -> float:
+        await api.run(TWEET, text=text)
+        return api.answered
+
+    async def publish(text: str) -> float:
+        # As long as an event of the feed.
+        await redis.publish(
+            CHANNEL, feed.last_text.decode()[:-40] + text if feed.last_text else text
+        )
+        return perf_counter()
+
+    pids = {"tweets": it.tweets[0], "Envoy": it.envoy, "echo": it.echo}
+    before = {name: _memory(running) for name, running in pids.items()}
+    feed, echo = Crowd(), Crowd()
+    await feed.connect(count * [it.subscriber(token)])
+    await settled(feed, count, tweet)
+    await echo.connect(count * [Dialogue(it.echo.url)])
+    await settled(echo, count, publish)
+    memory = {name: (_memory(running) - before[name]) / count for name, running in pids.items()}
+    found: dict[str, list[Round]] = {"feed": [], "echo": []}
+    used = dict.fromkeys(pids, 0.0)
+    for _ in range(rounds):
+        for name, crowd, tell in (("feed", feed, tweet), ("echo", echo, publish)):
+            cpu = {who: _cpu(running) for who, running in pids.items()}
+            found[name].append(await once(crowd, count, tell))
+            await asyncio.sleep(0.3)
+            for who, running in pids.items():
+                used[who] += _cpu(running) - cpu[who]
+    if feed.closings or echo.closings:
+        raise RuntimeError(f"sockets were closed: {feed.closings[:3]} {echo.closings[:3]}")
+    await feed.leave()
+    await echo.leave()
+    await redis.aclose()
+    return {
+        "subscribers": count,
+        "milliseconds to the last": {n: _median(r.last for r in rs) for n, rs in found.items()},
+        "milliseconds to the median": {n: _median(r.median for r in rs) for n, rs in found.items()},
+        "ratio": _median(r.last for r in found["feed"]) / _median(r.last for r in found["echo"]),
+        "processor µs for each, Envoy's and tweets' for both rounds": {
+            who: 1_000_000 * seconds / rounds / count for who, seconds in used.items()
+        },
+        "client µs for each": {n: _median(r.client for r in rs) for n, rs in found.items()},
+        "memory, KB for each": {name: round(bytes_ / 1024, 1) for name, bytes_ in memory.items()},
+    }
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(float(statistics.median(values)), 2)
+
+
+def _memory(running: Running) -> int:
+    return int(psutil.Process(running.process.pid).memory_full_info().uss)
+
+
+def _cpu(running: Running) -> float:
+    times = psutil.Process(running.process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+async def many_people(it: World, people: int, sockets: int, rounds: int) -> dict[str, Any]:
+    """Many people with a few sockets each; one after the other tweets."""
+    persons = [await it.person() for _ in range(people)]
+    crowd = Crowd()
+    await crowd.connect([it.subscriber(token) for _, token in persons for _ in range(sockets)])
+    took = []
+    for number in range(rounds):
+        api, _ = persons[number * people // rounds]
+
+        async def tweet(text: str, api: Api = api) -> float:
+            await api.run(TWEET, text=text)
+            return api.answered
+
+        if not number:
+            await settled(crowd, sockets, tweet)
+        took.append(await once(crowd, sockets, tweet))
+        await asyncio.sleep(0.1)
+    if crowd.closings:
+        raise RuntimeError(f"sockets were closed: {crowd.closings[:3]}")
+    await crowd.leave()
+    return {
+        "people": people,
+        "sockets each": sockets,
+        "milliseconds to the last": _median(r.last for r in took),
+        "the slowest of all rounds": round(max(r.last for r in took), 2),
+    }
+
+
+# -- coming and going ----------------------------------------------------------------------------
+
+
+async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
+    """Sockets connect, subscribe and leave, every other time without a word."""
+    _, token = await it.person()
+    crowd = Crowd()
+    samples: list[tuple[float, int]] = []
+    came, number, begun = 0, 0, monotonic()
+    while monotonic() - begun < seconds:
+        await crowd.connect(sockets * [it.subscriber(token)])
+        await asyncio.sleep(0.2)
+        await crowd.leave(abruptly=bool(number % 2))
+        came, number = came + sockets, number + 1
+        if number % 10 == 0:
+            await asyncio.sleep(0.5)
+            samples.append((monotonic() - begun, _memory(it.tweets[0])))
+    # The first tenth fills caches and pools.
+    rest = [memory for moment, memory in samples if moment > seconds / 10]
+    early, late = (
+        statistics.median(part) for part in (rest[: len(rest) // 5], rest[-len(rest) // 5 :])
+    )
+    return {
+        "seconds": round(seconds),
+        "subscriptions that came and went": came,
+        "MB after a tenth": round(early / 2**20, 1),
+        "MB at the end": round(late / 2**20, 1),
+        "bytes for each": round((late - early) / came),
+    }
+
+
+# -- the end of a session --------------------------------------------------------------------------
+
+
+async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
+    """One session's sockets over all tweets processes; the first to the last closing."""
+    answers, firsts, lasts, asked = [], [], [], []
+    for _ in range(rounds):
+        api, token = await it.person()
+        crowd = Crowd()
+        await crowd.connect(sockets * [it.subscriber(token)])
+
+        async def tweet(text: str, api: Api = api) -> float:
+            await api.run(TWEET, text=text)
+            return api.answered
+
+        await settled(crowd, sockets, tweet)
+        await api.run(SIGN_OUT)
+        await crowd.ended(sockets)
+        codes = {code for code, _ in crowd.closings}
+        if codes != {4403}:
+            raise RuntimeError(f"closed with {codes}")
+        times = [moment for _, moment in crowd.closings]
+        answers.append(1000 * (api.answered - api.asked))
+        firsts.append(1000 * (min(times) - api.answered))
+        lasts.append(1000 * (max(times) - api.answered))
+        asked.append(1000 * (max(times) - api.asked))
+    return {
+        "sockets": sockets,
+        "tweets processes": len(it.tweets),
+        "sockets at each": [_connections(running) for running in it.tweets],
+        "milliseconds from signOut to its answer": _median(answers),
+        "milliseconds from the answer to the first closing": _median(firsts),
+        "milliseconds from the answer to the last closing": _median(lasts),
+        "the latest of all rounds": round(max(lasts), 2),
+        "milliseconds from signOut to the last closing": _median(asked),
+    }
+
+
+def _connections(running: Running) -> int:
+    port = urlsplit(running.url).port
+    connections = psutil.Process(running.process.pid).net_connections(kind="tcp")
+    return sum(c.laddr.port == port and c.status == "ESTABLISHED" for c in connections)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """A fresh stack for each: what one leaves in memory is not another's."""
+    found: dict[str, Any] = {"title": "The live feed", "run": machine()}
+    if "fan-out" in options.rows:
+        found["fan-out"] = []
+        for count in options.subscribers:
+            with world(1) as it:
+                found["fan-out"].append(show(uvloop.run(fan_out(it, count, options.rounds))))
+    if "people" in options.rows:
+        people = max(options.subscribers) // 20
+        with world(1) as it:
+            found["many people"] = show(uvloop.run(many_people(it, people, 20, 2 * options.rounds)))
+    if "sign-out" in options.rows:
+        with world(2) as it:
+            found["sign-out"] = show(uvloop.run(sign_out(it, 100, options.rounds)))
+    if "churn" in options.rows:
+        with world(1) as it:
+            found["churn"] = show(uvloop.run(churn(it, options.churn_seconds)))
+    return found
+
+
+def show(row: dict[str, Any]) -> dict[str, Any]:
+    print(json.dumps(row, ensure_ascii=False, indent=2), flush=True)
+    return row
+
+
+def main() -> None:
+    rows = ["fan-out", "people", "sign-out", "churn"]
+    parser = argparse.ArgumentParser(prog="python -m bench.feed", description=__doc__)
+    parser.add_argument("rows", nargs="*", default=rows, help=" ".join(rows))
+    parser.add_argument("--subscribers", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--churn-seconds", type=float, default=600)
+    options = parser.parse_args()
+    allow(2 * max(options.subscribers))
+    found = measure(options)
+    file = RESULTS / "feed.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**known, **found}, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

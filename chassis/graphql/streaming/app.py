@@ -1,0 +1,103 @@
+"""The ASGI application that serves subscriptions: a socket, or a response that does not end."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from time import perf_counter
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from chassis.background import running
+from chassis.errors import Restarting, error_response
+from chassis.graphql.context import RequestContext
+from chassis.graphql.schema import SubgraphSchema
+from chassis.principal import Principal, principal_from
+from chassis.shutdown import Shutdown
+
+from .http import HttpStream, read_request, refused, unauthenticated
+from .places import Places, StreamLimits, TooManyStreams
+from .socket import Socket
+
+_log = structlog.get_logger("chassis.streaming")
+
+MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
+
+
+class Streams:
+    """Serves the subscriptions of a schema to whoever is signed in.
+
+    `make_context` is called for each operation, so nothing that it loads lives as long as a socket.
+    `authenticate` says whose a token is that came in a socket's first message; it raises
+    Unauthenticated, TokenExpired, SessionEnded or Overloaded.
+    """
+
+    def __init__(
+        self,
+        schema: SubgraphSchema,
+        make_context: MakeContext,
+        authenticate: Callable[[str], Awaitable[Principal]],
+        limits: StreamLimits,
+    ) -> None:
+        self._schema = schema
+        self._make_context = make_context
+        self._authenticate = authenticate
+        self._limits = limits
+        self.places = Places(limits)
+
+    def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
+        """Ends what is open when the process lets go of its connections."""
+        return running(self.places.close_on(shutdown))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_socket(HTTPConnection(scope), receive, send)
+        else:
+            await self._serve_http(Request(scope, receive), send)
+
+    async def _serve_socket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        headers = connection.headers
+        with bound_contextvars(request_id=headers.get("x-request-id", "")):
+            began = perf_counter()
+            socket = Socket(
+                self._schema,
+                lambda principal: self._make_context(connection, principal),
+                self._authenticate,
+                self._limits,
+                receive,
+                send,
+            )
+            try:
+                await socket.run(
+                    connection.scope["subprotocols"], principal_from(headers), self.places
+                )
+            finally:
+                _log.info(
+                    "socket",
+                    path=connection.scope["path"],
+                    code=socket.closed_with.code if socket.closed_with else None,
+                    milliseconds=round((perf_counter() - began) * 1000, 2),
+                )
+
+    async def _serve_http(self, request: Request, send: Send) -> None:
+        try:
+            protocol, asked = await read_request(request)
+            principal = principal_from(request.headers)
+            if principal is None:
+                response = unauthenticated()
+            else:
+                with self.places.open() as place:
+                    place.take(principal.user_id)
+                    context = self._make_context(request, principal)
+                    stream = HttpStream(protocol, self._limits, request.receive, send)
+                    await stream.run(self._schema, asked, context, place)
+                return
+        except HTTPException as error:
+            response = refused(error)
+        except TooManyStreams as error:
+            response = error_response(429, error.code, str(error))
+        except Restarting as error:
+            response = error_response(503, error.code, str(error))
+        await response(request.scope, request.receive, send)

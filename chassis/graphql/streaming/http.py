@@ -1,0 +1,213 @@
+"""A subscription as a response that does not end: one POST, one operation."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Send
+from strawberry.types import ExecutionResult
+
+from chassis.errors import (
+    BadUserInput,
+    Forbidden,
+    Overloaded,
+    TooSlow,
+    Unauthenticated,
+    error_response,
+)
+from chassis.graphql.schema import INTERNAL_SERVER_ERROR, SubgraphSchema
+
+from .operation import (
+    INTERNAL_ERROR,
+    StreamRequest,
+    format_error,
+    format_errors,
+    is_failure,
+    payload,
+)
+from .places import Place, StreamLimits
+from .protocols import Error, HttpProtocol, negotiate
+
+_STATUS = {
+    Unauthenticated.code: 401,
+    Forbidden.code: 403,
+    INTERNAL_SERVER_ERROR: 500,
+    Overloaded.code: 503,
+}
+_UNBUFFERED = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+_log = structlog.get_logger("chassis.streaming")
+
+
+async def read_request(request: Request) -> tuple[HttpProtocol, StreamRequest]:
+    """What is asked, and how the answer is to be written. Raises HTTPException."""
+    protocol = negotiate(request.headers.getlist("accept"))
+    if protocol is None:
+        raise HTTPException(
+            406,
+            "Subscriptions are answered as multipart/mixed;subscriptionSpec=1.0 "
+            "or text/event-stream.",
+        )
+    if request.method != "POST":
+        # A GET would put documents into logs, and could be a link on another site.
+        raise HTTPException(405, "Subscribe with POST.", {"allow": "POST"})
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(415, "Send the request as application/json.")
+    try:
+        return protocol, StreamRequest.parse(orjson.loads(await request.body()))
+    except orjson.JSONDecodeError:
+        raise HTTPException(400, "The body is not JSON.") from None
+    except BadUserInput as error:
+        raise HTTPException(400, str(error)) from None
+
+
+def refused(error: HTTPException) -> Response:
+    """The answer to a request that is none for a stream."""
+    response = error_response(error.status_code, "BAD_REQUEST", error.detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def unauthenticated() -> Response:
+    """The answer to a request without a token (one with a wrong token ends at the edge)."""
+    response = error_response(401, Unauthenticated.code, Unauthenticated.default)
+    response.headers["www-authenticate"] = "Bearer"
+    return response
+
+
+class HttpStream:
+    """Writes the results of one subscription until it ends, or the client or the process leaves.
+
+    A client that does not read stops the subscription, and after a while loses it: meanwhile one
+    message waits, beside what the server and the network hold.
+    """
+
+    def __init__(
+        self, protocol: HttpProtocol, limits: StreamLimits, receive: Receive, send: Send
+    ) -> None:
+        self._protocol = protocol
+        self._limits = limits
+        self._receive = receive
+        self._send = send
+        self._writing = asyncio.Lock()
+        self._is_started = False
+        self._is_finished = False
+
+    async def run(
+        self, schema: SubgraphSchema, asked: StreamRequest, context: object, place: Place
+    ) -> None:
+        """Returns when the response is complete, or nobody is there to read it."""
+        subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        results = schema.events(
+            asked.query,
+            asked.variables,
+            asked.operation_name,
+            context,
+            subscribed=lambda: subscribed.set_result(None),
+        )
+        writer = asyncio.create_task(self._write_all(results))
+        gone = asyncio.create_task(self._client_left())
+        try:
+            last_words = await self._accompany(writer, gone, subscribed, place)
+        finally:
+            for task in (writer, gone):
+                task.cancel()
+            await asyncio.gather(writer, gone, return_exceptions=True)
+        if last_words and not self._is_finished:
+            with suppress(TimeoutError):
+                await self._fail([last_words])
+
+    async def _accompany(
+        self,
+        writer: asyncio.Task[None],
+        gone: asyncio.Task[None],
+        subscribed: asyncio.Future[None],
+        place: Place,
+    ) -> Error | None:
+        """Opens the stream, keeps it alive, and says why it ends where the writer has not."""
+        ends: set[asyncio.Future[Any]] = {writer, gone, place.ended}
+        await asyncio.wait({*ends, subscribed}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not any(end.done() for end in ends):
+                await self._start()
+            while not (await asyncio.wait(ends, **self._until_heartbeat))[0]:
+                if not self._writing.locked():
+                    await self._write(self._protocol.heartbeat())
+            if writer.done() and not writer.cancelled():
+                writer.result()
+        except TimeoutError:
+            return format_error(TooSlow())
+        except Exception:
+            _log.exception("a stream failed")
+            return INTERNAL_ERROR
+        if place.ended.done() and not gone.done():
+            return format_error(place.ended.result())
+        return None
+
+    @property
+    def _until_heartbeat(self) -> dict[str, Any]:
+        return {
+            "timeout": self._limits.heartbeat_seconds,
+            "return_when": asyncio.FIRST_COMPLETED,
+        }
+
+    async def _write_all(self, results: AsyncGenerator[ExecutionResult, None]) -> None:
+        async with aclosing(results):
+            async for result in results:
+                if is_failure(result):
+                    await self._fail(format_errors(result.errors))
+                    return
+                await self._start()
+                await self._write(self._protocol.event(payload(result)))
+        await self._start()
+        await self._finish(self._protocol.end())
+
+    async def _fail(self, errors: list[Error]) -> None:
+        refusal = None if self._is_started else self._protocol.refusal(errors)
+        if refusal is None:
+            await self._start()
+            await self._finish(self._protocol.failure(errors))
+            return
+        self._is_started = True
+        content_type, body = refusal
+        status = _STATUS.get(errors[0].get("extensions", {}).get("code", ""), 400)
+        headers = {"content-type": content_type, "content-length": str(len(body))}
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"
+        await self._begin(status, headers)
+        await self._finish(body)
+
+    async def _start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            headers = {"content-type": self._protocol.content_type, **_UNBUFFERED}
+            await self._begin(200, headers, self._protocol.opening())
+
+    async def _begin(self, status: int, headers: dict[str, str], opening: bytes = b"") -> None:
+        async with asyncio.timeout(self._limits.send_seconds), self._writing:
+            await self._send(
+                {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+                }
+            )
+            await self._send({"type": "http.response.body", "body": opening, "more_body": True})
+
+    async def _write(self, chunk: bytes) -> None:
+        async with asyncio.timeout(self._limits.send_seconds), self._writing:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def _finish(self, chunk: bytes) -> None:
+        async with asyncio.timeout(self._limits.send_seconds), self._writing:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+            self._is_finished = True
+
+    async def _client_left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

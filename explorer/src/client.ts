@@ -1,0 +1,86 @@
+/** Sends operations as whoever is signed in, and follows what they mean for that. */
+
+import {
+  type Answer,
+  type ApiError,
+  isRecord,
+  type Post,
+  type Request,
+  UnreachableError,
+} from "./api.ts";
+import type { Operation } from "./operation.ts";
+import { isEnded, isExpired, type Session } from "./session.ts";
+import { opensSession, outcomeOf } from "./sign-in.ts";
+
+const ME: Request = { query: "{ me { username } }" };
+const SIGNED_OUT = "You have signed out.";
+
+export class Client {
+  constructor(
+    private readonly post: Post,
+    private readonly session: Session,
+  ) {}
+
+  /**
+   * Rejects with UnreachableError. `headers` are the reader's own: an Authorization among them
+   * goes before the session's. Introspection needs nobody, and is sent for nobody.
+   */
+  async send(
+    request: Request,
+    operation: Operation | null,
+    headers?: Record<string, string>,
+  ): Promise<Answer> {
+    const own = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "authorization");
+    const asNobody =
+      own || (operation !== null && (opensSession(operation) || isIntrospection(operation)));
+    let token = asNobody ? null : await this.session.token();
+    let answer = await this.post(request, { token, headers });
+    if (token !== null && isExpired(answer)) {
+      await this.session.renew(token);
+      token = await this.session.token();
+      if (token !== null) answer = await this.post(request, { token, headers });
+    }
+    if (token !== null && isEnded(answer)) {
+      this.session.close(messageOf(answer) ?? "The session has ended.", token);
+    }
+    if (operation) await this.#follow(operation, answer, token);
+    return answer;
+  }
+
+  async #follow(operation: Operation, answer: Answer, token: string | null): Promise<void> {
+    const outcome = outcomeOf(operation, answer.body.data);
+    if (outcome.is === "signed-in") {
+      this.session.open(outcome.who, answer.serverTime);
+      if (outcome.who.username === null) await this.identify();
+    } else if (token !== null && outcome.is === "signed-out") {
+      this.session.close(SIGNED_OUT);
+    } else if (token !== null && outcome.is === "doubtful") {
+      await this.identify();
+    }
+  }
+
+  /** Asks who the token stands for, and signs out here when it stands for nobody any more. */
+  async identify(): Promise<void> {
+    const token = this.session.tokens?.accessToken;
+    if (!token) return;
+    try {
+      const answer = await this.post(ME, { token });
+      if (isEnded(answer)) this.session.close(SIGNED_OUT, token);
+      const me = answer.body.data?.["me"];
+      if (isRecord(me) && typeof me["username"] === "string") {
+        this.session.name(me["username"], token);
+      }
+    } catch (error) {
+      // The next request will tell.
+      if (!(error instanceof UnreachableError)) throw error;
+    }
+  }
+}
+
+function isIntrospection({ roots }: Operation): boolean {
+  return [...roots].every((name) => name.startsWith("__"));
+}
+
+function messageOf({ body }: Answer): string | undefined {
+  return (body.errors as readonly ApiError[] | undefined)?.[0]?.message;
+}

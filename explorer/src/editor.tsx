@@ -1,0 +1,127 @@
+/** GraphiQL, its requests sent by this page, with what they mean for a person beside them. */
+
+import "@graphiql/plugin-doc-explorer/style.css";
+import "@graphiql/plugin-history/style.css";
+import "@graphiql/react/style.css";
+import "graphiql/graphiql.css";
+import "./editor.css";
+import "./workers.ts";
+
+import { useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
+import { GraphiQL, type GraphiQLProps } from "graphiql";
+import { type ExecutionResult, GraphQLError } from "graphql";
+import { useEffect, useRef } from "react";
+
+import { isRecord, type Request, UnreachableError } from "./api.ts";
+import { Client } from "./client.ts";
+import { explain, explainUnreachable } from "./explain.ts";
+import { Feed } from "./feed.ts";
+import { FeedPanel } from "./feed-panel.tsx";
+import { mend } from "./mend.ts";
+import { NoticePanel } from "./notice-panel.tsx";
+import { readOperation } from "./operation.ts";
+import { health, notice, post, session, sleep } from "./page.ts";
+import { connect } from "./socket.ts";
+import { useStore } from "./store.ts";
+import { STORY } from "./story.ts";
+import { editorStorage, isKept, TabWatch } from "./tabs.ts";
+import { defineThemes } from "./themes.ts";
+
+const client = new Client(post, session);
+const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
+const tabs = new TabWatch();
+
+const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
+  // GraphiQL notices a little late what the operation of another tab is called.
+  const operation =
+    readOperation(params.query, params.operationName) ?? readOperation(params.query);
+  const request: Request = {
+    query: params.query,
+    ...(isRecord(params.variables) ? { variables: params.variables } : {}),
+    operationName: operation ? operation.definition.name?.value : params.operationName,
+  };
+  if (params.operationName !== "IntrospectionQuery") {
+    notice.set(null);
+    health.seen();
+  }
+  if (operation?.kind === "subscription") {
+    return {
+      subscribe: (observer) => {
+        if (typeof observer !== "object") throw new TypeError("GraphiQL gives an observer");
+        let shown = true;
+        feed.start(operation, request, {
+          next: (event) => shown && observer.next(event),
+          complete: () => shown && observer.complete(),
+        });
+        return {
+          unsubscribe: () => {
+            // From now on the answer beside the editor is another tab's.
+            shown = false;
+            tabs.unlessChanging(() => feed.stop("You have stopped it."));
+          },
+        };
+      },
+    };
+  }
+  return run(request, operation, options?.headers);
+};
+
+async function run(
+  request: Request,
+  operation: ReturnType<typeof readOperation>,
+  headers: Record<string, string> | undefined,
+): Promise<ExecutionResult> {
+  try {
+    const answer = await client.send(request, operation, headers);
+    const explained = explain(answer, operation);
+    notice.set(explained);
+    if (explained?.offer === "health") void health.look();
+    return answer.body as ExecutionResult;
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    notice.set(explainUnreachable(error));
+    return { errors: [new GraphQLError(error.message)] };
+  }
+}
+
+export default function Editor() {
+  const isLive = useStore(feed.state).is === "live";
+  const monaco = useMonaco((state) => state.monaco);
+  useEffect(() => {
+    if (monaco) defineThemes(monaco.editor.defineTheme);
+  }, [monaco]);
+  const container = useRef<HTMLDivElement>(null);
+  useEffect(() => (container.current ? mend(container.current) : undefined), []);
+  return (
+    <div ref={container} className={isLive ? "frame feed-is-live" : "frame"}>
+      <GraphiQL
+        fetcher={fetcher}
+        storage={editorStorage}
+        defaultTabs={[...STORY]}
+        {...(isKept() ? {} : { initialVariables: STORY[0].variables ?? "" })}
+        onTabChange={tabs.changed}
+        defaultEditorToolsVisibility="variables"
+        shouldPersistHeaders={false}
+        showPersistHeadersSettings={false}
+      >
+        <GraphiQL.Logo>{null}</GraphiQL.Logo>
+        <GraphiQL.Footer>
+          <SchemaWatch />
+          <NoticePanel />
+          <FeedPanel feed={feed} />
+        </GraphiQL.Footer>
+      </GraphiQL>
+    </div>
+  );
+}
+
+/** Asks for the schema again when the API is back and there is none yet. */
+function SchemaWatch() {
+  const state = useStore(health.state);
+  const hasSchema = useGraphiQL(({ schema }) => Boolean(schema));
+  const { introspect } = useGraphiQLActions();
+  useEffect(() => {
+    if (state === "back" && !hasSchema) void introspect();
+  }, [state, hasSchema, introspect]);
+  return null;
+}

@@ -1,0 +1,68 @@
+/** The live feed below the response: how it is, how many events there were, the newest first. */
+
+import type { Feed, FeedEvent, FeedState } from "./feed.ts";
+import { type Operation, Selected } from "./operation.ts";
+import { useStore } from "./store.ts";
+
+const TITLES: Record<FeedState["is"], string> = {
+  off: "",
+  connecting: "connecting",
+  live: "live",
+  reconnecting: "reconnecting",
+  ended: "ended",
+};
+
+export function FeedPanel({ feed }: { feed: Feed }) {
+  const { is, why, count, events, operation } = useStore(feed.state);
+  if (is === "off" || !operation) return null;
+  return (
+    <section className="feed" aria-label="Live feed" data-state={is}>
+      <header>
+        <h2>Live feed</h2>
+        <p role="status">
+          <span className="state">{TITLES[is]}</span>{" "}
+          <span className="count">{count === 1 ? "1 event" : `${count} events`}</span>
+        </p>
+        {is !== "ended" && (
+          <button type="button" onClick={() => feed.stop("You have stopped it.")}>
+            Stop
+          </button>
+        )}
+      </header>
+      {why && <p className="why">{why}</p>}
+      {is === "live" && count === 0 && (
+        <p className="why">Nothing yet. Tweet in the Tweet tab, or let somebody retweet you.</p>
+      )}
+      {events.length > 0 && (
+        <ol reversed start={count} aria-label="Events, the newest first" tabIndex={0}>
+          {events.map((event) => (
+            <li key={event.number}>
+              <Line event={event} operation={operation} />
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+function Line({ event, operation }: { event: FeedEvent; operation: Operation }) {
+  const time = new Date(event.arrivedAt);
+  const item = Selected.of(operation, event.data).child("tweetFeed");
+  const actor = item?.child("actor")?.text("username");
+  const text = item?.child("tweet")?.text("text");
+  const kind = item?.text("kind");
+  return (
+    <>
+      <time dateTime={time.toISOString()}>{time.toLocaleTimeString([], { hour12: false })}</time>
+      {kind || actor || text ? (
+        <span>
+          {actor && <strong>{actor}</strong>} {kind === "RETWEETED" ? "retweeted" : "tweeted"}{" "}
+          {text && <q>{text}</q>}
+        </span>
+      ) : (
+        <code>{JSON.stringify(event.data)}</code>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,201 @@
+/** The live feed: one subscription of the page, taken up again whenever it breaks off. */
+
+import type { ExecutionResult } from "graphql";
+
+import type { Request } from "./api.ts";
+import { UnreachableError } from "./api.ts";
+import type { Operation } from "./operation.ts";
+import { Resumable } from "./resume.ts";
+import type { Session } from "./session.ts";
+import { Store } from "./store.ts";
+
+export interface FeedEvent {
+  number: number;
+  arrivedAt: number;
+  data: unknown;
+}
+
+export interface FeedState {
+  is: "off" | "connecting" | "live" | "reconnecting" | "ended";
+  /** Why it is so, for people. */
+  why: string | null;
+  count: number;
+  /** The newest first, and no more than KEPT of them. */
+  events: readonly FeedEvent[];
+  operation: Operation | null;
+}
+
+/** How a socket ended: by the server's or the network's doing, or with an answer. */
+export type End =
+  | { is: "closed"; code: number; reason: string }
+  | { is: "refused"; messages: readonly string[] }
+  | { is: "completed" };
+
+export interface Socket {
+  /** Resolves when it is over. */
+  over: Promise<End>;
+  close: () => void;
+}
+
+/** Opens a socket and subscribes on it. */
+export type Connect = (
+  token: string,
+  request: Request,
+  on: { ready: () => void; event: (result: ExecutionResult) => void },
+) => Socket;
+
+export interface Observer {
+  next: (result: ExecutionResult) => unknown;
+  complete: () => unknown;
+}
+
+export interface FeedSurroundings {
+  connect: Connect;
+  now: () => number;
+  sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** A number from 0 to 1, so that not everybody comes back at once. */
+  chance: () => number;
+}
+
+export const KEPT = 200;
+const LONGEST_WAIT = 15_000;
+const OFF: FeedState = { is: "off", why: null, count: 0, events: [], operation: null };
+
+/** Close codes of graphql-transport-ws and of our server. */
+const UNAUTHORIZED = 4401;
+const SESSION_ENDED = 4403;
+/** The server understood us and says no; it would say so again. */
+const FINAL = new Set([4400, 4404, 4406, 4409, 4429]);
+
+export class Feed {
+  readonly state = new Store<FeedState>(OFF);
+  #running: AbortController | null = null;
+
+  constructor(
+    private readonly session: Session,
+    private readonly around: FeedSurroundings,
+  ) {
+    let owner = session.tokens?.username ?? null;
+    session.state.subscribe(() => {
+      const state = session.state.get();
+      const username = session.tokens?.username ?? null;
+      if (state.is === "signed-out") this.stop(state.why ?? "You have signed out.");
+      else if (owner !== null && owner !== username) this.stop(`You are ${username} now.`);
+      owner = username;
+    });
+  }
+
+  /** Starts anew; what ran before ends. */
+  start(operation: Operation, request: Request, observer: Observer): void {
+    this.stop("Another subscription was started.");
+    const running = new AbortController();
+    this.#running = running;
+    this.state.set({ ...OFF, is: "connecting", operation });
+    void this.#run(running, new Resumable(operation, request), observer).then((why) => {
+      if (this.#running === running) this.#end(why);
+      observer.complete();
+    });
+  }
+
+  stop(why: string): void {
+    if (this.#running) this.#end(why);
+  }
+
+  #end(why: string): void {
+    this.#running?.abort();
+    this.#running = null;
+    this.#change({ is: "ended", why });
+  }
+
+  /** Returns why it is over. */
+  async #run({ signal }: AbortController, feed: Resumable, observer: Observer): Promise<string> {
+    let failures = 0;
+    let refused: string | null = null;
+    let failure: string | null = null;
+    for (;;) {
+      let end: End;
+      try {
+        const token = await this.session.token();
+        if (token === null) return "Nobody is signed in. Sign in, then run it again.";
+        let ready = false;
+        end = await this.#connectOnce(signal, token, {
+          request: feed.next(),
+          ready: () => {
+            ready = true;
+            refused = null;
+          },
+          event: (result) => {
+            const event = feed.take(result);
+            if (!event) return;
+            if (event.data) this.#add(event.data);
+            else failure = event.errors?.map((error) => error.message).join(" ") ?? null;
+            observer.next(event);
+          },
+        });
+        if (ready) failures = 0;
+        if (signal.aborted) return "Stopped.";
+        if (end.is === "completed") return failure ?? "The server has ended it.";
+        if (end.is === "refused") return end.messages.join(" ");
+        if (end.code === SESSION_ENDED) {
+          this.session.close("The session has ended: you are signed out.");
+          return "The session has ended: you are signed out.";
+        }
+        if (end.code === UNAUTHORIZED) {
+          if (refused !== null) return `The token is refused: ${end.reason || "sign in again"}.`;
+          refused = token;
+          this.#change({ is: "reconnecting", why: "The token has expired: renewing it." });
+          await this.session.renew(token);
+          continue;
+        }
+        if (FINAL.has(end.code)) return `The server refuses: ${end.reason || end.code}.`;
+      } catch (error) {
+        if (!(error instanceof UnreachableError)) throw error;
+      }
+      if (signal.aborted) return "Stopped.";
+      const wait = Math.min(500 * 2 ** failures, LONGEST_WAIT) * (0.5 + this.around.chance() / 2);
+      failures += 1;
+      this.#change({
+        is: "reconnecting",
+        why: feed.canResume
+          ? "The connection broke off. It is taken up again where it was, without a gap."
+          : "The connection broke off before anything came. It begins again.",
+      });
+      await this.around.sleep(wait, signal);
+      if (signal.aborted) return "Stopped.";
+    }
+  }
+
+  async #connectOnce(
+    signal: AbortSignal,
+    token: string,
+    on: { request: Request; ready: () => void; event: (result: ExecutionResult) => void },
+  ): Promise<End> {
+    if (signal.aborted) return { is: "completed" };
+    const socket = this.around.connect(token, on.request, {
+      ready: () => {
+        if (signal.aborted) return;
+        on.ready();
+        this.#change({ is: "live", why: null });
+      },
+      event: (result) => {
+        if (!signal.aborted) on.event(result);
+      },
+    });
+    signal.addEventListener("abort", socket.close, { once: true });
+    try {
+      return await socket.over;
+    } finally {
+      signal.removeEventListener("abort", socket.close);
+    }
+  }
+
+  #add(data: unknown): void {
+    const { count, events } = this.state.get();
+    const event = { number: count + 1, arrivedAt: this.around.now(), data };
+    this.#change({ count: event.number, events: [event, ...events].slice(0, KEPT) });
+  }
+
+  #change(part: Partial<FeedState>): void {
+    this.state.set({ ...this.state.get(), ...part });
+  }
+}

@@ -1,0 +1,43 @@
+/** Wires the page together; what of it needs no editor is here, for the first paint. */
+
+import { exchange } from "./account.ts";
+import { post as send, type Post, UnreachableError } from "./api.ts";
+import type { Notice } from "./explain.ts";
+import { askHealthz, HealthWatch } from "./health.ts";
+import { Session } from "./session.ts";
+import { Store } from "./store.ts";
+
+export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+
+export const health = new HealthWatch(askHealthz, sleep);
+
+export const post: Post = async (request, options) => {
+  try {
+    const answer = await send(request, options);
+    if (answer.status >= 502 && answer.status <= 504) void health.look();
+    return answer;
+  } catch (error) {
+    if (error instanceof UnreachableError) void health.look();
+    throw error;
+  }
+};
+
+export const session = new Session({
+  exchange: exchange(post),
+  storage: sessionStorage,
+  channel: new BroadcastChannel("chirp.session"),
+  now: Date.now,
+  later: (run, milliseconds) => {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+});
+
+export const notice = new Store<Notice | null>(null);

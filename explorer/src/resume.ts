@@ -1,0 +1,107 @@
+/** A subscription to the feed that can be taken up again where it broke off. */
+
+import {
+  type ArgumentNode,
+  type FieldNode,
+  Kind,
+  type OperationDefinitionNode,
+  print,
+  type SelectionNode,
+} from "graphql";
+
+import { isRecord, type Request } from "./api.ts";
+import type { Operation } from "./operation.ts";
+
+const FEED = "tweetFeed";
+/** What the page asks for besides, in case nobody asked for the cursor. */
+const CURSOR = "resumeCursor";
+
+export class Resumable {
+  #cursor: string | null = null;
+  readonly #seen = new Set<string>();
+
+  constructor(
+    private readonly operation: Operation,
+    private readonly request: Request,
+  ) {}
+
+  /** Before the first event there is no place to go on from. */
+  get canResume(): boolean {
+    return this.#cursor !== null;
+  }
+
+  /** What to send: from the beginning, or from after the last event that came. */
+  next(): Request {
+    const { document } = this.operation;
+    const definitions = document.definitions.map((node) =>
+      node === this.operation.definition ? this.#rewrite(node as OperationDefinitionNode) : node,
+    );
+    const request: Request = { ...this.request, query: print({ ...document, definitions }) };
+    const variable = this.#variable();
+    if (this.#cursor !== null && variable) {
+      request.variables = { ...this.request.variables, [variable]: this.#cursor };
+    }
+    return request;
+  }
+
+  /** What the event is without what the page added; null for one that came before. */
+  take<T extends { data?: unknown }>(event: T): T | null {
+    const { data } = event;
+    const field = this.#field();
+    const key = field?.alias?.value ?? field?.name.value;
+    const item = key !== undefined && isRecord(data) ? data[key] : undefined;
+    if (key === undefined || !isRecord(data) || !isRecord(item)) return event;
+    const { [CURSOR]: cursor, ...rest } = item;
+    if (typeof cursor === "string") {
+      if (this.#seen.has(cursor)) return null;
+      this.#seen.add(cursor);
+      this.#cursor = cursor;
+    }
+    return { ...event, data: { ...data, [key]: rest } };
+  }
+
+  /** The feed's field. A subscription has one root field; behind a fragment it is left alone. */
+  #field(): FieldNode | undefined {
+    return this.operation.definition.selectionSet.selections.find(isFeed);
+  }
+
+  /** The variable that stands for `after`, if one does. */
+  #variable(): string | null {
+    const value = this.#field()?.arguments?.find(isAfter)?.value;
+    return value?.kind === Kind.VARIABLE ? value.name.value : null;
+  }
+
+  #rewrite(definition: OperationDefinitionNode): OperationDefinitionNode {
+    const { selectionSet } = definition;
+    const selections = selectionSet.selections.map((node) =>
+      isFeed(node) ? this.#withCursor(node) : node,
+    );
+    return { ...definition, selectionSet: { ...selectionSet, selections } };
+  }
+
+  #withCursor(field: FieldNode): FieldNode {
+    const asked: FieldNode = {
+      kind: Kind.FIELD,
+      alias: { kind: Kind.NAME, value: CURSOR },
+      name: { kind: Kind.NAME, value: "cursor" },
+    };
+    const selections = [...(field.selectionSet?.selections ?? []), asked];
+    const selectionSet = { kind: Kind.SELECTION_SET, selections } as const;
+    if (this.#cursor === null || this.#variable()) return { ...field, selectionSet };
+    const after: ArgumentNode = {
+      kind: Kind.ARGUMENT,
+      name: { kind: Kind.NAME, value: "after" },
+      value: { kind: Kind.STRING, value: this.#cursor },
+    };
+    const others = (field.arguments ?? []).filter((node) => !isAfter(node));
+    return { ...field, selectionSet, arguments: [...others, after] };
+  }
+}
+
+function isFeed(node: SelectionNode): node is FieldNode {
+  return node.kind === Kind.FIELD && node.name.value === FEED;
+}
+
+function isAfter(node: ArgumentNode): boolean {
+  return node.name.value === "after";
+}

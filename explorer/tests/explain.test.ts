@@ -1,0 +1,83 @@
+import { expect, test } from "vitest";
+
+import { explain } from "../src/explain.ts";
+import { readOperation } from "../src/operation.ts";
+import { answer } from "./world.ts";
+
+const SIGN_UP = `mutation { s: signUp(input: {}) {
+  ... on Error { m: message } ... on InvalidInputError { problems { field message } } } }`;
+
+test("what is as it should be needs no words", () => {
+  const query = "mutation { createTweet { ... on Tweet { id text } ... on Error { message } } }";
+  const data = { createTweet: { id: "1", text: "Hello" } };
+  expect(explain(answer(200, { data }), readOperation(query))).toBeNull();
+});
+
+test("an expected outcome names the fields", () => {
+  const data = {
+    s: { m: "Check what you typed.", problems: [{ field: "email", message: "No address." }] },
+  };
+  expect(explain(answer(200, { data }), readOperation(SIGN_UP))).toMatchObject({
+    title: "Check what you typed.",
+    details: [{ where: "email", text: "No address." }],
+  });
+});
+
+test("an outcome of which only the type was asked for is named", () => {
+  const query = "mutation { retweet(tweetId: 1) { __typename } }";
+  const data = { retweet: { __typename: "TweetNotFoundError" } };
+  expect(explain(answer(200, { data }), readOperation(query))?.title).toContain("TweetNotFoundError");
+});
+
+test("nobody is signed in", () => {
+  const errors = [
+    { message: "Sign in first.", path: ["createTweet"], extensions: { code: "UNAUTHENTICATED" } },
+  ];
+  expect(explain(answer(200, { errors }), null)).toMatchObject({
+    details: [{ where: "createTweet", text: "Sign in first." }],
+    offer: "sign-in",
+  });
+});
+
+test.each(["SESSION_ENDED", "EXPIRED", "INVALID"])("a token is refused: %s", (reason) => {
+  const errors = [{ message: "Why it is.", extensions: { code: "UNAUTHENTICATED", reason } }];
+  const notice = explain(answer(401, { errors }), null);
+  expect(notice).toMatchObject({ title: "Why it is.", offer: "sign-in" });
+  expect(notice?.advice?.includes("Remove the header")).toBe(reason === "INVALID");
+});
+
+test("a service behind the edge is away", () => {
+  const errors = [{ message: "A service that this needs does not answer." }];
+  expect(explain(answer(503, { errors }), null)).toMatchObject({
+    title: "A service that this needs does not answer.",
+    offer: "health",
+  });
+});
+
+test("a subgraph is away: which one, and what is lost", () => {
+  const errors = [
+    {
+      message: "HTTP fetch failed from 'tweets': tcp connect error",
+      path: ["me", "tweets"],
+      extensions: { code: "SUBREQUEST_HTTP_ERROR" },
+    },
+  ];
+  expect(explain(answer(200, { data: { me: null }, errors }), null)).toMatchObject({
+    title: "The service tweets does not answer.",
+    details: [{ where: "me.tweets" }],
+    offer: "health",
+  });
+});
+
+test("a mistake in the operation has a place", () => {
+  const errors = [{ message: "No.", locations: [{ line: 2, column: 3 }] }];
+  expect(explain(answer(400, { errors }), null)?.details).toEqual([
+    { where: "line 2, column 3", text: "No." },
+  ]);
+});
+
+test("a variable that does not fit is named", () => {
+  const extensions = { name: "input", code: "VALIDATION_INVALID_TYPE_VARIABLE" };
+  const errors = [{ message: "missing variable", extensions }];
+  expect(explain(answer(400, { errors }), null)?.details[0]?.where).toBe("$input");
+});

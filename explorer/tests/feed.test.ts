@@ -1,0 +1,209 @@
+import type { ExecutionResult } from "graphql";
+import { expect, test } from "vitest";
+
+import type { Request } from "../src/api.ts";
+import { type Connect, type End, Feed, KEPT } from "../src/feed.ts";
+import { readOperation } from "../src/operation.ts";
+import { settle, World } from "./world.ts";
+
+const QUERY = "subscription { tweetFeed { kind } }";
+
+class Server {
+  readonly sockets: {
+    token: string;
+    request: Request;
+    isOpen: boolean;
+    ready: () => void;
+    send: (cursor: string) => void;
+    raw: (result: ExecutionResult) => void;
+    end: (end: End) => void;
+  }[] = [];
+
+  readonly connect: Connect = (token, request, on) => {
+    let finish = (_: End): void => {};
+    const over = new Promise<End>((resolve) => {
+      finish = resolve;
+    });
+    const socket = {
+      token,
+      request,
+      isOpen: true,
+      ready: on.ready,
+      send: (cursor: string) =>
+        on.event({ data: { tweetFeed: { kind: "TWEETED", resumeCursor: cursor } } }),
+      raw: on.event,
+      end: (end: End) => {
+        socket.isOpen = false;
+        finish(end);
+      },
+    };
+    this.sockets.push(socket);
+    return { over, close: () => socket.end({ is: "completed" }) };
+  };
+
+  get last() {
+    const socket = this.sockets.at(-1);
+    if (!socket) throw new Error("nobody has connected");
+    return socket;
+  }
+}
+
+const closed = (code: number): End => ({ is: "closed", code, reason: "" });
+
+async function watching() {
+  const world = new World();
+  const server = new Server();
+  const exchange = world.counting();
+  const session = world.window(exchange);
+  session.open(...world.tokens("1"));
+  const waits: number[] = [];
+  const feed = new Feed(session, {
+    connect: server.connect,
+    now: world.now,
+    sleep: (milliseconds) => Promise.resolve(void waits.push(milliseconds)),
+    chance: () => 1,
+  });
+  const operation = readOperation(QUERY);
+  if (!operation) throw new Error("no operation");
+  const shown: ExecutionResult[] = [];
+  let completed = 0;
+  const start = () =>
+    feed.start(operation, { query: QUERY }, {
+      next: (result) => void shown.push(result),
+      complete: () => void (completed += 1),
+    });
+  start();
+  await settle();
+  return { world, server, session, exchange, feed, waits, shown, start, completed: () => completed };
+}
+
+test("events come in, the newest first, and are counted", async () => {
+  const { server, feed, shown } = await watching();
+  expect(feed.state.get().is).toBe("connecting");
+  server.last.ready();
+  expect(feed.state.get().is).toBe("live");
+  for (let n = 1; n <= KEPT + 1; n += 1) server.last.send(`${n}`);
+  const { count, events } = feed.state.get();
+  expect([count, events.length, events[0]?.number]).toEqual([KEPT + 1, KEPT, KEPT + 1]);
+  expect(shown[0]).toEqual({ data: { tweetFeed: { kind: "TWEETED" } } });
+});
+
+test.each([1006, 1012, 1013, 4408, 4499])(
+  "after %i it goes on where it broke off, and shows nothing twice",
+  async (code) => {
+    const { server, feed } = await watching();
+    server.last.ready();
+    server.last.send("1");
+    server.last.end(closed(code));
+    await settle();
+    expect(server.sockets).toHaveLength(2);
+    expect(feed.state.get().is).toBe("reconnecting");
+    expect(server.last.request.query).toContain('after: "1"');
+    server.last.ready();
+    server.last.send("1");
+    server.last.send("2");
+    expect(feed.state.get()).toMatchObject({ is: "live", count: 2 });
+  },
+);
+
+test("it waits longer each time, and a little again after a success", async () => {
+  const { server, waits } = await watching();
+  for (let n = 0; n < 7; n += 1) {
+    server.last.end(closed(1006));
+    await settle();
+  }
+  server.last.ready();
+  server.last.end(closed(1006));
+  await settle();
+  expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 15000, 15000, 500]);
+});
+
+test("an expired token is renewed, and the feed taken up with the new one", async () => {
+  const { server, exchange, feed } = await watching();
+  server.last.ready();
+  server.last.send("1");
+  server.last.end(closed(4401));
+  await settle();
+  expect(exchange.calls).toHaveLength(1);
+  expect(server.last.token).toBe("access-2");
+  expect(server.last.request.query).toContain('after: "1"');
+  server.last.ready();
+  expect(feed.state.get()).toMatchObject({ is: "live", count: 1 });
+});
+
+test("a token that is refused twice is not tried a third time", async () => {
+  const { server, feed, completed } = await watching();
+  server.last.end(closed(4401));
+  await settle();
+  server.last.end(closed(4401));
+  await settle();
+  expect(server.sockets).toHaveLength(2);
+  expect(feed.state.get().is).toBe("ended");
+  expect(completed()).toBe(1);
+});
+
+test("a session that has ended signs out and ends the feed", async () => {
+  const { server, session, feed, completed } = await watching();
+  server.last.ready();
+  server.last.end(closed(4403));
+  await settle();
+  expect(session.tokens).toBeNull();
+  expect(feed.state.get()).toMatchObject({ is: "ended" });
+  expect(feed.state.get().why).toContain("session has ended");
+  expect([server.sockets.length, completed()]).toEqual([1, 1]);
+});
+
+test("signing out closes the socket and says so", async () => {
+  const { server, session, feed, completed } = await watching();
+  server.last.ready();
+  session.close("You have signed out.");
+  await settle();
+  expect(server.last.isOpen).toBe(false);
+  expect(feed.state.get()).toMatchObject({ is: "ended", why: "You have signed out." });
+  expect(completed()).toBe(1);
+  server.last.send("1");
+  expect(feed.state.get().count).toBe(0);
+});
+
+test("signing in as somebody else ends it too, a renewed token does not", async () => {
+  const { world, session, feed } = await watching();
+  await session.renew();
+  expect(feed.state.get().is).toBe("connecting");
+  session.open(...world.tokens("grace", { username: "grace" }));
+  expect(feed.state.get()).toMatchObject({ is: "ended", why: "You are grace now." });
+});
+
+test("what the server refuses is told and not repeated", async () => {
+  const { server, feed } = await watching();
+  server.last.end({ is: "refused", messages: ["No such field."] });
+  await settle();
+  expect(feed.state.get()).toMatchObject({ is: "ended", why: "No such field." });
+});
+
+test("an error in the place of the first event is told", async () => {
+  const { server, feed } = await watching();
+  server.last.ready();
+  server.last.raw({ data: null, errors: [{ message: "Sign in first." } as never] });
+  server.last.end({ is: "completed" });
+  await settle();
+  expect(feed.state.get()).toMatchObject({ is: "ended", why: "Sign in first.", count: 0 });
+});
+
+test("starting again ends what ran", async () => {
+  const { server, feed, start } = await watching();
+  server.last.ready();
+  server.last.send("1");
+  start();
+  await settle();
+  expect(server.sockets.map(({ isOpen }) => isOpen)).toEqual([false, true]);
+  expect(feed.state.get()).toMatchObject({ is: "connecting", count: 0 });
+});
+
+test("nobody who is not signed in gets a socket", async () => {
+  const { server, session, feed, start } = await watching();
+  session.close("You have signed out.");
+  start();
+  await settle();
+  expect(server.sockets).toHaveLength(1);
+  expect(feed.state.get().why).toContain("Nobody is signed in");
+});

@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+
+import { readOperation } from "../src/operation.ts";
+import { opensSession, outcomeOf } from "../src/sign-in.ts";
+
+const outcome = (query: string, data: unknown) => {
+  const operation = readOperation(query);
+  if (!operation) throw new Error("no operation");
+  return outcomeOf(operation, data);
+};
+
+test.each(["signUp", "signIn", "refreshSession"])("%s signs in", (field) => {
+  const query = `mutation { ${field} { ... on SignedIn {
+    accessToken accessTokenExpiresAt refreshToken user { username } } } }`;
+  const result = {
+    accessToken: "a.b.c",
+    accessTokenExpiresAt: "2026-01-01T00:00:00Z",
+    refreshToken: "r",
+    user: { username: "ada" },
+  };
+  expect(outcome(query, { [field]: result })).toEqual({
+    is: "signed-in",
+    who: {
+      accessToken: "a.b.c",
+      expiresAt: "2026-01-01T00:00:00Z",
+      refreshToken: "r",
+      username: "ada",
+    },
+  });
+});
+
+test("aliases and fragments hide nothing", () => {
+  const query = `mutation { s: signIn { ...S } }
+    fragment S on SignedIn { t: accessToken u: user { n: username } }`;
+  expect(outcome(query, { s: { t: "a.b.c", u: { n: "ada" } } })).toMatchObject({
+    who: { accessToken: "a.b.c", refreshToken: null, username: "ada" },
+  });
+});
+
+test("a message under the token's alias is no token", () => {
+  const query = `mutation { signIn {
+    ... on SignedIn { x: accessToken } ... on Error { x: message } } }`;
+  const data = { signIn: { x: "No such account, or not its password." } };
+  expect(outcome(query, data)).toEqual({ is: "unchanged" });
+});
+
+test("a refusal changes nothing", () => {
+  const query = "mutation { signIn { ... on SignedIn { accessToken } ... on Error { message } } }";
+  expect(outcome(query, { signIn: { message: "No." } })).toEqual({ is: "unchanged" });
+  expect(outcome(query, null)).toEqual({ is: "unchanged" });
+});
+
+test("a field of that name elsewhere signs nobody in", () => {
+  expect(outcome("{ accessToken }", { accessToken: "a.b.c" })).toEqual({ is: "unchanged" });
+  const query = "mutation { other { accessToken } }";
+  expect(outcome(query, { other: { accessToken: "a.b.c" } })).toEqual({ is: "unchanged" });
+});
+
+test.each(["signOut", "signOutEverywhere"])("%s signs out, under an alias too", (field) => {
+  const query = `mutation { bye: ${field} { sessionIds } }`;
+  expect(outcome(query, { bye: { sessionIds: ["1"] } })).toEqual({ is: "signed-out" });
+  expect(outcome(query, null)).toEqual({ is: "unchanged" });
+});
+
+test("what may have ended the session is in doubt", () => {
+  expect(outcome("mutation { revokeSession(id: 1) { __typename } }", {
+    revokeSession: { __typename: "SignedOut" },
+  })).toEqual({ is: "doubtful" });
+});
+
+test.each([
+  ["mutation { x: signIn { __typename } }", true],
+  ["mutation { ...F } fragment F on Mutation { refreshSession { __typename } }", true],
+  ["mutation { createTweet { __typename } }", false],
+  ["query { signIn }", false],
+])("%s opens a session: %s", (query, expected) => {
+  const operation = readOperation(query);
+  expect(operation && opensSession(operation)).toBe(expected);
+});

@@ -1,0 +1,45 @@
+"""Knows which sessions have ended, before whoever ended one has an answer.
+
+This process is one of those that auth waits for (docs/adr/0006, docs/adr/0010).
+"""
+
+from collections.abc import Callable, Collection
+
+from redis.asyncio import Redis
+
+from chassis.announcements import KEPT, LOOK_EVERY, Listener
+from subgraphs.tweets.sessions import Sessions
+
+STREAM = "auth.revocations"
+
+
+class SessionWatch(Listener):
+    """The sessions that have ended in the last hour, as far as known here.
+
+    While it is not current, nothing may be delivered to any session: it may have ended unheard.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        sessions: Sessions,
+        *,
+        open_sessions: Callable[[], Collection[str]],
+        on_ended: Callable[[Collection[str]], None],
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        """`open_sessions` gives those that auth is asked about after a gap, and every second.
+
+        `on_ended` is called as soon as sessions are known to have ended, and before auth can know
+        that this process has heard of it.
+        """
+
+        async def look() -> Collection[str]:
+            return await sessions.ended(open_sessions())
+
+        super().__init__(
+            redis, STREAM, look=look, remembered=KEPT, heard=on_ended, look_every=look_every
+        )
+
+    def has_ended(self, session_id: str) -> bool:
+        return self.has_heard(session_id)

@@ -1,0 +1,124 @@
+"""A real browser on a real stack; what it asks of others and complains about is a failure."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.explorer import Explorer
+from tests.stack import RunningStack, router_kinds
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+HOW = """There is no Chromium here, and the tests of the explorer need one.
+On Debian and Ubuntu: apt-get install chromium fonts-liberation
+Elsewhere: name one in CHROMIUM. To run the other tests: make test ARGS=--ignore=tests/browser"""
+
+VIOLATIONS = """
+window.violations = [];
+addEventListener("securitypolicyviolation",
+  (event) => window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`));
+"""
+
+
+ON_ONE_ROUTER = pytest.mark.parametrize(
+    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
+)
+"""The page does not know which router it talks to: one is enough."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    candidates = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else NAMES
+    for candidate in map(shutil.which, candidates):
+        if candidate:
+            return Path(candidate)
+    pytest.fail(HOW, pytrace=False)
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: Path, stack: RunningStack) -> Iterator[Browser]:
+    """After the stack, and gone with these tests: while it lives, nobody else can run a loop."""
+    with sync_playwright() as playwright:
+        # Nothing but this machine has an address.
+        rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[f"--host-resolver-rules={rules}"]
+        )
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What a page must not do: complain, or ask anybody but the edge."""
+
+    def __init__(self, origin: str) -> None:
+        self.complaints: list[str] = []
+        self._host = urlsplit(origin).netloc
+
+    def follow(self, page: Page) -> None:
+        page.on("console", lambda said: self._hear(said.type, said.text))
+        page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
+        page.on("request", lambda request: self._see(request.url))
+        page.on("websocket", lambda socket: self._see(socket.url))
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(f"{kind}: {text}")
+
+    def _see(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.netloc != self._host and parts.scheme not in {"blob", "data"}:
+            self.complaints.append(f"asked somebody else: {url}")
+
+
+@pytest.fixture
+def watch(stack: RunningStack) -> Iterator[Watch]:
+    watch = Watch(stack.url)
+    yield watch
+    assert watch.complaints == []
+
+
+Open = Callable[..., Explorer]
+
+
+@pytest.fixture
+def open_explorer(browser: Browser, stack: RunningStack, watch: Watch) -> Iterator[Open]:
+    """Opens the page in a window of its own, which shares nothing with the others."""
+    contexts: list[BrowserContext] = []
+
+    def make(scheme: str = "light") -> Explorer:
+        context = browser.new_context(
+            base_url=stack.url,
+            color_scheme="dark" if scheme == "dark" else "light",
+            reduced_motion="reduce",
+            viewport={"width": 1280, "height": 800},
+        )
+        context.set_default_timeout(15_000)
+        context.add_init_script(VIOLATIONS)
+        contexts.append(context)
+        page = context.new_page()
+        watch.follow(page)
+        return Explorer(page).open()
+
+    yield make
+    for context in contexts:
+        for page in context.pages:
+            watch.complaints += page.evaluate("window.violations")
+        context.close()
+
+
+@pytest.fixture
+def explorer(open_explorer: Open) -> Explorer:
+    return open_explorer()
+
+
+@pytest.fixture
+def name() -> str:
+    """Nobody else has it."""
+    return f"u{secrets.token_hex(6)}"

@@ -1,0 +1,72 @@
+"""What goes wrong is told: which field, what to do; and whoever is away, and comes back."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ON_ONE_ROUTER, Watch
+from tests.browser.explorer import Explorer
+from tests.stack import RunningStack
+
+pytestmark = ON_ONE_ROUTER
+
+
+def forgive(watch: Watch, *statuses: int) -> None:
+    """Chromium itself complains of every answer that is an error."""
+    allowed = tuple(
+        f"error: Failed to load resource: the server responded with a status of {s}"
+        for s in statuses
+    )
+    watch.complaints[:] = [text for text in watch.complaints if not text.startswith(allowed)]
+
+
+class TestErrors:
+    def test_nobody_is_signed_in(self, explorer: Explorer) -> None:
+        explorer.run("Tweet")
+        expect(explorer.notice).to_contain_text("Nobody is signed in.")
+        expect(explorer.notice.get_by_role("term")).to_have_text("createTweet")
+        expect(explorer.notice).to_contain_text("Sign in at the top of the page")
+        assert "UNAUTHENTICATED" in explorer.read("response.json")
+
+    def test_a_field_that_does_not_fit(self, explorer: Explorer, name: str) -> None:
+        given = {"username": name, "email": "nowhere", "password": "short"}
+        explorer.run("SignUp", {"input": given})
+        expect(explorer.notice.get_by_role("term")).to_have_text(["email", "password"])
+        explorer.expect_signed_out()
+        explorer.notice.get_by_role("button", name="Dismiss").click()
+        expect(explorer.notice).to_be_empty()
+
+    def test_a_session_that_was_ended_elsewhere(
+        self, explorer: Explorer, name: str, watch: Watch
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.sign_out_elsewhere()
+        explorer.run("MyTweets")
+        explorer.expect_signed_out()
+        expect(explorer.bar).to_contain_text("The session has ended.")
+        expect(explorer.notice).to_contain_text("The session has ended.")
+        forgive(watch, 401)
+
+    def test_a_service_is_away_and_comes_back(
+        self, explorer: Explorer, stack: RunningStack, name: str, watch: Watch
+    ) -> None:
+        explorer.sign_up(name)
+        stack.kill("tweets")
+        try:
+            explorer.run("MyTweets")
+            expect(explorer.notice).to_contain_text("The service tweets does not answer.")
+            expect(explorer.health).to_contain_text("A part of Chirp does not answer.")
+        finally:
+            stack.restart("tweets")
+        expect(explorer.health).to_contain_text("Chirp answers again.")
+        assert explorer.run("MyTweets")["data"]["me"]["username"] == name
+        expect(explorer.health).to_be_empty()
+        forgive(watch, 503)
+
+    def test_the_network_is_away(self, explorer: Explorer, watch: Watch) -> None:
+        for path in ("graphql", "healthz"):
+            explorer.page.route(f"**/{path}", lambda route: route.abort())
+        explorer.choose("MyTweets")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.notice).to_contain_text("Chirp cannot be reached.")
+        explorer.page.unroute_all()
+        expect(explorer.health).to_contain_text("Chirp answers again.")
+        watch.complaints[:] = [text for text in watch.complaints if "net::ERR_FAILED" not in text]

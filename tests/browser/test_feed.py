@@ -1,0 +1,97 @@
+"""The live feed on screen: what comes in, what goes on, and what ends it."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ON_ONE_ROUTER, Open, Watch
+from tests.browser.explorer import Explorer
+from tests.browser.test_errors import forgive
+from tests.stack import RunningStack
+
+pytestmark = ON_ONE_ROUTER
+
+
+class TestFeed:
+    def test_one_persons_retweet_arrives_at_the_others(
+        self, open_explorer: Open, name: str
+    ) -> None:
+        ada, grace = open_explorer(), open_explorer("dark")
+        ada.sign_up(f"a{name[:15]}")
+        grace.sign_up(f"g{name[:15]}")
+        ada.watch_feed()
+        tweet = ada.run("Tweet", {"text": "Hello"})["data"]["createTweet"]
+        expect(ada.events).to_have_count(1)
+        expect(ada.events.first).to_contain_text(f"a{name[:15]} tweeted Hello")
+
+        grace.run("Retweet", {"tweetId": tweet["id"]})
+        expect(ada.events).to_have_count(2)
+        expect(ada.events.first).to_contain_text(f"g{name[:15]} retweeted Hello")
+        expect(ada.feed).to_contain_text("2 events")
+        assert grace.feed.count() == 0
+
+    def test_stopping_it_ends_it_and_another_tab_does_not(
+        self, explorer: Explorer, name: str
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.choose("MyTweets")
+        explorer.tweet_elsewhere("Hello")
+        expect(explorer.events).to_have_count(1)
+        assert explorer.read("response.json") == ""  # the answer of this tab
+        explorer.choose("WatchMyFeed")
+        expect(explorer.feed).to_contain_text("live")
+        explorer.feed.get_by_role("button", name="Stop").click()
+        expect(explorer.feed).to_contain_text("You have stopped it.")
+
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.feed).to_contain_text("live")
+        explorer.page.get_by_role("button", name="Stop query").click()
+        expect(explorer.feed).to_contain_text("You have stopped it.")
+
+    def test_nobody_watches_without_signing_in(self, explorer: Explorer) -> None:
+        explorer.choose("WatchMyFeed")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.feed).to_contain_text("Nobody is signed in.")
+
+    def test_after_a_loss_it_goes_on_and_shows_nothing_twice(
+        self, explorer: Explorer, stack: RunningStack, name: str, watch: Watch
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.run("Tweet", {"text": "one"})
+        expect(explorer.events).to_have_count(1)
+        stack.kill("tweets")
+        expect(explorer.feed).to_contain_text("reconnecting")
+        stack.restart("tweets")
+        explorer.run("Tweet", {"text": "two"})
+        expect(explorer.feed).to_contain_text("live", timeout=20_000)
+        expect(explorer.events).to_have_count(2)
+        expect(explorer.events).to_have_text([re.compile("two"), re.compile("one")])
+        watch.complaints[:] = [text for text in watch.complaints if "WebSocket" not in text]
+        forgive(watch, 503)
+
+
+class TestTheEnd:
+    def test_signing_out_in_the_editor(self, explorer: Explorer, name: str) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.run("SignOut")
+        expect(explorer.feed).to_contain_text("ended")
+        expect(explorer.feed).to_contain_text(re.compile("signed out|session has ended"))
+        explorer.expect_signed_out()
+
+    def test_signing_out_in_the_bar(self, explorer: Explorer, name: str) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.bar.get_by_role("button", name="Sign out").click()
+        expect(explorer.feed).to_contain_text("ended")
+        expect(explorer.page.get_by_role("button", name="Execute query")).to_be_visible()
+        explorer.expect_signed_out()
+
+    def test_signing_out_elsewhere(self, explorer: Explorer, name: str) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.sign_out_elsewhere()
+        expect(explorer.feed).to_contain_text("The session has ended: you are signed out.")
+        explorer.expect_signed_out()

@@ -1,0 +1,98 @@
+"""What kind of page it is: readable for everybody, closed to strangers, light."""
+
+import io
+import threading
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.explorer import PACKAGES, build
+from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.explorer import Explorer
+from tests.stack import RunningStack
+
+AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
+
+pytestmark = ON_ONE_ROUTER
+
+
+def problems(explorer: Explorer) -> list[str]:
+    """What axe finds, a line each."""
+    explorer.page.evaluate(AXE.read_text())
+    found = explorer.page.evaluate("axe.run()")
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+class TestAccessibility:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_nothing(self, open_explorer: Open, scheme: str, name: str) -> None:
+        explorer = open_explorer(scheme)
+        explorer.run("Tweet")
+        expect(explorer.notice).to_contain_text("Nobody is signed in.")
+        explorer.page.get_by_role("button", name="Show Documentation Explorer").click()
+        expect(explorer.page.get_by_role("link", name="Mutation")).to_be_visible()
+        assert problems(explorer) == []
+        explorer.sign_up(name)
+        explorer.page.get_by_role("button", name="Show History").click()
+        assert problems(explorer) == []
+
+
+class TestPolicy:
+    def test_no_script_but_the_files_runs(self, browser: Browser, stack: RunningStack) -> None:
+        page = browser.new_page()
+        page.goto(stack.url)
+        page.evaluate(
+            """async () => {
+                window.ran = [];
+                await new Promise((resolve) => setTimeout(resolve));  // out of the debugger's hands
+                const script = document.createElement("script");
+                script.textContent = "window.ran.push('inline')";
+                document.body.append(script);
+                document.body.insertAdjacentHTML("beforeend", "<b onclick='ran.push(1)'>b</b>");
+                document.body.lastElementChild.click();
+                try { window.eval("window.ran.push('eval')"); } catch {}
+            }"""
+        )
+        assert page.evaluate("window.ran") == []
+        with pytest.raises(Exception, match="Failed to fetch"):
+            page.evaluate("fetch('http://127.0.0.1:9/')")
+        page.close()
+
+
+class Refusing(Commands):
+    """Runs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(io.StringIO()), threading.Event())
+
+    def run_all(self, commands: object) -> None:
+        raise AssertionError(f"was to run: {commands}")
+
+
+class TestBuild:
+    def test_a_page_whose_sources_are_what_they_were_is_not_built_again(
+        self, stack: RunningStack
+    ) -> None:
+        build(Refusing())
+
+
+class TestWeight:
+    def test_the_bar_does_not_wait_for_the_editor(
+        self, browser: Browser, stack: RunningStack
+    ) -> None:
+        page = browser.new_page()
+        waiting: list[Route] = []
+        page.route("**/assets/editor-*.js", lambda route: waiting.append(route))
+        page.goto(stack.url, wait_until="commit")
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        expect(page.get_by_text("Loading the editor")).to_be_visible()
+        for route in waiting:
+            route.continue_()
+        expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+        page.close()

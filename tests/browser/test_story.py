@@ -1,0 +1,103 @@
+"""The story that the tabs tell, from signing up to signing out."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.explorer import PASSWORD, Explorer
+
+pytestmark = ON_ONE_ROUTER
+
+
+def account(name: str) -> dict[str, object]:
+    return {"input": {"username": name, "email": f"{name}@example.com", "password": PASSWORD}}
+
+
+class TestStory:
+    def test_from_signing_up_to_signing_out(self, explorer: Explorer, name: str) -> None:
+        explorer.run("SignUp", account(name))
+        explorer.expect_signed_in(name)
+
+        tweet = explorer.run("Tweet", {"text": "Hello 👋"})["data"]["createTweet"]
+        assert tweet["author"]["username"] == name
+
+        explorer.run("Retweet", {"tweetId": tweet["id"]})
+        mine = explorer.run("MyTweets")["data"]
+        assert mine["me"]["username"] == name
+        assert mine["myTweets"]["edges"][1]["node"]["retweetCount"] == 1
+        assert "Hello 👋" in explorer.read("response.json")
+
+        settings = explorer.run("Settings", {"retweets": True})["data"]
+        assert settings["updateEmailSettings"]["retweets"] is True
+
+        assert explorer.run("SignOut")["data"]["signOut"]["sessionIds"]
+        explorer.expect_signed_out()
+        expect(explorer.bar).to_contain_text("You have signed out.")
+
+        login = {"input": {"login": name, "password": PASSWORD}}
+        assert explorer.run("SignIn", login)["data"]["signIn"]["__typename"] == "SignedIn"
+        explorer.expect_signed_in(name)
+
+    def test_the_form_in_the_bar_does_the_same(self, explorer: Explorer, name: str) -> None:
+        explorer.sign_up(name)
+        assert explorer.run("MyTweets")["data"]["me"]["username"] == name
+        explorer.bar.get_by_role("button", name="Sign out").click()
+        explorer.expect_signed_out()
+
+        explorer.bar.get_by_label("Username or e-mail").fill(name)
+        explorer.bar.get_by_label("Password").fill("wrong horse")
+        explorer.bar.get_by_role("button", name="Sign in").click()
+        expect(explorer.bar.get_by_role("alert")).to_have_text(
+            "The login or the password is not right."
+        )
+
+        explorer.bar.get_by_label("Password").fill(PASSWORD)
+        explorer.bar.get_by_label("Password").press("Enter")
+        explorer.expect_signed_in(name)
+
+    def test_a_reload_keeps_the_session_and_a_new_window_has_none(
+        self, explorer: Explorer, open_explorer: Open, name: str
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.page.reload()
+        explorer.wait_until_ready().expect_signed_in(name)
+        assert explorer.run("MyTweets")["data"]["me"]["username"] == name
+        open_explorer().expect_signed_out()
+        kept = explorer.page.evaluate("JSON.stringify({ ...localStorage }) + document.cookie")
+        assert kept == "{}"
+
+    def test_a_token_is_renewed_before_it_ends(self, explorer: Explorer, name: str) -> None:
+        explorer.page.clock.install()
+        explorer.page.reload()
+        explorer.wait_until_ready().sign_up(name)
+        for _ in range(2):
+            before = explorer.tokens
+            with explorer.page.expect_response(
+                lambda answer: "refreshSession" in (answer.request.post_data or "")
+            ):
+                explorer.page.clock.fast_forward("14:30")
+            explorer.wait_until(
+                "(old) => !sessionStorage.getItem('chirp.session').includes(old)",
+                before["accessToken"],
+            )
+        assert explorer.run("MyTweets")["data"]["me"]["username"] == name
+
+
+class TestWithoutAMouse:
+    def test_signing_up_and_running_an_operation(self, explorer: Explorer, name: str) -> None:
+        press = explorer.page.keyboard.press
+        explorer.bar.get_by_role("link", name="Chirp").focus()
+        for _ in range(4):  # username, password, Sign in, New here?
+            press("Tab")
+        press("Enter")
+        explorer.bar.get_by_label("Username").focus()
+        for text in (name, f"{name}@example.com", PASSWORD):
+            explorer.page.keyboard.type(text)
+            press("Tab")
+        press("Enter")
+        explorer.expect_signed_in(name)
+
+        explorer.page.get_by_role("button", name="MyTweets").focus()
+        press("Enter")
+        explorer.page.get_by_label("Operation Editor").get_by_role("textbox").focus()
+        press("Control+Enter")
+        explorer.wait_until_read("response.json", name)

@@ -1,0 +1,177 @@
+"""What Compose and Kubernetes would run, read from the files and from rendered overlays."""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.laptop.process import ROOT
+from deploy.validate import render
+
+Object = dict[str, Any]
+
+NAMESPACE = "chirp"
+_WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
+
+
+@cache
+def documents(overlay: str) -> list[Object]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+    return [document for document in yaml.load_all(render(ROOT, overlay), loader) if document]
+
+
+def of_kind(found: list[Object], *kinds: str) -> Iterator[Object]:
+    return (document for document in found if document["kind"] in kinds)
+
+
+def pod_template(document: Object) -> Object:
+    specification = document["spec"]
+    if document["kind"] == "CronJob":
+        specification = specification["jobTemplate"]["spec"]
+    template: Object = specification["template"]
+    return template
+
+
+def pods(found: list[Object]) -> dict[str, Object]:
+    """Template by name, of everything that makes pods."""
+    return {d["metadata"]["name"]: pod_template(d) for d in of_kind(found, *_WITH_PODS)}
+
+
+def environment(found: list[Object], container: Object) -> dict[str, str]:
+    """A container's variables, without those of Secrets that are made elsewhere."""
+    named = {(d["kind"], d["metadata"]["name"]): d for d in of_kind(found, "ConfigMap", "Secret")}
+    variables: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        if "configMapRef" in source:
+            variables |= named["ConfigMap", source["configMapRef"]["name"]]["data"]
+        elif ("Secret", source["secretRef"]["name"]) in named:
+            data = named["Secret", source["secretRef"]["name"]]["data"]
+            variables |= {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return variables | {entry["name"]: entry["value"] for entry in container.get("env", [])}
+
+
+# -- Compose ---------------------------------------------------------------------------------------
+
+_VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<text>[^}]*))?\}")
+
+
+class VariableMissingError(Exception):
+    """Compose would refuse to start, with this message."""
+
+
+def compose(variables: Mapping[str, str]) -> Object:
+    """docker-compose.yml as `docker compose config` shows it. Raises VariableMissingError."""
+
+    def value(match: re.Match[str]) -> str:
+        given = variables.get(match["name"], "")
+        if not given and match["rule"] == "?":
+            raise VariableMissingError(match["name"], match["text"])
+        return given or (match["text"] if match["rule"] == "-" else "")
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, str):
+            return _VARIABLE.sub(value, node)
+        if isinstance(node, list):
+            return [filled(part) for part in node]
+        if isinstance(node, dict):
+            return {key: filled(part) for key, part in node.items()}
+        return node
+
+    document: Object = filled(yaml.safe_load(Path(ROOT, "docker-compose.yml").read_text()))
+    return document
+
+
+# -- who may talk to whom --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A pod, or somebody outside the cluster, as network policies see them."""
+
+    name: str
+    address: str
+    namespace: str = ""  # none: outside the cluster
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+def peers(found: list[Object]) -> list[Peer]:
+    return [
+        Peer(
+            name,
+            f"10.244.0.{number}",
+            NAMESPACE,
+            template["metadata"]["labels"],
+            {
+                port["name"]: port["containerPort"]
+                for container in template["spec"]["containers"]
+                for port in container.get("ports", [])
+            },
+        )
+        for number, (name, template) in enumerate(pods(found).items(), start=10)
+    ]
+
+
+def reaches(policies: list[Object], source: Peer, target: Peer, port: int) -> bool:
+    """Whether a TCP connection is let out where it begins and in where it ends."""
+    return _allows(policies, "Egress", source, target, target, port) and _allows(
+        policies, "Ingress", target, source, target, port
+    )
+
+
+def _allows(
+    policies: list[Object], direction: str, subject: Peer, other: Peer, target: Peer, port: int
+) -> bool:
+    rules, others = ("egress", "to") if direction == "Egress" else ("ingress", "from")
+    applying = [
+        policy["spec"]
+        for policy in policies
+        if subject.namespace == policy["metadata"]["namespace"]
+        and direction in policy["spec"]["policyTypes"]
+        and _selects(policy["spec"]["podSelector"], subject.labels)
+    ]
+    return not applying or any(
+        _matches_port(rule, target, port)
+        and (others not in rule or any(_is(peer, other) for peer in rule[others]))
+        for specification in applying
+        for rule in specification.get(rules, [])
+    )
+
+
+def _matches_port(rule: Object, target: Peer, port: int) -> bool:
+    if "ports" not in rule:
+        return True
+    wanted = [entry["port"] for entry in rule["ports"] if entry.get("protocol", "TCP") == "TCP"]
+    return port in {target.ports.get(p) if isinstance(p, str) else p for p in wanted}
+
+
+def _is(description: Object, peer: Peer) -> bool:
+    if "ipBlock" in description:
+        block, address = description["ipBlock"], ip_address(peer.address)
+        return address in ip_network(block["cidr"]) and not any(
+            address in ip_network(excepted) for excepted in block.get("except", [])
+        )
+    if "namespaceSelector" in description:
+        if not _selects(
+            description["namespaceSelector"], {"kubernetes.io/metadata.name": peer.namespace}
+        ):
+            return False
+    elif peer.namespace != NAMESPACE:
+        return False
+    return _selects(description.get("podSelector", {}), peer.labels)
+
+
+def _selects(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Raises KeyError for an operator that we do not use."""
+    wanted = selector.get("matchLabels", {})
+    operators = {"In": lambda value, values: value in values}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        operators[entry["operator"]](labels.get(entry["key"]), entry["values"])
+        for entry in selector.get("matchExpressions", [])
+    )

@@ -1,0 +1,32 @@
+"""The explorer's own checks: its types, and its logic without a browser."""
+
+import io
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.explorer import PACKAGES
+from deploy.laptop.node import install_packages
+
+
+@pytest.fixture(scope="module")
+def node() -> Path:
+    return install_packages(Commands(Console(io.StringIO()), threading.Event()), PACKAGES)
+
+
+class TestExplorer:
+    @pytest.mark.parametrize("command", ["typescript/bin/tsc", "vitest/vitest.mjs run"])
+    def test_its_own_checks_pass(self, node: Path, command: str) -> None:
+        program, *arguments = command.split()
+        checked = subprocess.run(
+            [node, PACKAGES / "node_modules" / program, *arguments],
+            cwd=PACKAGES,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr

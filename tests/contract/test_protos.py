@@ -1,0 +1,25 @@
+"""The generated messages are what the .proto says, for auth and for each that asks it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.laptop.process import ROOT
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    outputs = [f"--python_out={folder}", f"--pyi_out={folder}"]
+    source = ["--proto_path=subgraphs/auth", *outputs, "sessions.proto"]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *source], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("service", ["auth", "tweets"])
+@pytest.mark.parametrize("name", ["sessions_pb2.py", "sessions_pb2.pyi"])
+def test_they_are_generated(generated: Path, service: str, name: str) -> None:
+    committed = ROOT / "subgraphs" / service / name
+    assert committed.read_text() == (generated / name).read_text(), "drifted. Run: make protos"

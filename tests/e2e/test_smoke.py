@@ -1,0 +1,29 @@
+"""The smoke test of a roll-out, on a system that is well and on one that is not."""
+
+import subprocess
+
+from deploy.laptop.process import ROOT
+from tests.e2e.conftest import RunningStack
+
+
+def smoke(url: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [ROOT / "deploy" / "smoke.sh", url],
+        env={"PATH": "/usr/bin:/bin", "SMOKE_ATTEMPTS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestSmoke:
+    def test_a_system_that_is_well_passes(self, stack: RunningStack) -> None:
+        result = smoke(stack.url)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.count("ok ") == 6
+
+    def test_an_edge_that_answers_otherwise_is_told(self, stack: RunningStack) -> None:
+        """The router's own port knows no /healthz, and refuses nobody."""
+        result = smoke(stack.router_url)
+        assert result.returncode == 1
+        assert "failed  everything behind the edge is ready: 404 instead of 200" in result.stderr

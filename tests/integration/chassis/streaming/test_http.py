@@ -1,0 +1,413 @@
+"""Subscriptions as HTTP responses: Apollo's multipart protocol and graphql-sse, byte for byte."""
+
+import asyncio
+import email.parser
+import email.policy
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from chassis.app import STREAM_PATH
+from chassis.graphql.streaming import StreamLimits
+from tests.integration.chassis.streaming.server import (
+    MULTIPART,
+    SSE,
+    TRUSTED,
+    Running,
+    person,
+    serving,
+)
+
+EVENTS = "subscription { events { number } }"
+COUNT = "subscription { count { number } }"
+HEAD = "\r\ncontent-type: application/json\r\n\r\n"
+OPENING = f"\r\n--graphql{HEAD}{{}}\r\n--graphql"
+
+
+def multipart(*messages: object, last: str) -> str:
+    """A body as the Apollo Router writes it."""
+    parts = "".join(f"{HEAD}{json.dumps(m, separators=(',', ':'))}\r\n--graphql" for m in messages)
+    return OPENING + parts + last
+
+
+def parse_multipart(response: httpx.Response) -> list[Any]:
+    """The parts, by a parser that takes nothing that is not MIME."""
+    text = f"content-type: {response.headers['content-type']}\r\n\r\n{response.text}"
+    policy = email.policy.HTTP.clone(raise_on_defect=True)
+    message = email.parser.Parser(policy=policy).parsestr(text)
+    assert message.is_multipart()
+    assert message.get_boundary() == "graphql"
+    parts = message.get_payload()
+    assert isinstance(parts, list)
+    assert all(part.get_content_type() == "application/json" for part in parts)  # type: ignore[union-attr]
+    return [json.loads(part.get_payload()) for part in parts]  # type: ignore[union-attr,arg-type]
+
+
+def parse_events(text: str) -> list[tuple[str, Any]]:
+    """Event and data, as the WHATWG has it; comments are left out."""
+    events = []
+    assert text.endswith("\n\n")
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        fields = dict(line.partition(":")[::2] for line in block.split("\n"))
+        if "event" in fields:
+            data = fields["data"].removeprefix(" ")
+            events.append((fields["event"].strip(), json.loads(data) if data else None))
+    return events
+
+
+def event(number: int) -> dict[str, Any]:
+    return {"data": {"count": {"number": number}}}
+
+
+async def until(holds: Callable[[], object]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never came true")
+
+
+async def read_until(chunks: AsyncIterator[str], wanted: str) -> str:
+    text = ""
+    async with asyncio.timeout(10):
+        while wanted not in text:
+            text += await anext(chunks)
+    return text
+
+
+class TestMultipart:
+    async def test_it_is_what_the_router_writes(self, server: Running) -> None:
+        response = await server.post(COUNT, MULTIPART)
+        assert response.status_code == 200
+        assert (
+            response.headers["content-type"]
+            == 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
+        )
+        assert response.headers["x-accel-buffering"] == "no"
+        assert "no-store" in response.headers["cache-control"]
+        messages = [{"payload": event(number)} for number in range(3)]
+        assert response.text == multipart(*messages, last="--\r\n")
+        assert parse_multipart(response) == [{}, *messages]
+
+    async def test_it_begins_before_anything_happens_and_shows_that_it_lives(self) -> None:
+        async with (
+            serving(StreamLimits(heartbeat_seconds=0.1)) as server,
+            server.stream(EVENTS, MULTIPART) as response,
+        ):
+            chunks = response.aiter_text()
+            heartbeats = await read_until(chunks, (HEAD + "{}\r\n--graphql") * 2)
+            assert heartbeats.startswith(OPENING)
+            await server.world.put(1)
+            await read_until(chunks, '{"payload":{"data":{"events":{"number":1}}}}')
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "multipart/mixed;subscriptionSpec=1.0",
+            'multipart/mixed; boundary="graphql"; subscriptionSpec="1.0", application/json',
+            "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json",
+            "application/json, multipart/mixed;subscriptionSpec=1.0;boundary=graphql",
+            "Multipart/Mixed ; SubscriptionSpec=1.0",
+            "multipart/mixed;deferSpec=20220824, multipart/mixed;subscriptionSpec=1.0",
+            'text/html;x="a,b;c", multipart/mixed;subscriptionSpec=1.0;q=0.5',
+            "text/event-stream;q=0.1, multipart/mixed;subscriptionSpec=1.0;q=0.2",
+            "text/event-stream;q=0, multipart/mixed;subscriptionSpec=1.0",
+        ],
+    )
+    async def test_it_may_be_asked_for_in_many_ways(self, server: Running, accept: str) -> None:
+        response = await server.post(COUNT, accept)
+        assert len(parse_multipart(response)) == 4
+
+    @pytest.mark.parametrize(
+        ("query", "status", "code"),
+        [
+            ("{ hello }", 400, "BAD_REQUEST"),
+            ("mutation { change }", 400, "BAD_REQUEST"),
+            ("{ _service { sdl } }", 400, "BAD_REQUEST"),
+            ("{ _entities(representations: []) { __typename } }", 400, "BAD_REQUEST"),
+            ("subscription {", 400, "GRAPHQL_PARSE_FAILED"),
+            ("subscription { nothing }", 400, "GRAPHQL_VALIDATION_FAILED"),
+            (
+                "subscription A { whoami } subscription B { whoami }",
+                400,
+                "GRAPHQL_VALIDATION_FAILED",
+            ),
+            ('subscription { needs(scope: "b") }', 403, "FORBIDDEN"),
+            ('subscription { joins(scope: "b") }', 403, "FORBIDDEN"),
+            ('subscription { ends(how: "expired") }', 401, "UNAUTHENTICATED"),
+            ("subscription { fails }", 500, "INTERNAL_SERVER_ERROR"),
+        ],
+    )
+    async def test_what_is_wrong_is_said_before_the_stream(
+        self, server: Running, query: str, status: int, code: str
+    ) -> None:
+        response = await server.post(query, MULTIPART)
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/json"
+        assert response.json()["errors"][0]["extensions"]["code"] == code
+
+        response = await server.post(query, "multipart/mixed;subscriptionSpec=1.0")
+        assert response.status_code == status
+        [part] = parse_multipart(response)
+        assert part["errors"][0]["extensions"]["code"] == code
+
+    @pytest.mark.parametrize(
+        ("end", "error"),
+        [
+            ("expired", {"message": "The access token has expired.", "code": "UNAUTHENTICATED"}),
+            ("ended", {"message": "The session has ended.", "code": "FORBIDDEN"}),
+            (
+                RuntimeError("the password is hunter2"),
+                {"message": "Something went wrong on our side.", "code": "INTERNAL_SERVER_ERROR"},
+            ),
+        ],
+    )
+    async def test_an_end_is_a_fatal_message(
+        self, server: Running, end: object, error: dict[str, str]
+    ) -> None:
+        with capture_logs() as logs:
+            async with server.stream(EVENTS, MULTIPART) as response:
+                await server.world.put(0, end)
+                text = (await response.aread()).decode()
+        fatal = {
+            "payload": None,
+            "errors": [{"message": error["message"], "extensions": {"code": error["code"]}}],
+        }
+        first = {"payload": {"data": {"events": {"number": 0}}}}
+        assert text == multipart(first, fatal, last="--\r\n")
+        assert parse_multipart(response) == [{}, first, fatal]
+        assert ("hunter2" in repr([e.get("exc_info") for e in logs])) is isinstance(end, Exception)
+
+
+class TestEventStream:
+    async def test_it_is_what_graphql_sse_reads(self, server: Running) -> None:
+        response = await server.post(COUNT, SSE)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream"
+        assert response.headers["x-accel-buffering"] == "no"
+        assert "no-transform" in response.headers["cache-control"]
+        assert response.text == (
+            ":\n\n"
+            'event: next\ndata: {"data":{"count":{"number":0}}}\n\n'
+            'event: next\ndata: {"data":{"count":{"number":1}}}\n\n'
+            'event: next\ndata: {"data":{"count":{"number":2}}}\n\n'
+            "event: complete\ndata:\n\n"
+        )
+        assert parse_events(response.text) == [
+            *(("next", event(number)) for number in range(3)),
+            ("complete", None),
+        ]
+
+    async def test_it_shows_that_it_lives(self) -> None:
+        async with (
+            serving(StreamLimits(heartbeat_seconds=0.1)) as server,
+            server.stream(EVENTS, SSE) as response,
+        ):
+            await read_until(response.aiter_text(), ":\n\n:\n\n:\n\n")
+
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [
+            ("{ hello }", "BAD_REQUEST"),
+            ("{ _service { sdl } }", "BAD_REQUEST"),
+            ("subscription {", "GRAPHQL_PARSE_FAILED"),
+            ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+            ('subscription { needs(scope: "b") }', "FORBIDDEN"),
+            ("subscription { fails }", "INTERNAL_SERVER_ERROR"),
+        ],
+    )
+    async def test_what_is_wrong_is_said_in_the_stream(
+        self, server: Running, query: str, code: str
+    ) -> None:
+        response = await server.post(query, SSE)
+        assert response.status_code == 200
+        (kind, answer), complete = parse_events(response.text)
+        assert (kind, complete) == ("next", ("complete", None))
+        assert answer["errors"][0]["extensions"]["code"] == code
+
+    @pytest.mark.parametrize(
+        ("end", "code"), [("expired", "UNAUTHENTICATED"), ("ended", "FORBIDDEN")]
+    )
+    async def test_an_end_is_an_error_and_complete(
+        self, server: Running, end: str, code: str
+    ) -> None:
+        async with server.stream(EVENTS, SSE) as response:
+            await server.world.put(0, end)
+            text = (await response.aread()).decode()
+        [_, (kind, answer), complete] = parse_events(text)
+        assert (kind, complete) == ("next", ("complete", None))
+        assert answer["errors"][0]["extensions"]["code"] == code
+
+
+class TestRequests:
+    @pytest.mark.parametrize("accept", [MULTIPART, SSE])
+    async def test_without_a_token_there_is_no_stream(self, server: Running, accept: str) -> None:
+        response = await server.http.post(
+            STREAM_PATH, json={"query": EVENTS}, headers=TRUSTED | {"accept": accept}
+        )
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert response.headers["content-type"] == "application/json"
+        assert response.json() == {
+            "errors": [{"message": "Sign in first.", "extensions": {"code": "UNAUTHENTICATED"}}]
+        }
+
+    @pytest.mark.parametrize("secret", [{}, {"x-router-secret": "guess"}])
+    async def test_without_the_edges_secret_it_is_refused(
+        self, server: Running, secret: dict[str, str]
+    ) -> None:
+        headers = secret | {"accept": SSE} | person().headers()
+        response = await server.http.post(STREAM_PATH, json={"query": EVENTS}, headers=headers)
+        assert response.status_code == 403
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            *("application/json", "*/*", "", "multipart/mixed", "text/*", "nonsense,,;"),
+            *("multipart/mixed;deferSpec=20220824", "multipart/mixed;subscriptionSpec=2.0"),
+            'text/plain;x="multipart/mixed;subscriptionSpec=1.0"',
+            *("text/event-stream;q=0", "multipart/mixed;subscriptionSpec=1.0;q=0"),
+        ],
+    )
+    async def test_nothing_else_is_served_whatever_it_asks_for(
+        self, server: Running, accept: str
+    ) -> None:
+        """The edge leads here past the router, so nothing may fall through to a query."""
+        for query in ("{ hello }", "{ _service { sdl } }", EVENTS):
+            response = await server.post(query, accept)
+            assert response.status_code == 406
+            assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])
+    async def test_only_a_post_subscribes(self, server: Running, method: str) -> None:
+        headers = TRUSTED | {"accept": SSE} | person().headers()
+        url = f"{STREAM_PATH}?query={EVENTS}"
+        response = await server.http.request(method, url, headers=headers)
+        assert response.status_code == 405
+        assert response.headers["allow"] == "POST"
+
+    @pytest.mark.parametrize(
+        ("body", "content_type", "status"),
+        [
+            ("{", "application/json", 400),
+            ("3", "application/json", 400),
+            ("[]", "application/json", 400),
+            ("null", "application/json", 400),
+            ("{}", "application/json", 400),
+            ('{"query": 3}', "application/json", 400),
+            ('{"query": "{x}", "variables": 3}', "application/json", 400),
+            ('{"query": "{x}", "operationName": 3}', "application/json", 400),
+            (json.dumps({"query": COUNT}), "text/plain", 415),
+            (json.dumps({"query": COUNT}), "", 415),
+            (json.dumps({"query": COUNT + " " * 300_000}), "application/json", 413),
+        ],
+    )
+    async def test_a_bad_one_is_answered_in_graphql(
+        self, server: Running, body: str, content_type: str, status: int
+    ) -> None:
+        headers = TRUSTED | {"accept": MULTIPART, "content-type": content_type}
+        response = await server.http.post(
+            STREAM_PATH, content=body, headers=headers | person().headers()
+        )
+        assert response.status_code == status
+        assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+    async def test_variables_and_the_name_of_the_operation_are_used(self, server: Running) -> None:
+        query = "subscription A { whoami } subscription B($n: Int!) { count(to: $n) { number } }"
+        response = await server.post(query, MULTIPART, variables={"n": 1}, operationName="B")
+        assert parse_multipart(response) == [{}, {"payload": event(0)}]
+        response = await server.post(query, MULTIPART, operationName="A")
+        assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
+
+
+class TestErrors:
+    async def test_of_an_event_are_masked_and_in_it(self, server: Running) -> None:
+        with capture_logs() as logs:
+            response = await server.post("subscription { count(to: 1) { broken } }", MULTIPART)
+        payload = parse_multipart(response)[1]["payload"]
+        assert payload["data"] == {"count": {"broken": None}}
+        assert payload["errors"][0]["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert "hunter2" not in response.text
+        assert "hunter2" in repr([entry.get("exc_info") for entry in logs])
+
+
+@pytest.mark.parametrize("accept", [MULTIPART, SSE])
+class TestEnds:
+    @pytest.mark.parametrize("after", [0, 1])
+    async def test_the_client_leaves(self, server: Running, accept: str, after: int) -> None:
+        async with server.stream(EVENTS, accept) as response:
+            await server.world.put(*range(after))
+            await anext(response.aiter_raw())
+        await asyncio.wait_for(server.world.closed.wait(), 5)
+        await until(lambda: not len(server.streams.places))
+
+    async def test_the_client_leaves_while_events_are_sent(
+        self, server: Running, accept: str
+    ) -> None:
+        async with server.stream("subscription { flood { big } }", accept) as response:
+            await anext(response.aiter_raw())
+        await asyncio.wait_for(server.world.closed.wait(), 5)
+        await until(lambda: not len(server.streams.places))
+
+    async def test_the_process_stops(self, server: Running, accept: str) -> None:
+        async with server.stream(EVENTS, accept) as response:
+            await until(lambda: server.world.running)
+            server.shutdown.begin()
+            text = (await response.aread()).decode()
+        assert "The server restarts. Subscribe again from the last cursor." in text
+        assert text.endswith(
+            "--graphql--\r\n" if accept == MULTIPART else "event: complete\ndata:\n\n"
+        )
+        await until(lambda: not server.world.running)
+        late = await server.post(EVENTS, accept)
+        assert late.status_code == 503
+        assert late.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+class TestLimits:
+    async def test_streams_of_a_person(self) -> None:
+        async with serving(StreamLimits(streams_per_user=1)) as server:
+            async with server.stream(EVENTS, SSE):
+                for accept in (SSE, MULTIPART):
+                    refused = await server.post(EVENTS, accept)
+                    assert refused.status_code == 429
+                    [error] = refused.json()["errors"]
+                    assert error["extensions"] == {"code": "TOO_MANY_REQUESTS"}
+                another = await server.post(COUNT, SSE, principal=person(2))
+                assert another.status_code == 200
+            await until(lambda: not len(server.streams.places))
+            assert (await server.post(COUNT, SSE)).status_code == 200
+
+    @pytest.mark.parametrize("accept", [MULTIPART, SSE])
+    async def test_a_client_that_does_not_read(self, accept: str) -> None:
+        body = json.dumps({"query": "subscription { flood { big } }"}).encode()
+        headers = TRUSTED | person().headers() | {"accept": accept, "host": "x"}
+        headers |= {"content-type": "application/json", "content-length": str(len(body))}
+        request = f"POST {STREAM_PATH} HTTP/1.1\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in headers.items()
+        )
+        async with serving(StreamLimits(send_seconds=0.5)) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(request.encode() + b"\r\n" + body)
+                await asyncio.wait_for(server.world.closed.wait(), 15)
+                # What the server and the kernel hold, and no more.
+                assert server.world.queue.qsize() < 400
+                await until(lambda: not len(server.streams.places))
+
+    async def test_a_client_that_reads_again_is_told(self) -> None:
+        async with (
+            serving(StreamLimits(send_seconds=1)) as server,
+            server.stream("subscription { flood { big } }", SSE) as response,
+        ):
+            await asyncio.wait_for(server.world.closed.wait(), 15)
+            text = (await response.aread()).decode()
+            assert text.endswith(
+                'event: next\ndata: {"errors":[{"message":"The subscriber reads too slowly. '
+                'Subscribe again from the last cursor.",'
+                '"extensions":{"code":"SERVICE_UNAVAILABLE"}}]}\n\nevent: complete\ndata:\n\n'
+            )

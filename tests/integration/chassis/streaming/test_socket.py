@@ -1,0 +1,430 @@
+"""graphql-transport-ws over a real socket: the protocol, who one is, limits and ends."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from websockets.exceptions import InvalidStatus
+
+from chassis.graphql.streaming import StreamLimits
+from tests.integration.chassis.streaming.server import PROTOCOL, Running, person, serving
+
+EVENTS = "subscription { events { number } }"
+COUNT = "subscription { count { number } }"
+
+
+def init(token: str) -> dict[str, Any]:
+    return {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
+
+
+async def until(holds: Any) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never came true")
+
+
+class TestHandshake:
+    async def test_it_is_graphql_transport_ws_and_uncompressed(self, server: Running) -> None:
+        async with server.socket() as client:
+            assert client.connection.subprotocol == PROTOCOL
+            assert client.connection.response is not None
+            assert "sec-websocket-extensions" not in client.connection.response.headers
+
+    async def test_among_several_subprotocols_ours_is_taken(self, server: Running) -> None:
+        async with server.socket(subprotocols=("graphql-ws", PROTOCOL)) as client:
+            assert client.connection.subprotocol == PROTOCOL
+
+    @pytest.mark.parametrize("subprotocols", [(), ("graphql-ws",)])
+    async def test_another_subprotocol_is_closed(
+        self, server: Running, subprotocols: tuple[str, ...]
+    ) -> None:
+        async with server.socket(subprotocols=subprotocols) as client:
+            assert await client.closed() == (4406, "Subprotocol not acceptable")
+
+    @pytest.mark.parametrize("secret", ["guess", ""])
+    async def test_without_the_edges_secret_it_is_refused(
+        self, server: Running, secret: str
+    ) -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            async with server.socket(headers={"x-router-secret": secret}):
+                pass
+        assert refused.value.response.status_code == 403
+        assert json.loads(refused.value.response.body)["errors"][0]["extensions"] == {
+            "code": "FORBIDDEN"
+        }
+
+
+class TestConnectionInit:
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {"authorization": "Bearer good"},
+            {"Authorization": "bearer good"},
+            {"AUTHORIZATION": "Bearer  good "},
+            {"headers": {"Authorization": "Bearer good"}},
+            {"Headers": {"authorization": "Bearer good"}},
+        ],
+    )
+    async def test_its_token_says_who_one_is(
+        self, server: Running, payload: dict[str, Any]
+    ) -> None:
+        async with server.socket() as client:
+            await client.send({"type": "connection_init", "payload": payload})
+            assert await client.receive() == {"type": "connection_ack"}
+            await client.subscribe("subscription { whoami }")
+            assert (await client.receive())["payload"] == {"data": {"whoami": "user7"}}
+
+    @pytest.mark.parametrize("message", [{}, {"payload": {}}, {"payload": None}])
+    async def test_without_one_the_headers_of_the_upgrade_count(
+        self, server: Running, message: dict[str, Any]
+    ) -> None:
+        async with server.socket(headers=person(3).headers()) as client:
+            await client.send({"type": "connection_init", **message})
+            assert await client.receive() == {"type": "connection_ack"}
+            await client.subscribe("subscription { whoami }")
+            assert (await client.receive())["payload"] == {"data": {"whoami": "user3"}}
+
+    async def test_the_token_goes_before_the_headers(self, server: Running) -> None:
+        async with server.socket(headers=person(3).headers()) as client:
+            await client.send(init("good"))
+            await client.receive()
+            await client.subscribe("subscription { whoami }")
+            assert (await client.receive())["payload"] == {"data": {"whoami": "user7"}}
+
+    @pytest.mark.parametrize(
+        ("payload", "code", "reason"),
+        [
+            (None, 4401, "Sign in first."),
+            ({}, 4401, "Sign in first."),
+            ({"authorization": "Basic good"}, 4401, "The token is not a bearer token."),
+            ({"authorization": "Bearer "}, 4401, "The token is not a bearer token."),
+            ({"authorization": "Bearer wrong"}, 4401, "The access token is not valid."),
+            ({"authorization": "Bearer expired"}, 4401, "The access token has expired."),
+            ({"authorization": "Bearer ended"}, 4403, "The session has ended."),
+            (
+                {"authorization": "Bearer away"},
+                1013,
+                "Too much is going on at the moment. Try again shortly.",
+            ),
+            ({"authorization": "Bearer broken"}, 4500, "Internal server error"),
+            ([], 4400, "Invalid message: the payload is not an object"),
+            ({"authorization": 3}, 4400, "Invalid message: `authorization` is not a string"),
+        ],
+    )
+    async def test_what_is_wrong_closes_it_and_is_named(
+        self, server: Running, payload: object, code: int, reason: str
+    ) -> None:
+        async with server.socket() as client:
+            await client.send({"type": "connection_init", "payload": payload})
+            assert await client.closed() == (code, reason)
+
+    async def test_none_closes_it_after_a_while(self) -> None:
+        async with serving(StreamLimits(init_seconds=0.2)) as server, server.socket() as client:
+            assert await client.closed() == (4408, "Connection initialisation timeout")
+
+    @pytest.mark.parametrize("token", ["good", "slow"])
+    async def test_a_second_one_closes_it(self, server: Running, token: str) -> None:
+        async with server.socket() as client:
+            await client.send(init(token))
+            await client.send(init(token))
+            assert await client.closed() == (4429, "Too many initialisation requests")
+
+    async def test_nothing_is_subscribed_to_before_it_is_acknowledged(
+        self, server: Running
+    ) -> None:
+        for first in ((), (init("slow"),)):
+            async with server.socket() as client:
+                for message in first:
+                    await client.send(message)
+                await client.subscribe(COUNT)
+                assert await client.closed() == (4401, "Unauthorized")
+
+
+class TestMessages:
+    @pytest.mark.parametrize(
+        "message",
+        [
+            *("{", "[]", "3", "null", '"x"', "", "{}", '{"type": 3}', '{"type": "start"}'),
+            *('{"type": "subscribe"}', '{"type": "complete"}', '{"type": []}'),
+            '{"type": "subscribe", "id": "", "payload": {"query": "{x}"}}',
+            '{"type": "subscribe", "id": 1, "payload": {"query": "{x}"}}',
+            '{"type": "subscribe", "id": "1"}',
+            '{"type": "subscribe", "id": "1", "payload": []}',
+            '{"type": "subscribe", "id": "1", "payload": {}}',
+            '{"type": "subscribe", "id": "1", "payload": {"query": 3}}',
+            '{"type": "subscribe", "id": "1", "payload": {"query": "{x}", "variables": []}}',
+            '{"type": "subscribe", "id": "1", "payload": {"query": "{x}", "operationName": 1}}',
+        ],
+    )
+    async def test_a_bad_one_closes_it(self, server: Running, message: str) -> None:
+        async with server.initialised() as client:
+            await client.send(message)
+            code, reason = await client.closed()
+            assert code == 4400
+            assert reason.startswith("Invalid message: ")
+
+    async def test_binary_is_bad(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.connection.send(b'{"type": "ping"}')
+            assert (await client.closed())[0] == 4400
+
+    async def test_one_that_is_too_long_closes_it(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.send({"type": "ping", "payload": {"x": "x" * 70_000}})
+            assert (await client.closed())[0] == 1009
+
+    async def test_a_ping_is_answered_at_any_time(self, server: Running) -> None:
+        async with server.socket() as client:
+            await client.send({"type": "ping", "payload": {"n": 1}})
+            assert await client.receive() == {"type": "pong", "payload": {"n": 1}}
+            await client.send({"type": "pong"})
+            await client.send(init("slow"))
+            await client.send({"type": "ping"})
+            assert await client.receive() == {"type": "pong"}
+            assert await client.receive() == {"type": "connection_ack"}
+
+
+class TestSubscribe:
+    async def test_events_come_in_order_and_then_it_is_complete(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(COUNT, "a")
+            assert [await client.receive() for _ in range(4)] == [
+                *(
+                    {"id": "a", "type": "next", "payload": {"data": {"count": {"number": n}}}}
+                    for n in range(3)
+                ),
+                {"id": "a", "type": "complete"},
+            ]
+            await client.subscribe(COUNT, "a")
+            assert (await client.receive())["id"] == "a"
+
+    async def test_variables_and_the_name_of_the_operation_are_used(self, server: Running) -> None:
+        query = "subscription A { whoami } subscription B($n: Int!) { count(to: $n) { number } }"
+        async with server.initialised() as client:
+            await client.subscribe(query, variables={"n": 1}, operationName="B")
+            assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
+            assert (await client.receive())["type"] == "complete"
+
+    @pytest.mark.parametrize(
+        ("query", "code", "message"),
+        [
+            ("{ hello }", "BAD_REQUEST", "Only subscriptions"),
+            ("mutation { change }", "BAD_REQUEST", "Only subscriptions"),
+            ("{ _entities(representations: []) { __typename } }", "BAD_REQUEST", "Only"),
+            ("{ _service { sdl } }", "BAD_REQUEST", "Only subscriptions"),
+            ("subscription {", "GRAPHQL_PARSE_FAILED", "Syntax Error"),
+            ("fragment F on Query { hello }", "GRAPHQL_VALIDATION_FAILED", "operation"),
+            ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field"),
+            (
+                "subscription A { whoami } subscription B { whoami }",
+                "GRAPHQL_VALIDATION_FAILED",
+                "several operations",
+            ),
+            ("subscription {" + " whoami" * 600 + "}", "GRAPHQL_PARSE_FAILED", "tokens"),
+            ('subscription { needs(scope: "b") }', "FORBIDDEN", "lacks the scope b"),
+            ('subscription { joins(scope: "b") }', "FORBIDDEN", "lacks the scope b"),
+        ],
+    )
+    async def test_what_is_wrong_ends_the_operation_alone(
+        self, server: Running, query: str, code: str, message: str
+    ) -> None:
+        with capture_logs() as logs:
+            async with server.initialised() as client:
+                await client.subscribe(query, "x")
+                answer = await client.receive()
+                assert (answer["id"], answer["type"]) == ("x", "error")
+                [error] = answer["payload"]
+                assert error["extensions"]["code"] == code
+                assert message in error["message"]
+                await client.subscribe(COUNT, "x")
+                assert (await client.receive())["type"] == "next"
+        assert not [entry for entry in logs if entry["log_level"] == "error"]
+
+    async def test_an_unknown_operation_name_is_an_error(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(COUNT, operationName="Z")
+            assert (await client.receive())["type"] == "error"
+
+    async def test_an_id_that_is_in_use_closes_it(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "a")
+            await client.subscribe(EVENTS, "a")
+            assert await client.closed() == (4409, "Subscriber for a already exists")
+        await until(lambda: not server.world.running)
+
+    async def test_each_operation_has_a_context_of_its_own(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "a")
+            await client.subscribe(EVENTS, "b")
+            await until(lambda: len(server.world.contexts) == 2)
+        assert server.world.contexts[0] is not server.world.contexts[1]
+
+    async def test_an_error_in_an_event_is_masked_and_the_next_one_comes(
+        self, server: Running
+    ) -> None:
+        async with server.initialised() as client:
+            with capture_logs() as logs:
+                await client.subscribe("subscription { count(to: 2) { number broken } }")
+                first, second = await client.receive(), await client.receive()
+            for number, answer in enumerate((first, second)):
+                assert answer["type"] == "next"
+                assert answer["payload"]["data"] == {"count": {"number": number, "broken": None}}
+                [error] = answer["payload"]["errors"]
+                assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+                assert "hunter2" not in json.dumps(answer)
+            assert len([entry for entry in logs if entry["log_level"] == "error"]) == 2
+
+    @pytest.mark.parametrize("after", [0, 2])
+    async def test_an_unexpected_exception_is_masked_and_logged(
+        self, server: Running, after: int
+    ) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "a")
+            await client.subscribe(EVENTS, "b")
+            await until(lambda: server.world.running == 2)
+            with capture_logs() as logs:
+                await server.world.put(*range(after), RuntimeError("the password is hunter2"))
+                for _ in range(after):
+                    assert (await client.receive())["type"] == "next"
+                answer = await client.receive()
+            assert answer["type"] == "error"
+            assert answer["payload"] == [
+                {
+                    "message": "Something went wrong on our side.",
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                }
+            ]
+            assert "hunter2" in repr([entry.get("exc_info") for entry in logs])
+            await server.world.put(5)
+            assert (await client.receive())["type"] == "next"  # the other one goes on
+
+
+class TestComplete:
+    async def test_it_closes_the_generator_and_frees_the_id(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "a")
+            await server.world.put(1)
+            await client.receive()
+            await client.send({"type": "complete", "id": "a"})
+            await asyncio.wait_for(server.world.closed.wait(), 5)
+            await client.send({"type": "complete", "id": "never heard of"})
+            await client.subscribe(COUNT, "a")
+            assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
+
+
+class TestEnds:
+    @pytest.mark.parametrize(
+        ("end", "code", "reason"),
+        [
+            ("expired", 4401, "The access token has expired."),
+            ("ended", 4403, "The session has ended."),
+            (
+                "slow",
+                1013,
+                "The subscriber reads too slowly. Subscribe again from the last cursor.",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("after", [0, 2])
+    async def test_a_stream_may_end_the_socket(
+        self, server: Running, end: str, code: int, reason: str, after: int
+    ) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "a")
+            await server.world.put(*range(after))
+            for _ in range(after):
+                await client.receive()
+            await client.subscribe("subscription { flood { number } }", "b")
+            await server.world.put(end)
+            assert await client.closed() == (code, reason)
+        await until(lambda: not server.world.running and not len(server.streams.places))
+
+    async def test_so_may_one_that_never_begins(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe('subscription { ends(how: "ended") }')
+            assert await client.closed() == (4403, "The session has ended.")
+
+    @pytest.mark.parametrize("after", [0, 1])
+    async def test_the_client_leaves(self, server: Running, after: int) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS)
+            await server.world.put(*range(after))
+            await until(lambda: server.world.running)
+        await asyncio.wait_for(server.world.closed.wait(), 5)
+        await until(lambda: not len(server.streams.places))
+
+    async def test_the_client_is_cut_off_while_events_are_sent(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe("subscription { flood { big } }")
+            await client.receive()
+            client.connection.transport.abort()
+            await asyncio.wait_for(server.world.closed.wait(), 5)
+        await until(lambda: not len(server.streams.places))
+
+    async def test_the_process_stops(self, server: Running) -> None:
+        async with server.initialised() as busy, server.socket() as fresh:
+            await busy.subscribe(EVENTS)
+            await until(lambda: server.world.running)
+            server.shutdown.begin()
+            expected = (1012, "The server restarts. Subscribe again from the last cursor.")
+            assert await busy.closed() == expected
+            assert await fresh.closed() == expected
+            async with server.socket() as late:
+                assert await late.closed() == expected
+        assert not server.world.running
+
+
+class TestLimits:
+    async def test_operations_of_a_socket(self) -> None:
+        async with (
+            serving(StreamLimits(operations_per_socket=1)) as server,
+            server.initialised() as client,
+        ):
+            await client.subscribe(EVENTS, "a")
+            await client.subscribe(EVENTS, "b")
+            answer = await client.receive()
+            assert (answer["id"], answer["type"]) == ("b", "error")
+            assert answer["payload"][0]["extensions"] == {"code": "TOO_MANY_REQUESTS"}
+            await client.send({"type": "complete", "id": "a"})
+            await client.subscribe(COUNT, "b")
+            assert (await client.receive())["type"] == "next"
+
+    async def test_sockets_of_a_person(self) -> None:
+        async with serving(StreamLimits(streams_per_user=1)) as server:
+            async with server.initialised():
+                async with server.socket() as second:
+                    await second.send(init("good"))
+                    assert (await second.closed())[0] == 4429
+                async with server.socket(headers=person(3).headers()) as another:
+                    await another.send({"type": "connection_init"})
+                    assert await another.receive() == {"type": "connection_ack"}
+            await until(lambda: not len(server.streams.places))
+            async with server.initialised():
+                pass
+
+    async def test_a_socket_on_which_nothing_happens(self) -> None:
+        async with (
+            serving(StreamLimits(idle_seconds=0.3)) as server,
+            server.initialised() as client,
+        ):
+            await client.subscribe(EVENTS)
+            await asyncio.sleep(0.6)  # is not idle, however quiet
+            await server.world.put(1)
+            assert (await client.receive())["type"] == "next"
+            await client.send({"type": "complete", "id": "1"})
+            assert await client.closed() == (1000, "Nothing is subscribed to")
+
+    async def test_a_client_that_does_not_read(self) -> None:
+        async with (
+            serving(StreamLimits(send_seconds=0.5)) as server,
+            server.initialised(max_queue=1, close_timeout=0.1) as client,
+        ):
+            await client.subscribe("subscription { flood { big } }")
+            await asyncio.wait_for(server.world.closed.wait(), 10)
+            await until(lambda: not len(server.streams.places))
+            # What the server, the kernel and the client's own buffers hold, and no more.
+            assert server.world.queue.qsize() < 400

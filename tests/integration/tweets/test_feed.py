@@ -1,0 +1,153 @@
+"""The feed on a real PostgreSQL and a Valkey that is killed: nothing left out, nothing twice."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from chassis.database import Database
+from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
+from chassis.streams import connect
+from subgraphs.tweets.domain import Author, FeedItem, FeedKind
+from subgraphs.tweets.events import STREAM
+from subgraphs.tweets.feed import KEPT, Feed, Subscription, Subscriptions
+from subgraphs.tweets.graphemes import count_characters
+from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.service import TweetService
+from tests.integration.conftest import Server
+from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
+
+
+def principal(author: Author) -> Principal:
+    return Principal(
+        user_id=author.id,
+        username=author.username,
+        scopes=frozenset({"tweets:read"}),
+        session_id=UUID(int=1),
+        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+    )
+
+
+class Replica:
+    """What one process of the service has to do with feeds."""
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._redis = connect(url)
+        self._relay = OutboxRelay(database, self._redis, STREAM, groups=(), keep=KEPT)
+        self.service = TweetService(
+            unit_of_work=SqlUnitOfWork(database, self._relay.wake),
+            count_characters=count_characters,
+            now=lambda: datetime.now(UTC),
+            new_id=uuid7,
+        )
+        self.feed = Feed(self._redis, self.service, Subscriptions(), FakeEndedSessions())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Replica"]:
+        async with self._redis, self._relay.running(), self.feed.running():
+            yield self
+
+
+@pytest.fixture
+async def replicas(database: Database, server: Server) -> AsyncIterator[list[Replica]]:
+    async with AsyncExitStack() as stack:
+        made = [Replica(database, server.url) for _ in range(2)]
+        yield [await stack.enter_async_context(replica.running()) for replica in made]
+
+
+async def take(subscription: Subscription, number: int) -> list[FeedItem]:
+    async with asyncio.timeout(30):
+        return [await anext(subscription) for _ in range(number)]
+
+
+async def nothing_comes(subscription: Subscription) -> bool:
+    """What would come, comes within milliseconds; what is lost, when feeds are compared."""
+    try:
+        async with asyncio.timeout(0.2):
+            await anext(subscription)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_news_reaches_subscribers_of_every_process(replicas: list[Replica]) -> None:
+    here, there = replicas
+    subscriptions = [await replica.feed.subscribe(principal(ADA)) for replica in replicas]
+    tweet = await here.service.create_tweet(ADA, "Hi")
+    retweet = await there.service.retweet(BOB, tweet.id)
+    for subscription in subscriptions:
+        assert await take(subscription, 2) == [
+            FeedItem(1, FeedKind.TWEETED, ADA, tweet),
+            FeedItem(2, FeedKind.RETWEETED, BOB, retweet.original),
+        ]
+        assert await nothing_comes(subscription)
+
+
+async def test_what_happened_while_the_stream_was_away_comes_in_order(
+    replicas: list[Replica], server: Server
+) -> None:
+    here, there = replicas
+    async with aclosing(await there.feed.subscribe(principal(ADA))) as subscription:
+        tweets = [await here.service.create_tweet(ADA, "before")]
+        assert [item.tweet for item in await take(subscription, 1)] == tweets
+        server.lose_data()
+        missed = [await here.service.create_tweet(ADA, f"{n}") for n in range(150)]
+        server.start()
+        after = await here.service.create_tweet(ADA, "after")
+        items = await take(subscription, 151)
+    assert [item.tweet for item in items] == [*missed, after]
+    assert [item.position for item in items] == [*range(2, 153)]
+
+
+@dataclass
+class Storm:
+    """People tweet and retweet in every process, and watch their feeds there."""
+
+    replicas: list[Replica]
+    people: list[Author]
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+    is_over: bool = False
+
+    async def write(self, replica: Replica) -> None:
+        for _ in range(80):
+            tweet = await replica.service.create_tweet(self.chance.choice(self.people), "Hi")
+            retweeters = [self.chance.choice(self.people) for _ in range(2)]
+            await asyncio.gather(*(replica.service.retweet(r, tweet.id) for r in retweeters))
+            await asyncio.sleep(self.chance.uniform(0, 0.01))
+
+    async def watch(self, person: Author) -> list[int]:
+        """The places seen by somebody who leaves again and again, and comes back elsewhere."""
+        seen = [0]
+        while not (self.is_over and seen[-1] == await self.head(person)):
+            feed = self.chance.choice(self.replicas).feed
+            async with aclosing(await feed.subscribe(principal(person), seen[-1])) as news:
+                with suppress(TimeoutError):
+                    for _ in range(self.chance.randrange(1, 40)):
+                        async with asyncio.timeout(0.5):
+                            seen.append((await anext(news)).position)
+        return seen
+
+    async def head(self, person: Author) -> int:
+        return (await self.replicas[0].service.feed_heads([person.id]))[person.id]
+
+
+async def test_a_storm_in_which_valkey_is_killed(replicas: list[Replica], server: Server) -> None:
+    storm = Storm(replicas, [ADA, BOB, CAT])
+    async with asyncio.TaskGroup() as group:
+        watchers = [(p, group.create_task(storm.watch(p))) for p in storm.people * 3]
+        writers = [group.create_task(storm.write(replica)) for replica in replicas]
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            server.kill()
+            await asyncio.to_thread(server.start)
+        await asyncio.gather(*writers)
+        storm.is_over = True
+    for person, watcher in watchers:
+        assert watcher.result() == [*range(await storm.head(person) + 1)]

@@ -1,0 +1,118 @@
+"""The roll-out's order, and what it does when a step fails, against a kubectl that takes notes."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy.laptop.process import ROOT
+
+SCRIPT = ROOT / "deploy" / "kubernetes" / "roll-out.sh"
+KUBECTL = """#!/bin/sh
+# Notes what it is asked and fails where `fails` has words of it; knows revisions.
+here=${0%/*}
+echo "$*" >>"$here/calls"
+case "$*" in
+*"get deployment"*)
+    name=$5
+    [ -f "$here/revisions/$name" ] || exit 0
+    if grep -q "component=service.*$name" "$here/calls"; then
+        cat "$here/after/$name"
+    else
+        cat "$here/revisions/$name"
+    fi
+    ;;
+esac
+! echo "$*" | grep -q -F -f "$here/fails"
+"""
+
+
+@dataclass
+class Cluster:
+    """What a kubectl of our own was asked, and how it answers."""
+
+    folder: Path
+    revisions: dict[str, int] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
+
+    def roll_out(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        for name in ("revisions", "after"):
+            (self.folder / name).mkdir()
+        for name, revision in self.revisions.items():
+            (self.folder / "revisions" / name).write_text(str(revision))
+            (self.folder / "after" / name).write_text(str(revision + (name in self.changed)))
+        (self.folder / "fails").write_text("".join(f"{words}\n" for words in self.fails))
+        return subprocess.run(
+            [SCRIPT, "local", *arguments],
+            env=os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}", "SMOKE_ATTEMPTS": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self, *wanted: str) -> list[str]:
+        """What changes something, or holds one of the words."""
+        words = ("apply", "delete", "undo", "wait", *wanted)
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [line for line in lines if any(word in line for word in words)]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL)
+    kubectl.chmod(0o755)
+    names = ("auth", "tweets", "notifier", "explorer", "router", "edge", "prober")
+    return Cluster(tmp_path, dict.fromkeys(names, 7), changed=["auth", "router"])
+
+
+class TestRollOut:
+    def test_migrations_come_first_and_the_edge_last(self, cluster: Cluster) -> None:
+        assert cluster.roll_out().returncode == 0
+        steps = cluster.calls("rollout status")
+        order = [
+            *("delete job", "component!=service", "wait --for condition=complete"),
+            *("auth,tweets,notifier,explorer", "deployment/auth", "deployment/tweets"),
+            *("deployment/notifier", "deployment/explorer"),
+            *("name in (router)", "deployment/router", "name in (edge,prober)"),
+            *("deployment/edge", "deployment/prober"),
+        ]
+        assert len(steps) == len(order)
+        for step, expected in zip(steps, order, strict=True):
+            assert expected in step
+
+    def test_a_migration_that_fails_changes_no_service(self, cluster: Cluster) -> None:
+        cluster.fails = ["wait --for"]
+        result = cluster.roll_out()
+        assert result.returncode == 1
+        assert "what was running goes on" in result.stderr
+        assert not [call for call in cluster.calls() if "component=service" in call]
+
+    def test_what_does_not_become_ready_is_rolled_back_where_it_changed(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.fails = ["rollout status deployment/router"]
+        result = cluster.roll_out()
+        assert result.returncode == 1
+        undone = [call for call in cluster.calls() if "undo" in call]
+        assert undone == [
+            f"--namespace chirp rollout undo deployment/{name} --to-revision 7"
+            for name in ("auth", "router")
+        ]
+        assert not [call for call in cluster.calls() if "name in (edge" in call]
+
+    def test_a_smoke_test_that_fails_is_a_roll_back(self, cluster: Cluster) -> None:
+        result = cluster.roll_out("http://127.0.0.1:9")
+        assert result.returncode == 1
+        assert "The smoke test failed: rolling back" in result.stdout
+        assert len([call for call in cluster.calls() if "undo" in call]) == 2
+
+    def test_the_first_roll_out_has_nothing_to_go_back_to(self, cluster: Cluster) -> None:
+        cluster.revisions, cluster.fails = {}, ["rollout status deployment/auth"]
+        result = cluster.roll_out()
+        assert result.returncode == 1
+        assert "nothing to go back to" in result.stderr
+        assert not [call for call in cluster.calls() if "undo" in call]

@@ -1,0 +1,55 @@
+"""The secrets of Compose and of a Kubernetes cluster of one's own."""
+
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.laptop.environment import read
+from deploy.laptop.process import ROOT
+from subgraphs.auth.keys import KeyRing
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy" / "secrets.sh", tmp_path / "deploy")
+    return tmp_path
+
+
+def make(root: Path, *arguments: str) -> None:
+    script = root / "deploy" / "secrets.sh"
+    subprocess.run(["sh", script, *arguments], check=True, capture_output=True)
+
+
+class TestSecrets:
+    def test_they_are_fresh_and_for_their_owner_alone(self, root: Path) -> None:
+        make(root)
+        made = read(root / ".env")
+        keys = made.pop("AUTH_SIGNING_KEYS")
+        assert KeyRing.parse(keys).serialize() == keys
+        assert all(len(secret) == 64 for secret in made.values())
+        assert len(set(made.values())) == len(made)
+        assert stat.S_IMODE((root / ".env").stat().st_mode) == 0o600
+
+    def test_what_is_there_stays(self, root: Path) -> None:
+        (root / ".env").write_text("EDGE_PORT=4001\nROUTER_SECRET=\nAUTH_REFRESH_SECRET=mine\n")
+        make(root)
+        first = read(root / ".env")
+        make(root)
+        assert read(root / ".env") == first
+        assert (first["EDGE_PORT"], first["AUTH_REFRESH_SECRET"]) == ("4001", "mine")
+        assert len(first["ROUTER_SECRET"]) == 64
+
+    def test_for_kubernetes_each_service_gets_its_own(self, root: Path) -> None:
+        make(root, "kubernetes")
+        folder = root / "deploy" / "kubernetes" / "overlays" / "local" / "secrets"
+        made = read(root / ".env")
+        auth, tweets = read(folder / "auth.env"), read(folder / "tweets.env")
+        assert auth["AUTH_SIGNING_KEYS"] == made["AUTH_SIGNING_KEYS"]
+        assert auth["ROUTER_SECRET"] == tweets["ROUTER_SECRET"] == made["ROUTER_SECRET"]
+        assert made["AUTH_DATABASE_PASSWORD"] in auth["AUTH_DATABASE_URL"]
+        assert not {key for key in tweets if key.startswith(("AUTH_", "NOTIFIER_"))}
+        assert stat.S_IMODE((folder / "auth.env").stat().st_mode) == 0o600

@@ -1,0 +1,160 @@
+"""The explorer's files: their headers, their caching, and that there is nothing else."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from chassis.shutdown import Shutdown
+from explorer.app import create_app
+from explorer.files import NotBuiltError
+
+SCRIPT = "/assets/index-Ab3_-xYz.js"
+CODE = b"console.log('hello');" * 20
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    """As the build leaves it; the brotli is none, for nobody here reads it."""
+    files = {
+        "index.html": b"<!doctype html>",
+        "favicon.svg": b"<svg/>",
+        SCRIPT[1:]: CODE,
+        f"{SCRIPT[1:]}.br": b"brotli",
+        f"{SCRIPT[1:]}.gz": gzip.compress(CODE),
+        "assets/inter-Dx4kXJAl.woff2": b"font",
+        ".sources": b"digest",
+        ".vite/manifest.json": b"{}",
+    }
+    for name, content in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return tmp_path
+
+
+@pytest.fixture
+async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(Shutdown(), dist))
+    headers = {"accept-encoding": "identity"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", headers=headers
+    ) as client:
+        yield client
+
+
+class TestFiles:
+    async def test_the_page_is_asked_about_each_time(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-cache"
+
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            (SCRIPT, "text/javascript; charset=utf-8"),
+            ("/assets/inter-Dx4kXJAl.woff2", "font/woff2"),
+        ],
+    )
+    async def test_a_hashed_name_is_kept_for_good(
+        self, client: httpx.AsyncClient, path: str, kind: str
+    ) -> None:
+        answer = await client.get(path)
+        assert answer.headers["content-type"] == kind
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+    async def test_other_names_are_not(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/favicon.svg")).headers["cache-control"] == "no-cache"
+
+    @pytest.mark.parametrize(
+        ("accepted", "encoding"),
+        [
+            ("gzip, deflate, br, zstd", "br"),
+            ("gzip", "gzip"),
+            ("br;q=0, gzip;q=0.5", "gzip"),
+            ("br;q=0.0", None),
+            ("", None),
+            ("*", None),
+        ],
+    )
+    async def test_the_best_encoding_that_the_client_takes(
+        self, client: httpx.AsyncClient, accepted: str, encoding: str | None
+    ) -> None:
+        answer = await client.head(SCRIPT, headers={"accept-encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.headers["vary"] == "accept-encoding"
+
+    async def test_an_encoding_changes_nothing_but_the_weight(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get(SCRIPT, headers={"accept-encoding": "gzip"})
+        assert answer.content == CODE
+        assert int(answer.headers["content-length"]) < len(CODE)
+
+    async def test_what_the_client_has_is_not_sent_again(self, client: httpx.AsyncClient) -> None:
+        first = await client.get("/")
+        for tag in (first.headers["etag"], f'"other", W/{first.headers["etag"]}'):
+            again = await client.get("/", headers={"if-none-match": tag})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["cache-control"] == "no-cache"
+        assert (await client.get("/", headers={"if-none-match": '"other"'})).status_code == 200
+
+    async def test_encodings_have_tags_of_their_own(self, client: httpx.AsyncClient) -> None:
+        tags = {
+            (await client.head(SCRIPT, headers={"accept-encoding": name})).headers["etag"]
+            for name in ("br", "gzip", "identity")
+        }
+        assert len(tags) == 3
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/nothing", "/assets", "/assets/", "/assets/gone-12345678.js", "/index.html"),
+            *("/.sources", "/.vite/manifest.json", f"{SCRIPT}.br", f"{SCRIPT}.gz"),
+            *("/%2e%2e/pyproject.toml", "/assets/%2e%2e/%2e%2e/settings.py"),
+        ],
+    )
+    async def test_there_is_nothing_else(self, client: httpx.AsyncClient, path: str) -> None:
+        answer = await client.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+    async def test_a_page_is_only_read(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post("/", content=b"{}")
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD"
+        assert (await client.post("/nothing")).status_code == 404
+
+
+class TestPolicy:
+    async def test_no_script_but_the_files(self, client: httpx.AsyncClient) -> None:
+        policy = dict(
+            part.strip().split(" ", 1)
+            for part in (await client.get("/")).headers["content-security-policy"].split(";")
+        )
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["connect-src"] == policy["worker-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+
+    async def test_it_goes_with_every_file(self, client: httpx.AsyncClient) -> None:
+        for path in ("/", SCRIPT):
+            headers = (await client.get(path)).headers
+            assert re.search("script-src 'self';", headers["content-security-policy"])
+            assert headers["x-content-type-options"] == "nosniff"
+
+
+class TestProbes:
+    async def test_it_runs_and_is_ready(self, client: httpx.AsyncClient) -> None:
+        assert (
+            (await client.get("/livez")).status_code
+            == (await client.get("/readyz")).status_code
+            == 200
+        )
+
+    def test_without_a_build_there_is_no_service(self, tmp_path: Path) -> None:
+        with pytest.raises(NotBuiltError):
+            create_app(Shutdown(), tmp_path)
