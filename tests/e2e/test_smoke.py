@@ -3,7 +3,7 @@
 import subprocess
 
 from deploy.laptop.process import ROOT
-from tests.e2e.conftest import RunningStack
+from tests.stack import RunningStack
 
 
 def smoke(url: str) -> "subprocess.CompletedProcess[str]":

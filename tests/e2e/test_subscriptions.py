@@ -15,9 +15,9 @@ import pytest
 
 from deploy.laptop.process import ROOT  # noqa: F401
 from subgraphs.auth.keys import KeyRing
-from tests.e2e.conftest import Account, RunningStack, eventually
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
+from tests.stack import Account, RunningStack, eventually
 
 SignUp = Callable[[], Account]
 CREATE_ONCE = """mutation ($text: String!, $key: String!) {
