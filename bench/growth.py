@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.filling import fill
 from bench.load import Measured, load

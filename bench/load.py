@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.node import APOLLO, packages
 
@@ -69,7 +69,7 @@ def processor_time(pid: int | None) -> float:
     if pid is None:
         return 0
     times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    return times.user + times.system
 
 
 def _wrk(target: Target, seconds: int, connections: int) -> Measured:
