@@ -17,7 +17,7 @@ from time import monotonic, perf_counter, process_time
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import uvloop
 from redis.asyncio import Redis
 
