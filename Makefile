@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo probe check test chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up demo probe check test bench chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ test: setup  ## run every test, or those in T=path; both routers with ROUTERS=ro
 
 chaos-mail: setup  ## kill everything at random for five minutes and count lost mails (CHAOS_SECONDS=…)
 	@CHAOS_SECONDS="$(or $(CHAOS_SECONDS),300)" $(PYTHON_IN) -m pytest tests/chaos --timeout 3600
+
+bench: setup  ## what each layer costs here, beside what else there is (ROWS=…, BENCH="--rounds 2 --seconds 2")
+	@$(PYTHON_IN) -m bench $(ROWS) $(BENCH)
+	@$(PYTHON_IN) -m bench.paper
 
 migrate: setup  ## bring the databases to the newest schema
 	@exec $(LAPTOP) migrate

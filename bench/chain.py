@@ -80,7 +80,7 @@ def authorisation(stand: Stand, effort: Effort) -> dict[str, Any]:
     person = sign_up(stand, auth)
     behind, front = map(str, free_ports(2))
     fixed = "direct_response: {status: 200, body: {inline_string: '{}'}}"
-    stub = stand.envoy("stub", _envoy(behind, fixed, behind), behind, threads=1)
+    stub = stand.envoy("stub", _envoy(behind, fixed, behind), behind)
     bare = stand.envoy("bare", _envoy(front, "route: {cluster: behind}", behind), front)
     edge = stand.edge("edge", stub.url)
     authorize = Target(f"{auth.url}/authorize", None, person.authorization, auth.process.pid)

@@ -61,7 +61,7 @@ def load(target: Target, *, seconds: float, connections: int) -> Measured:
     began, whole = processor_time(target.pid), max(1, round(seconds))
     found = run(target, whole, connections)
     used = processor_time(target.pid) - began
-    return replace(found, cpu=used / (found.rate * whole) * 1e6)
+    return replace(found, cpu=used / max(found.rate * whole, 1) * 1e6)
 
 
 def processor_time(pid: int | None) -> float:
@@ -69,7 +69,7 @@ def processor_time(pid: int | None) -> float:
     if pid is None:
         return 0
     times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    return times.user + times.system
 
 
 def _wrk(target: Target, seconds: int, connections: int) -> Measured:

