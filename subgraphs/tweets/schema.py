@@ -25,6 +25,7 @@ from subgraphs.tweets.types import (
     TweetDeleted,
     TweetFeedItem,
     UndoRetweetResult,
+    feed_cursor,
     feed_position,
     known_id,
     load_timeline,
@@ -53,6 +54,15 @@ class Query:
     ) -> TweetConnection:
         viewer = info.context.require(READ)
         return await load_timeline(info, viewer.user_id, first, after)
+
+    @strawberry.field(
+        description="Where your feed is now. Subscribe with it as `after` to miss nothing of what "
+        "happens from here on."
+    )
+    async def tweet_feed_cursor(self, info: Info) -> str:
+        viewer = info.context.require(READ)
+        heads = await info.context.tweets.feed_heads([viewer.user_id])
+        return feed_cursor(heads[viewer.user_id])
 
 
 @strawberry.type

@@ -68,6 +68,10 @@ def page_request(first: int, after: str | None) -> domain.PageRequest:
         raise BadUserInput("`after` is not a cursor of this connection.") from None
 
 
+def feed_cursor(position: int) -> str:
+    return cursor(_FEED_PLACE.pack(position))
+
+
 def feed_position(after: str | None) -> int | None:
     """Raises BadUserInput."""
     if after is None:
@@ -221,7 +225,7 @@ class TweetFeedItem:
     @classmethod
     def from_entity(cls, item: domain.FeedItem) -> "TweetFeedItem":
         return cls(
-            cursor=cursor(_FEED_PLACE.pack(item.position)),
+            cursor=feed_cursor(item.position),
             kind=TweetFeedKind(item.kind.value),
             actor=User(id=strawberry.ID(str(item.actor.id)), username=item.actor.username),
             tweet=Tweet.from_entity(item.tweet),

@@ -489,6 +489,14 @@ class TestTweetFeed:
         again = await self.subscribe(service, document, after=first["cursor"])
         assert (await anext(again)).data["tweetFeed"] == second
 
+    async def test_the_cursor_of_now_is_a_beginning(self, service: TweetService, ask: Ask) -> None:
+        await service.create_tweet(ADA, "before")
+        now = (await ask("{ tweetFeedCursor }"))["tweetFeedCursor"]
+        await service.create_tweet(ADA, "after")
+        document = "subscription ($after: String) { tweetFeed(after: $after) { tweet { text } } }"
+        item = await anext(await self.subscribe(service, document, after=now))
+        assert item.data == {"tweetFeed": {"tweet": {"text": "after"}}}
+
     @pytest.mark.parametrize(
         ("arguments", "caller", "code"),
         [
