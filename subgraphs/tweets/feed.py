@@ -40,6 +40,9 @@ _COMPARE = 5.0
 _READERS = 4
 """Subscriptions that read the database at the same time, so that a crowd leaves room for others."""
 
+_AT_ONCE = 100
+"""Subscriptions that are told something in one turn of the loop."""
+
 _BLOCK = 2000  # milliseconds, well below the client's time-out
 _LOOK = 0.2  # seconds
 _log = structlog.get_logger("tweets.feed")
@@ -221,6 +224,8 @@ class Feed:
         self._redis = redis
         self._tweets = tweets
         self._turn = asyncio.Semaphore(_READERS)
+        # Whoever compares meanwhile would take those for behind whose turn is yet to come.
+        self._telling = asyncio.Lock()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -279,19 +284,24 @@ class Feed:
             outage.over()
             for _, entries in answer:
                 for entry_id, fields in entries:
-                    self._tell(fields.get(FIELD, ""))
+                    async with self._telling:
+                        await self._tell(fields.get(FIELD, ""))
                     position = entry_id
 
-    def _tell(self, text: str) -> None:
+    async def _tell(self, text: str) -> None:
         try:
             event = Event.from_json(text)
             item = feed_item(event)
         except MalformedEventError as error:
             _log.error("an event of ours cannot be read", reason=str(error))
             return
-        if item and (subscriptions := self.subscriptions.of(item.tweet.author.id)):
-            for subscription in subscriptions:
+        if item and (subscriptions := [*self.subscriptions.of(item.tweet.author.id)]):
+            for number, subscription in enumerate(subscriptions, start=1):
                 subscription.tell(item)
+                # A crowd is not to keep everybody else waiting, nor this process from hearing
+                # which sessions have ended.
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
             self._delivered(event.time)
 
     async def _keep_comparing(self) -> None:
@@ -300,7 +310,8 @@ class Feed:
         while True:
             await asyncio.sleep(_COMPARE)
             try:
-                await self._compare()
+                async with self._telling:
+                    await self._compare()
             except Exception as error:
                 await outage.pause(error)
             else:
