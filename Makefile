@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo check test chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup bench
+.PHONY: help up demo probe check test chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup bench
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in
 
 demo: setup  ## show a running stack at work: two people tweet and retweet
 	@exec $(LAPTOP) demo
+
+probe: setup  ## use a running stack once as people do, and show how long each step took
+	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
 	@$(PYTHON_IN) -m ruff format --check .

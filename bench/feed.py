@@ -178,7 +178,7 @@ async def settled(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[floa
         arrivals = crowd.expect(text.encode(), count)
         await tell(text)
         try:
-            await asyncio.wait_for(arrivals, 2)
+            await asyncio.wait_for(arrivals, 2 + count / 200)
         except TimeoutError:
             continue
         return
@@ -195,11 +195,10 @@ async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
         return api.answered
 
     async def publish(text: str) -> float:
-        # As long as an event of the feed.
-        await redis.publish(
-            CHANNEL, feed.last_text.decode()[:-40] + text if feed.last_text else text
-        )
-        return perf_counter()
+        # As long as an event of the feed. Redis answers after it has passed it on.
+        asked = perf_counter()
+        await redis.publish(CHANNEL, text.rjust(len(feed.last_text)))
+        return asked
 
     pids = {"tweets": it.tweets[0], "Envoy": it.envoy, "echo": it.echo}
     before = {name: _memory(running) for name, running in pids.items()}
@@ -225,6 +224,7 @@ async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
     await redis.aclose()
     return {
         "subscribers": count,
+        "refused at first": feed.refused + echo.refused,
         "milliseconds to the last": {n: _median(r.last for r in rs) for n, rs in found.items()},
         "milliseconds to the median": {n: _median(r.median for r in rs) for n, rs in found.items()},
         "ratio": _median(r.last for r in found["feed"]) / _median(r.last for r in found["echo"]),
@@ -314,6 +314,7 @@ async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
 async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
     """One session's sockets over all tweets processes; the first to the last closing."""
     answers, firsts, lasts, asked = [], [], [], []
+    spread: list[int] = []
     for _ in range(rounds):
         api, token = await it.person()
         crowd = Crowd()
@@ -324,6 +325,7 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
             return api.answered
 
         await settled(crowd, sockets, tweet)
+        spread = [_connections(running) for running in it.tweets]
         await api.run(SIGN_OUT)
         await crowd.ended(sockets)
         codes = {code for code, _ in crowd.closings}
@@ -337,7 +339,7 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
     return {
         "sockets": sockets,
         "tweets processes": len(it.tweets),
-        "sockets at each": [_connections(running) for running in it.tweets],
+        "sockets at each, with some of Envoy's own": spread,
         "milliseconds from signOut to its answer": _median(answers),
         "milliseconds from the answer to the first closing": _median(firsts),
         "milliseconds from the answer to the last closing": _median(lasts),
@@ -356,10 +358,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """A fresh stack for each: what one leaves in memory is not another's."""
     found: dict[str, Any] = {"title": "The live feed", "run": machine()}
     if "fan-out" in options.rows:
-        found["fan-out"] = []
         for count in options.subscribers:
             with world(1) as it:
-                found["fan-out"].append(show(uvloop.run(fan_out(it, count, options.rounds))))
+                found[f"{count} subscribers"] = show(uvloop.run(fan_out(it, count, options.rounds)))
     if "people" in options.rows:
         people = max(options.subscribers) // 20
         with world(1) as it:

@@ -19,6 +19,7 @@ SPARE = 500
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _AT_ONCE = 100
+_ATTEMPTS = 20
 
 
 def allow(sockets: int) -> None:
@@ -46,7 +47,15 @@ class Dialogue:
 class Client(asyncio.Protocol):
     """One socket of a crowd."""
 
-    __slots__ = ("_acknowledged", "_buffer", "_crowd", "_dialogue", "_upgraded", "transport")
+    __slots__ = (
+        "_acknowledged",
+        "_buffer",
+        "_crowd",
+        "_dialogue",
+        "_upgraded",
+        "is_open",
+        "transport",
+    )
 
     def __init__(self, crowd: "Crowd", dialogue: Dialogue) -> None:
         self._crowd = crowd
@@ -55,6 +64,7 @@ class Client(asyncio.Protocol):
         self._upgraded = False
         self._acknowledged = False
         self.transport: asyncio.Transport
+        self.is_open: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
@@ -68,13 +78,14 @@ class Client(asyncio.Protocol):
             if not end:
                 self._buffer = head
                 return
-            if b" 101 " not in head.partition(b"\r\n")[0] + b" ":
-                raise RuntimeError(f"no WebSocket: {head[:200]!r}")
+            if not head.startswith(b"HTTP/1.1 101"):
+                self.transport.abort()
+                return
             self._upgraded = True
             if self._dialogue.first:
                 self.transport.write(_frame(_TEXT, self._dialogue.first))
             else:
-                self._crowd.opened(self)
+                self._open()
         at = 0
         while len(data) - at >= 2:
             kind, length, start = data[at] & 15, data[at + 1], at + 2
@@ -89,19 +100,23 @@ class Client(asyncio.Protocol):
     def _handle(self, kind: int, text: bytes, now: float) -> None:
         if kind == _TEXT and (self._acknowledged or not self._dialogue.first):
             self._crowd.received(text, now)
-        elif kind == _TEXT:
-            if b"connection_ack" not in text:
-                raise RuntimeError(f"not acknowledged: {text!r}")
+        elif kind == _TEXT:  # connection_ack
             self._acknowledged = True
             self.transport.write(_frame(_TEXT, self._dialogue.then))
-            self._crowd.opened(self)
+            self._open()
         elif kind == _PING:
             self.transport.write(_frame(_PONG, text))
         elif kind == _CLOSE:
             self._crowd.closed(self, int.from_bytes(text[:2]), now)
             self.transport.close()
 
+    def _open(self) -> None:
+        self._crowd.opened(self)
+        self.is_open.set_result(True)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self.is_open.done():
+            self.is_open.set_result(False)
         self._crowd.lost(self)
 
 
@@ -113,6 +128,7 @@ class Crowd:
         self.closings: list[tuple[int, float]] = []
         """Close codes, and when they came."""
         self.last_text = b""
+        self.refused = 0
         self._marker = b""
         self._arrivals: list[float] = []
         self._awaited = 0
@@ -121,20 +137,24 @@ class Crowd:
         self._changed = asyncio.Event()
 
     async def connect(self, dialogues: Sequence[Dialogue]) -> None:
-        """Returns when all are open."""
+        """Returns when all are open. Who is refused tries again, as a client does."""
         loop = asyncio.get_running_loop()
         turn = asyncio.Semaphore(_AT_ONCE)
 
         async def one(dialogue: Dialogue) -> None:
             parts = urlsplit(dialogue.url)
             async with turn:
-                await loop.create_connection(
-                    lambda: Client(self, dialogue), parts.hostname or "", parts.port or 80
-                )
+                for _ in range(_ATTEMPTS):
+                    _, client = await loop.create_connection(
+                        lambda: Client(self, dialogue), parts.hostname or "", parts.port or 80
+                    )
+                    if await client.is_open:
+                        return
+                    self.refused += 1
+                    await asyncio.sleep(0.5)
+            raise RuntimeError(f"{dialogue.url} refuses sockets")
 
-        wanted = len(self.clients) + len(dialogues)
         await asyncio.gather(*map(one, dialogues))
-        await self._until(lambda: len(self.clients) == wanted)
 
     async def leave(self, *, abruptly: bool = False) -> None:
         self._leaving = True

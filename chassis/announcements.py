@@ -173,16 +173,11 @@ class Listener:
         position = "0-0"
         while True:
             asked = monotonic()
-            # Published before the read: an entry written from now on either is in the answer or
-            # finds this process among those to wait for.
-            kept_since = await self._publish(position)
+            kept_since, answer = await self._read(position)
             if since not in {None, kept_since}:
                 self._current_until = 0.0
                 return
             since = kept_since
-            answer: Any = await self._redis.xread(
-                {self._stream: position}, count=_BATCH, block=int(_BLOCK * 1000)
-            )
             read = 0
             for _, entries in answer:
                 read = len(entries)
@@ -194,11 +189,18 @@ class Listener:
                 self._renewed.set()
                 self._following.over()
 
-    async def _publish(self, position: str) -> str:
-        """Says how far this process has read. Gives since when Redis has kept the list."""
+    async def _read(self, position: str) -> tuple[str, Any]:
+        """Says how far this process has read, and reads on. Gives since when the list is kept too.
+
+        Said before it reads: an entry written from now on either is in the answer or finds this
+        process among those to wait for. In one go, because a busy process has few turns.
+        """
         lease = int(_PUBLISHED * 1000)
-        readers = readers_of(self._stream)
-        return str(await self._redis.eval(_REGISTER, 1, readers, self._id, lease, position))
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.eval(_REGISTER, 1, readers_of(self._stream), self._id, lease, position)
+            pipeline.xread({self._stream: position}, count=_BATCH, block=int(_BLOCK * 1000))
+            since, answer = await pipeline.execute()
+        return str(since), answer
 
     async def _look_elsewhere(self) -> None:
         self.remember(await self._look())

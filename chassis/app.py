@@ -1,4 +1,4 @@
-"""Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, request log."""
+"""Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, metrics."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -16,9 +16,11 @@ from chassis.errors import error_response
 from chassis.graphql.streaming import Streams
 from chassis.health import Check, health_routes
 from chassis.logging import RequestLog
+from chassis.metrics import Metrics
 from chassis.migrations import require_current
 from chassis.principal import TrustedCallers
 from chassis.shutdown import Shutdown
+from chassis.tracing import is_on, span
 
 MAX_BODY_SIZE = 256 * 1024
 """Bytes of one request to `/graphql`."""
@@ -32,6 +34,7 @@ def subgraph_app(
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     checks: Mapping[str, Check],
     shutdown: Shutdown,
+    metrics: Metrics,
     streams: Streams | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
@@ -47,16 +50,20 @@ def subgraph_app(
 
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
-        async with lifespan(), streams.running(shutdown) if streams else nullcontext():
+        async with (
+            metrics.watching_the_loop(),
+            lifespan(),
+            streams.running(shutdown) if streams else nullcontext(),
+        ):
             yield
 
-    served: list[BaseRoute] = [Route("/graphql", guarded(graphql))]
+    served: list[BaseRoute] = [Route("/graphql", traced(guarded(graphql)))]
     if streams:
         # A path of its own: what the edge sends here past the router is a subscription or refused.
         served.append(Route(STREAM_PATH, guarded(streams)))
         served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
     return Starlette(
-        routes=[*served, *health_routes(checks, shutdown), *routes],
+        routes=[*served, *health_routes(checks, shutdown), metrics.route(), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
     )
@@ -111,3 +118,38 @@ class BodyLimit:
     @property
     def _message(self) -> str:
         return f"The body is larger than {self._limit} bytes."
+
+
+class Traced:
+    """ASGI middleware: a span for each request, part of the caller's trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        parent = Headers(scope=scope).get("traceparent")
+        with span(f"{scope['method']} {_place(scope)}", "server", parent=parent) as request:
+            request.set("http.request.method", scope["method"])
+
+            async def told(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    request.set("http.response.status_code", message["status"])
+                    if message["status"] >= 500:
+                        request.fail(str(message["status"]))
+                await send(message)
+
+            await self._app(scope, receive, told)
+
+
+def _place(scope: Scope) -> str:
+    """The first part of the path: the rest may hold a token."""
+    path: str = scope["path"]
+    return "/" + path.split("/")[1]
+
+
+def traced(app: ASGIApp) -> ASGIApp:
+    """The application with a span for each request, or just as it is while tracing is off."""
+    return Traced(app) if is_on() else app

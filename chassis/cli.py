@@ -17,7 +17,8 @@ from chassis.logging import configure_logging
 from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
-from chassis.shutdown import Shutdown
+from chassis.shutdown import Draining, Shutdown
+from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -48,15 +49,19 @@ def run(
         configure_logging(service, settings.stage)
         # Asked before the server starts, because that would show a traceback for it.
         asyncio.run(_open_and_close(settings.database_url, migrations))
+        configure_tracing(service, settings.tracing_endpoint)
         shutdown = Shutdown()
-        serve(
-            create_app(settings, shutdown),
-            shutdown,
-            host=settings.host,
-            port=settings.port,
-            notice=settings.shutdown_notice,
-            sockets=sockets,
-        )
+        try:
+            serve(
+                Draining(create_app(settings, shutdown), shutdown),
+                shutdown,
+                host=settings.host,
+                port=settings.port,
+                notice=settings.shutdown_notice,
+                sockets=sockets,
+            )
+        finally:
+            end_tracing()
 
     def run_migrate(_: argparse.Namespace) -> None:
         settings = read_settings()

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -12,11 +12,14 @@ import asyncpg
 import databases
 import structlog
 
+from chassis.tracing import Span, is_on, span
+
 T = TypeVar("T")
 Row = Mapping[str, Any]
 Values = Mapping[str, Any] | None
 
 _ATTEMPTS = 6
+_UNTRACED = nullcontext(Span())
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")  # not the type in `::type`
 _log = structlog.get_logger("chassis.database")
 
@@ -35,16 +38,29 @@ class Connection:
         self._raw = raw
 
     async def fetch_all(self, query: str, values: Values = None) -> list[Row]:
-        return await self._raw.fetch(*_positional(query, values))
+        with _statement(query):
+            return await self._raw.fetch(*_positional(query, values))
 
     async def fetch_one(self, query: str, values: Values = None) -> Row | None:
-        return await self._raw.fetchrow(*_positional(query, values))
+        with _statement(query):
+            return await self._raw.fetchrow(*_positional(query, values))
 
     async def fetch_val(self, query: str, values: Values = None) -> Any:
-        return await self._raw.fetchval(*_positional(query, values))
+        with _statement(query):
+            return await self._raw.fetchval(*_positional(query, values))
 
     async def execute(self, query: str, values: Values = None) -> None:
-        await self._raw.fetchval(*_positional(query, values))
+        with _statement(query):
+            await self._raw.fetchval(*_positional(query, values))
+
+
+def _statement(query: str) -> AbstractContextManager[Span]:
+    """A statement in a trace: its text, which holds names of parameters and no values."""
+    if not is_on():
+        return _UNTRACED
+    verb = query.split(maxsplit=1)[0].upper()
+    attributes = {"db.system.name": "postgresql", "db.query.text": " ".join(query.split())}
+    return span(f"SQL {verb}", "client", attributes=attributes)
 
 
 def _positional(query: str, values: Values) -> Iterator[Any]:
@@ -109,6 +125,7 @@ class Database:
         on_acquire: Callable[["asyncpg.Connection[Any]"], Awaitable[None]] | None = None,
     ) -> None:
         """`statement_timeout` in seconds; `on_acquire` sees each connection taken from the pool."""
+        self._pool_size = pool_size
         self._databases = databases.Database(
             url,
             min_size=min(2, pool_size),
@@ -130,6 +147,14 @@ class Database:
     @property
     def _where(self) -> str:
         return f"{self._databases.url.hostname}:{self._databases.url.port}"
+
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """Those in use, those that are open, and how many there may be."""
+        pool = self._databases._backend._pool  # noqa: SLF001
+        if pool is None:
+            return 0, 0, self._pool_size
+        return pool.get_size() - pool.get_idle_size(), pool.get_size(), self._pool_size
 
     async def connect(self, *, patience: float = 15.0) -> None:
         """Opens the pool, trying again for `patience` seconds while the server is starting.

@@ -1,6 +1,7 @@
 """Structured logs: readable lines in development, one JSON object a line elsewhere."""
 
 import logging
+import re
 import sys
 from time import perf_counter
 from typing import TextIO
@@ -12,7 +13,8 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from chassis.settings import Stage
 
-_PROBES = frozenset({"/livez", "/readyz"})
+_UNTOLD = frozenset({"/livez", "/readyz", "/metrics"})
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b")
 
 
 def configure_logging(service: str, stage: Stage, output: TextIO | None = None) -> None:
@@ -80,6 +82,12 @@ class _Lines:
     debug = warning = error = critical = exception = info
 
 
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace's id in a W3C `traceparent`, None where there is none."""
+    match = _TRACEPARENT.match(traceparent or "")
+    return match[1] if match else None
+
+
 class RequestLog:
     """ASGI middleware: one line per request, with its id and without its query string.
 
@@ -91,11 +99,13 @@ class RequestLog:
         self._log = structlog.get_logger("chassis.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _PROBES:
+        if scope["type"] != "http" or scope["path"] in _UNTOLD:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        ids = {"request_id": headers.get(b"x-request-id", b"").decode("latin-1")}
+        if trace := trace_id(headers.get(b"traceparent", b"").decode("latin-1")):
+            ids["trace_id"] = trace
         status = 500
         started = perf_counter()
 
@@ -105,7 +115,7 @@ class RequestLog:
                 status = message["status"]
             await send(message)
 
-        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        bound = structlog.contextvars.bind_contextvars(**ids)
         try:
             await self._app(scope, receive, remember)
         finally:

@@ -7,19 +7,21 @@ or out of order, and its last id tells how far the stream has got. See docs/adr/
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from chassis.background import Outage, running
-from chassis.database import Connection, Database
+from chassis.database import Connection, Database, Row
 from chassis.events import Event
 from chassis.streams import FIELD, INFRASTRUCTURE
+from chassis.tracing import is_on, span, traceparent
 
 SCHEMA = (
     """
@@ -50,6 +52,8 @@ async def add_to_outbox(connection: Connection, event: Event) -> None:
     Events of one subject are published in order if whoever changes a subject locks it first: then
     the later change takes its position after the earlier one has been committed.
     """
+    if trace := traceparent():
+        event = replace(event, traceparent=trace)
     await connection.execute(
         "INSERT INTO outbox (event) VALUES (:event)", {"event": event.to_json()}
     )
@@ -75,6 +79,17 @@ class _Acknowledged:
     behind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What an outbox holds, what of it nobody has yet, and `lags`: events by consumer group."""
+
+    events: int
+    unpublished: int
+    oldest_unpublished: float
+    """Seconds since the oldest unpublished event was written; 0 if there is none."""
+    lags: Mapping[str, int]
+
+
 class OutboxRelay:
     """Publishes what is in a service's outbox to its stream; every replica runs one."""
 
@@ -98,13 +113,14 @@ class OutboxRelay:
         """
         self._database = database
         self._redis = redis
-        self._stream = stream
+        self.stream = stream
         self._groups = groups
         self._limit = limit
         self._keep = int(keep * 1_000_000)
         self._wanted = asyncio.Event()
         self._outage = Outage(f"publishing to {stream}")
         self._full = False
+        self._last_known = 0
 
     def wake(self) -> None:
         """Call it after the commit of a transaction that wrote an event."""
@@ -116,6 +132,39 @@ class OutboxRelay:
         async with running(self._run()):
             yield
 
+    async def backlog(self) -> Backlog:
+        """How far consumers are behind. Without Redis, what it last said is what they have had."""
+        try:
+            last, length = await self._state()
+            self._last_known = last
+            lags = await self._lags(length)
+        except (RedisError, OSError):
+            last, lags = self._last_known, {}
+        row = await self._database.read(
+            lambda connection: connection.fetch_one(
+                """
+                SELECT count(*) AS events, count(*) FILTER (WHERE unpublished) AS unpublished,
+                    coalesce(extract(epoch FROM clock_timestamp() -
+                        min(created_at) FILTER (WHERE unpublished)), 0) AS age
+                FROM outbox, LATERAL (SELECT entry IS NULL OR entry > :last AS unpublished) AS u
+                """,
+                {"last": last},
+            )
+        )
+        assert row is not None  # noqa: S101  (an aggregate has a row)
+        return Backlog(row["events"], row["unpublished"], float(row["age"]), lags)
+
+    async def _lags(self, length: int) -> dict[str, int]:
+        """For each group that is there or has to be, the entries that it has not acknowledged."""
+        lags = dict.fromkeys(self._groups, length)
+        if await self._redis.exists(self.stream):
+            groups: Any = await self._redis.xinfo_groups(self.stream)
+            for group in groups:
+                # Redis cannot always tell; the stream's length is the most that it can be.
+                unread = length if group["lag"] is None else group["lag"]
+                lags[group["name"]] = unread + group["pending"]
+        return lags
+
     async def _run(self) -> None:
         while True:
             try:
@@ -123,7 +172,7 @@ class OutboxRelay:
             except INFRASTRUCTURE as error:
                 await self._outage.pause(error)
             except Exception as error:
-                _log.exception("the relay failed", stream=self._stream)
+                _log.exception("the relay failed", stream=self.stream)
                 await self._outage.pause(error)
 
     async def _relay(self) -> None:
@@ -148,7 +197,7 @@ class OutboxRelay:
     async def _lock(self, connection: Connection) -> None:
         """One replica at a time; the statements that follow see what the one before has done."""
         await connection.fetch_val(
-            "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 0))", {"stream": self._stream}
+            "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 0))", {"stream": self.stream}
         )
 
     async def _number(self, connection: Connection) -> bool:
@@ -199,11 +248,15 @@ class OutboxRelay:
             {"last": last, "room": min(_BATCH, self._limit - length)},
         )
         # All or nothing: an entry that came without the one before it would hide that one.
+        with _published(self.stream, rows):
+            await self._send(rows)
+        return True
+
+    async def _send(self, rows: Sequence[Row]) -> None:
         async with self._redis.pipeline(transaction=True) as pipeline:
             for row in rows:
-                pipeline.xadd(self._stream, {FIELD: row["event"]}, id=_id(row["entry"]))
+                pipeline.xadd(self.stream, {FIELD: row["event"]}, id=_id(row["entry"]))
             await pipeline.execute()
-        return True
 
     async def _forget(self, connection: Connection) -> None:
         """Removes what every group has acknowledged, from the stream and from the outbox."""
@@ -215,9 +268,9 @@ class OutboxRelay:
 
     async def _state(self) -> tuple[int, int]:
         """The last id that the stream has given, and the number of its entries."""
-        if not await self._redis.exists(self._stream):
+        if not await self._redis.exists(self.stream):
             return 0, 0
-        stream: Any = await self._redis.xinfo_stream(self._stream)
+        stream: Any = await self._redis.xinfo_stream(self.stream)
         return _entry(stream["last-generated-id"]), stream["length"]
 
     async def _trim(self, keep: int = 0) -> _Acknowledged:
@@ -226,17 +279,17 @@ class OutboxRelay:
         if acknowledged.until:
             last, _ = await self._state()
             until = max(0, min(acknowledged.until, last + 1 - keep))
-            await self._redis.xtrim(self._stream, minid=_id(until), approximate=False)
+            await self._redis.xtrim(self.stream, minid=_id(until), approximate=False)
         return acknowledged
 
     async def _acknowledged(self) -> _Acknowledged:
-        if not await self._redis.exists(self._stream):
+        if not await self._redis.exists(self.stream):
             return _Acknowledged(0, "nobody")
-        groups: Any = await self._redis.xinfo_groups(self._stream)
+        groups: Any = await self._redis.xinfo_groups(self.stream)
         until = dict.fromkeys(self._groups, 0)
         for group in groups:
             # Asked in this order: what is delivered later does not lessen what is acknowledged.
-            pending: Any = await self._redis.xpending(self._stream, group["name"])
+            pending: Any = await self._redis.xpending(self.stream, group["name"])
             until[group["name"]] = _entry(pending["min"] or group["last-delivered-id"])
             if not pending["min"]:
                 until[group["name"]] += 1
@@ -249,15 +302,25 @@ class OutboxRelay:
         if not self._full:
             _log.warning(
                 "the stream is full, events wait in the outbox",
-                stream=self._stream,
+                stream=self.stream,
                 waiting_for_group=behind,
             )
         self._full = True
 
     def _tell_room(self) -> None:
         if self._full:
-            _log.info("the stream has room again", stream=self._stream)
+            _log.info("the stream has room again", stream=self.stream)
         self._full = False
+
+
+@contextmanager
+def _published(stream: str, rows: Sequence[Row]) -> Iterator[None]:
+    """Shows in the trace of each of these events that it is published."""
+    with ExitStack() as spans:
+        for row in rows if is_on() else ():
+            if parent := Event.from_json(row["event"]).traceparent:
+                spans.enter_context(span(f"publish {stream}", "producer", parent=parent))
+        yield
 
 
 async def _is_filled(connection: Connection) -> bool:

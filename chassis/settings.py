@@ -103,6 +103,8 @@ class ServiceSettings:
     shutdown_notice: int
     """Seconds between failing readiness and letting go of connections: as long as it takes whoever
     balances the load to notice."""
+    tracing_endpoint: str
+    """Where spans are sent (OTLP over HTTP); empty: nowhere, and none are made."""
 
     @classmethod
     def common(cls, read: EnvironmentReader, service: str, *, port: int) -> dict[str, Any]:
@@ -117,5 +119,6 @@ class ServiceSettings:
             "redis_url": Secret(read.text("REDIS_URL")),
             "router_secret": read.secret("ROUTER_SECRET", at_least=32),
             "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),
+            "tracing_endpoint": read.text("TRACING_ENDPOINT", ""),
             "shutdown_notice": read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
         }

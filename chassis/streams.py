@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from time import monotonic
 from typing import Any
@@ -18,6 +19,8 @@ from redis.exceptions import RedisError, ResponseError
 from chassis.background import Outage, running
 from chassis.database import UNAVAILABLE
 from chassis.events import Event, MalformedEventError
+from chassis.logging import trace_id
+from chassis.tracing import span
 
 FIELD = "event"
 """The one field of an entry: the event's JSON."""
@@ -88,8 +91,13 @@ class StreamConsumer:
         batch: int = 10,
         claim_idle: float = 30.0,
         attempts: int = 5,
+        tell: Callable[[str, datetime | None, str], None] = lambda *_: None,
     ) -> None:
-        """`claim_idle`: seconds after which what a silent consumer holds is taken over."""
+        """`claim_idle`: seconds after which what a silent consumer holds is taken over.
+
+        `tell` hears of each event that is done with: its stream, its time if it has one, and
+        whether it was `handled` or `rejected`.
+        """
         self._redis = redis
         self._streams = streams
         self._group = group
@@ -99,6 +107,7 @@ class StreamConsumer:
         self._batch = batch
         self._claim_idle = claim_idle
         self._attempts = attempts
+        self._tell = tell
         self._in_hand: list[_Entry] = []
         self._reading = Outage(f"{group}: reading {' and '.join(streams)}")
         self._handling = Outage(f"{group}: handling events")
@@ -224,7 +233,20 @@ class StreamConsumer:
         try:
             event = Event.from_json(entry.text or "")
         except MalformedEventError as error:
+            self._tell(entry.stream, None, "rejected")
             return f"malformed: {error}"
+        ids = {"trace_id": trace} if (trace := trace_id(event.traceparent)) else {}
+        with (
+            structlog.contextvars.bound_contextvars(**ids),
+            span(f"handle {event.type}", "consumer", parent=event.traceparent) as work,
+        ):
+            reason = await self._tried(entry, event)
+            if reason:
+                work.fail("rejected")
+        self._tell(entry.stream, event.time, "rejected" if reason else "handled")
+        return reason
+
+    async def _tried(self, entry: _Entry, event: Event) -> str | None:
         reason = "it was begun several times and never ended"
         while entry.attempt <= self._attempts:
             try:

@@ -1,7 +1,7 @@
 """Wires the notifier together."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,18 @@ from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.events import Event
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from notifier.consumer import EventHandler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
+from notifier.domain import Outcome
 from notifier.events import GROUP, STREAMS
 from notifier.letters import LetterWriter
 from notifier.mailer import SmtpMailer
 from notifier.messages import Composer
+from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlUnitOfWork
 from notifier.schema import build_schema
 from notifier.sender import Sender
@@ -34,11 +37,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     """The whole service: the consumer of events, the sender of mails, a subgraph, a page."""
+    metrics = Metrics()
     database = open_pool(settings)
     redis = connect(settings.redis_url)
     service = notifier_service(settings, database)
     links = unsubscribe_links(settings)
-    mailer, sender = mail_sender(settings, database)
+    mailer, sender = mail_sender(settings, database, count_mails(metrics))
     handler = EventHandler(service, sender.wake)
     consumer = StreamConsumer(
         redis,
@@ -47,7 +51,11 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         handle=handler.handle,
         reject=dead_letters(settings, database).add,
         claim_idle=settings.claim_after.total_seconds(),
+        tell=metrics.events_of(GROUP, STREAMS),
     )
+    metrics.database(database)
+    deliveries = SqlUnitOfWork(database)
+    watch_deliveries(metrics, lambda: deliveries.read(lambda r: r.deliveries.next_due()))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -64,9 +72,11 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         GraphQLView(
             build_schema(introspection=settings.introspection),
             lambda request: NotifierContext.of(request, service),
+            metrics.operation,
         ),
         router_secret=settings.router_secret,
         shutdown=shutdown,
+        metrics=metrics,
         lifespan=lifespan,
         checks={"database": database.ping},
         routes=[unsubscribe_route(links, service.unsubscribe)],
@@ -87,7 +97,9 @@ def notifier_service(settings: Settings, database: Database) -> NotifierService:
     )
 
 
-def mail_sender(settings: Settings, database: Database) -> tuple[SmtpMailer, Sender]:
+def mail_sender(
+    settings: Settings, database: Database, count: Callable[[Outcome], None] = lambda _: None
+) -> tuple[SmtpMailer, Sender]:
     mailer = SmtpMailer(settings.smtp, Composer(settings.sender, _now, settings.signer))
     links = unsubscribe_links(settings)
     sender = Sender(
@@ -97,6 +109,7 @@ def mail_sender(settings: Settings, database: Database) -> tuple[SmtpMailer, Sen
         settings.pace,
         now=_now,
         chance=random.random,
+        count=count,
     )
     return mailer, sender
 

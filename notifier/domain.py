@@ -78,6 +78,8 @@ class Delivery:
     taken_at: datetime | None = None
     sent_at: datetime | None = None
     last_error: str | None = None
+    traceparent: str | None = None
+    """The trace in which it came to be."""
 
     @property
     def takes_more(self) -> bool:

@@ -1,7 +1,7 @@
 """Writes down what became of deliveries, many at a time when there are many."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -15,8 +15,12 @@ _log = structlog.get_logger("notifier.outcomes")
 class OutcomeRecorder:
     """While one transaction is on its way to the disk, the outcomes for the next one gather."""
 
-    def __init__(self, unit_of_work: UnitOfWork) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, count: Callable[[Outcome], None] = lambda _: None
+    ) -> None:
+        """`count` is told each outcome that was written down."""
         self._unit_of_work = unit_of_work
+        self._count = count
         self._gathered: list[Outcome] = []
         self._next: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -42,6 +46,8 @@ class OutcomeRecorder:
                     break
         self._outage.over()
         _tell(outcomes)
+        for outcome in outcomes:
+            self._count(outcome)
 
 
 def _tell(outcomes: Sequence[Outcome]) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID  # noqa: TC003
 import structlog
 
 from chassis.background import Outage, running
+from chassis.tracing import span
 from notifier.domain import Delivery, Draft, Outcome, RetryPolicy, State
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
 from notifier.outcomes import OutcomeRecorder
@@ -60,8 +61,9 @@ class Sender:
         *,
         now: Callable[[], datetime],
         chance: Callable[[], float],
+        count: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
-        """`chance` gives a number in [0, 1)."""
+        """`chance` gives a number in [0, 1); `count` is told what each attempt came to."""
         self._unit_of_work = unit_of_work
         self._mailer = mailer
         self._write = write
@@ -71,7 +73,7 @@ class Sender:
         self._woken = asyncio.Event()
         self._connections = asyncio.Semaphore(pace.connections)
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
-        self._outcomes = OutcomeRecorder(unit_of_work)
+        self._outcomes = OutcomeRecorder(unit_of_work, count)
         self._outage = Outage("taking deliveries")
         self._pause = timedelta()
         self._paused_until: datetime | None = None
@@ -194,7 +196,11 @@ class Sender:
             return self._outcome(delivery, State.CANCELLED, draft.obsolete)
         if not (draft.recipient and draft.recipient.email):
             return self._failure(delivery, "the address is not known yet")
-        return await self._send(draft)
+        with span("send mail", "client", parent=delivery.traceparent) as sending:
+            outcome = await self._send(draft)
+            if outcome.state is not State.SENT:
+                sending.fail(outcome.state)
+        return outcome
 
     async def _send(self, draft: Draft) -> Outcome:
         delivery = draft.delivery

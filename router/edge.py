@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
+from urllib.parse import urlsplit
 
 TEMPLATE = Path(__file__).with_name("edge.yaml")
 
@@ -38,6 +39,7 @@ def render(environment: Mapping[str, str]) -> str:
             raise ValueError(f"{name} is not a number from 0 to 65535: {value!r}")
         if name.endswith("_HOST") and not set(value) <= HOST_CHARACTERS:
             raise ValueError(f"{name} is not a host: {value!r}")
+    values |= _tracing(environment)
     values["TWEETS_ENDPOINTS"] = json.dumps(
         _endpoints(
             environment.get("TWEETS_ENDPOINTS")
@@ -62,6 +64,46 @@ def _endpoints(listed: str) -> list[dict[str, object]]:
         address = {"socket_address": {"address": host, "port_value": int(port)}}
         endpoints.append({"endpoint": {"address": address}})
     return endpoints
+
+
+def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where spans go, and of how many requests in a hundred: TRACING_ENDPOINT, TRACING_PERCENT."""
+    endpoint = environment.get("TRACING_ENDPOINT", "")
+    if not endpoint:
+        return {"EDGE_TRACING": "null", "COLLECTOR_HOST": "127.0.0.1", "COLLECTOR_PORT": "4318"}
+    try:
+        url = urlsplit(endpoint)
+        host, port = url.hostname or "", url.port or 4318
+    except ValueError as error:
+        raise ValueError(f"TRACING_ENDPOINT: {error}") from None
+    if url.scheme != "http" or not host or not set(host) <= HOST_CHARACTERS:
+        raise ValueError(f"TRACING_ENDPOINT is not of the form http://host:port: {endpoint!r}")
+    percent = environment.get("TRACING_PERCENT") or "100"
+    if not percent.isdecimal() or int(percent) > 100:
+        raise ValueError(f"TRACING_PERCENT is not a number from 0 to 100: {percent!r}")
+    collector = {
+        "uri": f"http://{host}:{port}/v1/traces",
+        "cluster": "collector",
+        "timeout": "2s",
+    }
+    tracing = {
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                "http_service": {"http_uri": collector},
+                "service_name": "edge",
+            },
+        },
+        "random_sampling": {"value": int(percent)},
+        "spawn_upstream_span": True,
+        "max_path_tag_length": len("/graphql"),
+    }
+    return {
+        "EDGE_TRACING": json.dumps(tracing),
+        "COLLECTOR_HOST": host,
+        "COLLECTOR_PORT": str(port),
+    }
 
 
 def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:

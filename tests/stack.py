@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def router_kinds() -> list[Kind]:
     return [Kind.ROUTER if find_router(os.environ) else Kind.STAND_IN]
 
 
-def fresh_settings(path: Path) -> dict[str, str]:
+def fresh_settings(path: Path, **chosen: str) -> dict[str, str]:
     """Settings in a file of their own, with fresh secrets, on ports that are free."""
-    path.write_text("".join(f"{name}={port}\n" for name, port in on_free_ports().items()))
+    given = on_free_ports() | chosen
+    path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
     kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
     return prepare(path, kept)
 
@@ -60,15 +62,21 @@ class RunningStack:
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
-    folder = tmp_path_factory.mktemp(f"stack-{request.param}")
-    settings = fresh_settings(folder / "settings.env")
-    # Where a second tweets process may serve subscriptions; none does unless a test starts it.
-    settings["TWEETS_ENDPOINTS"] = (
-        f"127.0.0.1:{settings['TWEETS_PORT']},127.0.0.1:{free_ports(1)[0]}"
-    )
+    with started(tmp_path_factory.mktemp(f"stack-{request.param}"), request.param) as running:
+        yield running
+
+
+@contextmanager
+def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]:
+    """A stack with its data in `folder`; `chosen` are settings."""
+    settings = fresh_settings(folder / "settings.env", **chosen)
+    if not settings.get("TWEETS_ENDPOINTS"):
+        # Where a second tweets process may serve subscriptions; none does unless a test starts it.
+        endpoints = [f"127.0.0.1:{port}" for port in (settings["TWEETS_PORT"], *free_ports(1))]
+        settings["TWEETS_ENDPOINTS"] = ",".join(endpoints)
     with (folder / "log").open("w") as log:
         commands = Commands(Console(log), threading.Event())
-        running = Stack(settings, folder / "data", commands, request.param)
+        running = Stack(settings, folder / "data", commands, router)
         try:
             running.start()
             yield RunningStack(
@@ -108,19 +116,19 @@ class Account:
 @pytest.fixture
 def sign_up(edge: httpx.Client) -> Callable[[], Account]:
     """Makes an account that nobody else uses, and signs in."""
+    return lambda: new_account(edge)
+
+
+def new_account(edge: httpx.Client) -> Account:
     query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
         ... on SignedIn { accessToken user { id username } } ... on Error { message } } }"""
-
-    def make() -> Account:
-        name, password = f"u{secrets.token_hex(6)}", secrets.token_urlsafe(12)
-        given = {"username": name, "email": f"{name}@example.com", "password": password}
-        answer = edge.post("/graphql", json={"query": query, "variables": {"input": given}})
-        signed_in = answer.json()["data"]["signUp"]
-        token = signed_in["accessToken"]
-        headers = {"authorization": f"Bearer {token}"}
-        return Account(signed_in["user"]["id"], name, password, token, headers)
-
-    return make
+    name, password = f"u{secrets.token_hex(6)}", secrets.token_urlsafe(12)
+    given = {"username": name, "email": f"{name}@example.com", "password": password}
+    answer = edge.post("/graphql", json={"query": query, "variables": {"input": given}})
+    signed_in = answer.json()["data"]["signUp"]
+    token = signed_in["accessToken"]
+    headers = {"authorization": f"Bearer {token}"}
+    return Account(signed_in["user"]["id"], name, password, token, headers)
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:

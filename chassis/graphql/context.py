@@ -1,6 +1,6 @@
 """What every resolver finds in `info.context`; services add their loaders and use cases."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -15,6 +15,10 @@ class RequestContext:
     principal: Principal | None
     client_address: str
     user_agent: str
+    operation: str = field(default="unknown", init=False)
+    """The root field that was asked for, as the schema calls it."""
+    outcome: str | None = field(default=None, init=False)
+    """The type of an expected outcome that is not what the caller wanted."""
 
     @classmethod
     def caller(

@@ -7,9 +7,14 @@ from typing import ClassVar
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionSetNode,
     parse,
     specified_rules,
 )
@@ -18,8 +23,11 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
 
+from chassis.graphql.context import RequestContext
 from chassis.graphql.limits import Limits, operation_limits
 
+SEVERAL = "several"
+UNKNOWN = "unknown"
 REMEMBERED = 128
 """Documents; the executor keeps its plans for as many."""
 
@@ -30,6 +38,8 @@ class Document:
     errors: list[GraphQLError]
     """What makes it invalid."""
     operations: int
+    roots: dict[str | None, str]
+    """For the name of each operation, and for None where there is one: its root field's name."""
 
 
 class ReadDocument(SchemaExtension):
@@ -50,6 +60,9 @@ class ReadDocument(SchemaExtension):
             document = self.read(context.schema._schema, context.query, tokens)  # noqa: SLF001
             context.graphql_document = document.node
             context.pre_execution_errors = document.errors
+            if isinstance(context.context, RequestContext):
+                name = context._provided_operation_name  # noqa: SLF001
+                context.context.operation = document.roots.get(name, UNKNOWN)
             # Strawberry would run the first one.
             if document.operations > 1 and context._provided_operation_name is None:  # noqa: SLF001
                 context.pre_execution_errors = document.errors or [_ambiguous()]
@@ -79,4 +92,35 @@ def _read(
     """Raises GraphQLSyntaxError."""
     node = parse(text, max_tokens=max_tokens)
     operations = sum(isinstance(part, OperationDefinitionNode) for part in node.definitions)
-    return Document(node, validate_document(schema, node, rules), operations)
+    errors = validate_document(schema, node, rules)
+    return Document(node, errors, operations, {} if errors else _roots(node))
+
+
+def _roots(node: DocumentNode) -> dict[str | None, str]:
+    """Of a valid document, so the names are the schema's. Several fields are called `several`."""
+    fragments = {
+        part.name.value: part.selection_set
+        for part in node.definitions
+        if isinstance(part, FragmentDefinitionNode)
+    }
+
+    def fields(selections: SelectionSetNode) -> Iterator[str]:
+        for selection in selections.selections:
+            if isinstance(selection, FieldNode):
+                yield selection.name.value
+            elif isinstance(selection, InlineFragmentNode):
+                yield from fields(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode):
+                yield from fields(fragments[selection.name.value])
+
+    roots: dict[str | None, str] = {}
+    for part in node.definitions:
+        if isinstance(part, OperationDefinitionNode):
+            names = set(fields(part.selection_set))
+            names = names - {"__typename"} or names
+            roots[part.name.value if part.name else None] = (
+                names.pop() if len(names) == 1 else SEVERAL
+            )
+    if len(roots) == 1:
+        roots[None] = next(iter(roots.values()))
+    return roots

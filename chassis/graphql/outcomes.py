@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import strawberry
+
+from chassis.graphql.context import RequestContext
 
 Raised = TypeVar("Raised", bound=Exception)
 Shown = TypeVar("Shown")
@@ -26,5 +28,7 @@ class ErrorAsData(Generic[Raised, Shown]):
     error_type: type[Shown]
     convert: Callable[[Raised], Shown]
 
-    def handle(self, exception: Raised, *, field: object, info: object) -> Shown:
+    def handle(self, exception: Raised, *, field: object, info: Any) -> Shown:
+        if isinstance(context := info.context, RequestContext):
+            context.outcome = self.error_type.__name__
         return self.convert(exception)

@@ -1,6 +1,7 @@
 """The HTTP side of a subgraph: one operation by POST; a bad request is a 4xx, never a 500."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import orjson
@@ -16,7 +17,8 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import error_response
 from chassis.graphql.context import RequestContext
-from chassis.graphql.schema import SubgraphSchema
+from chassis.graphql.schema import INTERNAL_SERVER_ERROR, SubgraphSchema
+from chassis.tracing import span
 
 BAD_REQUEST = "BAD_REQUEST"
 
@@ -30,11 +32,18 @@ class GraphQLView:
     """
 
     def __init__(
-        self, schema: SubgraphSchema, make_context: Callable[[Request], RequestContext]
+        self,
+        schema: SubgraphSchema,
+        make_context: Callable[[Request], RequestContext],
+        observe: Callable[[str, str, float], None] = lambda *_: None,
     ) -> None:
-        """`make_context` builds a fresh context for each request."""
+        """`make_context` builds a fresh context for each request.
+
+        `observe` is told of each operation: its root field, its result, the seconds it took.
+        """
         self._schema = schema
         self._make_context = make_context
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -51,21 +60,30 @@ class GraphQLView:
         if _media_type(request) != "application/json":
             raise HTTPException(400, "Unsupported content type")
         operation = _operation(await request.body())
+        context = self._make_context(request)
+        started = perf_counter()
         try:
-            result = await self._schema.execute(
-                operation.get("query"),
-                variable_values=operation.get("variables"),
-                context_value=self._make_context(request),
-                operation_name=operation.get("operationName"),
-                allowed_operation_types=_SERVED,
-                operation_extensions=operation.get("extensions"),
-            )
+            with span("graphql") as work:
+                result = await self._schema.execute(
+                    operation.get("query"),
+                    variable_values=operation.get("variables"),
+                    context_value=context,
+                    operation_name=operation.get("operationName"),
+                    allowed_operation_types=_SERVED,
+                    operation_extensions=operation.get("extensions"),
+                )
+                outcome = _outcome(result, context)
+                work.rename(f"graphql {context.operation}")
+                work.set("graphql.result", outcome)
+                if outcome == INTERNAL_SERVER_ERROR:
+                    work.fail(outcome)
         except CannotGetOperationTypeError as error:
             raise HTTPException(400, error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
             raise HTTPException(400, error.as_http_error_reason("POST")) from error
         except MissingQueryError as error:
             raise HTTPException(400, "No GraphQL query found in the request") from error
+        self._observe(context.operation, outcome, perf_counter() - started)
         status = 400 if _was_never_run(result) else 200
         answer = orjson.dumps(process_result(result))
         return Response(answer, status, media_type="application/json")
@@ -97,6 +115,14 @@ _SHAPE = (
     ("operationName", str, "a string"),
     ("extensions", dict, "an object"),
 )
+
+
+def _outcome(result: ExecutionResult, context: RequestContext) -> str:
+    """`ok`, the code of the first error, or the type of an error that is data."""
+    if result.errors:
+        # Every error has a code by now, of our own or of those that Strawberry knows.
+        return str((result.errors[0].extensions or {}).get("code", "unknown"))
+    return context.outcome or "ok"
 
 
 def _was_never_run(result: ExecutionResult) -> bool:

@@ -108,4 +108,5 @@ _GENERATORS: dict[str, Callable[[Values], str]] = {
     "NOTIFIER_DATABASE_URL": _database("notifier"),
     "NOTIFIER_UNSUBSCRIBE_SECRET": _secret,
     "PUBLIC_URL": _public_url,
+    "PROBER_SECRET": _secret,
 }

@@ -58,7 +58,15 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
         "ROUTER_INTROSPECTION": settings.get("GRAPHQL_INTROSPECTION") or str(development).lower(),
         **{f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, SERVICES)},
         "APOLLO_TELEMETRY_DISABLED": "true",
+        **_tracing(settings.get("TRACING_ENDPOINT", "")),
     }
+
+
+def _tracing(endpoint: str) -> dict[str, str]:
+    if not endpoint:
+        return {}
+    # Its spans are of the level `info`: what it does not log it does not trace.
+    return {"ROUTER_TRACING": "true", "TRACING_ENDPOINT": endpoint, "APOLLO_ROUTER_LOG": "info"}
 
 
 def _graphql_url(settings: Mapping[str, str], name: str) -> str:

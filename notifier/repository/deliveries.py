@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Connection, Row
+from chassis.tracing import traceparent
 from notifier.domain import Delivery, Draft, EmailSettings, Outcome, Recipient, State, Tweet
 
 _NAMES = 2
@@ -13,7 +14,7 @@ _NAMES = 2
 
 _COLUMNS = """
     d.id, d.event_id, d.recipient_id, d.tweet_id, d.message_id, d.digest, d.state, d.attempts,
-    d.created_at, d.due_at, d.taken_at, d.sent_at, d.last_error
+    d.created_at, d.due_at, d.taken_at, d.sent_at, d.last_error, d.traceparent
 """
 
 
@@ -27,9 +28,9 @@ class SqlDeliveryRepository:
         await self._connection.execute(
             """
             INSERT INTO deliveries (id, event_id, recipient_id, tweet_id, message_id, digest,
-                                    state, attempts, created_at, due_at)
+                                    state, attempts, created_at, due_at, traceparent)
             VALUES (:id, :event_id, :recipient_id, :tweet_id, :message_id, :digest,
-                    :state, :attempts, :created_at, :due_at)
+                    :state, :attempts, :created_at, :due_at, :traceparent)
             """,
             {
                 "id": delivery.id,
@@ -42,6 +43,7 @@ class SqlDeliveryRepository:
                 "attempts": delivery.attempts,
                 "created_at": delivery.created_at,
                 "due_at": delivery.due_at,
+                "traceparent": traceparent(),
             },
         )
 
@@ -174,6 +176,7 @@ def _delivery(row: Row) -> Delivery:
         taken_at=row["taken_at"],
         sent_at=row["sent_at"],
         last_error=row["last_error"],
+        traceparent=row["traceparent"],
     )
 
 

@@ -12,9 +12,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from chassis.app import open_database, subgraph_app
+from chassis.app import open_database, subgraph_app, traced
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
@@ -24,6 +25,7 @@ from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.events import STREAM
 from subgraphs.auth.keys import KeyRing
+from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlUnitOfWork
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
@@ -47,6 +49,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     Raises SettingsError for keys that cannot be read.
     """
     keys = _key_ring(settings)
+    metrics = Metrics()
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = Redis.from_pool(
         BlockingConnectionPool.from_url(
@@ -87,12 +90,15 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         new_id=uuid7,
     )
     verification = Verification(
-        access_tokens.verify,
+        count_verifications(metrics.registry, access_tokens.verify),
         feed,
         lambda session_ids: unit_of_work.read(lambda r: r.sessions.live(session_ids, _now())),
         cache_size=settings.token_cache_size,
     )
-    authorizer = Authorizer(verification)
+    authorizer = Authorizer(verification, count_answers(metrics.registry))
+    authorize = traced(authorizer)
+    metrics.database(database)
+    metrics.outbox(relay)
     jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
 
     async def serve_jwks(_: Request) -> Response:
@@ -132,9 +138,11 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         GraphQLView(
             build_schema(introspection=settings.introspection),
             lambda request: AuthContext.of(request, service),
+            metrics.operation,
         ),
         router_secret=settings.router_secret,
         shutdown=shutdown,
+        metrics=metrics,
         lifespan=lifespan,
         checks={"database": database.ping},
         routes=[Route("/.well-known/jwks.json", serve_jwks)],
@@ -142,7 +150,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PATH):
-            await authorizer(scope, receive, send)
+            await authorize(scope, receive, send)
         else:
             await subgraph(scope, receive, send)
 

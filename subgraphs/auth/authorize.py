@@ -1,5 +1,8 @@
 """Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
 
+from collections.abc import Callable
+from enum import StrEnum
+
 import orjson
 import structlog
 from starlette.types import Message, Receive, Scope, Send
@@ -18,6 +21,17 @@ _ANONYMOUS: Message = {"type": "http.response.start", "status": 200, "headers": 
 _log = structlog.get_logger("auth.authorize")
 
 
+class Answer(StrEnum):
+    """What the edge is told."""
+
+    ANONYMOUS = "anonymous"
+    ACCEPTED = "accepted"
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    SESSION_ENDED = "session_ended"
+    UNAVAILABLE = "unavailable"
+
+
 class Authorizer:
     """ASGI application for Envoy's `ext_authz` over HTTP.
 
@@ -25,8 +39,12 @@ class Authorizer:
     with a GraphQL error for a token that is not good, 503 when it cannot be known.
     """
 
-    def __init__(self, verification: Verification) -> None:
+    def __init__(
+        self, verification: Verification, count: Callable[[Answer], None] = lambda _: None
+    ) -> None:
+        """`count` is told each answer."""
         self._verification = verification
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         credentials = None
@@ -35,18 +53,22 @@ class Authorizer:
                 credentials = value
                 break
         if credentials is None:
+            self._count(Answer.ANONYMOUS)
             await send(_ANONYMOUS)
             await send(_EMPTY)
             return
         try:
             verified = await self._verification.token(_bearer(credentials))
         except InvalidAccessToken as refused:
+            self._count(Answer[refused.refusal.name])
             await _refuse(send, refused.refusal)
         except Exception:
+            self._count(Answer.UNAVAILABLE)
             _log.exception("a token could not be checked")
             await send({**_ANONYMOUS, "status": 503})
             await send(_EMPTY)
         else:
+            self._count(Answer.ACCEPTED)
             await send({**_ANONYMOUS, "headers": [_NO_BODY, *verified.headers]})
             await send(_EMPTY)
 

@@ -13,6 +13,7 @@ from chassis.app import open_database, subgraph_app
 from chassis.database import Database
 from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
@@ -22,6 +23,7 @@ from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
 from subgraphs.tweets.graphemes import count_characters
+from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
@@ -33,6 +35,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
+    metrics = Metrics()
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     redis = connect(settings.redis_url)
     relay = OutboxRelay(
@@ -57,8 +60,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         open_sessions=subscriptions.sessions,
         on_ended=subscriptions.end_sessions,
     )
-    feed = Feed(redis, tweets, subscriptions, watch)
-    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database))
+    feed = Feed(redis, tweets, subscriptions, watch, feed_delay(metrics.registry))
+    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database), metrics)
+    metrics.database(database)
+    metrics.outbox(relay)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -77,11 +82,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         return TweetsContext.of(connection, principal, tweets, feed)
 
     schema = build_schema(introspection=settings.introspection)
+    streams = Streams(schema, make_context, sessions.verify, settings.streams)
+    count_subscriptions(metrics.registry, streams, subscriptions)
     return subgraph_app(
-        GraphQLView(schema, lambda request: make_context(request, None)),
-        streams=Streams(schema, make_context, sessions.verify, settings.streams),
+        GraphQLView(schema, lambda request: make_context(request, None), metrics.operation),
+        streams=streams,
         router_secret=settings.router_secret,
         shutdown=shutdown,
+        metrics=metrics,
         lifespan=lifespan,
         # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},

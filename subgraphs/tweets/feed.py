@@ -7,8 +7,9 @@ something, and reads it from the database. See docs/adr/0011.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from time import time
 from typing import Any, TypeVar
 from uuid import UUID
@@ -162,6 +163,9 @@ class Subscriptions:
         _remove(self._by_owner, subscription.owner_id, subscription)
         _remove(self._by_session, subscription.session_id, subscription)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._by_owner.values()))
+
     def of(self, owner_id: UUID) -> Collection[Subscription]:
         return self._by_owner.get(owner_id, ())
 
@@ -208,8 +212,11 @@ class Feed:
         tweets: TweetService,
         subscriptions: Subscriptions,
         sessions: EndedSessions,
+        delivered: Callable[[datetime], None] = lambda _: None,
     ) -> None:
+        """`delivered` is told when an event was that has just been handed to subscriptions."""
         self.subscriptions = subscriptions
+        self._delivered = delivered
         self.sessions = sessions
         self._redis = redis
         self._tweets = tweets
@@ -277,13 +284,15 @@ class Feed:
 
     def _tell(self, text: str) -> None:
         try:
-            item = feed_item(Event.from_json(text))
+            event = Event.from_json(text)
+            item = feed_item(event)
         except MalformedEventError as error:
             _log.error("an event of ours cannot be read", reason=str(error))
             return
-        if item:
-            for subscription in self.subscriptions.of(item.tweet.author.id):
+        if item and (subscriptions := self.subscriptions.of(item.tweet.author.id)):
+            for subscription in subscriptions:
                 subscription.tell(item)
+            self._delivered(event.time)
 
     async def _keep_comparing(self) -> None:
         """Finds what the stream did not tell, or had dropped before it was read."""

@@ -39,6 +39,9 @@ class TestAccessibility:
         expect(explorer.page.get_by_role("link", name="Mutation")).to_be_visible()
         assert problems(explorer) == []
         explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.tweet_elsewhere("Hello")
+        expect(explorer.events).to_have_count(1)
         explorer.page.get_by_role("button", name="Show History").click()
         assert problems(explorer) == []
 

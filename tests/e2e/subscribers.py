@@ -96,7 +96,9 @@ def subscriber(kind: str, url: str) -> Iterator[Subscriber]:
         assert process.stdin
         assert process.stdout
         try:
-            yield Subscriber(kind, process.stdin, process.stdout)
+            client = Subscriber(kind, process.stdin, process.stdout)
+            client.wait_for("ready")
+            yield client
         finally:
             process.kill()
 

@@ -1,19 +1,26 @@
 """The live feed through the edge, with the clients that people have."""
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import jwt
+import psutil
 import pytest
 
-from deploy.laptop.process import ROOT  # noqa: F401
+from deploy.laptop.console import Console
+from deploy.laptop.process import Process, answers
+from deploy.laptop.services import settings_of
 from subgraphs.auth.keys import KeyRing
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
@@ -49,9 +56,12 @@ def tweet(edge: httpx.Client, account: Account, text: str) -> str:
 def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables: Any) -> None:
     """Subscribes, and returns when the client is told of what happens."""
     client.subscribe(account.token, **variables)
-    while not client.texts:
+
+    def is_told() -> bool:
         tweet(edge, account, f"is anybody there? {uuid4()}")
-        time.sleep(0.1)
+        return bool(client.texts)
+
+    eventually(is_told, f"{client.kind} is told of a tweet")
 
 
 def own_tweets(edge: httpx.Client, account: Account) -> list[str]:
@@ -196,11 +206,7 @@ class TestIdentity:
         signed_in = signed_in["signIn"]
         token = signed_in["accessToken"]
         own = Account(ada.id, ada.username, "", token, {"authorization": f"Bearer {token}"})
-        client.subscribe(short_lived(stack, own, 4))
-        number = 0
-        while not client.texts:
-            tweet(edge, ada, f"before {(number := number + 1)}")
-            time.sleep(0.05)
+        listen(client, edge, replace(own, token=short_lived(stack, own, 5)))
         told = client.wait_for("expired")
         if client.kind == "graphql-ws":
             assert told["reason"] == "The access token has expired."
@@ -211,6 +217,70 @@ class TestIdentity:
         eventually(lambda: "after" in client.texts, "it goes on")
         expected = own_tweets(edge, ada)
         assert client.texts == expected[expected.index(client.texts[0]) :]
+
+
+@pytest.fixture
+def second(stack: RunningStack, tmp_path: Path) -> Iterator[Process]:
+    """Another tweets process, which serves subscriptions beside the first."""
+    port = second_port(stack)
+    settings = {**os.environ, **settings_of("tweets", stack.settings), "TWEETS_PORT": str(port)}
+    with (tmp_path / "log").open("w") as log:
+        process = Process(
+            "tweets-2",
+            [sys.executable, "-m", "subgraphs.tweets", "serve"],
+            console=Console(log),
+            environment=settings,
+            ready=answers(f"http://127.0.0.1:{port}/readyz"),
+        )
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            yield process
+        finally:
+            process.stop()
+
+
+def second_port(stack: RunningStack) -> int:
+    return int(stack.settings["TWEETS_ENDPOINTS"].rpartition(":")[2])
+
+
+def connections(port: int) -> int:
+    """How many are open to this port of this machine."""
+    return sum(
+        each.status == psutil.CONN_ESTABLISHED and each.laddr[1:] == (port,)
+        for each in psutil.net_connections("tcp")
+    )
+
+
+class TestTwoProcesses:
+    def test_each_event_comes_once_to_each_subscriber_and_one_process_may_die(
+        self,
+        subscribe: Subscribe,
+        edge: httpx.Client,
+        stack: RunningStack,
+        sign_up: SignUp,
+        second: Process,
+    ) -> None:
+        ada, clients = sign_up(), list[Subscriber]()
+        while len(clients) < 4 or connections(second_port(stack)) < 3:
+            # The edge asks after its health on one connection, and each stream is another.
+            assert len(clients) < 12, "the edge leads nobody to the second process"
+            clients.append(subscribe("graphql-ws"))
+            listen(clients[-1], edge, ada)
+        last = f"last {uuid4()}"
+        for text in ("while both are there", "soon there will be one"):
+            tweet(edge, ada, text)
+        for client in clients:
+            eventually(lambda c=client: text in c.texts, "it is told")  # type: ignore[misc]
+        second.kill()
+        tweet(edge, ada, last)
+        for client in clients:
+            eventually(lambda c=client: last in c.texts, "it is told by the other")  # type: ignore[misc]
+        cut = sum(any(told["event"] == "closed" for told in c.told) for c in clients)
+        assert 0 < cut < len(clients)
+        expected = own_tweets(edge, ada)
+        for client in clients:
+            assert client.texts == expected[expected.index(client.texts[0]) :]
 
 
 class TestNothingIsLost:

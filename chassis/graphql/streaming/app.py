@@ -1,7 +1,8 @@
 """The ASGI application that serves subscriptions: a socket, or a response that does not end."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from time import perf_counter
 
 import structlog
@@ -34,6 +35,8 @@ class Streams:
     Unauthenticated, TokenExpired, SessionEnded or Overloaded.
     """
 
+    TRANSPORTS = ("websocket", "multipart", "sse")
+
     def __init__(
         self,
         schema: SubgraphSchema,
@@ -46,6 +49,8 @@ class Streams:
         self._authenticate = authenticate
         self._limits = limits
         self.places = Places(limits)
+        self.open: Counter[str] = Counter()
+        """Connections by transport."""
 
     def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
         """Ends what is open when the process lets go of its connections."""
@@ -70,9 +75,10 @@ class Streams:
                 send,
             )
             try:
-                await socket.run(
-                    connection.scope["subprotocols"], principal_from(headers), self.places
-                )
+                with self._counted("websocket"):
+                    await socket.run(
+                        connection.scope["subprotocols"], principal_from(headers), self.places
+                    )
             finally:
                 _log.info(
                     "socket",
@@ -80,6 +86,14 @@ class Streams:
                     code=socket.closed_with.code if socket.closed_with else None,
                     milliseconds=round((perf_counter() - began) * 1000, 2),
                 )
+
+    @contextmanager
+    def _counted(self, transport: str) -> Iterator[None]:
+        self.open[transport] += 1
+        try:
+            yield
+        finally:
+            self.open[transport] -= 1
 
     async def _serve_http(self, request: Request, send: Send) -> None:
         try:
@@ -92,7 +106,8 @@ class Streams:
                     place.take(principal.user_id)
                     context = self._make_context(request, principal)
                     stream = HttpStream(protocol, self._limits, request.receive, send)
-                    await stream.run(self._schema, asked, context, place)
+                    with self._counted(protocol.transport):
+                        await stream.run(self._schema, asked, context, place)
                 return
         except HTTPException as error:
             response = refused(error)

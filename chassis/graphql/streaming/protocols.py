@@ -13,6 +13,9 @@ class HttpProtocol(Protocol):
     """Chunks of a response's body; each is a whole message."""
 
     @property
+    def transport(self) -> str: ...
+
+    @property
     def content_type(self) -> str: ...
 
     def opening(self) -> bytes:
@@ -41,6 +44,7 @@ class Multipart:
     https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
     """
 
+    transport = "multipart"
     content_type = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
     _HEAD = b"\r\ncontent-type: application/json\r\n\r\n"
     _NEXT = b"\r\n--graphql"
@@ -77,6 +81,7 @@ class EventStream:
     https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md
     """
 
+    transport = "sse"
     content_type = "text/event-stream"
     _COMPLETE = b"event: complete\ndata:\n\n"
 

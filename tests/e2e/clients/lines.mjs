@@ -14,6 +14,7 @@ export function obey(commands) {
       commands[command.do](command);
     })
     .on("close", () => process.exit(0));
+  tell({ event: "ready" });
 }
 
 // Reads nothing from any connection meanwhile, as a page that hangs.

@@ -69,7 +69,7 @@ class TestAnnounce:
                 asleep.set()
                 await asyncio.Event().wait()
 
-            monkeypatch.setattr(stalled, "_publish", stall)
+            monkeypatch.setattr(stalled, "_read", stall)
             await asleep.wait()
             assert stalled.is_current
             session_id = uuid4()

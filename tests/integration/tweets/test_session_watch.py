@@ -259,7 +259,7 @@ class TestEndOfASession:
             asleep.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(stalled, "_publish", stall)
+        monkeypatch.setattr(stalled, "_read", stall)
         await asleep.wait()
         assert stalled.is_current
         await client.run("mutation { signOut { sessionIds } }")

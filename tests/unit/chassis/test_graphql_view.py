@@ -20,6 +20,7 @@ from chassis.errors import BadUserInput
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 
@@ -101,6 +102,7 @@ def application(**options: Any) -> httpx.ASGITransport:
     return httpx.ASGITransport(
         subgraph_app(
             view,
+            metrics=Metrics(),
             router_secret=SECRET,
             lifespan=nothing,
             checks={"the database": absent},

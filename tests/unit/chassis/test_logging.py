@@ -1,71 +1,94 @@
-"""A log line is written in full, and a log that nobody reads any more fails nothing."""
+"""One line for each request, with the ids by which it is found elsewhere."""
 
 import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from chassis.logging import configure_logging
+from chassis.logging import RequestLog, configure_logging, trace_id
 from chassis.settings import Stage
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = TRACEPARENT[3:35]
 
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
-    configured = structlog.get_config()
-    yield
-    structlog.contextvars.clear_contextvars()
-    structlog.configure(**configured)
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    output = io.StringIO()
+    yield output
     root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
-def lines(output: io.StringIO) -> list[dict[str, object]]:
+async def ask(path: str, **headers: str) -> None:
+    async def answer(_: Request) -> Response:
+        logging.getLogger("library").warning("from the standard library")
+        return JSONResponse({})
+
+    app = RequestLog(Starlette(routes=[Route("/{path:path}", answer)]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        await client.get(path, headers=headers)
+
+
+def lines(output: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
-def test_both_ways_to_log_look_the_same() -> None:
-    output = io.StringIO()
-    configure_logging("tweets", Stage.PRODUCTION, output)
-    structlog.get_logger("chassis.test").info("said", number=1)
-    logging.getLogger("chassis.test").info("said")
-    ours, theirs = lines(output)
-    assert ours.pop("number") == 1
-    for line in (ours, theirs):
-        assert line.pop("timestamp")
-        assert line == {
-            "event": "said",
-            "level": "info",
-            "logger": "chassis.test",
-            "service": "tweets",
-        }
+class TestRequestLog:
+    async def test_every_line_has_the_ids_of_its_request(self, output: io.StringIO) -> None:
+        configure_logging("tweets", Stage.PRODUCTION, output)
+        await ask("/graphql?secret", **{"x-request-id": "r1", "traceparent": TRACEPARENT})
+        written = [
+            line for line in lines(output) if line.get("path") or line["logger"] == "library"
+        ]
+        assert len(written) == 2
+        for line in written:
+            assert (line["service"], line["request_id"], line["trace_id"]) == (
+                "tweets",
+                "r1",
+                TRACE,
+            )
+        assert "secret" not in output.getvalue()
+
+    async def test_without_a_trace_there_is_no_id_of_one(self, output: io.StringIO) -> None:
+        configure_logging("tweets", Stage.PRODUCTION, output)
+        await ask("/graphql", traceparent="nonsense")
+        assert "trace_id" not in output.getvalue()
+
+    @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+    async def test_what_machines_ask_all_the_time_is_not_told(
+        self, output: io.StringIO, path: str
+    ) -> None:
+        configure_logging("tweets", Stage.PRODUCTION, output)
+        await ask(path)
+        assert '"request"' not in output.getvalue()
+
+    async def test_in_development_people_can_read_it(self, output: io.StringIO) -> None:
+        configure_logging("tweets", Stage.DEVELOPMENT, output)
+        await ask("/graphql", **{"x-request-id": "r1", "traceparent": TRACEPARENT})
+        (line,) = [
+            line
+            for line in output.getvalue().splitlines()
+            if "request_id" in line and "path=" in line
+        ]
+        assert f"trace_id={TRACE}" in line
+        assert "path=/graphql" in line
 
 
-def test_a_traceback_is_told_without_local_variables() -> None:
-    output = io.StringIO()
-    configure_logging("tweets", Stage.PRODUCTION, output)
-
-    def fail() -> None:
-        password = "hunter" + "2"
-        raise ValueError(len(password))
-
-    try:
-        fail()
-    except ValueError:
-        structlog.get_logger("chassis.test").exception("failed")
-    (line,) = lines(output)
-    assert line["level"] == "error"
-    assert "ValueError" in str(line["exception"])
-    assert "hunter2" not in output.getvalue()
-
-
-@pytest.mark.parametrize("failure", [BrokenPipeError, ValueError])
-def test_a_reader_that_is_gone_fails_nobody(failure: type[Exception]) -> None:
-    class Gone(io.StringIO):
-        def write(self, _: str) -> int:
-            raise failure
-
-    configure_logging("tweets", Stage.PRODUCTION, Gone())
-    structlog.get_logger("chassis.test").info("said")
+def test_a_traceparent_that_is_none_has_no_id() -> None:
+    assert trace_id(None) is trace_id("") is trace_id(TRACEPARENT[:-3]) is None
+    assert trace_id(TRACEPARENT) == TRACE

@@ -1,6 +1,7 @@
 """The edge's configuration, filled from the environment."""
 
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -38,6 +39,9 @@ class TestRender:
             ("EDGE_TRUSTED_HOPS", "-1"),
             ("AUTH_HOST", 'a", port_value: 1}}, x: {y: "'),
             ("EDGE_ALLOWED_ORIGINS", "www.example.com"),
+            ("TRACING_ENDPOINT", "https://collector:4318"),
+            ("TRACING_ENDPOINT", "http://collector:x"),
+            ("TRACING_ENDPOINT", 'http://a"}'),
             ("TWEETS_ENDPOINTS", "tweets"),
             ("TWEETS_ENDPOINTS", "tweets:4102,"),
             ("TWEETS_ENDPOINTS", 'a":4102'),
@@ -47,6 +51,31 @@ class TestRender:
     def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
         with pytest.raises(ValueError, match=name):
             render(SETTINGS | {name: value})
+
+
+def tracing(**settings: str) -> dict[str, Any] | None:
+    rendered = yaml.safe_load(render(SETTINGS | settings))
+    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    found: dict[str, Any] | None = filters[0]["typed_config"]["tracing"]
+    return found
+
+
+class TestTracing:
+    def test_without_a_collector_there_is_none(self) -> None:
+        assert tracing() is None
+
+    def test_spans_of_so_many_requests_go_to_the_collector(self) -> None:
+        settings = {"TRACING_ENDPOINT": "http://collector:4319", "TRACING_PERCENT": "5"}
+        configured = tracing(**settings)
+        assert configured
+        assert configured["random_sampling"] == {"value": 5}
+        exporter = configured["provider"]["typed_config"]["http_service"]["http_uri"]
+        assert exporter["uri"] == "http://collector:4319/v1/traces"
+        assert '{address: "collector", port_value: 4319}' in render(SETTINGS | settings)
+
+    def test_a_percentage_is_one(self) -> None:
+        with pytest.raises(ValueError, match="TRACING_PERCENT"):
+            tracing(TRACING_ENDPOINT="http://collector", TRACING_PERCENT="101")
 
 
 def endpoints(**settings: str) -> list[tuple[str, int]]:

@@ -29,6 +29,7 @@ from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
 from chassis.graphql.streaming import StreamLimits, Streams
 from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.server import configuration
 from chassis.shutdown import Shutdown
@@ -288,6 +289,7 @@ async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
         router_secret=SECRET,
         lifespan=nothing,
         checks={},
+        metrics=Metrics(),
         shutdown=shutdown,
         streams=streams,
     )

@@ -1,0 +1,190 @@
+"""What every service measures, in the form in which Prometheus asks for it.
+
+Labels hold only what the code knows beforehand: root fields of the schema, codes of errors,
+names of streams and groups. Nothing that a client chooses becomes one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from chassis.background import running
+from chassis.database import Database
+from chassis.outbox import OutboxRelay
+
+PATH = "/metrics"
+
+_OPERATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_DELAY_BUCKETS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+_LAG_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.0)
+_TICK = 0.5  # seconds between two looks at the event loop
+_PATIENCE = 2.0  # seconds that a sample may take
+_log = structlog.get_logger("chassis.metrics")
+
+
+class Metrics:
+    """The metrics of one application: each has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._samples: list[Callable[[], Awaitable[None]]] = []
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._operations = Histogram(
+            "chirp_graphql_operation_seconds",
+            "Time of GraphQL operations by root field and result.",
+            ("operation", "result"),
+            buckets=_OPERATION_BUCKETS,
+            registry=self.registry,
+        )
+        self._loop_lag = Histogram(
+            "chirp_event_loop_lag_seconds",
+            "How late the event loop runs what is due.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def operation(self, name: str, result: str, seconds: float) -> None:
+        """A GraphQL operation has ended."""
+        self._operations.labels(name, result).observe(seconds)
+
+    def events_of(
+        self, group: str, streams: Sequence[str]
+    ) -> Callable[[str, datetime | None, str], None]:
+        """Gives what a consumer calls with the stream, the event's time and what became of it."""
+        handled = Counter(
+            "chirp_events_total",
+            "Events that a consumer group has dealt with, by result: handled or rejected.",
+            ("group", "stream", "result"),
+            registry=self.registry,
+        )
+        delay = Histogram(
+            "chirp_event_delay_seconds",
+            "From an event to the end of its handling.",
+            ("group", "stream"),
+            buckets=_DELAY_BUCKETS,
+            registry=self.registry,
+        )
+        for stream in streams:
+            handled.labels(group, stream, "handled")
+            handled.labels(group, stream, "rejected")
+            delay.labels(group, stream)
+
+        def tell(stream: str, time: datetime | None, result: str) -> None:
+            handled.labels(group, stream, result).inc()
+            if time:
+                delay.labels(group, stream).observe((datetime.now(UTC) - time).total_seconds())
+
+        return tell
+
+    # -- how things stand --------------------------------------------------------------------------
+
+    def sample(self, take: Callable[[], Awaitable[None]]) -> None:
+        """`take` is called before each answer to Prometheus, to set what has to be asked for."""
+        self._samples.append(take)
+
+    def database(self, database: Database) -> None:
+        connections = Gauge(
+            "chirp_database_connections",
+            "Connections to PostgreSQL: in use, open, and at most.",
+            ("state",),
+            registry=self.registry,
+        )
+
+        def count(index: int) -> Callable[[], float]:
+            return lambda: float(database.connections[index])
+
+        for index, state in enumerate(("used", "open", "limit")):
+            connections.labels(state).set_function(count(index))
+
+    def outbox(self, relay: OutboxRelay) -> None:
+        """Every replica of a service reports the same: take the maximum, not the sum."""
+        events = Gauge(
+            "chirp_outbox_events",
+            "Events that some consumer group has not acknowledged yet.",
+            ("stream",),
+            registry=self.registry,
+        )
+        unpublished = Gauge(
+            "chirp_outbox_unpublished_events",
+            "Events that are not in the stream yet.",
+            ("stream",),
+            registry=self.registry,
+        )
+        age = Gauge(
+            "chirp_outbox_oldest_unpublished_seconds",
+            "Age of the oldest event that is not in the stream yet.",
+            ("stream",),
+            registry=self.registry,
+        )
+        lag = Gauge(
+            "chirp_stream_lag_events",
+            "Published events that a consumer group has not acknowledged yet.",
+            ("stream", "group"),
+            registry=self.registry,
+        )
+
+        async def take() -> None:
+            backlog = await relay.backlog()
+            events.labels(relay.stream).set(backlog.events)
+            unpublished.labels(relay.stream).set(backlog.unpublished)
+            age.labels(relay.stream).set(backlog.oldest_unpublished)
+            lag.clear()
+            for group, count in backlog.lags.items():
+                lag.labels(relay.stream, group).set(count)
+
+        self.sample(take)
+
+    @asynccontextmanager
+    async def watching_the_loop(self) -> AsyncIterator[None]:
+        async with running(self._watch_the_loop()):
+            yield
+
+    async def _watch_the_loop(self) -> None:
+        while True:
+            due = perf_counter() + _TICK
+            await asyncio.sleep(_TICK)
+            self._loop_lag.observe(max(0.0, perf_counter() - due))
+
+    # -- the answer --------------------------------------------------------------------------------
+
+    async def text(self) -> bytes:
+        """Every metric in Prometheus's text format. What could not be sampled keeps its value."""
+        await asyncio.gather(*map(_sampled, self._samples))
+        return generate_latest(self.registry)
+
+    def route(self) -> Route:
+        """`/metrics`, on the service's own port: the edge has no path that leads there."""
+
+        async def answer(_: Request) -> Response:
+            return Response(await self.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+        return Route(PATH, answer)
+
+
+async def _sampled(take: Callable[[], Awaitable[None]]) -> None:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await take()
+    except Exception as error:
+        # A scrape says what it can: the database that is away is told of elsewhere.
+        _log.info("a metric could not be sampled", reason=repr(error))

@@ -1,0 +1,153 @@
+"""Traces by OpenTelemetry: off, and then without any cost, until `configure_tracing` is called.
+
+The names of spans and their attributes hold nothing that a client has sent: no text, no token, no
+address. Of an error they hold the class alone, for messages quote values.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+Value = str | int | float | bool
+
+
+class Span:
+    """Some work, as a trace shows it. Without tracing its methods do nothing."""
+
+    __slots__ = ()
+
+    def rename(self, name: str) -> None: ...
+
+    def set(self, attribute: str, value: Value) -> None: ...
+
+    def fail(self, kind: str) -> None:
+        """The work did not succeed; `kind` is a code or a class."""
+
+
+class _RealSpan(Span):
+    __slots__ = ("_span",)
+
+    def __init__(self, span: "trace.Span") -> None:
+        self._span = span
+
+    def rename(self, name: str) -> None:
+        self._span.update_name(name)
+
+    def set(self, attribute: str, value: Value) -> None:
+        self._span.set_attribute(attribute, value)
+
+    def fail(self, kind: str) -> None:
+        from opentelemetry.trace import StatusCode
+
+        self._span.set_attribute("error.type", kind)
+        self._span.set_status(StatusCode.ERROR, kind)
+
+
+_OFF = nullcontext(Span())
+_provider: "TracerProvider | None" = None
+_tracer: "trace.Tracer | None" = None
+
+
+def configure_tracing(
+    service: str, endpoint: str, processor: "SpanProcessor | None" = None
+) -> None:
+    """Sends the spans of this process to an OTLP/HTTP collector at `endpoint` (`http://host:4318`).
+
+    With an empty endpoint and no `processor` tracing stays off, and OpenTelemetry unimported.
+    """
+    global _provider, _tracer
+    if not endpoint and processor is None:
+        return
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+
+    if processor is None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        processor = BatchSpanProcessor(exporter, schedule_delay_millis=1000)
+    _provider = TracerProvider(
+        sampler=ParentBased(ALWAYS_OFF), resource=Resource({"service.name": service})
+    )
+    _provider.add_span_processor(processor)
+    _tracer = _provider.get_tracer("chirp")
+
+
+def end_tracing() -> None:
+    """Sends what is left, and is off again."""
+    global _provider, _tracer
+    if _provider is not None:
+        _provider.shutdown()
+    _provider = _tracer = None
+
+
+def is_on() -> bool:
+    return _tracer is not None
+
+
+def span(
+    name: str,
+    kind: Kind = "internal",
+    *,
+    parent: str | None = None,
+    attributes: Mapping[str, Value] | None = None,
+) -> AbstractContextManager[Span]:
+    """A span around a block, in the trace of `parent` (a W3C `traceparent`) or in the one that is
+    under way here. Where there is neither, there is no span: only the edge begins a trace.
+
+    An exception that leaves the block fails the span.
+    """
+    if _tracer is None or not (parent or traceparent()):
+        return _OFF
+    return _span(_tracer, name, kind, parent, attributes)
+
+
+@contextmanager
+def _span(
+    tracer: "trace.Tracer",
+    name: str,
+    kind: Kind,
+    parent: str | None,
+    attributes: Mapping[str, Value] | None,
+) -> Iterator[Span]:
+    from opentelemetry.trace import SpanKind
+
+    with tracer.start_as_current_span(
+        name,
+        context=_context(parent) if parent else None,
+        kind=SpanKind[kind.upper()],
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        real = _RealSpan(current)
+        try:
+            yield real
+        except Exception as error:
+            real.fail(type(error).__name__)
+            raise
+
+
+def traceparent() -> str | None:
+    """What tells others to go on with the trace that is under way here, if one is."""
+    if _tracer is None:
+        return None
+    from opentelemetry import trace
+
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def _context(parent: str) -> Any:
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract({"traceparent": parent})

@@ -1,0 +1,14 @@
+"""A delivery knows the trace of what it tells of, which goes on when it is sent."""
+
+from alembic import op
+
+revision = "notifier0002"
+down_revision = "notifier0001"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE deliveries ADD COLUMN traceparent text")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE deliveries DROP COLUMN traceparent")

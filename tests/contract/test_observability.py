@@ -1,0 +1,155 @@
+"""Rules and dashboards ask only for what the services and the prober really tell."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from chassis.database import Database
+from chassis.graphql.streaming import Streams
+from chassis.metrics import Metrics
+from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
+from chassis.streams import connect
+from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
+from deploy.prober.metrics import ProberMetrics
+from notifier.metrics import count_mails, watch_deliveries
+from subgraphs.auth.metrics import count_answers, count_verifications
+from subgraphs.tweets.feed import Subscriptions
+from subgraphs.tweets.metrics import count_subscriptions, feed_delay
+
+ROOT = Path(__file__).resolve().parents[2]
+OBSERVABILITY = ROOT / "deploy" / "observability"
+RULES = sorted((OBSERVABILITY / "rules").glob("*.yml"))
+GIVEN_BY_PROMETHEUS = {"up": {"service", "instance"}}
+EVERYWHERE = {"service", "instance", "le"}
+"""Labels that Prometheus and its configuration add, and that of a bucket."""
+
+
+def rules() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in RULES:
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                yield rule["alert"], rule
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    for name, rule in rules():
+        yield name, rule["expr"]
+    for file in sorted(FOLDER.glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel["targets"]:
+                yield f"{file.stem}: {panel['title']}", target["expr"]
+
+
+def parsed(query: str) -> promql_parser.Expr:
+    return promql_parser.parse(query.replace("$__rate_interval", "5m"))
+
+
+def selectors(expression: Any) -> Iterator[promql_parser.VectorSelector]:
+    """Every metric that an expression asks for."""
+    if isinstance(expression, promql_parser.VectorSelector):
+        yield expression
+    for name in ("lhs", "rhs", "expr", "args", "param", "vector_selector", "vs"):
+        inner = getattr(expression, name, None)
+        for each in inner if isinstance(inner, list) else [inner]:
+            if each is not None:
+                yield from selectors(each)
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _no_token(_: str) -> Principal:
+    raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, set[str]]:
+    """The labels of every series that is told, by its name."""
+    metrics = Metrics()
+    database = Database("postgresql://nobody@127.0.0.1/nothing")
+    metrics.database(database)
+    metrics.outbox(OutboxRelay(database, connect("redis://127.0.0.1:1"), "events", groups=()))
+    metrics.events_of("group", ["events"])
+    count_answers(metrics.registry)
+    count_verifications(metrics.registry, _no_token)
+    feed_delay(metrics.registry)
+    streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
+    count_subscriptions(metrics.registry, streams, Subscriptions())
+    count_mails(metrics)
+    watch_deliveries(metrics, _nothing)
+    found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
+    for registry in (metrics.registry, ProberMetrics().registry):
+        found |= series(registry)
+    return found
+
+
+def series(registry: CollectorRegistry) -> dict[str, set[str]]:
+    found = {}
+    for collector in list(registry._collector_to_names):
+        labels = set(getattr(collector, "_labelnames", ()))
+        for family in collector.collect():
+            suffixes = {
+                "counter": ["_total"],
+                "histogram": ["_bucket", "_count", "_sum"],
+            }.get(family.type, [""])
+            for suffix in suffixes:
+                found[family.name + suffix] = labels
+    return found
+
+
+@pytest.mark.parametrize(("name", "query"), list(queries()))
+class TestQueries:
+    def test_they_can_be_parsed_and_name_what_is_told(
+        self, told: dict[str, set[str]], name: str, query: str
+    ) -> None:
+        asked = list(selectors(parsed(query)))
+        assert asked, query
+        for selector in asked:
+            assert selector.name in told, selector.name
+            for matcher in selector.matchers.matchers:
+                assert matcher.name in told[selector.name] | EVERYWHERE, matcher.name
+
+    def test_they_group_by_labels_that_there_are(
+        self, told: dict[str, set[str]], name: str, query: str
+    ) -> None:
+        known = EVERYWHERE.union(
+            *(told[str(selector.name)] for selector in selectors(parsed(query)))
+        )
+        for labels in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", query):
+            assert {label.strip() for label in labels.split(",")} <= known
+
+
+@pytest.mark.parametrize(("name", "rule"), list(rules()))
+def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str, rule: dict[str, Any]) -> None:
+    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert set(rule["annotations"]) == {"summary", "runbook"}
+    headings = re.findall("^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert name in headings
+    assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+    for label in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
+        assert re.search(rf"\b{label}\b", rule["expr"]) or rule["expr"].startswith("up"), label
+
+
+def test_the_names_of_alerts_differ() -> None:
+    names = [name for name, _ in rules()]
+    assert len(names) == len(set(names))
+
+
+def test_the_dashboards_are_the_ones_that_the_script_writes() -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} == set(DASHBOARDS)
+    for name in DASHBOARDS:
+        assert (FOLDER / f"{name}.json").read_text() == dashboard(name), (
+            "Run: python -m deploy.observability.dashboards"
+        )

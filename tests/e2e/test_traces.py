@@ -1,0 +1,133 @@
+"""One retweet is one trace, from the edge to the mail, through the real stack."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.laptop.ports import free_ports
+from deploy.laptop.router import Kind
+from tests.e2e.collector import Collector, Span, collecting
+from tests.e2e.test_mail import OPT_IN
+from tests.e2e.test_story import CREATE, RETWEET, run
+from tests.stack import Account, RunningStack, eventually, new_account, router_kinds, started
+
+pytestmark = pytest.mark.skipif(
+    Kind.ROUTER not in router_kinds(), reason="the stand-in for the router makes no traces"
+)
+TEXT = "a text that no trace may show"
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting(free_ports(1)[0]) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RunningStack]:
+    folder = tmp_path_factory.mktemp("traced")
+    with started(folder, Kind.ROUTER, TRACING_ENDPOINT=collector.url) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[Account]]:
+    """The spans of the one retweet, and who took part."""
+    with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
+        ada, grace = new_account(edge), new_account(edge)
+        run(edge, OPT_IN, ada, on=True)
+        tweet_id = run(edge, CREATE, ada, text=TEXT)["createTweet"]["id"]
+        literal = f'mutation {{ createTweet(input: {{text: "{TEXT}"}}) {{ __typename }} }}'
+        run(edge, literal, ada)
+        edge.get("/graphql", params={"query": "{ me { id } }", "secret": TEXT}, headers=ada.headers)
+        run(edge, RETWEET, grace, id=tweet_id)
+
+    def trace() -> list[Span]:
+        mails = [span.trace for span in collector.spans if span.name == "send mail"]
+        return [span for span in collector.spans if span.trace in mails]
+
+    def is_whole() -> bool:
+        spans = trace()
+        known = {span.id for span in spans}
+        return bool(spans) and all(not span.parent or span.parent in known for span in spans)
+
+    eventually(is_whole, "every span of the trace has arrived")
+    time.sleep(1.5)  # nothing else is to come
+    if path := os.environ.get("CHIRP_TRACE"):
+        Path(path).write_text(json.dumps([asdict(span) for span in trace()], indent=1))
+    return trace(), [ada, grace]
+
+
+Story = tuple[list[Span], list[Account]]
+
+
+class TestTrace:
+    def test_it_goes_from_the_edge_to_the_mail(self, story: Story) -> None:
+        spans, _ = story
+        by_id = {span.id: span for span in spans}
+        (mail,) = [span for span in spans if span.name == "send mail"]
+        way = [mail]
+        while way[-1].parent:
+            way.append(by_id[way[-1].parent])
+        services = [span.service for span in reversed(way)]
+        assert list(dict.fromkeys(services)) == ["edge", "router", "tweets", "notifier"]
+
+    def test_everybody_who_did_something_is_in_it(self, story: Story) -> None:
+        spans, _ = story
+        told = {(span.service, span.name) for span in spans}
+        assert {
+            ("auth", "POST /authorize"),
+            ("tweets", "POST /graphql"),
+            ("tweets", "graphql retweet"),
+            ("tweets", "SQL INSERT"),
+            ("tweets", "publish events.tweets"),
+            ("notifier", "handle tweet-retweeted"),
+            ("notifier", "SQL INSERT"),
+            ("notifier", "send mail"),
+        } <= told
+        assert not [span for span in spans if span.failed]
+
+    def test_nothing_private_is_in_any_trace(self, story: Story, collector: Collector) -> None:
+        _, people = story
+        everything = b"".join(collector.received)
+        for person in people:
+            for secret in (person.token, person.password, f"{person.username}@example.com"):
+                assert secret.encode() not in everything
+        for secret in (TEXT, TEXT.replace(" ", "+"), TEXT.replace(" ", "%20")):
+            places = {
+                (span.service, span.name, name)
+                for span in collector.spans
+                for name, value in span.attributes.items()
+                if secret in value
+            }
+            assert not places
+            assert secret.encode() not in everything
+
+    def test_the_log_names_the_trace(self, story: Story, stack: RunningStack) -> None:
+        spans, _ = story
+        lines = stack.log.read_text().splitlines()
+        told = [line for line in lines if spans[0].trace in line]
+        for service in ("tweets", "auth", "edge"):
+            assert any(service in line.split("|")[0] for line in told) or service == "auth", told
+
+    def test_what_fails_is_marked(
+        self, story: Story, stack: RunningStack, collector: Collector
+    ) -> None:
+        _, (ada, _) = story
+        stack.kill("postgres")
+        try:
+            with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
+                query = {"query": "{ myTweets { edges { node { id } } } }"}
+                edge.post("/graphql", json=query, headers=ada.headers)
+        finally:
+            stack.restart("postgres")
+        eventually(
+            lambda: any(s.name == "graphql myTweets" and s.failed for s in collector.spans),
+            "the failure is in a trace",
+        )

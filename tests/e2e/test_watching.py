@@ -1,0 +1,173 @@
+"""What services tell of themselves: metrics of what has happened, and a log that keeps secrets."""
+
+import json
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.test_mail import OPT_IN, Mailbox, mailbox  # noqa: F401  (a fixture)
+from tests.e2e.test_story import CREATE, MINE, REFRESH, RETWEET, SIGN_IN, run
+from tests.stack import Account, RunningStack, eventually
+
+SignUp = Callable[[], Account]
+SIGN_OUT = "mutation { signOut { sessionIds } }"
+DELETE = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
+
+
+def told(url: str) -> dict[str, float]:
+    """Every series of a service, by its name and labels."""
+    text = httpx.get(f"{url}/metrics", trust_env=False).text
+    return {
+        f"{sample.name}{json.dumps(sample.labels, sort_keys=True)}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def grown(before: dict[str, float], after: dict[str, float], name: str, **labels: str) -> float:
+    key = f"{name}{json.dumps(labels, sort_keys=True)}"
+    assert key in after, key
+    return after[key] - before.get(key, 0.0)
+
+
+class TestMetrics:
+    def test_a_story_is_counted(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        auth, tweets, notifier = (
+            told(url) for url in (stack.auth_url, stack.tweets_url, stack.notifier_url)
+        )
+        ada, grace = sign_up(), sign_up()
+        run(edge, OPT_IN, ada, on=True)
+        given = {"login": ada.username, "password": "not it at all"}
+        run(edge, SIGN_IN, input=given)
+        tweet = run(edge, CREATE, ada, text="Hello")["createTweet"]["id"]
+        run(edge, RETWEET, grace, id=tweet)
+        edge.post("/graphql", json={"query": MINE}, headers={"authorization": "Bearer x"})
+
+        def of(service: str, operation: str, result: str = "ok") -> float:
+            before, url = {
+                "auth": (auth, stack.auth_url),
+                "tweets": (tweets, stack.tweets_url),
+            }[service]
+            name = "chirp_graphql_operation_seconds_count"
+            return grown(before, told(url), name, operation=operation, result=result)
+
+        assert of("auth", "signUp") == 2
+        assert of("auth", "signIn", "InvalidCredentialsError") == 1
+        assert of("tweets", "createTweet") == of("tweets", "retweet") == 1
+        answers, name = told(stack.auth_url), "chirp_authorizations_total"
+        assert grown(auth, answers, name, answer="accepted") == 3
+        assert grown(auth, answers, "chirp_token_verifications_total") == 3  # a bad one as well
+        assert grown(auth, answers, name, answer="invalid") == 1
+        assert grown(auth, answers, name, answer="anonymous") >= 3
+        eventually(
+            lambda: (
+                grown(notifier, told(stack.notifier_url), "chirp_mails_total", result="sent") >= 1
+            ),
+            "the mail is counted",
+        )
+
+    def test_what_waits_is_told(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        stack.kill("valkey")
+        try:
+            run(edge, CREATE, ada, text="Hello")
+
+            def unpublished() -> float:
+                name = 'chirp_outbox_unpublished_events{"stream": "events.tweets"}'
+                return told(stack.tweets_url)[name]
+
+            eventually(lambda: unpublished() >= 1, "it waits in the outbox")
+            age = told(stack.tweets_url)[
+                'chirp_outbox_oldest_unpublished_seconds{"stream": "events.tweets"}'
+            ]
+            assert age > 0
+        finally:
+            stack.restart("valkey")
+        eventually(lambda: unpublished() == 0, "it is published")
+
+        # Unknown, and so not told, while Redis is away.
+        name = 'chirp_stream_lag_events{"group": "notifier", "stream": "events.tweets"}'
+        eventually(lambda: told(stack.tweets_url).get(name) == 0, "it has been read")
+        connections = told(stack.tweets_url)
+        assert connections['chirp_database_connections{"state": "limit"}'] == 10
+        assert connections["chirp_event_loop_lag_seconds_count{}"] > 0
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/metrics", "/auth/metrics", "/tweets/metrics", "/graphql/metrics", "/email/metrics"],
+    )
+    def test_no_way_leads_there_from_outside(self, edge: httpx.Client, path: str) -> None:
+        answer = edge.get(path)
+        assert answer.status_code == 404
+        assert "chirp_" not in answer.text
+
+
+class TestLog:
+    def test_a_whole_story_leaves_no_secret_in_it(
+        self,
+        edge: httpx.Client,
+        stack: RunningStack,
+        sign_up: SignUp,
+        mailbox: Mailbox,  # noqa: F811
+    ) -> None:
+        ada, grace = sign_up(), sign_up()
+        known = self._secrets_of(stack)
+        for person in (ada, grace):
+            known |= {person.token, person.password, f"{person.username}@example.com"}
+        run(edge, OPT_IN, ada, on=True)
+        given = {"login": f"{ada.username}@example.com", "password": ada.password}
+        session = run(edge, SIGN_IN, input=given)["signIn"]
+        renewed = run(edge, REFRESH, token=session["refreshToken"])["refreshSession"]
+        for tokens in (session, renewed):
+            known |= {tokens["accessToken"], tokens["refreshToken"]}
+        wrong = secrets.token_urlsafe(12)
+        run(edge, SIGN_IN, input={"login": ada.username, "password": wrong})
+        run(edge, REFRESH, token=wrong + "a")
+        edge.post("/graphql", json={"query": MINE}, headers={"authorization": f"Bearer {wrong}b"})
+        edge.get("/graphql", params={"query": "{ me { id } }", "token": wrong})
+        literal = f'mutation {{ signIn(input: {{login: "x", password: "{wrong}"}}) {{ nothing }} }}'
+        edge.post("/graphql", json={"query": literal})
+        known.add(wrong)
+        tweet = run(edge, CREATE, ada, text="Hello")["createTweet"]["id"]
+        run(edge, RETWEET, grace, id=tweet)
+        (mail,) = mailbox.wait_for(ada)
+        link = re.fullmatch(r"<(http.*)>", mail["list-unsubscribe"].replace("\n", ""))
+        assert link
+        known.add(link[1].partition("token=")[2])
+        httpx.post(link[1], trust_env=False)
+        stack.kill("postgres")
+        try:
+            edge.post("/graphql", json={"query": SIGN_IN, "variables": {"input": given}})
+        finally:
+            stack.restart("postgres")
+        eventually(lambda: edge.get("/healthz").status_code == 200, "all is well again")
+        run(edge, SIGN_OUT, ada)
+        run(edge, DELETE, grace, p=grace.password)
+        assert edge.post("/graphql", json={"query": MINE}, headers=ada.headers).status_code == 401
+
+        log = stack.log.read_text()
+        assert ada.id in log  # who did something may be told
+        found = [line for line in log.splitlines() if any(secret in line for secret in known)]
+        assert not found
+
+    def _secrets_of(self, stack: RunningStack) -> set[str]:
+        found = {
+            value
+            for name, value in stack.settings.items()
+            if name.endswith(("_SECRET", "_PASSWORD", "_KEYS", "_KEY"))
+        }
+        urls = [value for name, value in stack.settings.items() if name.endswith("_URL")]
+        found |= {password for url in urls if (password := urlsplit(url).password)}
+        keys: Any = stack.settings["AUTH_SIGNING_KEYS"]
+        assert keys in found
+        return {secret for secret in found if secret}

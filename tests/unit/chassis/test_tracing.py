@@ -1,0 +1,75 @@
+"""Spans of one process: what is in them, and that there are none while tracing is off."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from chassis.tracing import configure_tracing, end_tracing, span, traceparent
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+UNSAMPLED = PARENT[:-1] + "0"
+
+
+@pytest.fixture
+def exporter() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    configure_tracing("tests", "", SimpleSpanProcessor(exporter))
+    yield exporter
+    end_tracing()
+
+
+class TestOff:
+    def test_a_span_is_nothing_and_always_the_same(self) -> None:
+        with span("work", parent=PARENT) as work:
+            work.set("key", 1)
+            assert traceparent() is None
+        assert span("work") is span("other", parent=PARENT)
+
+    @pytest.mark.parametrize("module", ["subgraphs.auth", "subgraphs.tweets", "notifier"])
+    def test_nothing_of_it_is_imported(self, module: str) -> None:
+        # redis-py imports OpenTelemetry's metrics wherever they are installed.
+        program = (
+            f"import sys, {module}.app\n"
+            "from chassis.tracing import configure_tracing\n"
+            "configure_tracing('tests', '')\n"
+            "print([name for name in sys.modules if name in\n"
+            "       ('opentelemetry.sdk.trace', 'opentelemetry.exporter')])"
+        )
+        command = [sys.executable, "-c", program]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+class TestOn:
+    def test_it_goes_on_with_the_trace_of_its_parent(self, exporter: InMemorySpanExporter) -> None:
+        with span("outer", parent=PARENT), span("inner"):
+            inside = traceparent()
+        inner, outer = exporter.get_finished_spans()
+        assert outer.context
+        assert inner.context
+        assert outer.parent
+        assert inner.parent
+        assert f"{outer.context.trace_id:032x}" in PARENT
+        assert f"{outer.parent.span_id:016x}" in PARENT
+        assert inner.parent.span_id == outer.context.span_id
+        assert inside == f"{PARENT[:36]}{inner.context.span_id:016x}-01"
+
+    @pytest.mark.parametrize("parent", [None, UNSAMPLED, "nonsense"])
+    def test_without_a_sampled_parent_there_is_no_span(
+        self, exporter: InMemorySpanExporter, parent: str | None
+    ) -> None:
+        with span("work", parent=parent):
+            pass
+        assert exporter.get_finished_spans() == ()
+
+    def test_of_an_error_it_holds_the_class_alone(self, exporter: InMemorySpanExporter) -> None:
+        with pytest.raises(ValueError, match=r"ada@example\.com"), span("work", parent=PARENT):
+            raise ValueError("ada@example.com")
+        (failed,) = exporter.get_finished_spans()
+        assert failed.status.status_code is StatusCode.ERROR
+        assert "ada" not in failed.to_json()
+        assert dict(failed.attributes or {}) == {"error.type": "ValueError"}
