@@ -98,13 +98,19 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,  # connections among them
     asyncpg.TransactionRollbackError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement's time is over
     asyncpg.ReadOnlySQLTransactionError,  # a standby that has not taken over yet
     asyncpg.InterfaceError,  # "connection is closed"
 )
 """What a unit of work raises when the server is away or cannot take it now."""
+
+
+_RETRIED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    # A migration has changed a table under a prepared statement, which is a new one next time.
+    asyncpg.InvalidCachedStatementError,
+)
 
 
 class Database:
@@ -204,7 +210,7 @@ class Database:
         for attempt in range(1, _ATTEMPTS):
             try:
                 return await self._in_transaction(work)
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except _RETRIED as error:
                 _log.info("transaction retried", attempt=attempt, reason=type(error).__name__)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         return await self._in_transaction(work)

@@ -58,7 +58,7 @@ def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvico
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio" if sockets else "none",
+        ws=_sockets() if sockets else "none",
         ws_max_size=MAX_MESSAGE_SIZE,
         ws_ping_interval=_PING_INTERVAL,
         ws_ping_timeout=_PING_INTERVAL,
@@ -72,6 +72,21 @@ def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvico
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=10,
     )
+
+
+def _sockets() -> type[asyncio.Protocol]:
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Sockets(WebSocketsSansIOProtocol):
+        """Hangs up on who sends pings and does not read the answers: those would pile up here."""
+
+        def handle_ping(self) -> None:
+            if self.writable.is_set():
+                super().handle_ping()
+            else:
+                self.transport.abort()
+
+    return Sockets
 
 
 def serve(

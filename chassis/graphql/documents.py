@@ -31,6 +31,9 @@ UNKNOWN = "unknown"
 REMEMBERED = 128
 """Documents; the executor keeps its plans for as many."""
 
+LONGEST = 4096
+"""Characters of a document that is remembered: parsed it takes some hundred times as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -80,10 +83,28 @@ def reading(limits: Limits, *, introspection: bool) -> type[ReadDocument]:
         rules += (NoSchemaIntrospectionCustomRule,)
 
     @lru_cache(REMEMBERED)
+    def remembered(schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
+        document = _read(schema, text, max_tokens, rules)
+        if document.errors:
+            raise _InvalidDocumentError(document)
+        return document
+
     def read(schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
-        return _read(schema, text, max_tokens, rules)
+        if len(text) > LONGEST:
+            return _read(schema, text, max_tokens, rules)
+        try:
+            return remembered(schema, text, max_tokens)
+        except _InvalidDocumentError as invalid:
+            return invalid.document
 
     return type("Reading", (ReadDocument,), {"limits": limits, "read": staticmethod(read)})
+
+
+class _InvalidDocumentError(Exception):
+    """Raised past the memory, which is for documents that somebody uses."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
 
 
 def _read(

@@ -81,7 +81,7 @@ class Subscribed(SchemaExtension):
     def on_execute(self) -> Iterator[None]:
         yield
         told = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
-        if told:
+        if callable(told):  # and not something of a client's
             told()
 
 

@@ -1,6 +1,6 @@
 """Puts the tweets service together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,11 +54,19 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     )
     sessions = GrpcSessions(settings.auth_grpc)
     subscriptions = Subscriptions()
+
+    def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:
+        return TweetsContext.of(connection, principal, tweets, feed)
+
+    schema = build_schema(introspection=settings.introspection)
+    streams = Streams(schema, make_context, sessions.verify, settings.streams)
+
+    def end_sessions(session_ids: Collection[str]) -> None:
+        streams.places.end_sessions(session_ids)
+        subscriptions.end_sessions(session_ids)
+
     watch = SessionWatch(
-        redis,
-        sessions,
-        open_sessions=subscriptions.sessions,
-        on_ended=subscriptions.end_sessions,
+        redis, sessions, open_sessions=streams.places.sessions, on_ended=end_sessions
     )
     feed = Feed(redis, tweets, subscriptions, watch, feed_delay(metrics.registry))
     consumer = event_consumer(redis, tweets, SqlRejectedEvents(database), metrics)
@@ -78,11 +86,6 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         ):
             yield
 
-    def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:
-        return TweetsContext.of(connection, principal, tweets, feed)
-
-    schema = build_schema(introspection=settings.introspection)
-    streams = Streams(schema, make_context, sessions.verify, settings.streams)
     count_subscriptions(metrics.registry, streams, subscriptions)
     return subgraph_app(
         GraphQLView(schema, lambda request: make_context(request, None), metrics.operation),

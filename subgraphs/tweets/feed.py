@@ -176,9 +176,6 @@ class Subscriptions:
     def owners(self) -> Collection[UUID]:
         return self._by_owner.keys()
 
-    def sessions(self) -> Collection[str]:
-        return self._by_session.keys()
-
     def end_sessions(self, session_ids: Collection[str]) -> None:
         """From here on no subscription of these sessions gives out anything."""
         for session_id in session_ids:
@@ -258,7 +255,8 @@ class Feed:
             raise SessionEnded
         owner_id = subscription.owner_id
         with _interrupting():
-            head = (await self._tweets.feed_heads([owner_id]))[owner_id]
+            async with self._turn:
+                head = (await self._tweets.feed_heads([owner_id]))[owner_id]
         if after is not None and after > head:
             raise BadUserInput("`after` is not a cursor of this feed.")
         subscription.begin(head if after is None else after, head)
@@ -310,14 +308,15 @@ class Feed:
         while True:
             await asyncio.sleep(_COMPARE)
             try:
-                async with self._telling:
-                    await self._compare()
+                await self._compare()
             except Exception as error:
                 await outage.pause(error)
             else:
                 outage.over()
 
     async def _compare(self) -> None:
-        for owner_id, head in (await self._tweets.feed_heads([*self.subscriptions.owners])).items():
-            for subscription in self.subscriptions.of(owner_id):
-                subscription.compare(head)
+        heads = await self._tweets.feed_heads([*self.subscriptions.owners])
+        async with self._telling:
+            for owner_id, head in heads.items():
+                for subscription in self.subscriptions.of(owner_id):
+                    subscription.compare(head)

@@ -103,7 +103,7 @@ class Streams:
                 response = unauthenticated()
             else:
                 with self.places.open() as place:
-                    place.take(principal.user_id)
+                    place.take(principal)
                     context = self._make_context(request, principal)
                     stream = HttpStream(protocol, self._limits, request.receive, send)
                     with self._counted(protocol.transport):

@@ -112,6 +112,7 @@ class HttpStream:
         )
         writer = asyncio.create_task(self._write_all(results))
         gone = asyncio.create_task(self._client_left())
+        place.stop = writer.cancel  # a cancelled write has written nothing
         try:
             last_words = await self._accompany(writer, gone, subscribed, place)
         finally:

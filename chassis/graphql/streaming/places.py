@@ -1,13 +1,13 @@
-"""How much a person may hold open in this process, and letting all of it go when it stops."""
+"""How much a person may hold open in this process, and ending it: with its session, or for all."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
-from chassis.errors import ClientError, Restarting, StreamEnded
+from chassis.errors import ClientError, Restarting, SessionEnded, StreamEnded
+from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 
 
@@ -34,17 +34,25 @@ class TooManyStreams(ClientError):  # noqa: N818
 
 
 class Place:
-    """One open socket or stream. `ended` is set when the process wants it to end."""
+    """One open socket or stream."""
 
     def __init__(self, places: "Places") -> None:
         self._places = places
-        self.owner: UUID | None = None
+        self.principal: Principal | None = None
         self.ended: asyncio.Future[StreamEnded] = asyncio.get_running_loop().create_future()
+        self.stop: Callable[[], object] = lambda: None
+        """Cancels what may be about to send something. Called once `ended` has its reason."""
 
-    def take(self, user_id: UUID) -> None:
+    def take(self, principal: Principal) -> None:
         """Counts it among this person's. Raises TooManyStreams."""
-        self._places.count(user_id)
-        self.owner = user_id
+        self._places.seat(self, principal)
+        self.principal = principal
+
+    def end(self, reason: StreamEnded) -> None:
+        """When this returns, nothing but the reason can be sent any more."""
+        if not self.ended.done():
+            self.ended.set_result(reason)
+            self.stop()
 
 
 class Places:
@@ -53,7 +61,8 @@ class Places:
     def __init__(self, limits: StreamLimits) -> None:
         self._limits = limits
         self._open: set[Place] = set()
-        self._counts: Counter[UUID] = Counter()
+        self._counts: Counter[object] = Counter()
+        self._of_session: dict[str, set[Place]] = {}
         self._closing = False
 
     def __len__(self) -> int:
@@ -71,20 +80,37 @@ class Places:
         finally:
             self._open.discard(place)
             place.ended.cancel()
-            if place.owner is not None:
-                self._counts[place.owner] -= 1
-                if not self._counts[place.owner]:
-                    del self._counts[place.owner]
+            if place.principal is not None:
+                self._leave(place, place.principal)
 
-    def count(self, user_id: UUID) -> None:
-        if self._counts[user_id] >= self._limits.streams_per_user:
+    def seat(self, place: Place, principal: Principal) -> None:
+        if self._counts[principal.user_id] >= self._limits.streams_per_user:
             raise TooManyStreams
-        self._counts[user_id] += 1
+        self._counts[principal.user_id] += 1
+        self._of_session.setdefault(str(principal.session_id), set()).add(place)
+
+    def _leave(self, place: Place, principal: Principal) -> None:
+        self._counts[principal.user_id] -= 1
+        if not self._counts[principal.user_id]:
+            del self._counts[principal.user_id]
+        session_id = str(principal.session_id)
+        self._of_session[session_id].discard(place)
+        if not self._of_session[session_id]:
+            del self._of_session[session_id]
+
+    def sessions(self) -> Collection[str]:
+        """Those that have something open, be it a socket on which nothing is subscribed to."""
+        return self._of_session.keys()
+
+    def end_sessions(self, session_ids: Collection[str]) -> None:
+        """When this returns, nothing can be sent to these sessions any more but that they ended."""
+        for session_id in session_ids:
+            for place in list(self._of_session.get(session_id, ())):
+                place.end(SessionEnded())
 
     async def close_on(self, shutdown: Shutdown) -> None:
         """Waits for the process to let go of its connections, and then ends all of these."""
         await shutdown.begun()
         self._closing = True
         for place in list(self._open):
-            if not place.ended.done():
-                place.ended.set_result(Restarting())
+            place.end(Restarting())

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.types import Receive, Send
 
-from chassis.errors import BadUserInput, ClientError, Restarting, StreamEnded, TooSlow
+from chassis.errors import BadUserInput, ClientError, Restarting, TooSlow
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import SubgraphSchema
 from chassis.principal import Principal, require
@@ -91,7 +91,7 @@ class Socket:
             await self._wire.accept(PROTOCOL)
             try:
                 with places.open() as place:
-                    place.ended.add_done_callback(self._ended_by_process)
+                    place.stop = lambda: self._stop(close_for(place.ended.result()))
                     await self._serve(place, principal)
             except Restarting as error:
                 self.closed_with = close_for(error)
@@ -112,6 +112,9 @@ class Socket:
             self.closed_with = close_for(TooSlow())
         except ClientLeft:
             self.closed_with = None
+        except Exception:
+            _log.exception("a socket failed")
+            self.closed_with = INTERNAL_FAILURE
         finally:
             self._is_ending = True
             for task in self._tasks:
@@ -129,9 +132,12 @@ class Socket:
             self.closed_with = close
             self._deadline.reschedule(0)
 
-    def _ended_by_process(self, ended: asyncio.Future[StreamEnded]) -> None:
-        if not ended.cancelled():
-            self._end(close_for(ended.result()))
+    def _stop(self, close: Close) -> None:
+        """Ends the socket, and all that might still send something at once: a cancelled send has
+        sent nothing."""
+        self._end(close)
+        for task in self._tasks:
+            task.cancel()
 
     def _start(self, coroutine: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
@@ -184,7 +190,7 @@ class Socket:
             if token is not None:
                 principal = await self._authenticate(token)
             principal = require(principal)
-            place.take(principal.user_id)
+            place.take(principal)
             self._principal = principal
             self._watch_idleness()
             await self._wire.send({"type": "connection_ack"})
@@ -208,7 +214,9 @@ class Socket:
             asked = StreamRequest.parse(message.get("payload"))
         except BadUserInput as error:
             raise bad(str(error)) from None
-        if len(self._operations) >= self._limits.operations_per_socket:
+        limit = self._limits.operations_per_socket
+        # As many again may have been completed and have yet to end.
+        if len(self._operations) >= limit or len(self._tasks) >= 2 * limit:
             too_many = TooManyStreams("Too many operations run on this socket.")
             await self._wire.send({"id": id_, "type": "error", "payload": [format_error(too_many)]})
             return

@@ -96,7 +96,11 @@ class Wire:
         return message
 
     async def send(self, message: dict[str, Any]) -> None:
-        await self._write({"type": "websocket.send", "text": encode(message).decode()})
+        try:
+            text = encode(message).decode()
+        except orjson.JSONEncodeError:  # a client's own payload, in a pong
+            raise bad("nested too deeply") from None
+        await self._write({"type": "websocket.send", "text": text})
 
     async def close(self, close: Close) -> None:
         reason = close.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")

@@ -188,7 +188,7 @@ class TestEnd:
         sessions.ended.add(str(SESSION))
         with pytest.raises(SessionEnded):
             await feed.subscribe(principal())
-        assert not feed.subscriptions.sessions()
+        assert not feed.subscriptions.of(ADA.id)
 
     async def test_the_token_expires(self, feed: Feed) -> None:
         subscription = await feed.subscribe(principal(lifetime=0.01))
@@ -201,7 +201,6 @@ class TestEnd:
     ) -> None:
         await subscription.aclose()
         assert not feed.subscriptions.of(ADA.id)
-        assert not feed.subscriptions.sessions()
 
 
 class TestUncertainty:

@@ -60,6 +60,9 @@ class World:
     running: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     contexts: list["Context"] = field(default_factory=list)
+    waiting: bool = False
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """`waiting` for it is whoever resolves `Event.gated`."""
 
     async def put(self, *items: object) -> None:
         for item in items:
@@ -86,6 +89,12 @@ class Event:
     @strawberry.field
     def broken(self) -> str | None:
         raise RuntimeError("the password is hunter2")
+
+    @strawberry.field
+    async def gated(self, info: "Info") -> bool:
+        info.context.world.waiting = True
+        await info.context.world.gate.wait()
+        return True
 
     @strawberry.field
     def big(self) -> str:
@@ -146,6 +155,15 @@ class Subscription:
         finally:
             info.context.world.running -= 1
             info.context.world.closed.set()
+
+    @strawberry.subscription
+    async def stubborn(self, info: Info) -> AsyncGenerator[int, None]:
+        """Takes its time to end, as one does that waits for the database."""
+        gate = asyncio.ensure_future(info.context.world.gate.wait())
+        while not gate.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(gate)
+        yield 1
 
     @strawberry.subscription
     async def whoami(self, info: Info) -> AsyncGenerator[str, None]:

@@ -354,6 +354,19 @@ class TestEnds:
         await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.places))
 
+    async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
+        self, server: Running, accept: str
+    ) -> None:
+        async with server.stream("subscription { events { number gated } }", accept) as response:
+            await server.world.put(1)
+            await until(lambda: server.world.waiting)
+            server.streams.places.end_sessions([str(person().session_id)])
+            server.world.gate.set()
+            text = (await response.aread()).decode()
+        assert "number" not in text
+        assert "The session has ended." in text
+        await until(lambda: not server.streams.places.sessions())
+
     async def test_the_process_stops(self, server: Running, accept: str) -> None:
         async with server.stream(EVENTS, accept) as response:
             await until(lambda: server.world.running)

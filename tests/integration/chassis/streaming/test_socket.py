@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from chassis.app import STREAM_PATH
 from chassis.graphql.streaming import StreamLimits
-from tests.integration.chassis.streaming.server import PROTOCOL, Running, person, serving
+from tests.integration.chassis.streaming.server import (
+    PROTOCOL,
+    TRUSTED,
+    Running,
+    person,
+    serving,
+)
 
 EVENTS = "subscription { events { number } }"
 COUNT = "subscription { count { number } }"
@@ -25,6 +32,12 @@ async def until(holds: Any) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("never came true")
+
+
+async def flood(writer: asyncio.StreamWriter, data: bytes) -> None:
+    for _ in range(1000):
+        writer.write(data)
+        await writer.drain()
 
 
 class TestHandshake:
@@ -365,6 +378,29 @@ class TestEnds:
             await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.places))
 
+    async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
+        self, server: Running
+    ) -> None:
+        async with server.initialised() as client:
+            await client.subscribe("subscription { events { number gated } }")
+            await server.world.put(1)
+            await until(lambda: server.world.waiting)
+            server.streams.places.end_sessions([str(person(7).session_id)])
+            server.world.gate.set()
+            with pytest.raises(ConnectionClosed):
+                await client.receive()
+            assert await client.closed() == (4403, "The session has ended.")
+        await until(lambda: not server.world.running and not server.streams.places.sessions())
+
+    async def test_the_session_of_an_idle_socket_ends(self, server: Running) -> None:
+        async with server.initialised() as client:
+            assert [*server.streams.places.sessions()] == [str(person(7).session_id)]
+            server.streams.places.end_sessions([str(person(8).session_id)])
+            await client.subscribe("subscription { count(to: 1) { number } }")
+            assert (await client.receive())["type"] == "next"
+            server.streams.places.end_sessions([str(person(7).session_id)])
+            assert await client.closed() == (4403, "The session has ended.")
+
     async def test_the_process_stops(self, server: Running) -> None:
         async with server.initialised() as busy, server.socket() as fresh:
             await busy.subscribe(EVENTS)
@@ -392,6 +428,40 @@ class TestLimits:
             await client.send({"type": "complete", "id": "a"})
             await client.subscribe(COUNT, "b")
             assert (await client.receive())["type"] == "next"
+
+    async def test_an_operation_that_was_completed_and_has_yet_to_end_counts(self) -> None:
+        async with (
+            serving(StreamLimits(operations_per_socket=1)) as server,
+            server.initialised() as client,
+        ):
+            for number in range(3):
+                await client.subscribe("subscription { stubborn }", f"{number}")
+                await client.send({"type": "complete", "id": f"{number}"})
+            refused = await client.receive()
+            assert (refused["id"], refused["type"]) == ("2", "error")
+            server.world.gate.set()
+
+    async def test_pings_whose_answers_are_not_read(self) -> None:
+        """Their answers would be kept by the server."""
+        async with serving() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            upgrade = {
+                "host": "x",
+                "connection": "upgrade",
+                "upgrade": "websocket",
+                "sec-websocket-version": "13",
+                "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+                "sec-websocket-protocol": PROTOCOL,
+            }
+            lines = [f"{name}: {value}" for name, value in (TRUSTED | upgrade).items()]
+            head = "\r\n".join([f"GET {STREAM_PATH} HTTP/1.1", *lines, "", ""])
+            writer.write(head.encode())
+            assert b" 101 " in await reader.readline()
+            ping = b"\x89\xfd" + bytes(4) + bytes(125)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(flood(writer, ping * 1000), 20)
+            writer.close()
 
     async def test_sockets_of_a_person(self) -> None:
         async with serving(StreamLimits(streams_per_user=1)) as server:
