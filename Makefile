@@ -73,5 +73,6 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 	done
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
-	@rm -rf .venv .data router/node_modules explorer/node_modules explorer/dist .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .data explorer/dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	@find . -name node_modules -type d -prune -exec rm -rf {} +
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

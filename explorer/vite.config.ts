@@ -20,5 +20,10 @@ export default defineConfig({
   },
   worker: { format: "es" },
   // For `npm run dev` beside `make up`.
-  server: { proxy: { "/graphql": { target: "http://localhost:4000", ws: true } } },
+  server: {
+    proxy: {
+      "/graphql": { target: "http://localhost:4000", ws: true },
+      "/healthz": "http://localhost:4000",
+    },
+  },
 });

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Brings an overlay into the cluster that kubectl points at: migrations first, then the services,
-# the router, the edge, each when the one before serves; then the smoke test. What fails before the
-# services leaves everything as it was; what fails later is rolled back. A migration never is: it
-# has to suit the code before it as well (docs/adr/0014).
+# the router, the edge, each when the one before serves; then the smoke test, and at last the
+# CronJobs. What fails before the services leaves every running pod as it was; Services, policies
+# and settings are new already. What fails later is rolled back. A migration never is: it has to
+# suit the code before it as well (docs/adr/0014).
 #
 #   deploy/kubernetes/roll-out.sh OVERLAY [URL of the edge, for the smoke test]
 set -eu
@@ -58,7 +59,7 @@ roll_out() {
 
 say "Settings, policies and migrations"
 chirp delete job --selector app.kubernetes.io/component=migration --ignore-not-found
-kubectl apply --filename "$manifests" --selector app.kubernetes.io/component!=service
+kubectl apply --filename "$manifests" --selector "app.kubernetes.io/component notin (service,purge)"
 if ! chirp wait --for condition=complete job --selector app.kubernetes.io/component=migration \
     --timeout "$timeout"; then
     chirp logs --selector app.kubernetes.io/component=migration --tail 20 --prefix || true
@@ -75,4 +76,7 @@ if [ -n "$url" ]; then
     say "Smoke test"
     ../smoke.sh "$url" || roll_back "The smoke test failed"
 fi
+
+say "What runs at night"
+kubectl apply --filename "$manifests" --selector app.kubernetes.io/component=purge
 say "Done"

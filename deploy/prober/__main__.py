@@ -16,8 +16,9 @@ from deploy.laptop.environment import read
 from deploy.prober.metrics import ProberMetrics
 from deploy.prober.rounds import Round, Step
 
-USAGE = """Its environment: PROBER_URL (the edge), PROBER_SECRET (from which its passwords follow),
-PROBER_NAME (one for each that runs), PROBER_PORT (metrics), PROBER_INTERVAL_SECONDS."""
+USAGE = """Its environment: PROBER_URL (the edge), PROBER_SECRET (from which its accounts' names
+and passwords follow), PROBER_NAME (one for each that runs), PROBER_PORT (metrics),
+PROBER_INTERVAL_SECONDS."""
 
 
 def main(variables: Mapping[str, str], arguments: list[str] | None = None) -> int:

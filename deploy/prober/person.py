@@ -23,13 +23,13 @@ class StepFailedError(Exception):
 
 class Person:
     """An account whose name and password are always the same: whatever a prober that was killed
-    has left behind, the next one finds and removes."""
+    has left behind, the next one finds and removes. Nobody else can know the name and take it."""
 
     def __init__(self, client: httpx.Client, name: str, secret: str) -> None:
-        self.name = name
+        self.name = f"p_{_derived(secret, f'name {name}')[:16]}"
         self.token: str | None = None
         self._client = client
-        self._password = hmac.new(secret.encode(), name.encode(), sha256).hexdigest()
+        self._password = _derived(secret, f"password {name}")
 
     def post(self, query: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
@@ -80,6 +80,10 @@ class Person:
     def _take_token(self, outcome: Mapping[str, Any]) -> None:
         expect("SignedIn", outcome)
         self.token = outcome["accessToken"]
+
+
+def _derived(secret: str, purpose: str) -> str:
+    return hmac.new(secret.encode(), purpose.encode(), sha256).hexdigest()
 
 
 def expect(type_: str, outcome: Mapping[str, Any]) -> None:

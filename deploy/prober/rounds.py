@@ -142,8 +142,11 @@ class Round:
         except StepFailedError as error:
             problem = str(error)
             raise
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             problem = f"an answer of another shape ({type(error).__name__})"
             raise StepFailedError(problem) from error
+        except Exception as error:  # nobody has thought of it, so it is no success
+            problem = type(error).__name__
+            raise
         finally:
             self._tell(Step(name, perf_counter() - started, problem))

@@ -41,9 +41,8 @@ class Subscription:
             while True:
                 self._receive()
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else None
-            if code != SESSION_ENDED:
-                raise StepFailedError(f"the subscription was closed with {code}") from None
+            if _code(closed) != SESSION_ENDED:
+                raise _closed(closed) from None
 
     def _expect(self, kind: str) -> dict[str, Any]:
         try:
@@ -54,8 +53,7 @@ class Subscription:
                 if message["type"] != "ping":
                     raise StepFailedError(f"a message of the type {message['type']}")
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else None
-            raise StepFailedError(f"the subscription was closed with {code}") from None
+            raise _closed(closed) from None
 
     def _receive(self) -> dict[str, Any]:
         try:
@@ -65,7 +63,19 @@ class Subscription:
         return message
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._socket.send(json.dumps(message))
+        try:
+            self._socket.send(json.dumps(message))
+        except ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+
+def _code(closed: ConnectionClosed) -> int | None:
+    """What the other side closed with; None if the connection broke."""
+    return closed.rcvd.code if closed.rcvd else None
+
+
+def _closed(closed: ConnectionClosed) -> StepFailedError:
+    return StepFailedError(f"the subscription was closed with {_code(closed)}")
 
 
 @contextmanager

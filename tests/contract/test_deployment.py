@@ -28,10 +28,12 @@ from tests.contract.manifests import (
     environment,
     of_kind,
     peers,
+    pod_template,
     pods,
     reaches,
 )
 
+COMPONENT = "app.kubernetes.io/component"
 SETTINGS: Mapping[str, Any] = {
     "auth": AuthSettings,
     "tweets": TweetsSettings,
@@ -53,8 +55,7 @@ DATABASES = {
 }
 STREAMS = {"auth", "tweets", "notifier"}
 SCRAPED = {
-    *{("auth", 4101), ("tweets", 4102), ("notifier", 4103), ("router", 4100), ("explorer", 4104)},
-    ("prober", 4190),
+    *{("auth", 4101), ("tweets", 4102), ("notifier", 4103), ("router", 4100), ("prober", 4190)}
 }
 TRACED = {"edge", "router", "auth", "tweets", "notifier"}
 
@@ -86,7 +87,7 @@ def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
         *((client, *servers["redis"]) for client in STREAMS),
         ("notifier", *servers["smtp"]),
         *(("prometheus", *target) for target in SCRAPED),
-        *((client, "otel", port) for client in TRACED for port in (4317, 4318)),
+        *((client, "otel", 4318) for client in TRACED),
         *((client, "edge", 4000) for client in outside),
         *((client, "dns", 53) for client in everyone - outside),
     }
@@ -121,7 +122,7 @@ class TestNetworkPolicies:
         policies = list(of_kind(rendered, "NetworkPolicy"))
         inside = peers(rendered)
         expected = arrows(overlay, {peer.name for peer in inside})
-        ports = {port for _, _, port in expected} | {22, 443, 8025}
+        ports = {port for _, _, port in expected} | {22, 443, 4317, 8025}
         assert connections(policies, [*inside, *OUTSIDE], ports) == expected
 
     def test_each_of_them_is_needed(self, overlay: str, rendered: list[Object]) -> None:
@@ -240,6 +241,29 @@ class TestEnvironment:
         assert named <= set(environment(rendered, router))
         assert named <= set(compose(made_secrets)["services"]["router"]["environment"])
 
+    def test_an_address_is_a_port_of_a_service(self, rendered: list[Object]) -> None:
+        ports = {
+            (service["metadata"]["name"], port["port"])
+            for service in of_kind(rendered, "Service")
+            for port in service["spec"]["ports"]
+        }
+        named = {
+            (found["host"], int(found["port"] or 80))
+            for settings in of_kind(rendered, "ConfigMap")
+            for value in settings.get("data", {}).values()
+            if (found := re.match(r"http://(?P<host>[\w-]+)(:(?P<port>\d+))?(/|$)", value))
+            if found["host"] != "localhost"  # a person's browser
+        }
+        assert {host for host, _ in named} == {"edge", "auth", "tweets", "notifier"}
+        assert named <= ports
+
+    def test_compose_hands_the_edge_what_decides_about_traces(
+        self, made_secrets: Mapping[str, str]
+    ) -> None:
+        wanted = {"TRACING_ENDPOINT": "http://collector:4318", "TRACING_PERCENT": "5"}
+        given = compose({**made_secrets, **wanted})["services"]["edge-config"]["environment"]
+        assert wanted.items() <= given.items()
+
     def test_without_its_secrets_compose_starts_nothing(
         self, made_secrets: Mapping[str, str]
     ) -> None:
@@ -291,8 +315,24 @@ class TestPods:
             container = specification["containers"][0]
             assert {"readinessProbe", "livenessProbe"} <= container.keys(), name
             before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            given = environment(rendered, container)
+            notice = int(given["SHUTDOWN_NOTICE_SECONDS"]) if name in SETTINGS else 0
             drain = 0 if name == "edge" else 25
-            assert specification["terminationGracePeriodSeconds"] > before + drain, name
+            assert specification["terminationGracePeriodSeconds"] > before + notice + drain, name
+
+    def test_before_the_services_only_migrations_have_our_images(
+        self, rendered: list[Object]
+    ) -> None:
+        ours = {
+            document["metadata"]["name"]: document["metadata"]["labels"].get(COMPONENT)
+            for document in of_kind(rendered, "Deployment", "StatefulSet", "Job", "CronJob")
+            if "chirp" in pod_template(document)["spec"]["containers"][0]["image"]
+        }
+        later = {name for name, component in ours.items() if component in {"service", "purge"}}
+        assert {name for name, component in ours.items() if component == "purge"} == {
+            *("auth-purge", "notifier-purge")
+        }
+        assert ours.keys() - later == {f"{name}-migrate" for name in SERVICES}
 
     def test_disruptions_and_load_are_provided_for(
         self, overlay: str, rendered: list[Object]

@@ -74,11 +74,11 @@ class TestRollOut:
         assert cluster.roll_out().returncode == 0
         steps = cluster.calls("rollout status")
         order = [
-            *("delete job", "component!=service", "wait --for condition=complete"),
+            *("delete job", "notin (service,purge)", "wait --for condition=complete"),
             *("auth,tweets,notifier,explorer", "deployment/auth", "deployment/tweets"),
             *("deployment/notifier", "deployment/explorer"),
             *("name in (router)", "deployment/router", "name in (edge,prober)"),
-            *("deployment/edge", "deployment/prober"),
+            *("deployment/edge", "deployment/prober", "component=purge"),
         ]
         assert len(steps) == len(order)
         for step, expected in zip(steps, order, strict=True):
@@ -103,12 +103,14 @@ class TestRollOut:
             for name in ("auth", "router")
         ]
         assert not [call for call in cluster.calls() if "name in (edge" in call]
+        assert not [call for call in cluster.calls() if "component=purge" in call]
 
     def test_a_smoke_test_that_fails_is_a_roll_back(self, cluster: Cluster) -> None:
         result = cluster.roll_out("http://127.0.0.1:9")
         assert result.returncode == 1
         assert "The smoke test failed: rolling back" in result.stdout
         assert len([call for call in cluster.calls() if "undo" in call]) == 2
+        assert not [call for call in cluster.calls() if "component=purge" in call]
 
     def test_the_first_roll_out_has_nothing_to_go_back_to(self, cluster: Cluster) -> None:
         cluster.revisions, cluster.fails = {}, ["rollout status deployment/auth"]
