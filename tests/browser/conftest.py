@@ -41,9 +41,9 @@ def chromium() -> Path:
     pytest.fail(HOW, pytrace=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(chromium: Path, stack: RunningStack) -> Iterator[Browser]:
-    """After the stack, and gone with these tests: while it lives, nobody else can run a loop."""
+    """After the stack, and gone with the module: while it lives, nobody else can run a loop."""
     with sync_playwright() as playwright:
         # Nothing but this machine has an address.
         rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
