@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import logging
 import re
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def migrate(url: str, versions: Path) -> None:
 
 async def upgrade(url: str, versions: Path) -> None:
     """The same from inside an event loop."""
+    # It tells of each of its plugins when it is imported.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     # Here, because a service that only starts needs none of it.
     from alembic import command
     from alembic.config import Config
