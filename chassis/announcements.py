@@ -134,25 +134,19 @@ class Listener:
     async def following(self) -> AsyncIterator[None]:
         """Follows the stream while the block runs, whatever becomes of Redis."""
         try:
-            async with running(self._run()), running(self._keep_looking()):
+            away = (RedisError, OSError, _LookFailedError)
+            listening = self._following.outlast(self._listen, away)
+            async with running(listening), running(self._keep_looking()):
                 yield
         finally:
             await self._leave()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._follow()
-            except (RedisError, OSError, _LookFailedError) as error:
-                await self._lapse(error)
-            except Exception as error:
-                _log.exception("following failed", stream=self._stream)
-                await self._lapse(error)
-
-    async def _lapse(self, error: Exception) -> None:
-        # Redis may come back with less than it had.
-        self._current_until = 0.0
-        await self._following.pause(error)
+    async def _listen(self) -> None:
+        try:
+            await self._follow()
+        finally:
+            # Redis may come back with less than it had.
+            self._current_until = 0.0
 
     async def _leave(self) -> None:
         """Takes this process off the list of those that are waited for."""
@@ -175,7 +169,6 @@ class Listener:
             asked = monotonic()
             kept_since, answer = await self._read(position)
             if since not in {None, kept_since}:
-                self._current_until = 0.0
                 return
             since = kept_since
             read = 0

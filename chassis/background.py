@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,6 +45,22 @@ class Outage:
         self._what = what
         self._longest = longest
         self._pauses = 0
+
+    async def outlast(
+        self, work: Callable[[], Awaitable[None]], away: tuple[type[Exception], ...]
+    ) -> None:
+        """Begins `work` again whenever it ends, after a pause when it failed.
+
+        What is none of `away` is logged whole: it is our own fault, and work goes on all the same.
+        """
+        while True:
+            try:
+                await work()
+            except away as error:
+                await self.pause(error)
+            except Exception as error:
+                _log.exception(f"{self._what}: failed")
+                await self.pause(error)
 
     async def pause(self, error: Exception) -> None:
         if not self._pauses:

@@ -129,7 +129,7 @@ class OutboxRelay:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Publishes while the block runs, whatever becomes of Redis and the database."""
-        async with running(self._run()):
+        async with running(self._outage.outlast(self._relay, INFRASTRUCTURE)):
             yield
 
     async def backlog(self) -> Backlog:
@@ -164,16 +164,6 @@ class OutboxRelay:
                 unread = length if group["lag"] is None else group["lag"]
                 lags[group["name"]] = unread + group["pending"]
         return lags
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._relay()
-            except INFRASTRUCTURE as error:
-                await self._outage.pause(error)
-            except Exception as error:
-                _log.exception("the relay failed", stream=self.stream)
-                await self._outage.pause(error)
 
     async def _relay(self) -> None:
         forgotten = float("-inf")

@@ -116,20 +116,11 @@ class StreamConsumer:
     async def running(self) -> AsyncIterator[None]:
         """Reads while the block runs, whatever becomes of Redis."""
         try:
-            async with running(self._keep()), running(self._run()):
+            consuming = self._reading.outlast(self._consume, (RedisError, OSError))
+            async with running(self._keep()), running(consuming):
                 yield
         finally:
             await self._leave()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._consume()
-            except (RedisError, OSError) as error:
-                await self._reading.pause(error)
-            except Exception as error:
-                _log.exception("the consumer failed", group=self._group)
-                await self._reading.pause(error)
 
     async def _consume(self) -> None:
         await self._join()

@@ -220,6 +220,7 @@ class Feed:
         self.sessions = sessions
         self._redis = redis
         self._tweets = tweets
+        self._following = Outage(f"following {STREAM}")
         self._turn = asyncio.Semaphore(_READERS)
         # Whoever compares meanwhile would take those for behind whose turn is yet to come.
         self._telling = asyncio.Lock()
@@ -227,7 +228,8 @@ class Feed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follows the stream while the block runs, whatever becomes of Redis and the database."""
-        async with running(self._follow()), running(self._keep_comparing()):
+        following = self._following.outlast(self._follow, INFRASTRUCTURE)
+        async with running(following), running(self._keep_comparing()):
             yield
 
     async def subscribe(self, principal: Principal, after: int | None = None) -> Subscription:
@@ -262,24 +264,13 @@ class Feed:
         subscription.begin(head if after is None else after, head)
 
     async def _follow(self) -> None:
-        outage = Outage(f"following {STREAM}")
-        while True:
-            try:
-                await self._read(outage)
-            except INFRASTRUCTURE as error:
-                await outage.pause(error)
-            except Exception as error:
-                _log.exception("the stream cannot be followed", stream=STREAM)
-                await outage.pause(error)
-
-    async def _read(self, outage: Outage) -> None:
         newest: Any = await self._redis.xrevrange(STREAM, count=1)
         position: str = newest[0][0] if newest else "0-0"
         # What the stream told until here, while nobody listened.
         await self._compare()
         while True:
             answer: Any = await self._redis.xread({STREAM: position}, count=1000, block=_BLOCK)
-            outage.over()
+            self._following.over()
             for _, entries in answer:
                 for entry_id, fields in entries:
                     async with self._telling:
