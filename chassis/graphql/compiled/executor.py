@@ -1,6 +1,6 @@
 """graphql-core's executor as Strawberry extends it, with a short cut where there is a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,17 +13,24 @@ from graphql import (
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    Middleware,
     MiddlewareManager,
+    OperationType,
+    default_field_resolver,
+    default_type_resolver,
 )
 from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, collect_fields
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from graphql.pyutils.is_awaitable import is_awaitable
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from .plans import STOCK, DocumentPlans, Plans, document_plans
-from .selection import compile_field, compile_value
+from .calls import compile_call
+from .operations import Operation
+from .plans import STOCK, DocumentPlans, Plans, Root, document_plans
+from .selection import compile_attribute, compile_value
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -37,12 +44,74 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     @classmethod
     def build(
-        cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        raw_variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> list[GraphQLError] | Executor[Any]:
-        executor = super().build(schema, document, *args, **kwargs)
+        plans = document_plans(schema, document)
+        operation = plans.operation(schema, document, operation_name)
+        variables = operation and operation.variables(raw_variable_values or {})
+        if operation is None or variables is None:
+            executor = super().build(
+                schema,
+                document,
+                root_value,
+                context_value,
+                raw_variable_values,
+                operation_name,
+                *args,
+                **kwargs,
+            )
+        else:
+            executor = cls._of(
+                operation, variables, schema, root_value, context_value, *args, **kwargs
+            )
         if isinstance(executor, CompilingExecutor):
-            executor.use(document_plans(schema, document))
+            executor.use(plans)
         return executor
+
+    @classmethod
+    def _of(
+        cls,
+        operation: Operation,
+        variables: VariableValues,
+        schema: GraphQLSchema,
+        root_value: Any,
+        context_value: Any,
+        field_resolver: Any = None,
+        type_resolver: Any = None,
+        subscribe_field_resolver: Any = None,
+        max_coercion_errors: int = 50,  # noqa: ARG003  (there were none)
+        enable_early_execution: bool = False,  # noqa: FBT001, FBT002  (as graphql-core calls it)
+        middleware: Middleware | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> "CompilingExecutor":
+        """What `build` makes of arguments that it has found to be good."""
+        if isinstance(middleware, (list, tuple)):
+            middleware = MiddlewareManager(*middleware)
+        return cls(
+            schema,
+            operation.fragment_definitions,
+            operation.fragments,
+            root_value,
+            context_value,
+            operation.node,
+            variables,
+            field_resolver or default_field_resolver,
+            type_resolver or default_type_resolver,
+            subscribe_field_resolver or default_field_resolver,
+            enable_early_execution,
+            middleware,
+            *args,
+            **kwargs,
+        )
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         executor = super().build_per_event_executor(payload)
@@ -64,6 +133,46 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             self._document = document
             self._plans = document.plans(self.variable_values.coerced)
 
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        root = self._root() if self.abort_signal is None and serially is None else None
+        if root is None:
+            return super().execute_operation(serially)
+        execute = self.execute_fields_serially if root.serially else self.execute_fields
+        try:
+            data = execute(root.type_, self.root_value, None, root.fields, None)
+        except GraphQLError as error:
+            return self._without_data(error)
+        return self._awaited(data) if self.is_awaitable(data) else self.build_response(data)
+
+    async def _awaited(self, data: Awaitable[dict[str, Any]]) -> Any:
+        try:
+            return self.build_response(await data)
+        except GraphQLError as error:
+            return self._without_data(error)
+
+    def _without_data(self, error: GraphQLError) -> Any:
+        self.collected_errors.add(error, None)
+        return self.build_response(None)
+
+    def _root(self) -> Root | None:
+        """The fields of the operation, collected once; None where there is more to it."""
+        if self._plans is None:
+            return None
+        roots, operation = self._plans.roots, self.operation
+        root = roots.get(id(operation))
+        if root is None:
+            type_ = self.schema.get_root_type(operation.operation)
+            if type_ is None:
+                return None
+            found = collect_fields(
+                self.schema, self.fragments, self.variable_values, type_, operation
+            )
+            if found.new_defer_usages:
+                return None
+            serially = operation.operation is OperationType.MUTATION
+            root = roots[id(operation)] = Root(operation, type_, found.grouped_field_set, serially)
+        return root
+
     @contextmanager
     def _stock(self) -> Iterator[None]:
         """Nothing is tried again inside what could not be completed by a plan.
@@ -84,17 +193,20 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         position_context: Any,
     ) -> Any:
-        stock = super().execute_field
-        if self._plans is None or position_context is not None:
+        plans, stock = self._plans, super().execute_field
+        if plans is None or position_context is not None:
             return stock(parent_type, source, field_details_list, path, position_context)
-        plan = self._plans.fields.find(self, parent_type, field_details_list, compile_field)
-        if plan is None:
-            return stock(parent_type, source, field_details_list, path, position_context)
-        completed = plan(source)
-        if completed is not STOCK:
-            return completed
-        with self._stock():
-            return stock(parent_type, source, field_details_list, path, position_context)
+        if data := plans.fields.find(self, parent_type, field_details_list, compile_attribute):
+            completed = data(source)
+            if completed is not STOCK:
+                return completed
+            with self._stock():
+                return stock(parent_type, source, field_details_list, path, position_context)
+        if call := plans.calls.find(self, parent_type, field_details_list, compile_call):
+            completed = call.run(self, source, path)
+            if completed is not STOCK:
+                return completed
+        return stock(parent_type, source, field_details_list, path, position_context)
 
     def complete_object_value(
         self,

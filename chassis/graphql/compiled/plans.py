@@ -5,13 +5,14 @@ was compiled from, so it can answer for no other.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
 
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLObjectType,
     GraphQLSchema,
     GraphQLType,
     InlineFragmentNode,
@@ -20,8 +21,9 @@ from graphql import (
     SelectionSetNode,
     VariableNode,
 )
-from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+
+from .operations import Operation, find_operation
 
 DOCUMENTS = 128
 """How many documents of a schema have plans, at most: as many as Strawberry's ParserCache holds."""
@@ -37,8 +39,8 @@ REST = 1000
 STOCK = object()
 """What a plan answers where only the stock executor can."""
 
-Run = Callable[[Any], Any]
-Compile = Callable[[Executor[Any], Any, FieldDetailsList], Run | None]
+Run = Callable[..., Any]
+Compile = Callable[[Any, Any, FieldDetailsList], Run | None]
 
 _EXTENSION = "compiled-selections"
 _CONDITIONS = frozenset({"skip", "include", "defer", "stream"})
@@ -67,6 +69,15 @@ class Plan:
         return completed
 
 
+class Root(NamedTuple):
+    """The fields of an operation."""
+
+    operation: OperationDefinitionNode
+    type_: GraphQLObjectType
+    fields: GroupedFieldSet
+    serially: bool
+
+
 class PlanTable:
     """Plans by type and selection."""
 
@@ -77,7 +88,7 @@ class PlanTable:
 
     def find(
         self,
-        executor: Executor[Any],
+        executor: object,
         type_: GraphQLType,
         selection: FieldDetailsList,
         compile_: Compile,
@@ -100,25 +111,42 @@ class PlanTable:
 
 
 class Plans:
-    """What is compiled of a document: by the type that has a field, by the type that it gives."""
+    """What is compiled of a document, for some values of the variables of its directives.
 
-    __slots__ = ("fields", "values")
+    Fields that are data and calls of resolvers by the type that has the field, values by their
+    type, the fields of an operation's root by the operation.
+    """
+
+    __slots__ = ("calls", "fields", "roots", "values")
 
     def __init__(self) -> None:
         self.fields = PlanTable()
         self.values = PlanTable()
+        self.calls = PlanTable()
+        self.roots: dict[int, Root] = {}
 
 
 class DocumentPlans:
     """The plans of one document under one schema."""
 
-    __slots__ = ("_conditions", "_uses", "_variants", "document")
+    __slots__ = ("_conditions", "_operations", "_uses", "_variants", "document")
 
     def __init__(self, document: "ReferenceType[DocumentNode]") -> None:
         self.document = document
         self._uses = 0
         self._conditions: tuple[str, ...] | None = None
         self._variants: dict[tuple[Any, ...], Plans] = {}
+        self._operations: dict[str | None, Operation | None] = {}
+
+    def operation(
+        self, schema: GraphQLSchema, document: DocumentNode, name: str | None
+    ) -> Operation | None:
+        """The operation of this name; None where there is to be no plan."""
+        if self._uses + 1 < COMPILE_FROM:
+            return None
+        if name not in self._operations and len(self._operations) < VARIANTS:
+            self._operations[name] = find_operation(schema, document, name)
+        return self._operations.get(name)
 
     def plans(self, variables: Mapping[str, Any]) -> Plans | None:
         """None where there is to be no plan."""

@@ -68,13 +68,13 @@ def compile_value(
     return _compile(executor, lambda writer: writer.value(type_, selection, "value", 1))
 
 
-def compile_field(
+def compile_attribute(
     executor: Executor[Any], parent: GraphQLObjectType, selection: FieldDetailsList
 ) -> Run | None:
     """A function from an object of type `parent` to the completed value of one of its fields."""
 
     def write(writer: "Writer") -> None:
-        _check(selection)
+        check_selection(selection)
         if selection[0].node.name.value == "__typename":
             writer.line(1, f"value = {parent.name!r}")
             return
@@ -94,7 +94,7 @@ def _compile(executor: Executor[Any], write: Callable[["Writer"], None]) -> Run 
         return None
 
 
-def _check(selection: FieldDetailsList) -> None:
+def check_selection(selection: FieldDetailsList) -> None:
     """Raises NotData for fields with a directive that does more than select."""
     for node, defer_usage, fragment_variables in selection:
         if defer_usage is not None or fragment_variables is not None:
@@ -134,7 +134,7 @@ class Writer:
         self, type_: GraphQLOutputType, selection: FieldDetailsList, name: str, depth: int
     ) -> None:
         """Completes the variable `name`, in its place."""
-        _check(selection)
+        check_selection(selection)
         if is_non_null_type(type_):
             type_ = type_.of_type
         else:
@@ -189,7 +189,7 @@ class Writer:
         entries: list[str] = []
         for key, fields in collected.grouped_field_set.items():
             if fields[0].node.name.value == "__typename":
-                _check(fields)
+                check_selection(fields)
                 entries.append(f"{key!r}: {type_.name!r}")
                 continue
             variable = self._variable()

@@ -23,6 +23,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 CAST = TYPE_CAST_ATTRIBUTE
 """Where `strawberry.cast` notes that an object stands for another type."""
@@ -41,6 +42,10 @@ time, should the plan fail further on, gives what it gave the first time.
 
 _INSTANCE_CHECKS: tuple[Any, ...] = (type.__instancecheck__, ABCMeta.__instancecheck__)
 _BASIC = "GraphQLCoreConverter.from_resolver.<locals>._get_basic_result"
+_WITH_RESOLVER = (
+    "GraphQLCoreConverter.from_resolver.<locals>._resolver",
+    "GraphQLCoreConverter.from_resolver.<locals>._async_resolver",
+)
 _IS_TYPE_OF = "GraphQLCoreConverter.from_object.<locals>._get_is_type_of.<locals>.is_type_of"
 _OF_INTERFACE = (
     "GraphQLCoreConverter.from_interface.<locals>._get_resolve_type.<locals>.resolve_type"
@@ -122,6 +127,28 @@ def attribute_of(field: GraphQLField, cls: type) -> str:
     if hasattr(type(found), "__get__") and not isinstance(found, MemberDescriptorType):
         raise NotData  # a property, a cached property, a method: code
     return name
+
+
+def field_with_resolver(
+    schema: GraphQLSchema, field: GraphQLField
+) -> tuple[StrawberryField, StrawberryResolver[Any], GraphQLCoreConverter]:
+    """A field that does no more than to call its resolver: that, and Strawberry's idea of types.
+
+    Raises NotData where extensions, permissions or exception handlers stand around it.
+    """
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    converter = getattr(getattr(schema, "_strawberry_schema", None), "schema_converter", None)
+    if (
+        not isinstance(definition, StrawberryField)
+        or not isinstance(converter, GraphQLCoreConverter)
+        or not any(_is(field.resolve, name) for name in _WITH_RESOLVER)
+        or type(definition).get_result is not StrawberryField.get_result
+        or definition.base_resolver is None
+        or definition.extensions
+        or converter._get_field_exception_handlers(definition)  # noqa: SLF001
+    ):
+        raise NotData
+    return definition, definition.base_resolver, converter
 
 
 def classes_of(

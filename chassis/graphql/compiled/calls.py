@@ -1,0 +1,103 @@
+"""A field with a resolver, executed without asking anew what it is."""
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLObjectType, GraphQLResolveInfo
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
+
+from .plans import STOCK
+from .resolvers import Unusual, compile_resolver
+from .selection import check_selection
+from .types import NotData
+
+if TYPE_CHECKING:
+    from .executor import CompilingExecutor
+
+
+def compile_call(
+    executor: "CompilingExecutor", parent: GraphQLObjectType, selection: FieldDetailsList
+) -> "Call | None":
+    """None where only the stock executor knows what to do."""
+    try:
+        return Call(executor, parent, selection)
+    except NotData:
+        return None
+
+
+class Call:
+    """One field of an operation, called for each object that has it."""
+
+    __slots__ = ("_definition", "_nodes", "_parent", "_resolve", "_selection")
+
+    def __init__(
+        self,
+        executor: "CompilingExecutor",
+        parent: GraphQLObjectType,
+        selection: FieldDetailsList,
+    ) -> None:
+        """Raises NotData."""
+        check_selection(selection)
+        self._parent = parent
+        self._selection = selection
+        self._nodes = [details.node for details in selection]
+        definition = executor.schema.get_field(parent, self._nodes[0].name.value)
+        if definition is None:
+            raise NotData
+        self._definition = definition
+        self._resolve = compile_resolver(executor.schema, definition, self._nodes[0])
+
+    def __call__(self, executor: "CompilingExecutor", source: Any, path: Path) -> Any:
+        """The completed value, an awaitable of it, or STOCK before anything was called.
+
+        Raises what is to spread to the parent.
+        """
+        info = executor.build_resolve_info(self._definition, self._nodes, self._parent, path)
+        try:
+            result = self._resolve(source, info, executor.variable_values.coerced)
+            if executor.is_awaitable(result):
+                return self._awaited(executor, info, path, result)
+            completed = self._completed(executor, info, path, result)
+            if executor.is_awaitable(completed):
+                return self._awaited_completion(executor, path, completed)
+        except Unusual:
+            return STOCK
+        except Exception as error:
+            return self._failed(executor, path, error)
+        return completed
+
+    async def _awaited(
+        self,
+        executor: "CompilingExecutor",
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Awaitable[Any],
+    ) -> Any:
+        try:
+            completed = self._completed(executor, info, path, await result)
+            return await completed if executor.is_awaitable(completed) else completed
+        except Exception as error:
+            return self._failed(executor, path, error)
+
+    async def _awaited_completion(
+        self, executor: "CompilingExecutor", path: Path, completed: Awaitable[Any]
+    ) -> Any:
+        try:
+            return await completed
+        except Exception as error:
+            return self._failed(executor, path, error)
+
+    def _completed(
+        self,
+        executor: "CompilingExecutor",
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+    ) -> Any:
+        return executor.complete_value(
+            self._definition.type, self._selection, info, path, result, None
+        )
+
+    def _failed(self, executor: "CompilingExecutor", path: Path, error: Exception) -> None:
+        executor.handle_field_error(error, self._definition.type, self._selection, path)

@@ -1,0 +1,131 @@
+"""What is the same each time an operation of a document is run."""
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLInputType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    Undefined,
+    VariableDefinitionNode,
+    is_non_null_type,
+)
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.get_variable_signature import (
+    GraphQLVariableSignature,
+    get_variable_signature,
+)
+from graphql.execution.values import (
+    VariableValues,
+    VariableValueSource,
+    input_is_nested_too_deeply,
+)
+from graphql.type.scalars import (
+    coerce_boolean,
+    coerce_float,
+    coerce_id,
+    coerce_int,
+    coerce_string,
+)
+from graphql.utilities import coerce_input_value
+
+_AS_IT_IS: dict[Any, Callable[[Any], bool]] = {
+    coerce_string: lambda value: type(value) is str,
+    coerce_id: lambda value: type(value) is str,
+    coerce_boolean: lambda value: type(value) is bool,
+    coerce_int: lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    coerce_float: lambda value: type(value) is float and isfinite(value),
+}
+"""Values that graphql-core's own scalars take unchanged."""
+
+
+class _Variable(NamedTuple):
+    signature: GraphQLVariableSignature
+    optional: bool
+    """Nothing takes its place where it is not given."""
+    as_it_is: Callable[[Any], bool]
+
+
+class Operation:
+    """An operation of a document, as the executor wants it."""
+
+    __slots__ = ("_variables", "fragment_definitions", "fragments", "node")
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode
+    ) -> None:
+        self.node = node
+        self.fragment_definitions = {
+            part.name.value: part
+            for part in document.definitions
+            if isinstance(part, FragmentDefinitionNode)
+        }
+        self.fragments = {
+            name: FragmentDetails(part, None) for name, part in self.fragment_definitions.items()
+        }
+        self._variables = [_variable(schema, part) for part in node.variable_definitions or ()]
+        """None for one whose type is none, which is an error."""
+
+    def variables(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """The coerced variables; None where graphql-core has to see to them."""
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        for variable in self._variables:
+            if variable is None:
+                return None
+            signature, optional, as_it_is = variable
+            name = signature.name
+            value = given.get(name, Undefined)
+            if value is Undefined:
+                if not optional:
+                    return None
+                sources[name] = VariableValueSource(signature)
+                continue
+            sources[name] = VariableValueSource(signature, value)
+            if not as_it_is(value):
+                if input_is_nested_too_deeply(value, signature.type):
+                    return None
+                value = coerce_input_value(value, signature.type)
+                if value is Undefined:
+                    return None
+            coerced[name] = value
+        return VariableValues(sources, coerced)
+
+
+def _variable(schema: GraphQLSchema, node: VariableDefinitionNode) -> _Variable | None:
+    signature = get_variable_signature(schema, node)
+    if isinstance(signature, GraphQLError):
+        return None
+    required = is_non_null_type(signature.type)
+    type_: GraphQLInputType = signature.type.of_type if required else signature.type
+    coerce = getattr(type_, "coerce_input_value", None)
+    return _Variable(
+        signature,
+        optional=not required and signature.default is None,
+        as_it_is=_AS_IT_IS.get(coerce, lambda _: False),
+    )
+
+
+def find_operation(
+    schema: GraphQLSchema, document: DocumentNode, name: str | None
+) -> Operation | None:
+    """The operation of this name, or the only one; None where graphql-core has to see to it."""
+    found = [
+        part
+        for part in document.definitions
+        if isinstance(part, OperationDefinitionNode)
+        and (name is None or (part.name and part.name.value == name))
+    ]
+    if len(found) != 1:
+        return None
+    if any(
+        isinstance(part, FragmentDefinitionNode) and part.variable_definitions
+        for part in document.definitions
+    ):
+        return None
+    return Operation(schema, document, found[0])
