@@ -1,9 +1,8 @@
 """Documents, parsed and validated once for each text that clients send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 from graphql import (
     DocumentNode,
@@ -20,8 +19,10 @@ from graphql import (
 )
 from graphql.validation import ASTValidationRule, NoSchemaIntrospectionCustomRule
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
+from strawberry.utils.operation import get_first_operation
 
 from chassis.graphql.context import RequestContext
 from chassis.graphql.limits import Limits, operation_limits
@@ -40,64 +41,99 @@ class Document:
     node: DocumentNode
     errors: list[GraphQLError]
     """What makes it invalid."""
-    operations: int
+    operations: dict[str | None, OperationType]
+    """By name; under None the first one."""
+    is_ambiguous: bool
+    """Whether it takes a name to say which of them is meant."""
     roots: dict[str | None, str]
     """For the name of each operation, and for None where there is one: its root field's name."""
 
+    def require(self, operation_name: str | None, allowed: Iterable[OperationType]) -> None:
+        """Raises CannotGetOperationTypeError or InvalidOperationTypeError."""
+        found = self.operations.get(operation_name)
+        if found is None:
+            raise CannotGetOperationTypeError(operation_name)
+        if found not in allowed:
+            raise InvalidOperationTypeError(found)
+
+    def errors_of(self, operation_name: str | None) -> list[GraphQLError]:
+        """What keeps the operation from being run."""
+        if self.is_ambiguous and operation_name is None and not self.errors:
+            # Strawberry would run the first one.
+            return [
+                GraphQLError("The document has several operations: `operationName` must name one.")
+            ]
+        return self.errors
+
+
+class Documents:
+    """Documents that are valid under one schema, and what is wrong with others."""
+
+    def __init__(self, limits: Limits, *, introspection: bool) -> None:
+        self._limits = limits
+        self._rules: tuple[type[ASTValidationRule], ...] = (
+            *specified_rules,
+            operation_limits(limits),
+        )
+        if not introspection:
+            self._rules += (NoSchemaIntrospectionCustomRule,)
+        self._remembered = lru_cache(REMEMBERED)(self._valid)
+
+    def read(self, schema: GraphQLSchema, text: str, *, streamed: bool = False) -> Document:
+        """From memory where it can. Raises GraphQLSyntaxError."""
+        tokens = self._limits.subscription_tokens if streamed else self._limits.tokens
+        if len(text) > LONGEST:
+            return self._read(schema, text, tokens)
+        try:
+            return self._remembered(schema, text, tokens)
+        except _InvalidDocumentError as invalid:
+            return invalid.document
+
+    def _valid(self, schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
+        document = self._read(schema, text, max_tokens)
+        if document.errors:
+            raise _InvalidDocumentError(document)
+        return document
+
+    def _read(self, schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
+        node = parse(text, max_tokens=max_tokens)
+        errors = validate_document(schema, node, self._rules)
+        operations = [
+            part for part in node.definitions if isinstance(part, OperationDefinitionNode)
+        ]
+        return Document(
+            node,
+            errors,
+            _types(operations),
+            is_ambiguous=len(operations) > 1,
+            roots={} if errors else _roots(node),
+        )
+
 
 class ReadDocument(SchemaExtension):
-    """Gives each operation its document, from memory where it can.
+    """Gives each operation that Strawberry runs its document.
 
     Strawberry's own caches do this in two extensions, one of which hashes the whole document at
     each request.
     """
 
-    limits: ClassVar[Limits]
-    read: ClassVar["staticmethod[[GraphQLSchema, str, int], Document]"]
-
     def on_operation(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
             streamed = tuple(context.allowed_operations) == (OperationType.SUBSCRIPTION,)
-            tokens = self.limits.subscription_tokens if streamed else self.limits.tokens
-            document = self.read(context.schema._schema, context.query, tokens)  # noqa: SLF001
+            documents: Documents = context.schema.documents  # type: ignore[attr-defined]
+            document = documents.read(context.schema._schema, context.query, streamed=streamed)  # noqa: SLF001
             context.graphql_document = document.node
-            context.pre_execution_errors = document.errors
-            if isinstance(context.context, RequestContext):
-                name = context._provided_operation_name  # noqa: SLF001
-                context.context.operation = document.roots.get(name, UNKNOWN)
-            # Strawberry would run the first one.
-            if document.operations > 1 and context._provided_operation_name is None:  # noqa: SLF001
-                context.pre_execution_errors = document.errors or [_ambiguous()]
+            name = context._provided_operation_name  # noqa: SLF001
+            context.pre_execution_errors = document.errors_of(name)
+            note_operation(context.context, document, name)
         yield
 
 
-def _ambiguous() -> GraphQLError:
-    return GraphQLError("The document has several operations: `operationName` must name one.")
-
-
-def reading(limits: Limits, *, introspection: bool) -> type[ReadDocument]:
-    """The extension that reads documents and holds them to `limits`."""
-    rules: tuple[type[ASTValidationRule], ...] = (*specified_rules, operation_limits(limits))
-    if not introspection:
-        rules += (NoSchemaIntrospectionCustomRule,)
-
-    @lru_cache(REMEMBERED)
-    def remembered(schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
-        document = _read(schema, text, max_tokens, rules)
-        if document.errors:
-            raise _InvalidDocumentError(document)
-        return document
-
-    def read(schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
-        if len(text) > LONGEST:
-            return _read(schema, text, max_tokens, rules)
-        try:
-            return remembered(schema, text, max_tokens)
-        except _InvalidDocumentError as invalid:
-            return invalid.document
-
-    return type("Reading", (ReadDocument,), {"limits": limits, "read": staticmethod(read)})
+def note_operation(context: object, document: Document, operation_name: str | None) -> None:
+    """Tells whoever logs and counts what is asked for."""
+    if isinstance(context, RequestContext):
+        context.operation = document.roots.get(operation_name, UNKNOWN)
 
 
 class _InvalidDocumentError(Exception):
@@ -107,14 +143,20 @@ class _InvalidDocumentError(Exception):
         self.document = document
 
 
-def _read(
-    schema: GraphQLSchema, text: str, max_tokens: int, rules: tuple[type[ASTValidationRule], ...]
-) -> Document:
-    """Raises GraphQLSyntaxError."""
-    node = parse(text, max_tokens=max_tokens)
-    operations = sum(isinstance(part, OperationDefinitionNode) for part in node.definitions)
-    errors = validate_document(schema, node, rules)
-    return Document(node, errors, operations, {} if errors else _roots(node))
+def name_of_first(node: DocumentNode) -> str | None:
+    """The name of the document's first operation, if it has one."""
+    first = get_first_operation(node)
+    return first.name.value if first and first.name else None
+
+
+def _types(operations: list[OperationDefinitionNode]) -> dict[str | None, OperationType]:
+    types: dict[str | None, OperationType] = {}
+    for operation in operations:
+        type_ = OperationType(operation.operation.value)
+        types.setdefault(None, type_)
+        if operation.name:
+            types.setdefault(operation.name.value, type_)
+    return types
 
 
 def _roots(node: DocumentNode) -> dict[str | None, str]:

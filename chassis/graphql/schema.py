@@ -8,22 +8,27 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.documents import reading
+from chassis.graphql.documents import Documents, ReadDocument, name_of_first, note_operation
 from chassis.graphql.limits import Limits
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
+
+Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
 
 _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 
@@ -88,16 +93,95 @@ class Subscribed(SchemaExtension):
 class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
+    def __init__(
+        self, documents: Documents, *, extensions: Iterable[Extension] = (), **options: Any
+    ) -> None:
+        """`options` are Strawberry's.
+
+        With `extensions` operations go through Strawberry's machinery of hooks, which costs each
+        request about as much as all else that this schema does for it.
+        """
+        asked = [*extensions]
+        super().__init__(
+            extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
+            execution_context_class=CompilingExecutor,
+            **options,
+        )
+        self.documents = documents
+        self._has_hooks = bool(asked or self.directives)
+
     @cached_property
     def sdl(self) -> str:
         """The SDL with federation directives, as `_service` gives it."""
         return print_schema(self)
 
-    async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        # Here and not in an extension: those do not see what fails while a document is parsed.
-        result = await super().execute(*args, **kwargs)
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """The result of a query or mutation, masked."""
+        execute = super().execute if self._has_hooks else self._execute
+        # Masked here and not in an extension: those do not see what fails while a document is read.
+        result = await execute(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            allowed_operation_types or OperationType,
+            operation_extensions,
+        )
         mask_all(result)
         return result
+
+    async def _execute(
+        self,
+        query: str | None,
+        variables: dict[str, Any] | None,
+        context: object,
+        root: object,
+        operation_name: str | None,
+        allowed: Iterable[OperationType],
+        operation_extensions: dict[str, Any] | None,
+    ) -> ExecutionResult:
+        """What Strawberry does where no extension has a hook."""
+        if not query:
+            raise MissingQueryError
+        try:
+            document = self.documents.read(self._schema, query)
+        except Exception as error:
+            return _failed(error, operation_name)
+        note_operation(context, document, operation_name)
+        document.require(operation_name, allowed)
+        if errors := document.errors_of(operation_name):
+            return PreExecutionError(None, errors)
+        executor = CompilingExecutor.build(
+            self._schema,
+            document.node,
+            root,
+            context,
+            variables,
+            operation_name,
+            is_awaitable=optimized_is_awaitable,
+            operation_extensions=operation_extensions,
+        )
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        try:
+            result: Any = executor.execute_operation()
+            if executor.is_awaitable(result):
+                result = await result
+        except Exception as error:
+            return _failed(error, operation_name)
+        if result.errors:
+            _log_failures(result.errors, operation_name or name_of_first(document.node))
+        return ExecutionResult(result.data, result.errors)
 
     async def events(
         self,
@@ -132,15 +216,25 @@ class SubgraphSchema(Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        operation = execution_context and execution_context.operation_name
-        for error in errors:
-            if is_internal(error):
-                _log.error(
-                    "resolver failed",
-                    path=error.path,
-                    operation=operation,
-                    exc_info=error.original_error,
-                )
+        _log_failures(errors, execution_context.operation_name if execution_context else None)
+
+
+def _failed(error: Exception, operation_name: str | None) -> ExecutionResult:
+    if not isinstance(error, GraphQLError):
+        error = GraphQLError(str(error), original_error=error)
+        _log_failures([error], operation_name)
+    return PreExecutionError(None, [error])
+
+
+def _log_failures(errors: list[GraphQLError], operation_name: str | None) -> None:
+    for error in errors:
+        if is_internal(error):
+            _log.error(
+                "resolver failed",
+                path=error.path,
+                operation=operation_name,
+                exc_info=error.original_error,
+            )
 
 
 def build_schema(
@@ -150,6 +244,7 @@ def build_schema(
     subscription: type | None = None,
     types: Iterable[type] = (),
     exception_handlers: Iterable[Any] = (),
+    extensions: Iterable[Extension] = (),
     limits: Limits | None = None,
     introspection: bool = True,
 ) -> SubgraphSchema:
@@ -158,17 +253,12 @@ def build_schema(
     `exception_handlers` turn domain exceptions into members of result unions
     (strawberry.ExceptionHandler).
     """
-    extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
-        reading(limits or Limits(), introspection=introspection),
-        MaskedStreams,
-        Subscribed,
-    ]
     return SubgraphSchema(
+        Documents(limits or Limits(), introspection=introspection),
         query=query,
         mutation=mutation,
         subscription=subscription,
         types=types,
         extensions=extensions,
-        execution_context_class=CompilingExecutor,
         exception_handlers=exception_handlers,
     )

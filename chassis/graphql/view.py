@@ -6,8 +6,7 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Receive, Scope, Send
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import process_result
@@ -22,6 +21,7 @@ from chassis.tracing import span
 
 BAD_REQUEST = "BAD_REQUEST"
 
+_JSON = (b"content-type", b"application/json")
 _SERVED = {OperationType.QUERY, OperationType.MUTATION}
 
 
@@ -34,7 +34,7 @@ class GraphQLView:
     def __init__(
         self,
         schema: SubgraphSchema,
-        make_context: Callable[[Request], RequestContext],
+        make_context: Callable[[HTTPConnection], RequestContext],
         observe: Callable[[str, str, float], None] = lambda *_: None,
     ) -> None:
         """`make_context` builds a fresh context for each request.
@@ -47,20 +47,25 @@ class GraphQLView:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._answer(Request(scope, receive))
+            status, answer = await self._answer(scope, receive)
         except HTTPException as error:
             response = error_response(error.status_code, BAD_REQUEST, error.detail)
             response.headers.update(error.headers or {})
-        await response(scope, receive, send)
+            await response(scope, receive, send)
+            return
+        headers = [(b"content-length", b"%d" % len(answer)), _JSON]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, request: Request) -> Response:
-        """Raises HTTPException."""
-        if request.method != "POST":
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        """The status and the JSON. Raises HTTPException."""
+        if scope["method"] != "POST":
             raise HTTPException(405, "A subgraph serves only POST.", {"allow": "POST"})
-        if _media_type(request) != "application/json":
+        connection = HTTPConnection(scope)
+        if _media_type(connection) != "application/json":
             raise HTTPException(400, "Unsupported content type")
-        operation = _operation(await request.body())
-        context = self._make_context(request)
+        operation = _operation(await _body(receive))
+        context = self._make_context(connection)
         started = perf_counter()
         try:
             with span("graphql") as work:
@@ -84,13 +89,23 @@ class GraphQLView:
         except MissingQueryError as error:
             raise HTTPException(400, "No GraphQL query found in the request") from error
         self._observe(context.operation, outcome, perf_counter() - started)
-        status = 400 if _was_never_run(result) else 200
-        answer = orjson.dumps(process_result(result))
-        return Response(answer, status, media_type="application/json")
+        return 400 if _was_never_run(result) else 200, orjson.dumps(process_result(result))
 
 
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _media_type(connection: HTTPConnection) -> str:
+    return connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _body(receive: Receive) -> bytes:
+    """Raises ClientDisconnect."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
 
 
 def _operation(body: bytes) -> dict[str, Any]:

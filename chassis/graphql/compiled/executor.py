@@ -56,7 +56,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> list[GraphQLError] | Executor[Any]:
         plans = document_plans(schema, document)
         operation = plans.operation(schema, document, operation_name)
-        variables = operation and operation.variables(raw_variable_values or {})
+        variables = operation.variables(raw_variable_values or {}) if operation else None
         if operation is None or variables is None:
             executor = super().build(
                 schema,
@@ -87,8 +87,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         field_resolver: Any = None,
         type_resolver: Any = None,
         subscribe_field_resolver: Any = None,
-        max_coercion_errors: int = 50,  # noqa: ARG003  (there were none)
-        enable_early_execution: bool = False,  # noqa: FBT001, FBT002  (as graphql-core calls it)
+        max_coercion_errors: int = 50,
+        enable_early_execution: bool = False,
         middleware: Middleware | None = None,
         *args: Any,
         **kwargs: Any,
@@ -139,7 +139,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return super().execute_operation(serially)
         execute = self.execute_fields_serially if root.serially else self.execute_fields
         try:
-            data = execute(root.type_, self.root_value, None, root.fields, None)
+            data: Any = execute(root.type_, self.root_value, None, root.fields, None)
         except GraphQLError as error:
             return self._without_data(error)
         return self._awaited(data) if self.is_awaitable(data) else self.build_response(data)
@@ -164,9 +164,12 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             type_ = self.schema.get_root_type(operation.operation)
             if type_ is None:
                 return None
-            found = collect_fields(
-                self.schema, self.fragments, self.variable_values, type_, operation
-            )
+            try:
+                found = collect_fields(
+                    self.schema, self.fragments, self.variable_values, type_, operation
+                )
+            except RecursionError:
+                return None
             if found.new_defer_usages:
                 return None
             serially = operation.operation is OperationType.MUTATION
@@ -202,7 +205,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 return completed
             with self._stock():
                 return stock(parent_type, source, field_details_list, path, position_context)
-        if call := plans.calls.find(self, parent_type, field_details_list, compile_call):
+        call = plans.calls.find(self, parent_type, field_details_list, compile_call)
+        if call is not None and call.run is not None:
             completed = call.run(self, source, path)
             if completed is not STOCK:
                 return completed

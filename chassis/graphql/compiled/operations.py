@@ -8,7 +8,6 @@ from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
-    GraphQLInputType,
     GraphQLSchema,
     OperationDefinitionNode,
     Undefined,
@@ -102,7 +101,9 @@ def _variable(schema: GraphQLSchema, node: VariableDefinitionNode) -> _Variable 
     if isinstance(signature, GraphQLError):
         return None
     required = is_non_null_type(signature.type)
-    type_: GraphQLInputType = signature.type.of_type if required else signature.type
+    type_: Any = signature.type
+    if required:
+        type_ = type_.of_type
     coerce = getattr(type_, "coerce_input_value", None)
     return _Variable(
         signature,
