@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import strawberry
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
@@ -24,8 +24,8 @@ class NotifierContext(RequestContext):
         self.settings = DataLoader(self._load_settings, cache=False)
 
     @classmethod
-    def of(cls, request: Request, service: NotifierService) -> "NotifierContext":
-        return cls(**cls.caller(request), service=service)
+    def of(cls, connection: HTTPConnection, service: NotifierService) -> "NotifierContext":
+        return cls(**cls.caller(connection), service=service)
 
     async def _load_settings(self, ids: Sequence[UUID]) -> list[EmailSettings]:
         settings = await self.service.settings(set(ids))

@@ -137,7 +137,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     subgraph = subgraph_app(
         GraphQLView(
             build_schema(introspection=settings.introspection),
-            lambda request: AuthContext.of(request, service),
+            lambda connection: AuthContext.of(connection, service),
             metrics.operation,
         ),
         router_secret=settings.router_secret,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
@@ -23,8 +23,8 @@ class AuthContext(RequestContext):
         self.users = DataLoader(self._load_users, cache=False)
 
     @classmethod
-    def of(cls, request: Request, service: AuthService) -> "AuthContext":
-        return cls(**cls.caller(request), service=service)
+    def of(cls, connection: HTTPConnection, service: AuthService) -> "AuthContext":
+        return cls(**cls.caller(connection), service=service)
 
     @property
     def device(self) -> Device:

@@ -55,9 +55,14 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         **kwargs: Any,
     ) -> list[GraphQLError] | Executor[Any]:
         plans = document_plans(schema, document)
-        operation = plans.operation(schema, document, operation_name)
-        variables = operation.variables(raw_variable_values or {}) if operation else None
-        if operation is None or variables is None:
+        executor: Any = None
+        if (operation := plans.operation(schema, document, operation_name)) and (
+            variables := operation.variables(raw_variable_values or {})
+        ):
+            executor = cls._of(
+                operation, variables, schema, root_value, context_value, *args, **kwargs
+            )
+        if executor is None:
             executor = super().build(
                 schema,
                 document,
@@ -67,10 +72,6 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 operation_name,
                 *args,
                 **kwargs,
-            )
-        else:
-            executor = cls._of(
-                operation, variables, schema, root_value, context_value, *args, **kwargs
             )
         if isinstance(executor, CompilingExecutor):
             executor.use(plans)
@@ -92,10 +93,10 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         middleware: Middleware | None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> "CompilingExecutor":
-        """What `build` makes of arguments that it has found to be good."""
-        if isinstance(middleware, (list, tuple)):
-            middleware = MiddlewareManager(*middleware)
+    ) -> "CompilingExecutor | None":
+        """What `build` makes of what it has found to be good; its arguments are graphql-core's."""
+        if middleware is not None and not isinstance(middleware, MiddlewareManager):
+            return None
         return cls(
             schema,
             operation.fragment_definitions,

@@ -12,6 +12,7 @@ from graphql import (
     OperationDefinitionNode,
     Undefined,
     VariableDefinitionNode,
+    assert_valid_schema,
     is_non_null_type,
 )
 from graphql.execution.collect_fields import FragmentDetails
@@ -58,6 +59,7 @@ class Operation:
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode
     ) -> None:
+        assert_valid_schema(schema)
         self.node = node
         self.fragment_definitions = {
             part.name.value: part
