@@ -71,7 +71,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     return subgraph_app(
         GraphQLView(
             build_schema(introspection=settings.introspection),
-            lambda request: NotifierContext.of(request, service),
+            lambda connection: NotifierContext.of(connection, service),
             metrics.operation,
         ),
         router_secret=settings.router_secret,

@@ -55,7 +55,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         **kwargs: Any,
     ) -> list[GraphQLError] | Executor[Any]:
         plans = document_plans(schema, document)
-        executor: Any = None
+        executor: list[GraphQLError] | Executor[Any] | None = None
         if (operation := plans.operation(schema, document, operation_name)) and (
             variables := operation.variables(raw_variable_values or {})
         ):
