@@ -74,6 +74,12 @@ class Operation:
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The coerced variables; None where graphql-core has to see to them."""
+        try:
+            return self._coerced(given)
+        except Exception:  # whatever it is: graphql-core meets it again
+            return None
+
+    def _coerced(self, given: Mapping[str, Any]) -> VariableValues | None:
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for variable in self._variables:

@@ -5,6 +5,7 @@ What they find out is the same each time, but for the values.
 """
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -121,6 +122,6 @@ def _variable(argument: GraphQLArgument, name: str, default: Any) -> _Value:
 
 def _inert(value: Any) -> Any:
     """A value that may be given again and again. Raises NotData for what a resolver can change."""
-    if value is None or value is Undefined or type(value) in INERT:
+    if value is None or value is Undefined or isinstance(value, (*INERT, Enum)):
         return value
     raise NotData

@@ -91,6 +91,17 @@ class Executors:
         """The types of values and the fields for which there is a plan that works."""
         return {name(plan) for plan in self.plans() if plan.run and plan.credit == CREDIT}
 
+    def called(self) -> set[str]:
+        """The fields whose resolvers are called straight."""
+        documents = schema_plans(self.compiling._schema)._documents
+        return {
+            name(plan)
+            for document in documents.values()
+            for plans in document._variants.values()
+            for plan in plans.calls._plans.values()
+            if plan.run
+        }
+
     def failed(self) -> set[str]:
         """Those for which there is a plan that did not."""
         return {name(plan) for plan in self.plans() if plan.run and plan.credit != CREDIT}

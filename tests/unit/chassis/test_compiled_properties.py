@@ -336,22 +336,20 @@ class Document:
         return self.random.choice([type_, *self.schema.get_possible_types(type_)])
 
 
-def worlds(test: Callable[..., Any]) -> Any:
-    return settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-        derandomize="COMPILED_EXAMPLES" not in os.environ,
-        database=None,
-    )(
-        given(
-            random=st.randoms(use_true_random=True),
-            types=st.integers(1, 4),
-            fields=st.integers(1, 4),
-            mischief=st.sampled_from([0.0, 0.02, 0.1]),
-            depth=st.integers(2, 6),
-        )(test)
-    )
+tried = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="COMPILED_EXAMPLES" not in os.environ,
+    database=None,
+)
+worlds = given(
+    random=st.randoms(use_true_random=True),
+    types=st.integers(1, 4),
+    fields=st.integers(1, 4),
+    mischief=st.sampled_from([0.0, 0.02, 0.1]),
+    depth=st.integers(2, 6),
+)
 
 
 async def settled() -> None:
@@ -390,6 +388,7 @@ class TestAnything:
             seen["compiled"] += len(world.executors.compiled())
             seen["failed"] += len(world.executors.failed())
 
+        @tried
         @worlds
         def check(random: Random, types: int, fields: int, mischief: float, depth: int) -> None:
             asyncio.run(compare(World(random, types, fields, mischief), depth))

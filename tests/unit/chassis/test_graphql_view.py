@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
@@ -13,6 +13,7 @@ import orjson
 import pytest
 import strawberry
 from strawberry.asgi import GraphQL
+from strawberry.extensions import SchemaExtension
 from structlog.testing import capture_logs
 
 from chassis.app import MAX_BODY_SIZE, subgraph_app
@@ -111,10 +112,20 @@ def application(**options: Any) -> httpx.ASGITransport:
     )
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+class Idle(SchemaExtension):
+    """Has operations go through all of Strawberry's hooks; the answers stay the same."""
+
+    seen: ClassVar[list[str | None]] = []
+
+    def on_operation(self) -> Iterator[None]:
+        self.seen.append(self.execution_context.query)
+        yield
+
+
+@pytest.fixture(params=[[], [Idle]], ids=["straight", "with an extension"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        transport=application(), base_url="http://subgraph", headers=TRUSTED
+        transport=application(extensions=request.param), base_url="http://subgraph", headers=TRUSTED
     ) as client:
         yield client
 
@@ -136,6 +147,16 @@ def error(answer: httpx.Response) -> dict[str, Any]:
 
 def code(answer: httpx.Response) -> str:
     return str(error(answer)["extensions"]["code"])
+
+
+class TestExtensions:
+    async def test_they_are_asked(self) -> None:
+        Idle.seen.clear()
+        async with httpx.AsyncClient(
+            transport=application(extensions=[Idle]), base_url="http://s", headers=TRUSTED
+        ) as client:
+            await post(client, "{ add(a: 1) }")
+        assert Idle.seen == ["{ add(a: 1) }"]
 
 
 class TestTrustedCallers:

@@ -1,0 +1,544 @@
+"""Resolvers are called with what Strawberry would call them with, as often, and no other way."""
+
+import asyncio
+import datetime
+import decimal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum
+from random import Random
+from types import GenericAlias
+from typing import Annotated, Any, NewType
+
+import pytest
+import strawberry
+from hypothesis import given
+from hypothesis import strategies as st
+from strawberry.extensions import FieldExtension
+from strawberry.permission import BasePermission
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.unset import UNSET
+
+from tests.unit.chassis.executors import Executors
+from tests.unit.chassis.test_compiled_properties import EXAMPLES, tried
+
+Even = NewType("Even", int)
+E = strawberry.ID("e")
+
+
+def even(value: Any) -> int:
+    if value % 2:
+        raise ValueError("odd")
+    return int(value)
+
+
+CONFIG = StrawberryConfig(scalar_map={Even: strawberry.scalar(name="Even", parse_value=even)})
+
+
+@strawberry.enum
+class Colour(Enum):
+    RED = "red"
+    GREEN = 2
+
+
+@strawberry.input
+class Inner:
+    number: int = 5
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@strawberry.input
+class Outer:
+    inner: Inner
+    inners: list[Inner] | None = None
+    text: str | None = UNSET
+    maybe: strawberry.Maybe[int | None]
+
+
+def told(**arguments: object) -> str:
+    """What a resolver was given, and of which classes."""
+    return repr({name: (type(value).__name__, value) for name, value in arguments.items()})
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def plain(
+        self,
+        a: int,
+        b: float = 1.5,
+        c: str | None = None,
+        d: bool = True,
+        e: strawberry.ID | None = E,
+    ) -> str:
+        return told(a=a, b=b, c=c, d=d, e=e)
+
+    @strawberry.field
+    async def choices(self, a: Colour, b: Colour | None = Colour.GREEN) -> str:
+        return told(a=a, b=b)
+
+    @strawberry.field
+    def lists(self, a: list[int | None], b: list[list[str]] | None = None) -> str:
+        a.append(7)
+        return told(a=a, b=b)
+
+    @strawberry.field
+    def inputs(self, a: Outer, b: Inner | None = None) -> str:
+        return told(a=a, b=b)
+
+    @strawberry.field
+    def defaults(self, a: list[int] = [1, 2], b: int | None = UNSET) -> str:  # noqa: B006
+        a.append(3)
+        return told(a=a, b=b)
+
+    @strawberry.field
+    def scalars(
+        self,
+        a: datetime.date | None = None,
+        b: decimal.Decimal | None = None,
+        c: Even | None = None,
+    ) -> str:
+        return told(a=a, b=b, c=c)
+
+    @strawberry.field
+    def renamed(
+        self, in_: Annotated[int, strawberry.argument(name="in")] = 3, camel_case: int = 4
+    ) -> str:
+        return told(in_=in_, camel_case=camel_case)
+
+    @strawberry.field
+    def maybe(self, a: strawberry.Maybe[int] = None, b: strawberry.Maybe[int | None] = None) -> str:
+        return told(a=a, b=b)
+
+
+@pytest.fixture
+def executors() -> Executors:
+    return Executors(Query, config=CONFIG)
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        "document",
+        [
+            "{ plain(a: 1) }",
+            '{ plain(a: -5, b: 2, c: "x", d: false, e: 7) }',
+            "{ plain(a: 1, c: null, e: null) }",
+            "{ x: plain(a: 1) y: plain(a: 2, c: null) }",
+            "{ choices(a: RED) }",
+            "{ choices(a: GREEN, b: null) }",
+            "{ lists(a: [1, null, 2]) }",
+            '{ lists(a: 1, b: [["x"], []]) }',
+            "{ inputs(a: {inner: {}}) }",
+            '{ inputs(a: {inner: {number: 1, tags: "x"}, inners: [{}], text: null, maybe: 4}) }',
+            "{ inputs(a: {inner: {}}, b: {}) }",
+            "{ defaults }",
+            "{ defaults(a: [5], b: null) }",
+            '{ scalars(a: "2026-01-02", b: "1.50", c: 4) }',
+            "{ renamed }",
+            "{ renamed(in: 9, camelCase: 8) }",
+            "{ maybe }",
+            "{ maybe(a: 3, b: null) }",
+            "{ maybe(a: null) }",
+        ],
+    )
+    async def test_literals(self, executors: Executors, document: str) -> None:
+        await executors.same(document)
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            "query ($v: Int!) { plain(a: $v) }",
+            "query ($v: Int = 3) { plain(a: $v) }",
+            "query ($v: Float) { plain(a: 1, b: 2) renamed }",
+            "query ($v: Float!) { plain(a: 1, b: $v) }",
+            "query ($v: Float = 2) { plain(a: 1, b: $v) }",
+            "query ($v: String) { plain(a: 1, c: $v) }",
+            'query ($v: String = "z") { plain(a: 1, c: $v) }',
+            "query ($v: Boolean!) { plain(a: 1, d: $v) }",
+            "query ($v: ID) { plain(a: 1, e: $v) }",
+            "query ($v: Colour!) { choices(a: $v, b: $v) }",
+            "query ($v: Colour) { choices(a: RED, b: $v) }",
+            "query ($v: [Int]!) { lists(a: $v) }",
+            "query ($v: Int) { lists(a: [1, $v]) }",
+            "query ($v: Outer!) { inputs(a: $v) }",
+            "query ($v: Inner) { inputs(a: {inner: {}}, b: $v) }",
+            "query ($v: [Int!]! = [4]) { defaults(a: $v) }",
+            "query ($v: Int) { defaults(b: $v) }",
+            "query ($v: Even) { scalars(c: $v) }",
+            "query ($v: Date) { scalars(a: $v) }",
+            "query ($v: Decimal) { scalars(b: $v) }",
+            "query ($v: Int) { maybe(b: $v) }",
+            "query ($v: Unknown) { plain(a: 1) }",
+        ],
+    )
+    async def test_variables(self, executors: Executors, document: str) -> None:
+        values: list[Any] = [
+            1, 2**31, 0.5, True, None, "RED", "2026-01-02", "x", [1], [None], {}, {"inner": {}},
+            {"inner": {"number": 4}, "text": None}, {"unknown": 1}, float("nan"), 4.0,
+        ]  # fmt: skip
+        await executors.same(document)
+        for value in values:
+            await executors.same(document, v=value)
+
+    async def test_variables_that_nobody_declared(self, executors: Executors) -> None:
+        await executors.same("query ($v: Int!) { plain(a: $v) }", v=1, w=2)
+
+    async def test_those_that_can_be_are_called_straight(self, executors: Executors) -> None:
+        await executors.same("query ($v: Int!) { plain(a: $v) choices(a: RED) }", v=1)
+        await executors.same("query ($v: [Int]!) { lists(a: $v) }", v=[1])
+        assert executors.called() == {"plain:Query", "choices:Query", "lists:Query"}
+
+    async def test_what_a_resolver_could_change_is_made_anew(self, executors: Executors) -> None:
+        await executors.same("{ lists(a: [1]) defaults }")
+        assert executors.called() == set()
+
+    async def test_a_variable_of_a_directive_too(self, executors: Executors) -> None:
+        document = "query ($v: Boolean!) { plain(a: 1, d: $v) renamed @include(if: $v) }"
+        await executors.same(document, v=True)
+        await executors.same(document, v=False)
+
+    async def test_one_of_several_operations(self, executors: Executors) -> None:
+        document = "query A($v: Int!) { plain(a: $v) } query B { renamed }"
+        for name in ("A", "B", "C", None):
+            answers = [
+                await schema.execute(document, variable_values={"v": 2}, operation_name=name)
+                for schema in (executors.stock, *3 * (executors.compiling,))
+                if name in ("A", "B")
+            ]
+            assert all(answer == answers[0] for answer in answers)
+
+
+class Arguments:
+    """A random field with arguments, documents that ask for it, and values for their variables."""
+
+    TYPES: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
+        (int, "Int", ("1", "2147483648", '"x"', "1.0", "null")),
+        (float, "Float", ("1", "0.5", "1e400", "true")),
+        (str, "String", ('"x"', '"""y"""', "3")),
+        (bool, "Boolean", ("true", "0")),
+        (strawberry.ID, "ID", ('"i"', "7", "7.5")),
+        (Colour, "Colour", ("RED", "BLUE", '"RED"')),
+        (Inner, "Inner", ("{}", "{number: 3}", "{number: $v0}", "{other: 1}")),
+    )
+    VALUES: tuple[Any, ...] = (
+        0,
+        1,
+        2**40,
+        1.0,
+        0.5,
+        "x",
+        "RED",
+        True,
+        None,
+        [],
+        [1],
+        {},
+        {"number": 2},
+        {"o": 1},
+    )
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.arguments = [self._argument() for _ in range(random.randint(1, 3))]
+        annotations = {f"a{n}": annotation for n, (annotation, *_) in enumerate(self.arguments)}
+        defaults = [default for *_, default in self.arguments]
+        parameters = ", ".join(
+            f"a{n}" if default is ... else f"a{n}=defaults[{n}]"
+            for n, default in enumerate(defaults)
+        )
+        names = ", ".join(f"{name}={name}" for name in annotations)
+        scope: dict[str, Any] = {"told": told, "defaults": defaults, "__name__": __name__}
+        keyword = "async def" if random.random() < 0.5 else "def"
+        exec(f"{keyword} it(*, {parameters}): return told({names})", scope)
+        resolver = scope["it"]
+        resolver.__annotations__ = {**annotations, "return": str | None}
+        query = strawberry.type(type("Query", (), {"it": strawberry.field(resolver=resolver)}))
+        self.executors = Executors(query)
+
+    def _argument(self) -> tuple[Any, str, tuple[str, ...], Any]:
+        random = self.random
+        annotation, name, literals = random.choice(self.TYPES)
+        type_, nullable = annotation, random.random() < 0.5
+        if random.random() < 0.2:
+            type_, name = GenericAlias(list, annotation), f"[{name}!]"
+        default: Any = ...
+        if nullable:
+            type_ = type_ | None
+            default = random.choice([None, UNSET, ...])
+        elif annotation is int and type_ is int and random.random() < 0.5:
+            default = 4
+        return type_, name, literals, default
+
+    def document(self) -> tuple[str, dict[str, Any]]:
+        random = self.random
+        given, variables, values = [], [], {}
+        for n, (_, name, literals, _) in enumerate(self.arguments):
+            kind = random.random()
+            if kind < 0.15:
+                continue
+            if kind < 0.45:
+                given.append(f"a{n}: {random.choice(literals)}")
+                continue
+            given.append(f"a{n}: $v{n}")
+            default = f" = {random.choice(literals)}" if random.random() < 0.2 else ""
+            bang = "!" if random.random() < 0.6 else ""
+            variables.append(f"$v{n}: {name}{bang}{default}")
+            if random.random() < 0.9:
+                values[f"v{n}"] = random.choice(self.VALUES)
+        head = f"query ({', '.join(variables)})" if variables else "query"
+        asked = f"({', '.join(given)})" if given else ""
+        return f"{head} {{ it{asked} }}", values
+
+
+class TestAnyArguments:
+    async def test_both_executors_give_the_same(self) -> None:
+        seen = {"called": 0, "answered": 0, "refused": 0}
+
+        async def compare(arguments: Arguments) -> None:
+            for _ in range(12):
+                document, values = arguments.document()
+                result = await arguments.executors.same(document, **values)
+                seen["answered"] += result.errors is None
+                seen["refused"] += result.errors is not None
+            seen["called"] += len(arguments.executors.called())
+
+        @tried
+        @given(random=st.randoms(use_true_random=True))
+        def check(random: Random) -> None:
+            asyncio.run(compare(Arguments(random)))
+
+        await asyncio.to_thread(check)
+        assert min(seen.values()) > EXAMPLES / 4, seen
+
+
+class Failure(Exception):  # noqa: N818
+    pass
+
+
+@strawberry.type
+class Broken:
+    message: str
+
+
+class FailureHandler:
+    exception_type = Failure
+    error_type = Broken
+
+    def handle(self, exception: Failure, **_: Any) -> Broken:
+        return Broken(message=str(exception))
+
+
+@strawberry.type
+class Leaf:
+    number: int | None = 1
+    strict: int = 2
+
+
+@strawberry.type
+class Source:
+    name: str = "source"
+
+    @strawberry.field
+    def own(self) -> str:
+        return f"own {self.name}"
+
+    @strawberry.field
+    async def asked(self, info: strawberry.Info) -> str:
+        return f"{info.field_name} {info.path.as_list()} {info.python_name} {info.return_type}"
+
+    @strawberry.field
+    def selected(self, info: strawberry.Info) -> list[Leaf]:
+        (field,) = info.selected_fields
+        return [Leaf(number=len(field.selections))]
+
+
+class TestCalls:
+    async def test_what_a_resolver_is_told_of_where_it_stands(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def source(self) -> Source:
+                return Source()
+
+            @strawberry.field
+            async def variables(self, info: strawberry.Info, a: int) -> str:
+                operation = info.operation.name
+                assert operation is not None
+                return f"{operation.value} {info.variable_values} {info.root_value} {a}"
+
+        executors = Executors(Query)
+        await executors.same(
+            "query Q($a: Int!) { source { own asked selected { number } } variables(a: $a) }", a=1
+        )
+        assert "asked:Source" in executors.called()
+
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            Leaf(),
+            None,
+            Leaf(number="x"),  # type: ignore[arg-type]
+            Leaf(strict=None),  # type: ignore[arg-type]
+            Leaf(number=2**31),
+            ValueError("given, not raised"),
+            Failure("raised"),
+            3,
+            [Leaf()],
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize(
+        "annotation", [Leaf, Leaf | None, list[Leaf], list[Leaf | None] | None]
+    )
+    async def test_it_is_called_once_whatever_becomes_of_it(
+        self, annotation: Any, value: Any, asynchronous: bool
+    ) -> None:
+        calls: list[int] = []
+
+        def now() -> Any:
+            calls.append(1)
+            if isinstance(value, Failure):
+                raise value
+            return value
+
+        async def later() -> Any:
+            await asyncio.sleep(0)
+            return now()
+
+        resolver: Callable[[], Any] = later if asynchronous else now
+        resolver.__annotations__ = {"return": annotation}
+        query = strawberry.type(
+            type("Query", (), {"it": strawberry.field(resolver=resolver), "other": Other})
+        )
+        executors = Executors(query)
+        await executors.same("{ it { number strict } other { number } }")
+        assert len(calls) == 1 + 3
+        assert "it:Query" in executors.called()
+
+    async def test_one_that_gives_something_to_await(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field(graphql_type=Leaf)
+            def it(self) -> Awaitable[Leaf]:
+                future: asyncio.Future[Leaf] = asyncio.get_running_loop().create_future()
+                future.set_result(Leaf())
+                return future
+
+        executors = Executors(Query)
+        assert (await executors.same("{ it { number } }")).errors is None
+        assert executors.called() == {"it:Query"}
+
+    async def test_one_that_cannot_be_called(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, *, a: int = 1) -> str:
+                raise TypeError("as if an argument were missing")
+
+        await Executors(Query).same("{ it }")
+
+    async def test_two_that_fail_beside_one_another(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            async def slow(self) -> Leaf:
+                await asyncio.sleep(0.001)
+                raise ValueError("slow")
+
+            @strawberry.field
+            async def quick(self) -> Leaf | None:
+                raise ValueError("quick")
+
+        await Executors(Query).same("{ slow { number } quick { number } }")
+
+    async def test_mutations_that_fail_between_others(self) -> None:
+        @strawberry.type
+        class Mutation:
+            @strawberry.mutation
+            async def change(self, by: int) -> Leaf | None:
+                if by == 2:
+                    raise ValueError("two")
+                return Leaf(number=by)
+
+        executors = Executors(Source, mutation=Mutation)
+        result = await executors.same(
+            "mutation { a: change(by: 1) { number } b: change(by: 2) { number } "
+            "c: change(by: 3) { number } }"
+        )
+        assert result.data == {"a": {"number": 1}, "b": None, "c": {"number": 3}}
+        assert executors.called() == {"change:Mutation"}
+
+
+@strawberry.field
+async def Other() -> Leaf:  # noqa: N802  (a field's name is that of its attribute)
+    return Leaf()
+
+
+class TestNotCalled:
+    """Where something stands around the resolver, Strawberry is asked."""
+
+    async def check(self, query: type, **options: Any) -> None:
+        executors = Executors(query, **options)
+        await executors.same("{ it }")
+        assert executors.called() == set()
+
+    async def test_permissions(self) -> None:
+        class Never(BasePermission):
+            message = "never"
+
+            def has_permission(self, source: Any, info: Any, **_: Any) -> bool:
+                return False
+
+        @strawberry.type
+        class Query:
+            @strawberry.field(permission_classes=[Never])
+            def it(self) -> str:
+                return "secret"
+
+        await self.check(Query)
+
+    async def test_extensions_of_the_field(self) -> None:
+        class Loud(FieldExtension):
+            def resolve(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+                return next_(source, info, **kwargs).upper()
+
+        @strawberry.type
+        class Query:
+            @strawberry.field(extensions=[Loud()])
+            def it(self) -> str:
+                return "loud"
+
+        await self.check(Query)
+
+    async def test_handlers_of_exceptions(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            async def it(self) -> Annotated[Leaf | Broken, strawberry.union("It")]:
+                raise Failure("handled")
+
+        executors = Executors(Query, exception_handlers=[FailureHandler()])
+        result = await executors.same("{ it { ... on Broken { message } } }")
+        assert result.data == {"it": {"message": "handled"}}
+        assert executors.called() == set()
+
+
+class TestSubscriptions:
+    async def test_resolvers_of_each_event(self) -> None:
+        @strawberry.type
+        class Subscription:
+            @strawberry.subscription
+            async def sources(self, count: int = 3) -> AsyncIterator[Source]:
+                for _ in range(count):
+                    yield Source()
+
+        executors = Executors(Source, subscription=Subscription)
+        answers = []
+        for schema in (executors.stock, executors.compiling):
+            stream = await schema.subscribe(
+                "subscription ($n: Int!) { sources(count: $n) { name own asked } }", {"n": 3}
+            )
+            answers.append([result.data async for result in stream])
+        assert answers[0] == answers[1]
+        assert len(answers[0]) == 3
+        assert executors.called() == {"own:Source", "asked:Source"}
