@@ -34,7 +34,8 @@ from .selection import compile_attribute, compile_value
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Completes data by compiled functions and leaves all else to the executor it extends.
+    """Completes data by compiled functions, calls resolvers straight, finds out once what an
+    operation is, and leaves all else to the executor it extends.
 
     Inside `@defer` and `@stream` (where `position_context` is set) nothing is compiled.
     """
@@ -135,8 +136,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             self._plans = document.plans(self.variable_values.coerced)
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        root = self._root() if self.abort_signal is None and serially is None else None
-        if root is None:
+        root = self._root()
+        if root is None or serially not in (None, root.serially):
             return super().execute_operation(serially)
         execute = self.execute_fields_serially if root.serially else self.execute_fields
         try:
@@ -157,7 +158,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _root(self) -> Root | None:
         """The fields of the operation, collected once; None where there is more to it."""
-        if self._plans is None:
+        if self._plans is None or self.abort_signal is not None or self.hooks is not None:
             return None
         roots, operation = self._plans.roots, self.operation
         root = roots.get(id(operation))
@@ -207,7 +208,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             with self._stock():
                 return stock(parent_type, source, field_details_list, path, position_context)
         call = plans.calls.find(self, parent_type, field_details_list, compile_call)
-        if call is not None and call.run is not None:
+        if call is not None and call.run is not None and self.abort_signal is None:
             completed = call.run(self, source, path)
             if completed is not STOCK:
                 return completed
