@@ -71,5 +71,5 @@ class TestOn:
             raise ValueError("ada@example.com")
         (failed,) = exporter.get_finished_spans()
         assert failed.status.status_code is StatusCode.ERROR
-        assert "ada" not in failed.to_json()
+        assert "example" not in failed.to_json()  # "ada" may well be in an id
         assert dict(failed.attributes or {}) == {"error.type": "ValueError"}
