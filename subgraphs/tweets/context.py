@@ -1,7 +1,8 @@
 """What a resolver finds in `info.context`: the caller, the use cases, the loaders."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 import strawberry
@@ -27,14 +28,18 @@ class TweetsContext(RequestContext):
 
     tweets: TweetService
     feed: Feed
-    tweet: DataLoader[UUID, Tweet | None] = field(init=False)
-    has_retweeted: DataLoader[UUID, bool] = field(init=False)
-    timeline: DataLoader[Timeline, Page] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.tweet = DataLoader(self._tweets, cache=False)
-        self.has_retweeted = DataLoader(self._has_retweeted, cache=False)
-        self.timeline = DataLoader(self._timelines, cache=False)
+    @cached_property
+    def tweet(self) -> DataLoader[UUID, Tweet | None]:
+        return DataLoader(self._tweets, cache=False)
+
+    @cached_property
+    def has_retweeted(self) -> DataLoader[UUID, bool]:
+        return DataLoader(self._has_retweeted, cache=False)
+
+    @cached_property
+    def timeline(self) -> DataLoader[Timeline, Page]:
+        return DataLoader(self._timelines, cache=False)
 
     @classmethod
     def of(

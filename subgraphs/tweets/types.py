@@ -1,7 +1,8 @@
 """The GraphQL types of tweets, and what becomes of the exceptions of the domain."""
 
 import struct
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from collections.abc import Awaitable
 from datetime import datetime
 from enum import Enum
@@ -46,7 +47,8 @@ FeedAfter = Annotated[
 
 def cursor(place: bytes) -> str:
     """A place in a timeline or a feed, opaque to clients."""
-    return urlsafe_b64encode(place).decode().rstrip("=")
+    text = b2a_base64(place, newline=False).decode()
+    return text.rstrip("=").replace("+", "-").replace("/", "_")
 
 
 def place(after: str) -> bytes:
@@ -149,18 +151,12 @@ class User:
     @strawberry.field(description="What they tweeted and retweeted, newest first.")
     async def tweets(self, info: Info, first: First = 20, after: After = None) -> "TweetConnection":
         info.context.require(READ)
-        return await load_timeline(info, UUID(self.id), first, after)
+        wanted = (UUID(self.id), page_request(first, after))
+        return TweetConnection.from_page(await info.context.timeline.load(wanted))
 
     @classmethod
     def resolve_reference(cls, id: str) -> "User | None":  # noqa: A002
         return cls(id=strawberry.ID(id)) if parse_id(id) else None
-
-
-async def load_timeline(
-    info: Info, author_id: UUID, first: int, after: str | None
-) -> "TweetConnection":
-    request = page_request(first, after)
-    return TweetConnection.from_page(await info.context.timeline.load((author_id, request)))
 
 
 @strawberry.type(description="A tweet at its place in a timeline.")
