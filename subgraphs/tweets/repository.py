@@ -19,12 +19,9 @@ _FIRST = UUID(int=2**128 - 1)
 _TWEET = "t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count"
 _COLUMNS = f"{_TWEET}, {_TWEET.replace('t.', 'o.')}"
 
-# Nothing where there is no owner. Holds the feed until the end of the transaction.
-_NEXT_IN_FEED = """
-    INSERT INTO feeds (owner_id, head) SELECT CAST(:owner AS uuid), 1
-    WHERE CAST(:owner AS uuid) IS NOT NULL
-    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1
-    RETURNING owner_id, head
+# Of a feed whose first place is 1. Holds the feed until the end of the transaction.
+_OR_NEXT = """
+    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 RETURNING owner_id, head
 """
 
 
@@ -82,23 +79,29 @@ class SqlTweetRepository:
         return {row["retweet_of"] for row in rows}
 
     async def locked(self, tweet_id: UUID) -> Tweet | None:
-        original_id = await self._connection.fetch_val(
-            """
-            SELECT id FROM tweets
+        row = await self._connection.fetch_one(
+            f"""
+            SELECT {_TWEET} FROM tweets t
             WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = :id)
             FOR UPDATE
-            """,
+            """,  # noqa: S608
             {"id": tweet_id},
         )
-        # Read after the lock was got, which may have taken time: the retweet may be gone by now.
-        return (await self.by_ids([tweet_id])).get(tweet_id) if original_id else None
+        if row is None:
+            return None
+        # PostgreSQL gives what it locks as it is once the lock is got, which may have taken time.
+        original = _tweet(*row.values())
+        if original.id == tweet_id:
+            return original
+        # The retweet was seen before, and may be gone by now.
+        return (await self.by_ids([tweet_id])).get(tweet_id)
 
     async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         row = await self._connection.fetch_one(
             # Changes nothing where the key is taken, but gives the row that has it, and leaves a
             # place in the feed empty.
             f"""
-            WITH feed AS ({_NEXT_IN_FEED})
+            WITH feed AS (INSERT INTO feeds (owner_id, head) VALUES (:author_id, 1) {_OR_NEXT})
             INSERT INTO tweets AS t (
                 id, author_id, author_username, text, created_at, idempotency_key,
                 feed_owner, feed_position
@@ -112,7 +115,6 @@ class SqlTweetRepository:
             RETURNING t.feed_position, {_TWEET}
             """,  # noqa: S608
             {
-                "owner": tweet.author.id,
                 "id": tweet.id,
                 "author_id": tweet.author.id,
                 "author_username": tweet.author.username,
@@ -135,24 +137,29 @@ class SqlTweetRepository:
         )
         return _tweet(*row.values()) if row else None
 
-    async def add_retweet(self, retweet: Tweet) -> int | None:
-        author = retweet.original.author
-        position: int | None = await self._connection.fetch_val(
+    async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
+        row = await self._connection.fetch_one(
+            # Does nothing where there is one already.
             f"""
             WITH counted AS (
-                UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = :original
-            ), feed AS ({_NEXT_IN_FEED})
+                UPDATE tweets SET retweet_count = retweet_count + 1
+                WHERE id = :original AND NOT EXISTS (
+                    SELECT FROM tweets WHERE author_id = :author_id AND retweet_of = :original
+                )
+                RETURNING id, author_id
+            ), feed AS (
+                INSERT INTO feeds (owner_id, head)
+                SELECT author_id, 1 FROM counted WHERE author_id <> :author_id {_OR_NEXT}
+            )
             INSERT INTO tweets (
                 id, author_id, author_username, retweet_of, created_at, feed_owner, feed_position
             )
-            VALUES (
-                :id, :author_id, :author_username, :original, :created_at,
-                (SELECT owner_id FROM feed), (SELECT head FROM feed)
-            )
+            SELECT
+                :id, :author_id, :author_username, counted.id, :created_at, owner_id, head
+            FROM counted LEFT JOIN feed ON true
             RETURNING feed_position
             """,  # noqa: S608
             {
-                "owner": None if author.id == retweet.author.id else author.id,
                 "id": retweet.id,
                 "author_id": retweet.author.id,
                 "author_username": retweet.author.username,
@@ -160,7 +167,11 @@ class SqlTweetRepository:
                 "created_at": retweet.created_at,
             },
         )
-        return position
+        if row:
+            return retweet, row["feed_position"]
+        earlier = await self.retweet_by(retweet.author.id, retweet.original.id)
+        assert earlier is not None  # noqa: S101  (nobody takes it back: its original is locked)
+        return earlier, None
 
     async def remove(self, tweet: Tweet) -> None:
         await self._connection.execute(
