@@ -71,15 +71,10 @@ class TweetsContext(RequestContext):
         authors: dict[PageRequest, set[UUID]] = {}
         for author_id, page in timelines:
             authors.setdefault(page, set()).add(author_id)
-        found = dict(
-            zip(
-                authors,
-                await asyncio.gather(
-                    *(self.tweets.timelines(ids, page) for page, ids in authors.items())
-                ),
-                strict=True,
-            )
-        )
+        asked = [self.tweets.timelines(ids, page) for page, ids in authors.items()]
+        # The only one, as most are, needs no task of its own.
+        pages = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
+        found = dict(zip(authors, pages, strict=True))
         return [found[page][author_id] for author_id, page in timelines]
 
 

@@ -15,7 +15,7 @@ from subgraphs.tweets.ports import T, Work
 _FIRST = UUID(int=2**128 - 1)
 """Comes before every tweet, newest first."""
 
-# As `_tweet` takes them.
+# In the order in which `_tweet` takes them.
 _TWEET = "t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count"
 _COLUMNS = f"{_TWEET}, {_TWEET.replace('t.', 'o.')}"
 

@@ -20,6 +20,7 @@ from subgraphs.tweets.context import Info
 _FEED_PLACE = struct.Struct(">Q")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
+# `strawberry.ID(str(…))`, in one call.
 _id = cast("Callable[[UUID], strawberry.ID]", str)
 
 READ, WRITE = "tweets:read", "tweets:write"
