@@ -1,7 +1,8 @@
 """What a resolver finds in `info.context`: the caller, the use cases, the loaders."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 import strawberry
@@ -27,14 +28,18 @@ class TweetsContext(RequestContext):
 
     tweets: TweetService
     feed: Feed
-    tweet: DataLoader[UUID, Tweet | None] = field(init=False)
-    has_retweeted: DataLoader[UUID, bool] = field(init=False)
-    timeline: DataLoader[Timeline, Page] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.tweet = DataLoader(self._tweets, cache=False)
-        self.has_retweeted = DataLoader(self._has_retweeted, cache=False)
-        self.timeline = DataLoader(self._timelines, cache=False)
+    @cached_property
+    def tweet(self) -> DataLoader[UUID, Tweet | None]:
+        return DataLoader(self._tweets, cache=False)
+
+    @cached_property
+    def has_retweeted(self) -> DataLoader[UUID, bool]:
+        return DataLoader(self._has_retweeted, cache=False)
+
+    @cached_property
+    def timeline(self) -> DataLoader[Timeline, Page]:
+        return DataLoader(self._timelines, cache=False)
 
     @classmethod
     def of(
@@ -66,15 +71,10 @@ class TweetsContext(RequestContext):
         authors: dict[PageRequest, set[UUID]] = {}
         for author_id, page in timelines:
             authors.setdefault(page, set()).add(author_id)
-        found = dict(
-            zip(
-                authors,
-                await asyncio.gather(
-                    *(self.tweets.timelines(ids, page) for page, ids in authors.items())
-                ),
-                strict=True,
-            )
-        )
+        asked = [self.tweets.timelines(ids, page) for page, ids in authors.items()]
+        # The only one, as most are, needs no task of its own.
+        pages = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
+        found = dict(zip(authors, pages, strict=True))
         return [found[page][author_id] for author_id, page in timelines]
 
 

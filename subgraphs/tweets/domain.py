@@ -108,7 +108,8 @@ def tweet_text(text: str, count_characters: Callable[[str], int]) -> str:
         raise InvalidTweet("The text has control characters other than line breaks.")
     if not any(category[0] in "LNPS" for category in categories):
         raise InvalidTweet("The text is empty.")
-    if (length := count_characters(text)) > MAX_CHARACTERS:
+    # A character has one code point or more: most texts need not be counted.
+    if len(text) > MAX_CHARACTERS and (length := count_characters(text)) > MAX_CHARACTERS:
         raise InvalidTweet(f"The text has {length} characters; {MAX_CHARACTERS} are allowed.")
     return text
 

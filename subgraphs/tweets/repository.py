@@ -1,10 +1,13 @@
 """All SQL of the tweets service."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from chassis.database import Connection, Database, Row
+from chassis.database import Connection, Database
 from chassis.outbox import SqlEventOutbox
 from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, Work
@@ -12,19 +15,13 @@ from subgraphs.tweets.ports import T, Work
 _FIRST = UUID(int=2**128 - 1)
 """Comes before every tweet, newest first."""
 
-_COLUMNS = """
-    t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count,
-    o.id AS original_id, o.author_id AS original_author_id,
-    o.author_username AS original_author_username, o.text AS original_text,
-    o.created_at AS original_created_at, o.retweet_count AS original_retweet_count
-"""
+# In the order in which `_tweet` takes them.
+_TWEET = "t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count"
+_COLUMNS = f"{_TWEET}, {_TWEET.replace('t.', 'o.')}"
 
-# Nothing where there is no owner. Holds the feed until the end of the transaction.
-_NEXT_IN_FEED = """
-    INSERT INTO feeds (owner_id, head) SELECT CAST(:owner AS uuid), 1
-    WHERE CAST(:owner AS uuid) IS NOT NULL
-    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1
-    RETURNING owner_id, head
+# Of a feed whose first place is 1. Holds the feed until the end of the transaction.
+_OR_NEXT = """
+    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 RETURNING owner_id, head
 """
 
 
@@ -40,48 +37,39 @@ class SqlTweetRepository:
             """,  # noqa: S608
             {"ids": list(ids)},
         )
-        return {row["id"]: _tweet(row) for row in rows}
+        tweets = [_tweet(*row.values()) for row in rows]
+        return {tweet.id: tweet for tweet in tweets}
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
     ) -> Mapping[UUID, Page]:
         rows = await self._connection.fetch_all(
             f"""
-            WITH timelines AS MATERIALIZED (
-                SELECT author, EXISTS (
-                    SELECT FROM tweets WHERE author_id = author AND id >= :after
-                ) AS has_previous
-                FROM unnest(CAST(:authors AS uuid[])) AS author
-            )
-            SELECT {_COLUMNS}, author, has_previous FROM timelines
-            LEFT JOIN LATERAL (
-                SELECT * FROM tweets WHERE author_id = author AND id < :after
-                ORDER BY id DESC LIMIT :limit
-            ) t ON true
+            SELECT {_COLUMNS} FROM unnest(CAST(:authors AS uuid[])) AS author
+            CROSS JOIN LATERAL (
+                (
+                    SELECT * FROM tweets WHERE author_id = author AND id >= :after
+                    ORDER BY id LIMIT 1
+                ) UNION ALL (
+                    SELECT * FROM tweets WHERE author_id = author AND id < :after
+                    ORDER BY id DESC LIMIT :limit
+                )
+            ) t
             LEFT JOIN tweets o ON o.id = t.retweet_of
             ORDER BY t.id DESC
             """,  # noqa: S608
             {
                 "authors": list(author_ids),
                 "after": page.after or _FIRST,
-                # One more than asked for tells whether there are more.
+                # One more than asked for, on either side, tells whether there are more.
                 "limit": page.first + 1,
             },
         )
-        timelines: dict[UUID, list[Tweet]] = {author_id: [] for author_id in author_ids}
-        has_previous: dict[UUID, bool] = {}
+        found: defaultdict[UUID, list[Tweet]] = defaultdict(list)
         for row in rows:
-            has_previous[row["author"]] = row["has_previous"]
-            if row["id"]:
-                timelines[row["author"]].append(_tweet(row))
-        return {
-            author_id: Page(
-                tweets=tweets[: page.first],
-                has_next=len(tweets) > page.first,
-                has_previous=has_previous[author_id],
-            )
-            for author_id, tweets in timelines.items()
-        }
+            tweet = _tweet(*row.values())
+            found[tweet.author.id].append(tweet)
+        return {author_id: _page(found[author_id], page) for author_id in author_ids}
 
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
         rows = await self._connection.fetch_all(
@@ -91,24 +79,30 @@ class SqlTweetRepository:
         return {row["retweet_of"] for row in rows}
 
     async def locked(self, tweet_id: UUID) -> Tweet | None:
-        original_id = await self._connection.fetch_val(
-            """
-            SELECT id FROM tweets
+        row = await self._connection.fetch_one(
+            f"""
+            SELECT {_TWEET} FROM tweets t
             WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = :id)
             FOR UPDATE
-            """,
+            """,  # noqa: S608
             {"id": tweet_id},
         )
-        # Read after the lock was got, which may have taken time: the retweet may be gone by now.
-        return (await self.by_ids([tweet_id])).get(tweet_id) if original_id else None
+        if row is None:
+            return None
+        # PostgreSQL gives what it locks as it is once the lock is got, which may have taken time.
+        original = _tweet(*row.values())
+        if original.id == tweet_id:
+            return original
+        # The retweet was seen before, and may be gone by now.
+        return (await self.by_ids([tweet_id])).get(tweet_id)
 
     async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
         row = await self._connection.fetch_one(
             # Changes nothing where the key is taken, but gives the row that has it, and leaves a
             # place in the feed empty.
             f"""
-            WITH feed AS ({_NEXT_IN_FEED})
-            INSERT INTO tweets (
+            WITH feed AS (INSERT INTO feeds (owner_id, head) VALUES (:author_id, 1) {_OR_NEXT})
+            INSERT INTO tweets AS t (
                 id, author_id, author_username, text, created_at, idempotency_key,
                 feed_owner, feed_position
             )
@@ -118,10 +112,9 @@ class SqlTweetRepository:
             )
             ON CONFLICT (author_id, idempotency_key) WHERE idempotency_key IS NOT NULL
             DO UPDATE SET idempotency_key = excluded.idempotency_key
-            RETURNING *
+            RETURNING t.feed_position, {_TWEET}
             """,  # noqa: S608
             {
-                "owner": tweet.author.id,
                 "id": tweet.id,
                 "author_id": tweet.author.id,
                 "author_username": tweet.author.username,
@@ -131,7 +124,8 @@ class SqlTweetRepository:
             },
         )
         assert row is not None  # noqa: S101  (an upsert always gives its row)
-        return _original(row), row["feed_position"]
+        position, *columns = row.values()
+        return _tweet(*columns), position
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
         row = await self._connection.fetch_one(
@@ -141,26 +135,31 @@ class SqlTweetRepository:
             """,  # noqa: S608
             {"user": user_id, "original": original_id},
         )
-        return _tweet(row) if row else None
+        return _tweet(*row.values()) if row else None
 
-    async def add_retweet(self, retweet: Tweet) -> int | None:
-        author = retweet.original.author
-        position: int | None = await self._connection.fetch_val(
+    async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
+        row = await self._connection.fetch_one(
+            # Does nothing where there is one already.
             f"""
             WITH counted AS (
-                UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = :original
-            ), feed AS ({_NEXT_IN_FEED})
+                UPDATE tweets SET retweet_count = retweet_count + 1
+                WHERE id = :original AND NOT EXISTS (
+                    SELECT FROM tweets WHERE author_id = :author_id AND retweet_of = :original
+                )
+                RETURNING id, author_id
+            ), feed AS (
+                INSERT INTO feeds (owner_id, head)
+                SELECT author_id, 1 FROM counted WHERE author_id <> :author_id {_OR_NEXT}
+            )
             INSERT INTO tweets (
                 id, author_id, author_username, retweet_of, created_at, feed_owner, feed_position
             )
-            VALUES (
-                :id, :author_id, :author_username, :original, :created_at,
-                (SELECT owner_id FROM feed), (SELECT head FROM feed)
-            )
+            SELECT
+                :id, :author_id, :author_username, counted.id, :created_at, owner_id, head
+            FROM counted LEFT JOIN feed ON true
             RETURNING feed_position
             """,  # noqa: S608
             {
-                "owner": None if author.id == retweet.author.id else author.id,
                 "id": retweet.id,
                 "author_id": retweet.author.id,
                 "author_username": retweet.author.username,
@@ -168,7 +167,11 @@ class SqlTweetRepository:
                 "created_at": retweet.created_at,
             },
         )
-        return position
+        if row:
+            return retweet, row["feed_position"]
+        earlier = await self.retweet_by(retweet.author.id, retweet.original.id)
+        assert earlier is not None  # noqa: S101  (nobody takes it back: its original is locked)
+        return earlier, None
 
     async def remove(self, tweet: Tweet) -> None:
         await self._connection.execute(
@@ -193,7 +196,7 @@ class SqlTweetRepository:
         # and not after it never comes.
         rows = await self._connection.fetch_all(
             f"""
-            SELECT {_COLUMNS}, t.feed_position, head FROM feeds
+            SELECT head, t.feed_position, {_COLUMNS} FROM feeds
             LEFT JOIN LATERAL (
                 SELECT * FROM tweets WHERE feed_owner = owner_id AND feed_position > :after
                 ORDER BY feed_position LIMIT :limit
@@ -204,10 +207,14 @@ class SqlTweetRepository:
             """,  # noqa: S608
             {"owner": owner_id, "after": after, "limit": limit},
         )
-        items = [FeedItem.of(_tweet(row), row["feed_position"]) for row in rows if row["id"]]
+        head, items = after, []
+        for row in rows:
+            head, position, *columns = row.values()
+            if position is not None:
+                items.append(FeedItem.of(_tweet(*columns), position))
         if len(items) == limit:
             return FeedPage(items, items[-1].position, is_last=False)
-        return FeedPage(items, rows[0]["head"] if rows else after, is_last=True)
+        return FeedPage(items, head, is_last=True)
 
     async def forget_feed(self, owner_id: UUID) -> None:
         await self._connection.execute(
@@ -260,25 +267,25 @@ class SqlRejectedEvents:
         )
 
 
-def _tweet(row: Row) -> Tweet:
-    if row["original_id"] is None:
-        return _original(row)
-    original = _original(row, "original_")
-    return Tweet(
-        id=row["id"],
-        author=Author(row["author_id"], row["author_username"]),
-        text=original.text,
-        created_at=row["created_at"],
-        retweet_count=original.retweet_count,
-        retweet_of=original,
-    )
+def _tweet(
+    tweet_id: UUID,
+    author_id: UUID,
+    author_username: str,
+    text: str,
+    created_at: datetime,
+    retweet_count: int,
+    *original: Any,
+) -> Tweet:
+    """From the columns of a tweet and, for a retweet, those of its original."""
+    author = Author(author_id, author_username)
+    if not original or original[0] is None:
+        return Tweet(tweet_id, author, text, created_at, retweet_count)
+    of = _tweet(*original)
+    return Tweet(tweet_id, author, of.text, created_at, of.retweet_count, of)
 
 
-def _original(row: Row, prefix: str = "") -> Tweet:
-    return Tweet(
-        id=row[f"{prefix}id"],
-        author=Author(row[f"{prefix}author_id"], row[f"{prefix}author_username"]),
-        text=row[f"{prefix}text"],
-        created_at=row[f"{prefix}created_at"],
-        retweet_count=row[f"{prefix}retweet_count"],
-    )
+def _page(found: Sequence[Tweet], page: PageRequest) -> Page:
+    """From what was found: where there are more on either side, one of them too."""
+    begin = 1 if found and found[0].id >= (page.after or _FIRST) else 0
+    end = begin + page.first
+    return Page(found[begin:end], has_next=len(found) > end, has_previous=begin > 0)

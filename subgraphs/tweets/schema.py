@@ -28,8 +28,8 @@ from subgraphs.tweets.types import (
     feed_cursor,
     feed_position,
     known_id,
-    load_timeline,
     load_tweet,
+    page_request,
 )
 
 TweetId = Annotated[
@@ -53,7 +53,9 @@ class Query:
         self, info: Info, first: First = 20, after: After = None
     ) -> TweetConnection:
         viewer = info.context.require(READ)
-        return await load_timeline(info, viewer.user_id, first, after)
+        page = page_request(first, after)
+        timelines = await info.context.tweets.timelines([viewer.user_id], page)
+        return TweetConnection.from_page(timelines[viewer.user_id])
 
     @strawberry.field(
         description="Where your feed is now. Subscribe with it as `after` to miss nothing of what "

@@ -87,8 +87,6 @@ class TweetService:
 
         async def work(repositories: Repositories) -> Tweet:
             original = (await _locked(repositories, tweet_id)).original
-            if earlier := await repositories.tweets.retweet_by(author.id, original.id):
-                return earlier
             original = original._replace(retweet_count=original.retweet_count + 1)
             retweet = Tweet(
                 id=new_id,
@@ -98,9 +96,10 @@ class TweetService:
                 retweet_count=original.retweet_count,
                 retweet_of=original,
             )
-            feed_position = await repositories.tweets.add_retweet(retweet)
-            await repositories.events.add(tweet_retweeted(retweet, feed_position))
-            return retweet
+            added, feed_position = await repositories.tweets.add_retweet(retweet)
+            if added.id == retweet.id:
+                await repositories.events.add(tweet_retweeted(retweet, feed_position))
+            return added
 
         return await self.unit_of_work.transaction(work)
 

@@ -1,11 +1,12 @@
 """The GraphQL types of tweets, and what becomes of the exceptions of the domain."""
 
 import struct
-from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Awaitable
+from base64 import b64decode
+from binascii import b2a_base64
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import strawberry
@@ -17,6 +18,10 @@ from subgraphs.tweets import domain, errors
 from subgraphs.tweets.context import Info
 
 _FEED_PLACE = struct.Struct(">Q")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+# `strawberry.ID(str(…))`, in one call.
+_id = cast("Callable[[UUID], strawberry.ID]", str)
 
 READ, WRITE = "tweets:read", "tweets:write"
 """The scopes that a session needs."""
@@ -46,7 +51,7 @@ FeedAfter = Annotated[
 
 def cursor(place: bytes) -> str:
     """A place in a timeline or a feed, opaque to clients."""
-    return urlsafe_b64encode(place).decode().rstrip("=")
+    return b2a_base64(place, newline=False).translate(_URL_SAFE, delete=b"=").decode()
 
 
 def place(after: str) -> bytes:
@@ -83,6 +88,18 @@ def feed_position(after: str | None) -> int | None:
     return int(position)
 
 
+def _user(author: domain.Author) -> "User":
+    return User(id=_id(author.id), username=author.username)
+
+
+class _Users(dict[domain.Author, "User"]):
+    """Each author's user, made once: a timeline has few authors, often one."""
+
+    def __missing__(self, author: domain.Author) -> "User":
+        user = self[author] = _user(author)
+        return user
+
+
 @strawberry.federation.type(
     keys=["id"], description="A post of up to 280 characters, or a retweet of one."
 )
@@ -112,15 +129,18 @@ class Tweet:
         return info.context.has_retweeted.load(self.original_id)
 
     @classmethod
-    def from_entity(cls, tweet: domain.Tweet) -> "Tweet":
+    def from_entity(
+        cls, tweet: domain.Tweet, user: "Callable[[domain.Author], User]" = _user
+    ) -> "Tweet":
+        original = tweet.retweet_of
         return cls(
-            id=strawberry.ID(str(tweet.id)),
+            id=_id(tweet.id),
             text=tweet.text,
             created_at=tweet.created_at,
-            author=User(id=strawberry.ID(str(tweet.author.id)), username=tweet.author.username),
+            author=user(tweet.author),
             retweet_count=tweet.retweet_count,
-            retweet_of=cls.from_entity(tweet.retweet_of) if tweet.retweet_of else None,
-            original_id=tweet.original.id,
+            retweet_of=cls.from_entity(original, user) if original else None,
+            original_id=(original or tweet).id,
         )
 
     @classmethod
@@ -149,18 +169,12 @@ class User:
     @strawberry.field(description="What they tweeted and retweeted, newest first.")
     async def tweets(self, info: Info, first: First = 20, after: After = None) -> "TweetConnection":
         info.context.require(READ)
-        return await load_timeline(info, UUID(self.id), first, after)
+        wanted = (UUID(self.id), page_request(first, after))
+        return TweetConnection.from_page(await info.context.timeline.load(wanted))
 
     @classmethod
     def resolve_reference(cls, id: str) -> "User | None":  # noqa: A002
         return cls(id=strawberry.ID(id)) if parse_id(id) else None
-
-
-async def load_timeline(
-    info: Info, author_id: UUID, first: int, after: str | None
-) -> "TweetConnection":
-    request = page_request(first, after)
-    return TweetConnection.from_page(await info.context.timeline.load((author_id, request)))
 
 
 @strawberry.type(description="A tweet at its place in a timeline.")
@@ -188,8 +202,10 @@ class TweetConnection:
 
     @classmethod
     def from_page(cls, page: domain.Page) -> "TweetConnection":
+        user = _Users().__getitem__
         edges = [
-            TweetEdge(node=Tweet.from_entity(t), cursor=cursor(t.id.bytes)) for t in page.tweets
+            TweetEdge(node=Tweet.from_entity(tweet, user), cursor=cursor(tweet.id.bytes))
+            for tweet in page.tweets
         ]
         return cls(
             edges=edges,
@@ -227,7 +243,7 @@ class TweetFeedItem:
         return cls(
             cursor=feed_cursor(item.position),
             kind=TweetFeedKind(item.kind.value),
-            actor=User(id=strawberry.ID(str(item.actor.id)), username=item.actor.username),
+            actor=_user(item.actor),
             tweet=Tweet.from_entity(item.tweet),
         )
 

@@ -13,13 +13,13 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.principal import Principal
 from subgraphs.tweets.context import TweetsContext
-from subgraphs.tweets.domain import Author
+from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.feed import Feed, Subscriptions
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions
+from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
 
 SCHEMA = build_schema()
 VIEWER = Principal(
@@ -160,3 +160,19 @@ class TestMyTweets:
         await counted.service.create_tweet(ADA, "Hi")
         await counted.ask(self.DOCUMENT.replace("viewerHasRetweeted", ""))
         assert len(counted.statements) == 1
+
+
+class TestRetweet:
+    async def statements(self, counted: Counted, tweet: Tweet) -> int:
+        counted.statements.clear()
+        await counted.service.retweet(ADA, tweet.id)
+        return len(counted.statements)
+
+    async def test_of_an_original_takes_two(self, counted: Counted) -> None:
+        tweet = await counted.service.create_tweet(BOB, "Hi")
+        assert await self.statements(counted, tweet) == 2
+
+    async def test_of_a_retweet_takes_three(self, counted: Counted) -> None:
+        tweet = await counted.service.create_tweet(BOB, "Hi")
+        retweet = await counted.service.retweet(CAT, tweet.id)
+        assert await self.statements(counted, retweet) == 3

@@ -58,9 +58,11 @@ class FakeTweetRepository:
                 return self._shown(tweet.id)
         return None
 
-    async def add_retweet(self, retweet: Tweet) -> int | None:
+    async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
+        if earlier := await self.retweet_by(retweet.author.id, retweet.original.id):
+            return earlier, None
         self._count(retweet.original.id, 1)
-        return self._add(retweet)
+        return retweet, self._add(retweet)
 
     async def remove(self, tweet: Tweet) -> None:
         for retweet in self._retweets_of(tweet.id):

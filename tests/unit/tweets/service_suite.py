@@ -452,6 +452,17 @@ class Timelines:
             CAT.id: Page([]),
         }
 
+    async def test_each_author_has_their_own_neighbours(self, service: TweetService) -> None:
+        bob = await tweets_of(service, BOB, 1)
+        ada = await tweets_of(service, ADA, 5)
+        await tweets_of(service, CAT, 2)
+        pages = await service.timelines([ADA.id, BOB.id, CAT.id], PageRequest(2, ada[1].id))
+        assert pages == {
+            ADA.id: Page(ada[2:4], has_next=True, has_previous=True),
+            BOB.id: Page(bob),
+            CAT.id: Page([], has_previous=True),
+        }
+
 
 class Retweeted:
     async def test_only_ones_own_retweets_count(self, service: TweetService) -> None:
@@ -480,6 +491,12 @@ class Feeds:
         await service.retweet(BOB, tweet.id)
         assert [item.actor for item in (await service.feed(ADA.id, 0)).items] == [ADA, BOB]
         assert await service.feed(BOB.id, 0) == FeedPage([], 0, is_last=True)
+
+    async def test_the_same_retweet_again_takes_no_place(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        for _ in range(2):
+            await service.retweet(BOB, tweet.id)
+        assert await service.feed_heads([ADA.id]) == {ADA.id: 2}
 
     async def test_what_comes_after_a_place(self, service: TweetService) -> None:
         tweets = (await tweets_of(service, ADA, 3))[::-1]
