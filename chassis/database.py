@@ -234,9 +234,9 @@ class Database:
             try:
                 return await work(raw)
             finally:
-                # What `pool.release` does in a task under a shield, at half the price of a read.
-                # Nothing is waited for here but a statement that is being cancelled at the server;
-                # if this is cancelled too, the pool gets a new connection in place of this one.
+                # `pool.release` does this in a task under a shield, which costs as much as the rest
+                # of a read. It waits for nothing but a statement that is being cancelled at the
+                # server; cancelled itself, it gives the connection up, and the pool opens another.
                 await raw._holder.release(None)  # noqa: SLF001
         except asyncpg.PostgresError as error:
             error.detail = None  # it quotes rows, and what is private in them
