@@ -97,7 +97,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
+        announced = dict(scope["headers"]).get(b"content-length", b"")
         received = 0
 
         async def counted() -> Message:
@@ -109,7 +109,7 @@ class BodyLimit:
                 raise HTTPException(413, self._message)
             return message
 
-        if announced.isdecimal() and int(announced) > self._limit:
+        if announced.isdigit() and int(announced) > self._limit:
             response = error_response(413, "BAD_REQUEST", self._message)
             await response(scope, receive, send)
         else:

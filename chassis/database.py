@@ -3,10 +3,10 @@
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import databases
@@ -14,9 +14,13 @@ import structlog
 
 from chassis.tracing import Span, is_on, span
 
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
 T = TypeVar("T")
 Row = Mapping[str, Any]
 Values = Mapping[str, Any] | None
+Raw: TypeAlias = "PoolConnectionProxy[Any]"
 
 _ATTEMPTS = 6
 _UNTRACED = nullcontext(Span())
@@ -34,7 +38,7 @@ class Connection:
 
     __slots__ = ("_raw",)
 
-    def __init__(self, raw: "asyncpg.Connection[Any]") -> None:
+    def __init__(self, raw: Raw) -> None:
         self._raw = raw
 
     async def fetch_all(self, query: str, values: Values = None) -> list[Row]:
@@ -63,15 +67,13 @@ def _statement(query: str) -> AbstractContextManager[Span]:
     return span(f"SQL {verb}", "client", attributes=attributes)
 
 
-def _positional(query: str, values: Values) -> Iterator[Any]:
+def _positional(query: str, values: Values) -> tuple[Any, ...]:
     """The statement and its arguments as PostgreSQL wants them. Raises ValueError or KeyError."""
     statement, names = _numbered(query)
     given = values or {}
     if len(given) != len(names):
         raise ValueError(f"The statement wants {names}, and was given {[*given]}.")
-    yield statement
-    for name in names:
-        yield given[name]
+    return statement, *[given[name] for name in names]
 
 
 @lru_cache(512)
@@ -116,10 +118,13 @@ _RETRIED = (
 class Database:
     """A pool of connections to one database.
 
-    Every unit of work runs in a task of its own, which a cancelled caller leaves alone but waits
-    for: `databases` loses the pooled connection of a task that is cancelled while it holds one.
-    A cancelled caller's transaction is therefore committed all the same, as it would be if the
-    cancellation had come a moment later.
+    `databases` opens the pool and owns it. Connections are taken from asyncpg's pool itself: those
+    of `databases` are lost when a task is cancelled while it holds one, and cost as much as a
+    statement.
+
+    A transaction runs in a task of its own, which a cancelled caller leaves alone but waits for: it
+    is committed all the same, as it would be if the cancellation had come a moment later. A
+    cancelled read ends there and then, at the server too.
     """
 
     def __init__(
@@ -155,10 +160,14 @@ class Database:
         return f"{self._databases.url.hostname}:{self._databases.url.port}"
 
     @property
+    def _pool(self) -> "asyncpg.Pool[Any] | None":
+        pool: asyncpg.Pool[Any] | None = self._databases._backend._pool  # noqa: SLF001
+        return pool
+
+    @property
     def connections(self) -> tuple[int, int, int]:
         """Those in use, those that are open, and how many there may be."""
-        pool = self._databases._backend._pool  # noqa: SLF001
-        if pool is None:
+        if (pool := self._pool) is None:
             return 0, 0, self._pool_size
         return pool.get_size() - pool.get_idle_size(), pool.get_size(), self._pool_size
 
@@ -199,12 +208,7 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one connection without a transaction: each statement for itself."""
-        return await _guarded(self._once(work))
-
-    async def _once(self, work: Work[T]) -> T:
-        with _discreet():
-            async with self._databases.connection() as connection:
-                return await work(Connection(connection.raw_connection))
+        return await self._on_connection(lambda raw: work(Connection(raw)))
 
     async def _attempts(self, work: Work[T]) -> T:
         for attempt in range(1, _ATTEMPTS):
@@ -216,23 +220,31 @@ class Database:
         return await self._in_transaction(work)
 
     async def _in_transaction(self, work: Work[T]) -> T:
-        with _discreet():
-            async with self._databases.connection() as connection, connection.transaction():
-                return await work(Connection(connection.raw_connection))
+        async def whole(raw: Raw) -> T:
+            async with raw.transaction():
+                return await work(Connection(raw))
+
+        return await self._on_connection(whole)
+
+    async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
+        if (pool := self._pool) is None:
+            raise DatabaseUnavailableError(f"There is no connection to {self._where}.")
+        try:
+            raw = await pool.acquire()
+            try:
+                return await work(raw)
+            finally:
+                # `pool.release` does this in a task under a shield, which costs as much as the rest
+                # of a read. It waits for nothing but a statement that is being cancelled at the
+                # server; cancelled itself, it gives the connection up, and the pool opens another.
+                await raw._holder.release(None)  # noqa: SLF001
+        except asyncpg.PostgresError as error:
+            error.detail = None  # it quotes rows, and what is private in them
+            raise
 
 
 async def _nothing_to_reset(_: object) -> None:
     """Spares a round trip. (asyncpg itself ends an open transaction, and what listens.)"""
-
-
-@contextmanager
-def _discreet() -> Iterator[None]:
-    """Takes the detail off PostgreSQL's errors: it quotes rows, and what is private in them."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        error.detail = None
-        raise
 
 
 async def _guarded(work: Awaitable[T]) -> T:

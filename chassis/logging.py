@@ -3,8 +3,12 @@
 import logging
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from time import perf_counter
-from typing import TextIO
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -13,7 +17,10 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from chassis.settings import Stage
 
+Line = structlog.typing.EventDict
+
 _UNTOLD = frozenset({"/livez", "/readyz", "/metrics"})
+_bound: ContextVar[Mapping[str, str]] = ContextVar("bound", default={})  # noqa: B039  (read only)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b")
 
 
@@ -23,13 +30,8 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
     Tracebacks are written without local variables: those hold passwords and tokens.
     """
     output = output or sys.stdout
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     development = stage is Stage.DEVELOPMENT
+    stamped = _Stamped({} if development else {"service": service})
     renderer: list[structlog.typing.Processor] = (
         [
             structlog.dev.ConsoleRenderer(
@@ -39,12 +41,12 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
         if development
         else [
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(lambda event, **_: orjson.dumps(event).decode()),
+            _as_json,
         ]
     )
     # Straight to the stream: by way of the standard library a line costs five times as much.
     structlog.configure(
-        processors=[*shared, *renderer],
+        processors=[stamped, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda name="": _Lines(output, name),
         cache_logger_on_first_use=True,
@@ -52,7 +54,7 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[stamped],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
@@ -61,8 +63,38 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
     logging.getLogger("databases").setLevel(logging.WARNING)
     # uvicorn tells of each WebSocket with its query string.
     logging.getLogger("uvicorn.error").addFilter(lambda line: '"WebSocket %s"' not in str(line.msg))
-    if not development:
-        structlog.contextvars.bind_contextvars(service=service)
+
+
+@contextmanager
+def bound(**fields: str) -> Iterator[None]:
+    """Gives every line that is logged inside the block these fields too."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class _Stamped:
+    """Puts into a line what all have: at once, for each of structlog's own steps costs as much."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+
+    def __call__(self, logger: Any, level: str, event: Line) -> Line:
+        return {
+            **self._fields,
+            **_bound.get(),
+            **event,
+            "level": level,
+            # A line of the standard library comes with its record, and without a logger.
+            "logger": event["_record"].name if "_record" in event else logger.name,
+            "timestamp": datetime.now(UTC).isoformat()[: -len("+00:00")] + "Z",
+        }
+
+
+def _as_json(_: object, __: str, event: Line) -> str:
+    return orjson.dumps(event).decode()
 
 
 class _Lines:
@@ -115,15 +147,14 @@ class RequestLog:
                 status = message["status"]
             await send(message)
 
-        bound = structlog.contextvars.bind_contextvars(**ids)
-        try:
-            await self._app(scope, receive, remember)
-        finally:
-            self._log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                milliseconds=round((perf_counter() - started) * 1000, 2),
-            )
-            structlog.contextvars.reset_contextvars(**bound)
+        with bound(**ids):
+            try:
+                await self._app(scope, receive, remember)
+            finally:
+                self._log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round((perf_counter() - started) * 1000, 2),
+                )

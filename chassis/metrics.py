@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 
 import structlog
@@ -47,13 +48,15 @@ class Metrics:
         self._samples: list[Callable[[], Awaitable[None]]] = []
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._operations = Histogram(
+        operations = Histogram(
             "chirp_graphql_operation_seconds",
             "Time of GraphQL operations by root field and result.",
             ("operation", "result"),
             buckets=_OPERATION_BUCKETS,
             registry=self.registry,
         )
+        # The histogram itself takes a lock and a look around to find what is asked for each time.
+        self._operation = lru_cache(operations.labels)
         self._loop_lag = Histogram(
             "chirp_event_loop_lag_seconds",
             "How late the event loop runs what is due.",
@@ -65,7 +68,7 @@ class Metrics:
 
     def operation(self, name: str, result: str, seconds: float) -> None:
         """A GraphQL operation has ended."""
-        self._operations.labels(name, result).observe(seconds)
+        self._operation(name, result).observe(seconds)
 
     def events_of(
         self, group: str, streams: Sequence[str]

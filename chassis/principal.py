@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hmac import compare_digest
 from uuid import UUID
 
@@ -43,12 +44,25 @@ def principal_from(headers: Mapping[str, str]) -> Principal | None:
     """
     if "x-auth-user-id" not in headers:
         return None
+    return _principal(
+        headers["x-auth-user-id"],
+        headers["x-auth-username"],
+        headers["x-auth-scopes"],
+        headers["x-auth-session-id"],
+        headers["x-auth-expires-at"],
+    )
+
+
+@lru_cache(1024)  # a megabyte of them: who asks, asks again
+def _principal(
+    user_id: str, username: str, scopes: str, session_id: str, expires_at: str
+) -> Principal:
     return Principal(
-        user_id=UUID(headers["x-auth-user-id"]),
-        username=headers["x-auth-username"],
-        scopes=frozenset(headers["x-auth-scopes"].split()),
-        session_id=UUID(headers["x-auth-session-id"]),
-        expires_at=datetime.fromtimestamp(int(headers["x-auth-expires-at"]), UTC),
+        user_id=UUID(user_id),
+        username=username,
+        scopes=frozenset(scopes.split()),
+        session_id=UUID(session_id),
+        expires_at=datetime.fromtimestamp(int(expires_at), UTC),
     )
 
 

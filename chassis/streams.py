@@ -19,7 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from chassis.background import Outage, running
 from chassis.database import UNAVAILABLE
 from chassis.events import Event, MalformedEventError
-from chassis.logging import trace_id
+from chassis.logging import bound, trace_id
 from chassis.tracing import span
 
 FIELD = "event"
@@ -228,7 +228,7 @@ class StreamConsumer:
             return f"malformed: {error}"
         ids = {"trace_id": trace} if (trace := trace_id(event.traceparent)) else {}
         with (
-            structlog.contextvars.bound_contextvars(**ids),
+            bound(**ids),
             span(f"handle {event.type}", "consumer", parent=event.traceparent) as work,
         ):
             reason = await self._tried(entry, event)

@@ -28,7 +28,12 @@ class RequestContext:
 
         `principal` is given where the caller is known from elsewhere (a socket's first message).
         """
-        headers = dict(connection.headers)  # asked nine times: each time it would look at all
+        # Starlette's headers would be gone through, encoded and decoded, for each one asked for. Of
+        # several with one name the first counts, as there.
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in reversed(connection.scope["headers"])
+        }
         return {
             "principal": principal or principal_from(headers),
             "client_address": headers.get("x-client-address", ""),

@@ -9,12 +9,12 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
 from chassis.background import running
 from chassis.errors import Restarting, error_response
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import SubgraphSchema
+from chassis.logging import bound
 from chassis.principal import Principal, principal_from
 from chassis.shutdown import Shutdown
 
@@ -64,7 +64,7 @@ class Streams:
 
     async def _serve_socket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         headers = connection.headers
-        with bound_contextvars(request_id=headers.get("x-request-id", "")):
+        with bound(request_id=headers.get("x-request-id", "")):
             began = perf_counter()
             socket = Socket(
                 self._schema,

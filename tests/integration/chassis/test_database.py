@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from chassis.database import Connection, Database, DatabaseUnavailableError
 from deploy.laptop.ports import free_ports
-from tests.integration.conftest import FreshDatabase
+from tests.integration.conftest import FreshDatabase, until
 
 POOL = 5
 
@@ -57,6 +57,7 @@ class TestCancellation:
             results = await asyncio.gather(*tasks, return_exceptions=True)
             cancelled += sum(isinstance(result, asyncio.CancelledError) for result in results)
         assert cancelled > 100
+        assert database.connections[0] == 0
 
         # All of the pool is there: this many units of work hold a connection at the same time.
         together = asyncio.Barrier(POOL)
@@ -82,6 +83,20 @@ class TestCancellation:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await count(database) == 1
+
+    async def test_a_cancelled_read_ends_at_the_server_too(self, database: Database) -> None:
+        asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :text"
+
+        async def sleeping() -> bool:
+            wanted = {"text": "SELECT pg_sleep(9)%"}
+            return bool(await database.read(lambda c: c.fetch_val(asleep, wanted)))
+
+        task = asyncio.ensure_future(database.read(lambda c: c.fetch_val("SELECT pg_sleep(9)")))
+        await until(sleeping)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not await sleeping()
 
     async def test_a_failure_nobody_waits_for_is_not_lost_in_silence(
         self, database: Database

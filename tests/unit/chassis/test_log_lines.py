@@ -17,7 +17,6 @@ def restored() -> Iterator[None]:
     root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
     configured = structlog.get_config()
     yield
-    structlog.contextvars.clear_contextvars()
     structlog.configure(**configured)
     root.handlers[:] = handlers
 

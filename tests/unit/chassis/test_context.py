@@ -1,0 +1,63 @@
+"""What a resolver learns of its caller from the headers that the edge sends."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from chassis.graphql.context import RequestContext
+from chassis.principal import Principal
+
+ADA = Principal(
+    user_id=UUID(int=1),
+    username="ada",
+    scopes=frozenset({"tweets:read"}),
+    session_id=UUID(int=2),
+    expires_at=datetime(2026, 11, 1, 12, tzinfo=UTC),
+)
+
+
+def context(*headers: tuple[str, str], principal: Principal | None = None) -> RequestContext:
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    connection = HTTPConnection({"type": "http", "headers": raw})
+    return RequestContext(**RequestContext.caller(connection, principal))
+
+
+class TestCaller:
+    def test_a_principal_comes_out_as_it_went_in(self) -> None:
+        assert context(*ADA.headers().items()).principal == ADA
+
+    def test_who_differs_in_one_thing_is_somebody_else(self) -> None:
+        context(*ADA.headers().items())
+        for name, value in {
+            "x-auth-user-id": str(UUID(int=3)),
+            "x-auth-username": "bob",
+            "x-auth-scopes": "tweets:read tweets:write",
+            "x-auth-session-id": str(UUID(int=4)),
+            "x-auth-expires-at": "1",
+        }.items():
+            changed = context(*(ADA.headers() | {name: value}).items()).principal
+            assert changed is not None
+            assert changed != ADA
+            assert changed.headers()[name] == value
+
+    def test_nobody_has_signed_in(self) -> None:
+        nobody = context(("x-client-address", "192.0.2.1"), ("user-agent", "caf\xe9"))
+        assert nobody.principal is None
+        assert nobody.client_address == "192.0.2.1"
+        assert nobody.user_agent == "caf\xe9"
+
+    def test_a_known_principal_needs_no_headers(self) -> None:
+        assert context(principal=ADA).principal == ADA
+
+    def test_the_first_of_several_headers_counts(self) -> None:
+        twice = context(("x-client-address", "192.0.2.1"), ("x-client-address", "192.0.2.2"))
+        assert twice.client_address == "192.0.2.1"
+
+    @pytest.mark.parametrize("missing", ["x-auth-session-id", "x-auth-expires-at"])
+    def test_an_incomplete_principal_is_an_error(self, missing: str) -> None:
+        headers = ADA.headers()
+        del headers[missing]
+        with pytest.raises(KeyError):
+            context(*headers.items())
