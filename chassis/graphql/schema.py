@@ -22,6 +22,7 @@ from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument, name_of_first, note_operation
 from chassis.graphql.limits import Limits
+from chassis.graphql.scalars import CONFIG
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
@@ -105,6 +106,7 @@ class SubgraphSchema(Schema):
         super().__init__(
             extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
             execution_context_class=CompilingExecutor,
+            config=CONFIG,
             **options,
         )
         self.documents = documents

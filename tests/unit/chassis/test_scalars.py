@@ -1,0 +1,27 @@
+"""What is written faster is written as before."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chassis.graphql.scalars import date_time
+
+offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda m: timezone(timedelta(minutes=m)))
+
+
+class TestDateTime:
+    @settings(derandomize=True, database=None)
+    @given(time=st.datetimes(timezones=st.one_of(st.none(), st.just(UTC), offsets)))
+    def test_it_is_isoformats_text(self, time: datetime) -> None:
+        assert date_time(time) == time.isoformat()
+
+    def test_so_is_one_without_a_fraction_of_a_second(self) -> None:
+        assert date_time(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "2026-01-02T03:04:05+00:00"
+
+    def test_a_class_of_its_own_writes_itself(self) -> None:
+        class Late(datetime):
+            def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
+                return "late"
+
+        assert date_time(Late(2026, 1, 2)) == "late"
