@@ -15,6 +15,7 @@ from bench.load import tool
 from bench.rounds import Effort
 from bench.sign_in import sign_in
 from bench.stand import Stand, stand
+from bench.start import start
 from bench.timeline import timeline
 from bench.writes import writes
 
@@ -27,6 +28,7 @@ ROWS: dict[str, Callable[[Stand, Effort], dict[str, Any]]] = {
     "sign-in": sign_in,
     "writes": writes,
     "growth": growth,
+    "start": start,
 }
 
 
@@ -72,7 +74,7 @@ def show(found: dict[str, Any]) -> None:
     for figure in found["figures"]:
         print(f"  {figure.pop('name'):<48}", *(f"{k} {v:.5g}" for k, v in figure.items()))
     for ratio in found["ratios"]:
-        print(f"    {ratio['what']:<70}{ratio['value']:>7.2f} x  {ratio['target']}")
+        print(f"    {ratio['what']:<70}{ratio['value']:>7.2f} {ratio['unit']}  {ratio['target']}")
 
 
 if __name__ == "__main__":

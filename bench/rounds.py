@@ -24,11 +24,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A claim: `value` of one over the other, and what it ought to be."""
+    """A claim: `value` of one over the other, and what it ought to be; or a figure in its unit."""
 
     what: str
     value: float
     target: str = ""
+    unit: str = "x"
 
 
 def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured]:
