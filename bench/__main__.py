@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each target in one round")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 10_000_000])
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 1_000, 100_000])
     options = parser.parse_args()
     effort = Effort(

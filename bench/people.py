@@ -49,4 +49,3 @@ def sign_in_target(stand: Stand, auth: Running, person: Person) -> Target:
     return Target(
         f"{auth.url}/graphql", wanted, {"x-router-secret": stand.secret}, auth.process.pid
     )
-

@@ -50,7 +50,10 @@ def start(stand: Stand, effort: Effort) -> dict[str, Any]:
     rows = [
         {"name": "a second `make up` to the first answer", "seconds": middle},
         {"name": "the slowest of them", "seconds": max(seconds)},
-        {"name": "the first (it makes the data and, in a fresh checkout, brings packages)", "seconds": first.seconds},
+        {
+            "name": "the first (it makes the data and, in a fresh checkout, brings packages)",
+            "seconds": first.seconds,
+        },
     ]
     rows += [
         {"name": f"in a second one: {step}", "seconds": median(one[step] for one in steps)}
@@ -59,9 +62,7 @@ def start(stand: Stand, effort: Effort) -> dict[str, Any]:
     return {
         "title": "Start",
         "figures": rows,
-        "ratios": [
-            Ratio("a second `make up` to the first answer", middle, f"≤ {WANTED:g} s", "s")
-        ],
+        "ratios": [Ratio("a second `make up` to the first answer", middle, f"≤ {WANTED:g} s", "s")],
     }
 
 
