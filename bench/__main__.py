@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from bench.chain import authorisation, chain
 from bench.growth import growth
-from bench.load import tool
+from bench.machine import observed
 from bench.rounds import Effort
 from bench.sign_in import sign_in
 from bench.stand import Stand, stand
@@ -50,27 +48,18 @@ def main() -> None:
     )
     RESULTS.mkdir(exist_ok=True)
     for name in options.rows:
-        with stand() as it:
+        with observed() as machine, stand() as it:
             found = ROWS[name](it, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
-        found["run"] = {**machine(), **asdict(effort)}
+        found["run"] = {**machine, **asdict(effort)}
         text = json.dumps(found, indent=2, ensure_ascii=False)
         (RESULTS / f"{name}.json").write_text(text + "\n")
         show(found)
 
 
-def machine() -> dict[str, object]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cores": cores,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load by": tool(),
-    }
-
-
 def show(found: dict[str, Any]) -> None:
-    print(f"\n{found['title']}")
+    run = found["run"]
+    print(f"\n{found['title']}: {run['took']:.0f} s, others used {run['cores of others']} cores")
     for figure in found["figures"]:
         print(f"  {figure.pop('name'):<48}", *(f"{k} {v:.5g}" for k, v in figure.items()))
     for ratio in found["ratios"]:
