@@ -26,7 +26,9 @@ def growth(stand: Stand, effort: Effort) -> dict[str, Any]:
     services = {size: _filled(stand, size, seconds) for size in effort.tweets}
     tweets = _tweets(stand, services, effort)
     seconds["tweets, filling and all"] = perf_counter() - began
-    megabytes = {f"tweets, {size:,}": _megabytes(one) for size, one in services.items()}
+    megabytes = {
+        f"the service of {size:,} tweets": _megabytes(one) for size, one in services.items()
+    }
     for one in services.values():
         stand.end(one)
     began = perf_counter()

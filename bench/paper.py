@@ -73,7 +73,8 @@ def conditions(made: Mapping[str, Any]) -> str:
     used = f"other programs used {others:.2f} of {made['cores']} cores"
     believed = "" if others < QUIET else ": believe ratios, not rates"
     machine = "A quiet machine" if others < QUIET else "A busy machine"
-    return f"{machine} ({used}){believed}. {made['rounds']} rounds, {made['took']:.0f} s in all."
+    how = f"{made['rounds']} rounds, load by {made['load by']}, {made['took']:.0f} s in all"
+    return f"{machine} ({used}){believed}. {how}."
 
 
 def growing(row: Mapping[str, Any]) -> str:
