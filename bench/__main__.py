@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +9,11 @@ from typing import Any
 
 from bench.chain import authorisation, chain
 from bench.growth import growth
-from bench.load import tool
+from bench.machine import observed
 from bench.rounds import Effort
 from bench.sign_in import sign_in
 from bench.stand import Stand, stand
+from bench.start import start
 from bench.timeline import timeline
 from bench.writes import writes
 
@@ -27,6 +26,7 @@ ROWS: dict[str, Callable[[Stand, Effort], dict[str, Any]]] = {
     "sign-in": sign_in,
     "writes": writes,
     "growth": growth,
+    "start": start,
 }
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each target in one round")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 10_000_000])
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 1_000, 100_000])
     options = parser.parse_args()
     effort = Effort(
@@ -48,31 +48,22 @@ def main() -> None:
     )
     RESULTS.mkdir(exist_ok=True)
     for name in options.rows:
-        with stand() as it:
+        with observed() as machine, stand() as it:
             found = ROWS[name](it, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
-        found["run"] = {**machine(), **asdict(effort)}
+        found["run"] = {**machine, **asdict(effort)}
         text = json.dumps(found, indent=2, ensure_ascii=False)
         (RESULTS / f"{name}.json").write_text(text + "\n")
         show(found)
 
 
-def machine() -> dict[str, object]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cores": cores,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load by": tool(),
-    }
-
-
 def show(found: dict[str, Any]) -> None:
-    print(f"\n{found['title']}")
+    run = found["run"]
+    print(f"\n{found['title']}: {run['took']:.0f} s, others used {run['cores of others']} cores")
     for figure in found["figures"]:
         print(f"  {figure.pop('name'):<48}", *(f"{k} {v:.5g}" for k, v in figure.items()))
     for ratio in found["ratios"]:
-        print(f"    {ratio['what']:<70}{ratio['value']:>7.2f} x  {ratio['target']}")
+        print(f"    {ratio['what']:<70}{ratio['value']:>7.2f} {ratio['unit']}  {ratio['target']}")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def chain(stand: Stand, effort: Effort) -> dict[str, Any]:
     """Row 2. What comes through a router is asked as the edge would ask it, or by the edge."""
     auth = stand.service("auth")
     reader = sign_up(stand, auth)
-    fill(stand.superuser_url, reader.id, 0, effort.tweets[0])
+    fill(stand.superuser_url, reader.id, effort.tweets[0])
     tweets = stand.service("tweets")
     stand.service("notifier")
     gateway, router = stand.node_gateway(), stand.router()

@@ -21,8 +21,9 @@ import psutil
 import uvloop
 from redis.asyncio import Redis
 
-from bench.__main__ import RESULTS, machine
+from bench.__main__ import RESULTS
 from bench.echo import CHANNEL
+from bench.machine import machine
 from bench.sockets import Crowd, Dialogue, allow
 from bench.stand import Running, Stand, stand
 

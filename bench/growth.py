@@ -1,131 +1,102 @@
 """Row 5: what grows with the number of tweets, sessions and revocations, and what does not."""
 
-import asyncio
 import itertools
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
-from statistics import median
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
 import psutil
 
+from bench import sessions
 from bench.filling import fill
 from bench.load import Measured, load
-from bench.rounds import Effort, Ratio, rows
-from bench.stand import Stand
+from bench.rounds import Effort, Ratio, medians, rows
+from bench.stand import Running, Stand
 from bench.timeline import READER, target
-from bench.writes import drive, retweeting
-from chassis.principal import Principal
-from subgraphs.auth.authorize import Authorizer
-from subgraphs.auth.verification import Verification
+from bench.wires import drive
+from bench.writes import WRITTEN, retweeting
 
-REDIS_KEEPS = 3600.0
+CONNECTIONS = 4
+"""Few, so that it is the request that takes its time and not the queue."""
 
 
 def growth(stand: Stand, effort: Effort) -> dict[str, Any]:
-    tweets = stand.service("tweets")
-    auth = stand.service("auth")
-    people = itertools.count(1)
-    figures: dict[str, Measured] = {}
-    filled = 0
-    for size in effort.tweets:
-        fill(stand.superuser_url, READER, filled, size)
-        filled = size
-        read, written = [], []
-        load(target(tweets, stand), seconds=2, connections=4)
-        for _ in range(effort.rounds):
-            # Few at a time, so that it is the request that takes its time and not the queue.
-            read.append(load(target(tweets, stand), seconds=effort.seconds, connections=4))
-            wires = retweeting(stand, "/graphql", people, size)
-            written.append(drive(tweets, wires, effort.seconds, connections=4))
-        figures[f"timeline, {size:,} tweets"] = _medians(read)
-        figures[f"retweet, {size:,} tweets"] = _medians(written)
-    for size in effort.sessions:
-        figures[f"/authorize in process, {size:,} sessions, as many ended"] = asyncio.run(
-            authorize(size, effort)
-        )
-    smallest, largest = effort.tweets[0], effort.tweets[-1]
-    few, many = effort.sessions[0], effort.sessions[-1]
+    seconds: dict[str, float] = {}
+    began = perf_counter()
+    services = {size: _filled(stand, size, seconds) for size in effort.tweets}
+    tweets = _tweets(stand, services, effort)
+    seconds["tweets, filling and all"] = perf_counter() - began
+    megabytes = {
+        f"the service of {size:,} tweets": _megabytes(one) for size, one in services.items()
+    }
+    for one in services.values():
+        stand.end(one)
+    began = perf_counter()
+    asked, weights = sessions.over_http(stand, effort)
+    alone = sessions.in_process(effort)
+    seconds["sessions, signing and all"] = perf_counter() - began
+    figures = {
+        **{f"{name}, {size:,} tweets": one for (name, size), one in tweets.items()},
+        **{f"/authorize, {size:,} sessions, as many ended": one for size, one in asked.items()},
+        **{f"the same in process, {size:,}": one for size, one in alone.items()},
+    }
+    few, many = effort.tweets[0], effort.tweets[-1]
     ratios = [
         Ratio(
-            f"{name}: {largest:,} tweets to {smallest:,}, median latency",
-            figures[f"{name}, {largest:,} tweets"].p50
-            / figures[f"{name}, {smallest:,} tweets"].p50,
+            f"{name}: {many:,} tweets to {few:,}, median latency",
+            tweets[name, many].p50 / tweets[name, few].p50,
             "≤ 1.3",
         )
         for name in ("timeline", "retweet")
     ]
-    ratios.append(
+    few, many = effort.sessions[0], effort.sessions[-1]
+    ratios += [
         Ratio(
-            f"/authorize: {many:,} sessions to {few:,}",
-            figures[f"/authorize in process, {many:,} sessions, as many ended"].p50
-            / figures[f"/authorize in process, {few:,} sessions, as many ended"].p50,
+            f"/authorize: {many:,} sessions to {few:,}, processor time",
+            asked[many].cpu / asked[few].cpu,
             "≤ 1.3",
-        )
-    )
-    megabytes = {
-        one.name: psutil.Process(one.process.pid).memory_info().rss >> 20 for one in (tweets, auth)
-    }
+        ),
+        Ratio(f"the same, rate of {few:,} to {many:,}", asked[few].rate / asked[many].rate),
+        Ratio("the same in process", alone[many].cpu / alone[few].cpu),
+    ]
     return {
         "title": "Growth",
         "figures": rows(figures),
         "ratios": ratios,
         "megabytes": megabytes,
+        "bytes of a known token": weights[many],
+        "seconds": {name: round(one, 1) for name, one in seconds.items()},
     }
 
 
-class _Ended:
-    """What a current feed of revocations is to the authoriser."""
-
-    is_current = True
-
-    def __init__(self, sessions: Sequence[str]) -> None:
-        self._ended = dict.fromkeys(sessions, REDIS_KEEPS)
-
-    def has_ended(self, session_id: str) -> bool:
-        return session_id in self._ended
+def _filled(stand: Stand, size: int, seconds: dict[str, float]) -> Running:
+    """A tweets service with a database of so many."""
+    name = f"tweets_{size}"
+    given = stand.new_database("tweets", name)
+    began = perf_counter()
+    fill(stand.superuser_url_of(name), READER, size)
+    seconds[f"filling {size:,} tweets"] = perf_counter() - began
+    return stand.service("tweets", size, **given)
 
 
-async def authorize(sessions: int, effort: Effort) -> Measured:
-    """Known tokens in turn, each of a session of its own; as many other sessions have ended."""
-    until = datetime.now(UTC) + timedelta(minutes=15)
-
-    def verify(token: str) -> Principal:
-        known = UUID(token)
-        return Principal(known, "somebody", frozenset({"tweets:read"}), known, until)
-
-    async def live(_: Collection[UUID]) -> Collection[UUID]:
-        raise AssertionError
-
-    ended = _Ended([str(UUID(int=(1 << 100) | n)) for n in range(sessions)])
-    authorizer = Authorizer(Verification(verify, ended, live, cache_size=sessions + 1))
-    scopes = [
-        {"headers": [(b"authorization", f"Bearer {UUID(int=n)}".encode())]} for n in range(sessions)
-    ]
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        raise AssertionError
-
-    for scope in scopes:
-        await authorizer(scope, receive, send)
-    took = []
-    for _ in range(effort.rounds):
-        sent.clear()
-        turns = list(itertools.islice(itertools.cycle(scopes), 100_000))
-        began = perf_counter()
-        for scope in turns:
-            await authorizer(scope, receive, send)
-        took.append((perf_counter() - began) / len(turns))
-        assert all(message.get("status", 200) == 200 for message in sent)
-    each = median(took)
-    return Measured(1 / each, each * 1000, max(took) * 1000, each * 1e6)
+def _tweets(
+    stand: Stand, services: Mapping[int, Running], effort: Effort
+) -> dict[tuple[str, int], Measured]:
+    """All sizes take turns, on one server: what disturbs one disturbs all."""
+    people = itertools.count(1)
+    found: dict[tuple[str, int], list[Measured]] = {
+        (name, size): [] for name in ("timeline", "retweet") for size in services
+    }
+    for number in range(effort.rounds + 1):
+        for size, running in services.items():
+            read = load(target(running, stand), seconds=effort.seconds, connections=CONNECTIONS)
+            wires = retweeting(stand, "/graphql", people, size)
+            written = drive(running, wires, effort.seconds, CONNECTIONS, holding=WRITTEN)
+            if number:  # the first round warms up
+                found["timeline", size].append(read)
+                found["retweet", size].append(written)
+    return {key: medians(all_) for key, all_ in found.items()}
 
 
-def _medians(found: list[Measured]) -> Measured:
-    return Measured(*(median(getattr(m, n) for m in found) for n in ("rate", "p50", "p99", "cpu")))
+def _megabytes(running: Running) -> int:
+    return int(psutil.Process(running.process.pid).memory_info().rss) >> 20

@@ -55,7 +55,10 @@ def create_app(database_url: str, secret: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal pool
-        async with asyncpg.create_pool(database_url, min_size=2, max_size=10) as pool:
+        planned_once = {"plan_cache_mode": "force_generic_plan"}
+        async with asyncpg.create_pool(
+            database_url, min_size=2, max_size=10, server_settings=planned_once
+        ) as pool:
             yield
 
     async def timeline(request: Request) -> Response:

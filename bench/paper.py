@@ -7,6 +7,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from bench.machine import QUIET
+
 RESULTS = Path(__file__).with_name("results")
 TEMPLATE = Path(__file__).with_name("performance.md")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -25,13 +27,31 @@ def main() -> None:
     text = TEMPLATE.read_text().partition("-->\n")[2].lstrip()
     profiles = layers(found["profile-before"], found["profile"])
     machine = run(found["timeline"]["run"])
-    growing = ", ".join(f"{name} {size} MB" for name, size in found["growth"]["megabytes"].items())
     DOCS.joinpath("performance.md").write_text(
-        Template(text).substitute(tables, profile=profiles, machine=machine, memory=growing)
+        Template(text).substitute(
+            tables, profile=profiles, machine=machine, growing=growing(found["growth"])
+        )
     )
 
 
 def table(row: Mapping[str, Any]) -> str:
+    lines = seconds(row) if "seconds" in row["figures"][0] else rates(row)
+    lines += ["", "| ratio | | wanted |", "| --- | ---: | ---: |"]
+    lines += [f"| {_claim(r)} | {r['target']} |" for r in row["ratios"]]
+    return "\n".join([*lines, "", f"*{conditions(row['run'])}*"])
+
+
+def _claim(ratio: Mapping[str, Any]) -> str:
+    unit = ratio.get("unit", "x")
+    return f"{ratio['what']} | {ratio['value']:.2f}" + (f" {unit}" if unit != "x" else "")
+
+
+def seconds(row: Mapping[str, Any]) -> list[str]:
+    lines = ["| | seconds |", "| --- | ---: |"]
+    return lines + [f"| {one['name']} | {one['seconds']:.2f} |" for one in row["figures"]]
+
+
+def rates(row: Mapping[str, Any]) -> list[str]:
     lines = [
         "| | per second | median | 99 % | processor time |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -42,9 +62,27 @@ def table(row: Mapping[str, Any]) -> str:
             f"| {figure['name']} | {_number(figure['rate'])} | {_time(figure['p50'])} "
             f"| {_time(figure['p99'])} | {cpu} |"
         )
-    lines += ["", "| ratio | | wanted |", "| --- | ---: | ---: |"]
-    lines += [f"| {r['what']} | {r['value']:.2f} | {r['target']} |" for r in row["ratios"]]
-    return "\n".join(lines)
+    return lines
+
+
+def conditions(made: Mapping[str, Any]) -> str:
+    """Whether the row came from a quiet machine."""
+    others = made.get("cores of others")
+    if others is None:
+        return "What else the machine did meanwhile was not recorded: believe ratios, not rates."
+    used = f"other programs used {others:.2f} of {made['cores']} cores"
+    believed = "" if others < QUIET else ": believe ratios, not rates"
+    machine = "A quiet machine" if others < QUIET else "A busy machine"
+    how = f"{made['rounds']} rounds, load by {made['load by']}, {made['took']:.0f} s in all"
+    return f"{machine} ({used}){believed}. {how}."
+
+
+def growing(row: Mapping[str, Any]) -> str:
+    """What the row holds beside its table."""
+    memory = ", ".join(f"{name} {size} MB" for name, size in row["megabytes"].items())
+    took = ", ".join(f"{name} {one:.0f} s" for name, one in row["seconds"].items())
+    token = row["bytes of a known token"]
+    return f"Resident at the end: {memory}; a known token takes {token:,} bytes. It took: {took}."
 
 
 def layers(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

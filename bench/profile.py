@@ -143,7 +143,7 @@ def main() -> None:
     # Written, as it is elsewhere, and read by nobody.
     configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
     with stand() as it:
-        fill(it.superuser_url, READER, 0, 10_000)
+        fill(it.superuser_url, READER, 10_000)
         settings = Settings.from_env(settings_of("tweets", it.settings))
         found = uvloop.run(profile(settings, identity(it), options.requests))
     functions = found.pop("functions")

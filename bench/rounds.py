@@ -24,11 +24,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A claim: `value` of one over the other, and what it ought to be."""
+    """A claim: `value` of one over the other, and what it ought to be; or a figure in its unit."""
 
     what: str
     value: float
     target: str = ""
+    unit: str = "x"
 
 
 def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured]:
@@ -43,10 +44,10 @@ def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured
             one = load(targets[name], seconds=effort.seconds, connections=effort.connections)
             found[name].append(one)
             time.sleep(0.1)
-    return {name: _medians(values) for name, values in found.items()}
+    return {name: medians(values) for name, values in found.items()}
 
 
-def _medians(values: list[Measured]) -> Measured:
+def medians(values: list[Measured]) -> Measured:
     return Measured(
         **{name: statistics.median(getattr(v, name) for v in values) for name in FIGURES}
     )

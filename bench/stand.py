@@ -54,6 +54,7 @@ class Stand:
         self._console = Console(io.StringIO())
         self._commands = Commands(self._console, threading.Event())
         self._stack = Stack(self.settings, data, self._commands)
+        self._postgres = Postgres(data, int(self.settings["POSTGRES_PORT"]), self._console)
         self._started: dict[str, Process] = {}
 
     @property
@@ -64,8 +65,20 @@ class Stand:
     @property
     def superuser_url(self) -> str:
         """The same database, for who may do everything."""
-        server = Postgres(self.data, int(self.settings["POSTGRES_PORT"]), self._console)
-        return server.superuser_url.removesuffix("/postgres") + "/tweets"
+        return self.superuser_url_of("tweets")
+
+    def superuser_url_of(self, database: str) -> str:
+        return self._postgres.superuser_url.removesuffix("/postgres") + f"/{database}"
+
+    def new_database(self, service: str, name: str) -> dict[str, str]:
+        """The settings with which the service has this one for its own. It is empty."""
+        setting = f"{service.upper()}_DATABASE_URL"
+        url = self.settings[setting].rpartition("/")[0] + f"/{name}"
+        self._postgres.create_databases([url])
+        settings = settings_of(service, {**os.environ, **self.settings, setting: url})
+        migrate = (sys.executable, "-m", SERVICES[service], "migrate")
+        self._commands.run("migrate", *migrate, environment=settings)
+        return {setting: url}
 
     @property
     def secret(self) -> str:
@@ -82,12 +95,13 @@ class Stand:
 
     # -- what can be started ---------------------------------------------------------------------
 
-    def service(self, name: str, number: int = 0) -> Running:
+    def service(self, name: str, number: int = 0, **given: str) -> Running:
         """One of ours, as in production (its log is JSON); each `number` is another process."""
-        settings = settings_of(name, {**os.environ, **self.settings})
+        settings = settings_of(name, {**os.environ, **self.settings, **given})
         settings |= {"ENVIRONMENT": "production"} if name != "notifier" else {}
         if number:
-            settings[f"{name.upper()}_PORT"] = str(free_ports(1)[0])
+            port, grpc_port = map(str, free_ports(2))
+            settings |= {f"{name.upper()}_PORT": port, f"{name.upper()}_GRPC_PORT": grpc_port}
         url = f"http://127.0.0.1:{settings[f'{name.upper()}_PORT']}"
         command = (sys.executable, "-m", SERVICES[name], "serve")
         name = f"{name}-{number}" if number else name

@@ -44,7 +44,7 @@ def target(running: Running, stand: Stand) -> Target:
 
 def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
     """Every one gives the same data; only then are they measured."""
-    fill(stand.superuser_url, READER, 0, effort.tweets[0])
+    fill(stand.superuser_url, READER, effort.tweets[0])
     apollo = stand.apollo_server()
     ours = stand.service("tweets")
     default = stand.python("Strawberry", "bench.strawberry_default")

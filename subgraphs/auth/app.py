@@ -75,7 +75,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     remembered = settings.access_token_lifetime + _CLOCK_TOLERANCE
     feed = RevocationFeed(
         redis,
-        lambda: unit_of_work.read(lambda r: r.sessions.ended_since(_now() - remembered)),
+        lambda moment: unit_of_work.read(lambda r: r.sessions.ended_since(moment)),
         token_lifetime=remembered.total_seconds(),
     )
     service = AuthService(

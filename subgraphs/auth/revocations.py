@@ -5,6 +5,7 @@ follows `auth.revocations` acts for the session any more (docs/adr/0006).
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -13,6 +14,10 @@ from chassis.announcements import LOOK_EVERY, Announcer, Listener
 
 STREAM = "auth.revocations"
 
+_OVERLAP = timedelta(minutes=2)
+"""How far a look goes back beyond the one before: two processes' clocks may differ by a minute, and
+the end of a session is committed less than another after the moment that it bears."""
+
 
 class RevocationFeed(Listener):
     """The sessions that have ended while tokens of theirs may be about, as far as known here."""
@@ -20,18 +25,26 @@ class RevocationFeed(Listener):
     def __init__(
         self,
         redis: Redis,
-        load: Callable[[], Awaitable[Sequence[UUID]]],
+        load: Callable[[datetime], Awaitable[Sequence[UUID]]],
         *,
         token_lifetime: float,
         reconcile_every: float = LOOK_EVERY,
     ) -> None:
-        """`load` gives the sessions that ended in the last `token_lifetime` seconds.
+        """`load` gives the sessions that have ended since a moment.
 
-        It is called again every so many seconds, for news that was never published.
+        The first look goes back `token_lifetime` seconds. Those that follow, every so many seconds
+        and after a gap, find what has ended since the last and was perhaps never published.
         """
+        lifetime = timedelta(seconds=token_lifetime)
+        looked: datetime | None = None
 
         async def look() -> Collection[str]:
-            return [str(session_id) for session_id in await load()]
+            nonlocal looked
+            now = datetime.now(UTC)
+            whole = now - lifetime
+            found = await load(whole if looked is None else max(whole, looked - _OVERLAP))
+            looked = now
+            return [str(session_id) for session_id in found]
 
         super().__init__(
             redis, STREAM, look=look, remembered=token_lifetime, look_every=reconcile_every

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +21,10 @@ class Ended:
 
     sessions: list[UUID] = field(default_factory=list)
 
-    async def load(self) -> Sequence[UUID]:
+    asked_since: list[datetime] = field(default_factory=list)
+
+    async def load(self, since: datetime) -> Sequence[UUID]:
+        self.asked_since.append(since)
         return self.sessions
 
 
@@ -32,7 +36,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def process(
-    valkey_url: str, load: Callable[[], Awaitable[Sequence[UUID]]], **settings: float
+    valkey_url: str, load: Callable[[datetime], Awaitable[Sequence[UUID]]], **settings: float
 ) -> AsyncIterator[tuple[RevocationFeed, RedisRevocationAnnouncer]]:
     """The part of one auth process that this is about, with its own connections."""
     redis = Redis.from_url(valkey_url, decode_responses=True, socket_timeout=2.0)
@@ -163,7 +167,7 @@ class TestFollow:
     ) -> None:
         answered = asyncio.Event()
 
-        async def load() -> Sequence[UUID]:
+        async def load(_: datetime) -> Sequence[UUID]:
             await answered.wait()
             return []
 
@@ -194,6 +198,35 @@ class TestFollow:
         async with process(valkey_url, ended.load, reconcile_every=0.05) as (feed, _):
             ended.sessions.append(uuid4())
             await until(lambda: feed.has_ended(str(ended.sessions[0])))
+
+    async def test_looks_back_a_lifetime_once_and_then_to_before_the_last_look(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        ended, began = Ended(), datetime.now(UTC)
+        settings = {"token_lifetime": 960, "reconcile_every": 0.05}
+        async with process(valkey_url, ended.load, **settings):
+            await until(lambda: len(ended.asked_since) >= 3)
+        first, *others = ended.asked_since
+        assert first - began < timedelta(seconds=-950)
+        assert all(
+            timedelta(minutes=-2) <= moment - began < timedelta(minutes=-1) for moment in others
+        )
+
+    async def test_looks_back_to_before_the_last_look_that_succeeded(
+        self, valkey_url: str, redis: Redis
+    ) -> None:
+        asked = []
+
+        async def load(since: datetime) -> Sequence[UUID]:
+            asked.append(since)
+            if len(asked) in {2, 3}:
+                raise OSError
+            return []
+
+        settings = {"token_lifetime": 960, "reconcile_every": 0.05}
+        async with process(valkey_url, load, **settings):
+            await until(lambda: len(asked) >= 5)
+        assert asked[1] == asked[2] == asked[3] < asked[4]
 
     async def test_a_silent_server_is_not_believed(self, redis: Redis, valkey_url: str) -> None:
         async with process(valkey_url, Ended().load) as (feed, _):

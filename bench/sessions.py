@@ -1,0 +1,171 @@
+"""What `/authorize` costs with many sessions: asked over HTTP, and in process."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from time import process_time
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import psutil
+
+from bench.load import Measured
+from bench.rounds import Effort, medians
+from bench.stand import Running, Stand
+from bench.wires import Wires, drive, wire
+from chassis.principal import Principal
+from subgraphs.auth.authorize import Authorizer
+from subgraphs.auth.domain import Device, Session, User
+from subgraphs.auth.keys import KeyRing
+from subgraphs.auth.tokens import JwtAccessTokens
+from subgraphs.auth.verification import Verification
+
+SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
+CONNECTIONS = 32
+LIFETIME = timedelta(hours=1)
+LATELY = timedelta(minutes=15)
+"""In which as many sessions have ended as are alive: the usual lifetime of a token."""
+
+_REMEMBERED = 3600.0
+_LONG = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedIn:
+    """Somebody in a session of their own, and what the edge asks about them."""
+
+    user: User
+    session: Session
+    question: bytes
+
+
+def over_http(stand: Stand, effort: Effort) -> tuple[dict[int, Measured], dict[int, int]]:
+    """For each number of sessions an auth service of its own; and the bytes that a token takes it.
+
+    As many other sessions have ended, as its database says. The tokens are made with its key, and
+    it has seen each before. They come in an order that the processor's caches cannot foresee.
+    """
+    everybody = _sign_in(stand, effort.sessions[-1])
+    chance = random.Random(1)  # noqa: S311  (each run the same)
+    services: dict[int, Running] = {}
+    weights: dict[int, int] = {}
+    turns: dict[int, Wires] = {}
+    for number, size in enumerate(effort.sessions, start=1):
+        people, database = everybody[:size], f"auth_{size}"
+        given = stand.new_database("auth", database)
+        asyncio.run(_store(stand.superuser_url_of(database), people))
+        auth = stand.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
+        before = _memory(auth)
+        questions = [one.question for one in people]
+        drive(auth, iter(questions), _LONG, CONNECTIONS)
+        weights[size] = (_memory(auth) - before) // size
+        chance.shuffle(questions)
+        services[size], turns[size] = auth, itertools.cycle(questions)
+    found: dict[int, list[Measured]] = {size: [] for size in services}
+    for _ in range(effort.rounds):
+        for size, auth in services.items():
+            found[size].append(drive(auth, turns[size], effort.seconds, CONNECTIONS))
+    for auth in services.values():
+        stand.end(auth)
+    return {size: medians(all_) for size, all_ in found.items()}, weights
+
+
+def _sign_in(stand: Stand, count: int) -> list[_SignedIn]:
+    """So many people, without their passwords."""
+    settings = stand.settings
+    tokens = JwtAccessTokens(
+        KeyRing.parse(settings["AUTH_SIGNING_KEYS"]),
+        issuer=settings["AUTH_ISSUER"],
+        audience=settings["AUTH_AUDIENCE"],
+        lifetime=LIFETIME,
+    )
+    now = datetime.now(UTC)
+
+    def somebody(name: str) -> _SignedIn:
+        user = User(uuid4(), name, f"{name}@example.com", "", now)
+        session = Session(uuid4(), user.id, SCOPES, Device("", ""), now, now, now + LIFETIME)
+        authorization = f"Bearer {tokens.issue(user, session, now).value}"
+        question = wire("/authorize/graphql", {"authorization": authorization})
+        return _SignedIn(user, session, question)
+
+    return [somebody(f"somebody_{number}") for number in range(count)]
+
+
+async def _store(url: str, people: Sequence[_SignedIn]) -> None:
+    """Their accounts and sessions; and as many that have ended, one after the other until now."""
+    now, apart = datetime.now(UTC), LATELY / len(people)
+    users = (astuple(one.user) for one in people)
+    sessions = (
+        (s.id, s.user_id, list(s.scopes), "", "", s.created_at, s.last_used_at, s.expires_at)
+        for s in (one.session for one in people)
+    )
+    ended = ((uuid4(), now - number * apart) for number in range(len(people)))
+    connection: Any = await asyncpg.connect(url)
+    try:
+        await connection.copy_records_to_table("users", records=users)
+        await connection.copy_records_to_table("sessions", records=sessions)
+        await connection.copy_records_to_table("ended_sessions", records=ended)
+        await connection.execute("VACUUM (ANALYZE)")
+    finally:
+        await connection.close()
+
+
+def _memory(running: Running) -> int:
+    return int(psutil.Process(running.process.pid).memory_info().rss)
+
+
+class _Ended:
+    """What a current feed of revocations is to the authoriser."""
+
+    is_current = True
+
+    def __init__(self, sessions: Sequence[str]) -> None:
+        self._ended = dict.fromkeys(sessions, _REMEMBERED)
+
+    def has_ended(self, session_id: str) -> bool:
+        return session_id in self._ended
+
+
+def in_process(effort: Effort) -> dict[int, Measured]:
+    """The same questions put to the authoriser alone."""
+    return {size: asyncio.run(_authorize(size, effort)) for size in effort.sessions}
+
+
+async def _authorize(sessions: int, effort: Effort) -> Measured:
+    until = datetime.now(UTC) + LIFETIME
+    ids = [uuid4() for _ in range(sessions)]
+    tokens = {f"{session_id}{'x' * 560}": session_id for session_id in ids}
+
+    def verify(token: str) -> Principal:
+        return Principal(uuid4(), "somebody", SCOPES, tokens[token], until)
+
+    async def live(_: Collection[UUID]) -> Collection[UUID]:
+        raise AssertionError
+
+    ended = _Ended([str(uuid4()) for _ in range(sessions)])
+    authorizer = Authorizer(Verification(verify, ended, live, cache_size=sessions))
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 200) == 200
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    scopes = [{"headers": [(b"authorization", f"Bearer {token}".encode())]} for token in tokens]
+    for scope in scopes:
+        await authorizer(scope, receive, send)
+    random.Random(1).shuffle(scopes)  # noqa: S311
+    took = []
+    for _ in range(effort.rounds):
+        turns = itertools.islice(itertools.cycle(scopes), 100_000)
+        began = process_time()
+        for scope in turns:
+            await authorizer(scope, receive, send)
+        took.append((process_time() - began) / 100_000)
+    each = median(took)
+    return Measured(1 / each, each * 1000, max(took) * 1000, each * 1e6)

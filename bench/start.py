@@ -1,0 +1,143 @@
+"""Row "start": from a second `make up` to the first answer, on a stack of its own."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.people import sign_up_at
+from bench.rounds import Effort, Ratio
+from bench.stand import ROOT, Stand
+from deploy.laptop.environment import EXAMPLE, on_free_ports, read
+
+ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
+"""What both subgraphs have to answer, for somebody whose token the edge has checked."""
+
+WANTED = 5.0
+LONGEST = 300.0
+
+_STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n])")
+
+
+class NoStartError(Exception):
+    """`make up` ended, or nothing answered in time; what it wrote is the message."""
+
+
+def start(stand: Stand, effort: Effort) -> dict[str, Any]:
+    """The first start makes the data; each that follows is a second one."""
+    stand.stop()  # its servers are not what is measured
+    made = _MakeUp(stand.data / "up")
+    with made.started("{ __typename }") as first:
+        token = sign_up_at(made.url, {}).token
+    seconds, steps = [], []
+    for _ in range(max(3, effort.rounds)):
+        with made.started(ACROSS, token) as one:
+            seconds.append(one.seconds)
+            steps.append(one.steps)
+    middle = median(seconds)
+    rows = [
+        {"name": "a second `make up` to the first answer", "seconds": middle},
+        {"name": "the slowest of them", "seconds": max(seconds)},
+        {
+            "name": "the first (it makes the data and, in a fresh checkout, brings packages)",
+            "seconds": first.seconds,
+        },
+    ]
+    rows += [
+        {"name": f"in a second one: {step}", "seconds": median(one[step] for one in steps)}
+        for step in steps[0]
+    ]
+    return {
+        "title": "Start",
+        "figures": rows,
+        "ratios": [Ratio("a second `make up` to the first answer", middle, f"≤ {WANTED:g} s", "s")],
+    }
+
+
+class _Started:
+    """One start: when it was asked for, what it said since, and when it had answered."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.seconds = 0.0
+        self.said: list[str] = []
+        self._steps: list[tuple[str, float]] = [("make, imports, what has changed", 0.0)]
+
+    def listen(self, output: Iterator[str]) -> None:
+        for line in output:
+            self.said = [*self.said[-20:], line]
+            if found := _STEP.match(line):
+                self._steps.append((found[1], time.perf_counter() - self.began))
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """The seconds of each step, the last until the answer."""
+        ends = [at for _, at in self._steps[1:]] + [self.seconds]
+        return {name: end - at for (name, at), end in zip(self._steps, ends, strict=True)}
+
+
+class _MakeUp:
+    """`make up` with a directory, settings and ports of its own, whatever else runs here."""
+
+    def __init__(self, data: Path) -> None:
+        settings = data.with_suffix(".env")
+        ports = on_free_ports()
+        settings.touch(mode=0o600)
+        settings.write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
+        laptop = [sys.executable, "-m", "deploy.laptop", "--settings", settings, "--data", data]
+        self._command = ["make", "up", f"LAPTOP={shlex.join(map(str, laptop))}"]
+        ours = {*read(EXAMPLE), "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+        self._environment = {k: v for k, v in os.environ.items() if k not in ours}
+        self.url = f"http://127.0.0.1:{ports['EDGE_PORT']}"
+
+    @contextmanager
+    def started(self, query: str, token: str | None = None) -> Iterator[_Started]:
+        """Answers the query when the block begins. Raises NoStartError."""
+        one = _Started()
+        running = subprocess.Popen(
+            self._command,
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert running.stdout is not None
+        reader = threading.Thread(target=one.listen, args=(running.stdout,), daemon=True)
+        reader.start()
+        try:
+            while not self._answers(query, token):
+                if running.poll() is not None or time.perf_counter() > one.began + LONGEST:
+                    raise NoStartError("".join(one.said))
+                time.sleep(0.02)
+            one.seconds = time.perf_counter() - one.began
+            yield one
+        finally:
+            os.killpg(running.pid, signal.SIGINT)
+            running.wait(60)
+            reader.join(5)
+
+    def _answers(self, query: str, token: str | None) -> bool:
+        headers = {"content-type": "application/json"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        body = json.dumps({"query": query}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return "errors" not in json.load(answer)
+        except (urllib.error.HTTPError, OSError):
+            return False
