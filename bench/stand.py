@@ -111,9 +111,10 @@ class Stand:
         """A reference in Python: `python -m module` with the database, the secret and a port."""
         return self._reference(name, (sys.executable, "-m", module), environment)
 
-    def apollo_server(self) -> Running:
+    def apollo_server(self, **environment: str) -> Running:
         command = (packages(), APOLLO / "server.mjs")
-        return self._reference("Apollo Server", command, {"NODE_ENV": "production"})
+        name = f"Apollo Server {'tuned' if environment else ''}".strip()
+        return self._reference(name, command, {"NODE_ENV": "production", **environment})
 
     def router(self) -> Running | None:
         """The Apollo Router, where there is one."""

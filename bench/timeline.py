@@ -45,7 +45,7 @@ def target(running: Running, stand: Stand) -> Target:
 def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
     """Every one gives the same data; only then are they measured."""
     fill(stand.superuser_url, READER, effort.tweets[0])
-    apollo = stand.apollo_server()
+    apollo, tuned = stand.apollo_server(), stand.apollo_server(TUNED="1")
     ours = stand.service("tweets")
     default = stand.python("Strawberry", "bench.strawberry_default")
     plain = stand.python("Strawberry without caches", "bench.strawberry_default", PLAIN="1")
@@ -54,6 +54,7 @@ def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
         "Chirp": ours,
         "hand-written: Starlette, asyncpg, orjson": handwritten,
         "Apollo Server, pg, DataLoader": apollo,
+        "Apollo Server, tuned": tuned,
         "Strawberry's executor, with its caches": default,
         "Strawberry's executor, as installed": plain,
     }
@@ -65,7 +66,7 @@ def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
     for running in everyone.values():
         stand.end(running)
     rate = {name: figure.rate for name, figure in found.items()}
-    ours_rate, by_hand, node, strawberry, bare = rate.values()
+    ours_rate, by_hand, node, node_tuned, strawberry, bare = rate.values()
     return {
         "title": "A timeline of 20 tweets, one worker",
         "figures": rows(found),
@@ -73,6 +74,7 @@ def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
             Ratio("to default Strawberry", ours_rate / strawberry, "≥ 3"),
             Ratio("to default Strawberry without caches", ours_rate / bare),
             Ratio("to Apollo Server", ours_rate / node, "≥ 1.5"),
+            Ratio("to Apollo Server, tuned", ours_rate / node_tuned),
             Ratio("to hand-written", ours_rate / by_hand, "≥ 0.5"),
             *(
                 Ratio(f"processor time of {name} to Chirp's", figure.cpu / found["Chirp"].cpu)
