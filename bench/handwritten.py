@@ -1,7 +1,7 @@
 """What the service would be without GraphQL: Starlette, asyncpg and orjson, written out by hand.
 
 The timeline reads the same request, checks the same secret, runs one statement and gives the same
-data. The writes run our statements in one transaction, and have nobody publish the events.
+data. The writes run our statements in one transaction, and nobody publishes their events.
 """
 
 import os
@@ -31,20 +31,35 @@ TIMELINE = """
     WHERE t.author_id = $1 ORDER BY t.id DESC LIMIT $2
 """
 
+# As in subgraphs/tweets/repository.py.
 CREATE = """
-    INSERT INTO tweets (id, author_id, author_username, text, created_at)
-    VALUES ($1, $2, $3, $4, $5)
+    WITH feed AS (
+        INSERT INTO feeds (owner_id, head) VALUES ($2, 1)
+        ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 RETURNING owner_id, head
+    )
+    INSERT INTO tweets (
+        id, author_id, author_username, text, created_at, feed_owner, feed_position
+    )
+    SELECT $1, $2, $3, $4, $5, owner_id, head FROM feed
 """
 LOCK = """
-    SELECT id FROM tweets WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = $1)
+    SELECT * FROM tweets WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = $1)
     FOR UPDATE
 """
-READ = "SELECT * FROM tweets WHERE id = $1"
-EARLIER = "SELECT * FROM tweets WHERE author_id = $1 AND retweet_of = $2"
 RETWEET = """
-    WITH counted AS (UPDATE tweets SET retweet_count = retweet_count + 1 WHERE id = $4)
-    INSERT INTO tweets (id, author_id, author_username, retweet_of, created_at)
-    VALUES ($1, $2, $3, $4, $5)
+    WITH counted AS (
+        UPDATE tweets SET retweet_count = retweet_count + 1
+        WHERE id = $4
+            AND NOT EXISTS (SELECT FROM tweets WHERE author_id = $2 AND retweet_of = $4)
+        RETURNING id, author_id
+    ), feed AS (
+        INSERT INTO feeds (owner_id, head) SELECT author_id, 1 FROM counted WHERE author_id <> $2
+        ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 RETURNING owner_id, head
+    )
+    INSERT INTO tweets (
+        id, author_id, author_username, retweet_of, created_at, feed_owner, feed_position
+    )
+    SELECT $1, $2, $3, counted.id, $5, owner_id, head FROM counted LEFT JOIN feed ON true
 """
 EVENT = "INSERT INTO outbox (event) VALUES ($1)"
 
@@ -96,9 +111,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
         tweet_id, now = uuid7(), datetime.now(UTC)
         event = {"id": str(tweet_id), "author": str(author[0]), "of": str(original), "time": now}
         async with pool.acquire() as connection, connection.transaction():
-            await connection.fetchval(LOCK, original)
-            await connection.fetch(READ, original)
-            await connection.fetch(EARLIER, author[0], original)
+            await connection.fetchrow(LOCK, original)
             await connection.execute(RETWEET, tweet_id, *author, original, now)
             await connection.execute(EVENT, orjson.dumps(event).decode())
         answer = {"data": {"retweet": {"id": str(tweet_id)}}}

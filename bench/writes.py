@@ -26,10 +26,10 @@ _JSON = {"content-type": "application/json"}
 def writes(stand: Stand, effort: Effort) -> dict[str, Any]:
     fill(stand.superuser_url, READER, effort.tweets[0])
     ours, by_hand = stand.service("tweets"), stand.python("hand-written", "bench.handwritten")
-    numbers, people = itertools.count(), itertools.count(1)
+    people = itertools.count(1)
     makers: dict[str, tuple[Running, Callable[[], Wires]]] = {
-        "createTweet": (ours, lambda: creating(stand, "/graphql", numbers)),
-        "createTweet, hand-written": (by_hand, lambda: creating(stand, "/create", numbers)),
+        "createTweet": (ours, lambda: creating(stand, "/graphql", people)),
+        "createTweet, hand-written": (by_hand, lambda: creating(stand, "/create", people)),
         "retweet": (ours, lambda: retweeting(stand, "/graphql", people, effort.tweets[0])),
         "retweet, hand-written": (
             by_hand,
@@ -57,10 +57,11 @@ def writes(stand: Stand, effort: Effort) -> dict[str, Any]:
     }
 
 
-def creating(stand: Stand, path: str, numbers: Iterator[int]) -> Wires:
-    for number in numbers:
+def creating(stand: Stand, path: str, people: Iterator[int]) -> Wires:
+    """Each time by somebody else: one person's tweets wait for one another at their feed."""
+    for number in people:
         text = f"A tweet of its own, number {number}."
-        yield wire(path, _JSON | identity(stand), body(CREATE, text=text))
+        yield wire(path, _JSON | identity(stand, _somebody(number)), body(CREATE, text=text))
 
 
 def retweeting(stand: Stand, path: str, people: Iterator[int], tweets: int) -> Wires:
@@ -69,6 +70,9 @@ def retweeting(stand: Stand, path: str, people: Iterator[int], tweets: int) -> W
     for number in people:
         original = number * 7919 % originals
         original += original % SHARE == 0  # not one of the reader's: some are retweets
-        somebody = UUID(int=(2 << 120) | number)
         wanted = body(RETWEET, id=str(tweet_id(original)))
-        yield wire(path, _JSON | identity(stand, somebody), wanted)
+        yield wire(path, _JSON | identity(stand, _somebody(number)), wanted)
+
+
+def _somebody(number: int) -> UUID:
+    return UUID(int=(2 << 120) | number)
