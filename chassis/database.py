@@ -3,8 +3,8 @@
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -12,7 +12,7 @@ import asyncpg
 import databases
 import structlog
 
-from chassis.tracing import Span, is_on, span
+from chassis.tracing import is_on, span
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -23,7 +23,6 @@ Values = Mapping[str, Any] | None
 Raw: TypeAlias = "PoolConnectionProxy[Any]"
 
 _ATTEMPTS = 6
-_UNTRACED = nullcontext(Span())
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")  # not the type in `::type`
 _log = structlog.get_logger("chassis.database")
 
@@ -58,13 +57,30 @@ class Connection:
             await self._raw.fetchval(*_positional(query, values))
 
 
-def _statement(query: str) -> AbstractContextManager[Span]:
+class _Discreet:
+    """Takes the detail off PostgreSQL's errors: it quotes rows, and what is private in them."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, asyncpg.PostgresError):
+            error.detail = None
+
+
+_DISCREET = _Discreet()
+
+
+def _statement(query: str) -> AbstractContextManager[None]:
+    return _traced(query) if is_on() else _DISCREET
+
+
+@contextmanager
+def _traced(query: str) -> Iterator[None]:
     """A statement in a trace: its text, which holds names of parameters and no values."""
-    if not is_on():
-        return _UNTRACED
     verb = query.split(maxsplit=1)[0].upper()
     attributes = {"db.system.name": "postgresql", "db.query.text": " ".join(query.split())}
-    return span(f"SQL {verb}", "client", attributes=attributes)
+    with span(f"SQL {verb}", "client", attributes=attributes), _DISCREET:
+        yield
 
 
 def _positional(query: str, values: Values) -> tuple[Any, ...]:
@@ -103,6 +119,7 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement's time is over
     asyncpg.ReadOnlySQLTransactionError,  # a standby that has not taken over yet
     asyncpg.InterfaceError,  # "connection is closed"
+    asyncpg.InternalClientError,  # the server has begun to end the connection
 )
 """What a unit of work raises when the server is away or cannot take it now."""
 
@@ -207,7 +224,10 @@ class Database:
         return await _guarded(self._attempts(work))
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` on one connection without a transaction: each statement for itself."""
+        """Runs `work` on one connection without a transaction: each statement for itself.
+
+        It must not write: a cancelled caller's ends where it is.
+        """
         return await self._on_connection(lambda raw: work(Connection(raw)))
 
     async def _attempts(self, work: Work[T]) -> T:
@@ -229,18 +249,16 @@ class Database:
     async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         if (pool := self._pool) is None:
             raise DatabaseUnavailableError(f"There is no connection to {self._where}.")
+        raw = await pool.acquire()
         try:
-            raw = await pool.acquire()
-            try:
+            with _DISCREET:  # COMMIT may have something to say too
                 return await work(raw)
-            finally:
-                # `pool.release` does this in a task under a shield, which costs as much as the rest
-                # of a read. It waits for nothing but a statement that is being cancelled at the
-                # server; cancelled itself, it gives the connection up, and the pool opens another.
+        finally:
+            # `pool.release` does this in a task under a shield, which costs as much as the rest of
+            # a read. Of a connection that the server has ended the place is back already, and may
+            # be another's by now.
+            if raw._con is not None:  # type: ignore[attr-defined]  # noqa: SLF001
                 await raw._holder.release(None)  # noqa: SLF001
-        except asyncpg.PostgresError as error:
-            error.detail = None  # it quotes rows, and what is private in them
-            raise
 
 
 async def _nothing_to_reset(_: object) -> None:

@@ -94,7 +94,7 @@ class _Stamped:
 
 
 def _as_json(_: object, __: str, event: Line) -> str:
-    return orjson.dumps(event).decode()
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 class _Lines:

@@ -167,19 +167,21 @@ def _roots(node: DocumentNode) -> dict[str | None, str]:
         if isinstance(part, FragmentDefinitionNode)
     }
 
-    def fields(selections: SelectionSetNode) -> Iterator[str]:
+    def names_in(selections: SelectionSetNode, seen: set[str]) -> Iterator[str]:
         for selection in selections.selections:
             if isinstance(selection, FieldNode):
                 yield selection.name.value
             elif isinstance(selection, InlineFragmentNode):
-                yield from fields(selection.selection_set)
-            elif isinstance(selection, FragmentSpreadNode):
-                yield from fields(fragments[selection.name.value])
+                yield from names_in(selection.selection_set, seen)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
+                # Once: fragments that spread others twice double at each level.
+                seen.add(selection.name.value)
+                yield from names_in(fragments[selection.name.value], seen)
 
     roots: dict[str | None, str] = {}
     for part in node.definitions:
         if isinstance(part, OperationDefinitionNode):
-            names = set(fields(part.selection_set))
+            names = set(names_in(part.selection_set, set()))
             names = names - {"__typename"} or names
             roots[part.name.value if part.name else None] = (
                 names.pop() if len(names) == 1 else SEVERAL

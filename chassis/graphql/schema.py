@@ -136,7 +136,7 @@ class SubgraphSchema(Schema):
             context_value,
             root_value,
             operation_name,
-            allowed_operation_types or OperationType,
+            OperationType if allowed_operation_types is None else allowed_operation_types,
             operation_extensions,
         )
         mask_all(result)
@@ -163,27 +163,34 @@ class SubgraphSchema(Schema):
         document.require(operation_name, allowed)
         if errors := document.errors_of(operation_name):
             return PreExecutionError(None, errors)
-        executor = CompilingExecutor.build(
-            self._schema,
-            document.node,
-            root,
-            context,
-            variables,
-            operation_name,
-            is_awaitable=optimized_is_awaitable,
-            operation_extensions=operation_extensions,
-        )
-        if isinstance(executor, list):
-            return ExecutionResult(None, executor)
+        name = operation_name or name_of_first(document.node)
         try:
+            executor = CompilingExecutor.build(
+                self._schema,
+                document.node,
+                root,
+                context,
+                variables,
+                operation_name,
+                is_awaitable=optimized_is_awaitable,
+                operation_extensions=operation_extensions,
+            )
+            if isinstance(executor, list):
+                return ExecutionResult(None, executor)
             result: Any = executor.execute_operation()
             if executor.is_awaitable(result):
                 result = await result
         except Exception as error:
-            return _failed(error, operation_name)
+            return _failed(error, name)
         if result.errors:
-            _log_failures(result.errors, operation_name or name_of_first(document.node))
+            _log_failures(result.errors, name)
         return ExecutionResult(result.data, result.errors)
+
+    def execute_sync(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Strawberry's, masked."""
+        result = super().execute_sync(*args, **kwargs)
+        mask_all(result)
+        return result
 
     async def events(
         self,

@@ -8,7 +8,7 @@ from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
 from .plans import STOCK
-from .resolvers import Unusual, compile_resolver
+from .resolvers import Resolver, Unusual
 from .selection import check_selection
 from .types import NotData
 
@@ -22,14 +22,14 @@ def compile_call(
     """None where only the stock executor knows what to do."""
     try:
         return Call(executor, parent, selection)
-    except NotData:
+    except Exception:  # whatever it is: the stock executor meets it again
         return None
 
 
 class Call:
     """One field of an operation, called for each object that has it."""
 
-    __slots__ = ("_definition", "_nodes", "_parent", "_resolve", "_selection")
+    __slots__ = ("_definition", "_nodes", "_parent", "_resolver", "_selection")
 
     def __init__(
         self,
@@ -46,26 +46,47 @@ class Call:
         if definition is None:
             raise NotData
         self._definition = definition
-        self._resolve = compile_resolver(executor.schema, definition, self._nodes[0])
+        self._resolver = Resolver(executor.schema, definition, self._nodes[0])
 
     def __call__(self, executor: "CompilingExecutor", source: Any, path: Path) -> Any:
         """The completed value, an awaitable of it, or STOCK before anything was called.
 
         Raises what is to spread to the parent.
         """
-        info = executor.build_resolve_info(self._definition, self._nodes, self._parent, path)
         try:
-            result = self._resolve(source, info, executor.variable_values.coerced)
+            values = self._resolver.values(executor.variable_values.coerced)
+        except Unusual:
+            return STOCK
+        info = executor.build_resolve_info(self._definition, self._nodes.copy(), self._parent, path)
+        if self._resolver.is_async:
+            return self._called(executor, info, path, source, values)
+        try:
+            result = self._resolver(source, info, values)
             if executor.is_awaitable(result):
                 return self._awaited(executor, info, path, result)
             completed = self._completed(executor, info, path, result)
-            if executor.is_awaitable(completed):
-                return self._awaited_completion(executor, path, completed)
-        except Unusual:
-            return STOCK
         except Exception as error:
             return self._failed(executor, path, error)
+        if executor.is_awaitable(completed):
+            return self._awaited_completion(executor, path, completed)
         return completed
+
+    async def _called(
+        self,
+        executor: "CompilingExecutor",
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        source: Any,
+        values: Any,
+    ) -> Any:
+        try:
+            result = self._resolver(source, info, values)
+            if executor.is_awaitable(result):
+                result = await result
+            completed = self._completed(executor, info, path, result)
+            return await completed if executor.is_awaitable(completed) else completed
+        except Exception as error:
+            return self._failed(executor, path, error)
 
     async def _awaited(
         self,

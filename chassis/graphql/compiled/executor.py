@@ -55,11 +55,11 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         *args: Any,
         **kwargs: Any,
     ) -> list[GraphQLError] | Executor[Any]:
-        plans = document_plans(schema, document)
+        known = document_plans(schema, document)
         executor: list[GraphQLError] | Executor[Any] | None = None
-        if (operation := plans.operation(schema, document, operation_name)) and (
-            variables := operation.variables(raw_variable_values or {})
-        ):
+        operation = known.operation(schema, document, operation_name)
+        variables = operation.variables(raw_variable_values or {}) if operation else None
+        if operation is not None and variables is not None:
             executor = cls._of(
                 operation, variables, schema, root_value, context_value, *args, **kwargs
             )
@@ -75,7 +75,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 **kwargs,
             )
         if isinstance(executor, CompilingExecutor):
-            executor.use(plans)
+            executor.use(known)
         return executor
 
     @classmethod
@@ -100,8 +100,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         return cls(
             schema,
-            operation.fragment_definitions,
-            operation.fragments,
+            operation.fragment_definitions.copy(),
+            operation.fragments.copy(),
             root_value,
             context_value,
             operation.node,
@@ -124,14 +124,20 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     def use(self, document: DocumentPlans) -> None:
         """Completes by the plans of this document, where nothing but the executor is to be asked.
 
-        Middleware (an extension's `resolve`) wants to see every field, and another idea of what
-        can be awaited might find something to await in data.
+        Middleware (an extension's `resolve`) wants to see every field, another idea of what can be
+        awaited might find something to await in data, and whoever may abort an operation or wants
+        to hear of its end is left to the stock executor.
         """
         middleware = self.middleware_manager
         if (
-            middleware is None
-            or (type(middleware) is MiddlewareManager and not middleware.middlewares)
-        ) and self.is_awaitable in (optimized_is_awaitable, is_awaitable):
+            (
+                middleware is None
+                or (type(middleware) is MiddlewareManager and not middleware.middlewares)
+            )
+            and self.is_awaitable in (optimized_is_awaitable, is_awaitable)
+            and self.abort_signal is None
+            and self.hooks is None
+        ):
             self._document = document
             self._plans = document.plans(self.variable_values.coerced)
 
@@ -158,7 +164,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _root(self) -> Root | None:
         """The fields of the operation, collected once; None where there is more to it."""
-        if self._plans is None or self.abort_signal is not None or self.hooks is not None:
+        if self._plans is None:
             return None
         roots, operation = self._plans.roots, self.operation
         root = roots.get(id(operation))
@@ -177,6 +183,13 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             serially = operation.operation is OperationType.MUTATION
             root = roots[id(operation)] = Root(operation, type_, found.grouped_field_set, serially)
         return root
+
+    def _usable(self, position_context: object) -> Plans | None:
+        """The plans, where they may be used."""
+        plans = self._plans
+        if plans is None or position_context is not None:
+            return None
+        return plans if plans.hold(self.variable_values.coerced) else None
 
     @contextmanager
     def _stock(self) -> Iterator[None]:
@@ -198,8 +211,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         position_context: Any,
     ) -> Any:
-        plans, stock = self._plans, super().execute_field
-        if plans is None or position_context is not None:
+        plans, stock = self._usable(position_context), super().execute_field
+        if plans is None:
             return stock(parent_type, source, field_details_list, path, position_context)
         if data := plans.fields.find(self, parent_type, field_details_list, compile_attribute):
             completed = data(source)
@@ -208,7 +221,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             with self._stock():
                 return stock(parent_type, source, field_details_list, path, position_context)
         call = plans.calls.find(self, parent_type, field_details_list, compile_call)
-        if call is not None and call.run is not None and self.abort_signal is None:
+        if call is not None and call.run is not None:
             completed = call.run(self, source, path)
             if completed is not STOCK:
                 return completed
@@ -258,9 +271,10 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _complete(self, stock: Any, arguments: tuple[Any, ...]) -> Any:
         return_type, field_details_list, _, _, result, position_context = arguments
-        if self._plans is None or position_context is not None:
+        plans = self._usable(position_context)
+        if plans is None:
             return stock(*arguments)
-        plan = self._plans.values.find(self, return_type, field_details_list, compile_value)
+        plan = plans.values.find(self, return_type, field_details_list, compile_value)
         if plan is None:
             return stock(*arguments)
         completed = plan(result)

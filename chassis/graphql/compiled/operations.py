@@ -1,7 +1,6 @@
 """What is the same each time an operation of a document is run."""
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -25,23 +24,9 @@ from graphql.execution.values import (
     VariableValueSource,
     input_is_nested_too_deeply,
 )
-from graphql.type.scalars import (
-    coerce_boolean,
-    coerce_float,
-    coerce_id,
-    coerce_int,
-    coerce_string,
-)
 from graphql.utilities import coerce_input_value
 
-_AS_IT_IS: dict[Any, Callable[[Any], bool]] = {
-    coerce_string: lambda value: type(value) is str,
-    coerce_id: lambda value: type(value) is str,
-    coerce_boolean: lambda value: type(value) is bool,
-    coerce_int: lambda value: type(value) is int and -(2**31) <= value < 2**31,
-    coerce_float: lambda value: type(value) is float and isfinite(value),
-}
-"""Values that graphql-core's own scalars take unchanged."""
+from .types import takes_as_it_is
 
 
 class _Variable(NamedTuple):
@@ -112,11 +97,10 @@ def _variable(schema: GraphQLSchema, node: VariableDefinitionNode) -> _Variable 
     type_: Any = signature.type
     if required:
         type_ = type_.of_type
-    coerce = getattr(type_, "coerce_input_value", None)
     return _Variable(
         signature,
         optional=not required and signature.default is None,
-        as_it_is=_AS_IT_IS.get(coerce, lambda _: False),
+        as_it_is=takes_as_it_is(type_) or (lambda _: False),
     )
 
 

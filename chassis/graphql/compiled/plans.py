@@ -117,13 +117,18 @@ class Plans:
     type, the fields of an operation's root by the operation.
     """
 
-    __slots__ = ("calls", "fields", "roots", "values")
+    __slots__ = ("_conditions", "calls", "fields", "roots", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, conditions: Mapping[str, object]) -> None:
+        self._conditions = conditions
         self.fields = PlanTable()
         self.values = PlanTable()
         self.calls = PlanTable()
         self.roots: dict[int, Root] = {}
+
+    def hold(self, variables: Mapping[str, Any]) -> bool:
+        """Whether the variables are still as they were: a resolver may have changed them."""
+        return all(variables.get(name) is value for name, value in self._conditions.items())
 
 
 class DocumentPlans:
@@ -136,7 +141,7 @@ class DocumentPlans:
         self._uses = 0
         self._conditions: tuple[str, ...] | None = None
         self._variants: dict[tuple[Any, ...], Plans] = {}
-        self._operations: dict[str | None, Operation | None] = {}
+        self._operations: dict[str | None, Operation] = {}
 
     def operation(
         self, schema: GraphQLSchema, document: DocumentNode, name: str | None
@@ -144,9 +149,12 @@ class DocumentPlans:
         """The operation of this name; None where there is to be no plan."""
         if self._uses + 1 < COMPILE_FROM:
             return None
-        if name not in self._operations and len(self._operations) < VARIANTS:
-            self._operations[name] = find_operation(schema, document, name)
-        return self._operations.get(name)
+        operation = self._operations.get(name)
+        if operation is None:
+            operation = find_operation(schema, document, name)
+            if operation and len(self._operations) < VARIANTS:
+                self._operations[name] = operation
+        return operation
 
     def plans(self, variables: Mapping[str, Any]) -> Plans | None:
         """None where there is to be no plan."""
@@ -162,7 +170,8 @@ class DocumentPlans:
             return None
         plans = self._variants.get(variant)
         if plans is None and len(self._variants) < VARIANTS:
-            plans = self._variants[variant] = Plans()
+            plans = Plans(dict(zip(self._conditions, variant, strict=True)))
+            self._variants[variant] = plans
         return plans
 
 

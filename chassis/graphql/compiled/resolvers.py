@@ -5,7 +5,6 @@ What they find out is the same each time, but for the values.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -14,8 +13,10 @@ from graphql import (
     GraphQLArgument,
     GraphQLField,
     GraphQLSchema,
+    NullValueNode,
     Undefined,
     VariableNode,
+    is_enum_type,
     is_non_null_type,
     is_required_argument,
 )
@@ -27,12 +28,9 @@ from strawberry.types.arguments import StrawberryArgument, convert_argument
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from .types import INERT, NotData, field_with_resolver
+from .types import NotData, field_with_resolver, takes_as_it_is
 
-Resolve = Callable[[Any, Any, Mapping[str, Any]], Any]
-"""Given the source, graphql-core's info and the variables; raises Unusual before it calls."""
-
-_Value = Callable[[Mapping[str, Any]], Any]
+_Find = Callable[[Mapping[str, Any]], Any]
 _Convert = Callable[..., Any]
 
 _PLAIN: tuple[Any, ...] = (int, float, str, bool, ID)
@@ -43,34 +41,54 @@ class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
     """An argument is missing or null where it must not be: there is an error to be told."""
 
 
-def compile_resolver(schema: GraphQLSchema, definition: GraphQLField, node: FieldNode) -> Resolve:
-    """Raises NotData where Strawberry has to be asked."""
-    field, resolver, converter = field_with_resolver(schema, definition)
-    info_class = converter.config.info_class
-    nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
-    arguments = [
-        (*_parameter(name, argument, converter), value)
-        for name, argument in definition.args.items()
-        if (value := _value(argument, nodes.get(name))) is not None
-    ]
-    for_source = [p.name for p in (resolver.parent_parameter, resolver.root_parameter) if p]
-    for_info = resolver.info_parameter and resolver.info_parameter.name
-    takes_self = resolver.self_parameter is not None
+class Resolver:
+    """The resolver of a field, for one place of a document."""
 
-    def resolve(source: Any, raw_info: Any, variables: Mapping[str, Any]) -> Any:
-        info = info_class(_raw_info=raw_info, _field=field)
-        given: dict[str, Any] = {}
-        for name, convert, find in arguments:
-            value = find(variables)
-            if value is not Undefined:
-                given[name] = convert(value, info=info) if convert else value
-        for name in for_source:
-            given[name] = source
-        if for_info:
-            given[for_info] = info
-        return resolver(source, **given) if takes_self else resolver(**given)
+    __slots__ = ("_arguments", "_call", "is_async")
 
-    return resolve
+    def __init__(self, schema: GraphQLSchema, definition: GraphQLField, node: FieldNode) -> None:
+        """Raises NotData where Strawberry has to be asked."""
+        field, resolver, converter = field_with_resolver(schema, definition)
+        nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
+        self._arguments = [
+            (*_parameter(name, argument, converter), find)
+            for name, argument in definition.args.items()
+            if (find := _value(argument, nodes.get(name))) is not None
+        ]
+        info_class = converter.config.info_class
+        for_source = [p.name for p in (resolver.parent_parameter, resolver.root_parameter) if p]
+        for_info = resolver.info_parameter and resolver.info_parameter.name
+        takes_self = resolver.self_parameter is not None
+
+        def call(source: Any, raw_info: Any, values: list[tuple[str, _Convert | None, Any]]) -> Any:
+            info = info_class(_raw_info=raw_info, _field=field)
+            given = {
+                name: convert(value, info=info) if convert else value
+                for name, convert, value in values
+            }
+            for name in for_source:
+                given[name] = source
+            if for_info:
+                given[for_info] = info
+            return resolver(source, **given) if takes_self else resolver(**given)
+
+        self._call = call
+        self.is_async = field.is_async
+        """Then nothing happens, not even to its arguments, before it is awaited."""
+
+    def values(self, variables: Mapping[str, Any]) -> list[tuple[str, _Convert | None, Any]]:
+        """What to call it with. Runs nobody's code. Raises Unusual."""
+        return [
+            (name, convert, value)
+            for name, convert, find in self._arguments
+            if (value := find(variables)) is not Undefined
+        ]
+
+    def __call__(
+        self, source: Any, raw_info: Any, values: list[tuple[str, _Convert | None, Any]]
+    ) -> Any:
+        """What the resolver gives for these `values`. Raises what it raises."""
+        return self._call(source, raw_info, values)
 
 
 def _parameter(
@@ -93,24 +111,31 @@ def _parameter(
     )
 
 
-def _value(argument: GraphQLArgument, node: Any) -> _Value | None:
-    """What finds the argument's value, `Undefined` for none; None where there never is one."""
+def _value(argument: GraphQLArgument, node: Any) -> _Find | None:
+    """What finds the argument's value, `Undefined` for none; None where there never is one.
+
+    Raises NotData for a literal that has to be read anew each time: by somebody's scalar, with
+    variables in it, or as what a resolver could change.
+    """
     default = coerce_default_value(argument)
-    if isinstance(node, VariableNode):
-        return _variable(argument, node.name.value, _inert(default))
-    value = default if node is None else coerce_input_literal(node, argument.type)
-    if value is Undefined:
-        if node is not None or is_required_argument(argument):
-            raise NotData  # there is an error to be told
-        return None
-    constant = _inert(value)
-    return lambda _: constant
-
-
-def _variable(argument: GraphQLArgument, name: str, default: Any) -> _Value:
     required = is_required_argument(argument)
+    if node is None:
+        if required:
+            raise NotData  # an error
+        return None if default is Undefined else lambda _: default
     nullable = not is_non_null_type(argument.type)
+    if isinstance(node, VariableNode):
+        return _variable(node.name.value, default, required=required, nullable=nullable)
+    type_: Any = argument.type if nullable else argument.type.of_type  # type: ignore[union-attr]
+    if not (isinstance(node, NullValueNode) or is_enum_type(type_) or takes_as_it_is(type_)):
+        raise NotData
+    value = coerce_input_literal(node, argument.type)
+    if value is Undefined:
+        raise NotData  # an error
+    return lambda _: value
 
+
+def _variable(name: str, default: Any, *, required: bool, nullable: bool) -> _Find:
     def find(variables: Mapping[str, Any]) -> Any:
         value = variables.get(name, default)
         if (value is None and not nullable) or (value is Undefined and required):
@@ -118,10 +143,3 @@ def _variable(argument: GraphQLArgument, name: str, default: Any) -> _Value:
         return value
 
     return find
-
-
-def _inert(value: Any) -> Any:
-    """A value that may be given again and again. Raises NotData for what a resolver can change."""
-    if value is None or value is Undefined or isinstance(value, (*INERT, Enum)):
-        return value
-    raise NotData

@@ -8,6 +8,8 @@ import datetime
 import decimal
 import uuid
 from abc import ABCMeta
+from collections.abc import Callable
+from math import isfinite
 from types import MemberDescriptorType
 from typing import Any
 
@@ -18,6 +20,13 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
+)
+from graphql.type.scalars import (
+    coerce_boolean,
+    coerce_float,
+    coerce_id,
+    coerce_int,
+    coerce_string,
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
@@ -127,6 +136,25 @@ def attribute_of(field: GraphQLField, cls: type) -> str:
     if hasattr(type(found), "__get__") and not isinstance(found, MemberDescriptorType):
         raise NotData  # a property, a cached property, a method: code
     return name
+
+
+_BUILT_IN_INPUT: tuple[tuple[Any, Callable[[Any], bool]], ...] = (
+    (coerce_string, lambda value: type(value) is str),
+    (coerce_id, lambda value: type(value) is str),
+    (coerce_boolean, lambda value: type(value) is bool),
+    (coerce_int, lambda value: type(value) is int and -(2**31) <= value < 2**31),
+    (coerce_float, lambda value: type(value) is float and isfinite(value)),
+)
+"""The parsers of graphql-core's own scalars, and the values that they take unchanged."""
+
+
+def takes_as_it_is(type_: object) -> Callable[[Any], bool] | None:
+    """Tells which values one of graphql-core's own scalars takes unchanged; None for all else.
+
+    By identity: a parser of somebody's may be anything, not even hashable.
+    """
+    parse = getattr(type_, "coerce_input_value", None)
+    return next((taken for parser, taken in _BUILT_IN_INPUT if parser is parse), None)
 
 
 def field_with_resolver(

@@ -3,7 +3,9 @@
 import asyncio
 import datetime
 import decimal
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from types import GenericAlias
@@ -19,6 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.unset import UNSET
 
 from tests.unit.chassis.executors import Executors
+from tests.unit.chassis.executors import told as told_errors
 from tests.unit.chassis.test_compiled_properties import EXAMPLES, tried
 
 Even = NewType("Even", int)
@@ -52,6 +55,12 @@ class Outer:
     inners: list[Inner] | None = None
     text: str | None = UNSET
     maybe: strawberry.Maybe[int | None]
+
+
+@strawberry.input(one_of=True)
+class OneOf:
+    a: strawberry.Maybe[int]
+    b: strawberry.Maybe[str]
 
 
 def told(**arguments: object) -> str:
@@ -189,22 +198,210 @@ class TestArguments:
 
     async def test_what_a_resolver_could_change_is_made_anew(self, executors: Executors) -> None:
         await executors.same("{ lists(a: [1]) defaults }")
-        assert executors.called() == set()
+        assert executors.called() == {"defaults:Query"}  # its list is copied
+
+    @pytest.mark.parametrize("document", ["query ($v: Int) { lists(a: [1, $v]) }"])
+    async def test_a_variable_in_a_literal_may_be_missing(
+        self, executors: Executors, document: str
+    ) -> None:
+        await executors.same(document)
+        await executors.same(document, v=2)
+
+    async def test_one_of(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def one(self, of: OneOf) -> str:
+                return repr(of)
+
+        executors = Executors(Query)
+        result = await executors.same("query ($v: Int!) { one(of: {a: $v}) }", v=2)
+        assert result.errors is None
+        await executors.same('{ one(of: {b: "x"}) }')
+
+    async def test_scalars_of_ones_own_read_their_literals_each_time(self) -> None:
+        class Sticky(str):
+            read = 0
+
+        def parse(value: object) -> Sticky:
+            return Sticky(json.dumps(value))
+
+        own = NewType("own", str)
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def text(self, of: own) -> str:
+                of.read += 1  # type: ignore[attr-defined]
+                return f"{of} {of.read}"  # type: ignore[attr-defined]
+
+        scalar = strawberry.scalar(name="Own", parse_value=parse)
+        executors = Executors(Query, config=StrawberryConfig(scalar_map={own: scalar}))
+        for document in (
+            '{ text(of: "now") }',
+            "query ($v: Int) { text(of: {a: $v}) }",
+            "query ($v: Int) { text(of: [$v]) }",
+        ):
+            answers = []
+            for schema in (executors.stock, *3 * (executors.compiling,)):
+                answers.append((await schema.execute(document, variable_values={"v": 7})).data)
+            assert answers == 4 * [answers[0]]
+
+    async def test_a_parser_that_cannot_be_hashed(self) -> None:
+        @dataclass
+        class Parse:
+            def __call__(self, value: object) -> object:
+                return value
+
+        odd = NewType("odd", object)
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, of: odd) -> str:
+                return str(of)
+
+        scalar = strawberry.scalar(name="Odd", parse_value=Parse())
+        executors = Executors(Query, config=StrawberryConfig(scalar_map={odd: scalar}))
+        assert (await executors.same("query ($v: Odd!) { it(of: $v) }", v=7)).errors is None
 
     async def test_a_variable_of_a_directive_too(self, executors: Executors) -> None:
         document = "query ($v: Boolean!) { plain(a: 1, d: $v) renamed @include(if: $v) }"
         await executors.same(document, v=True)
         await executors.same(document, v=False)
 
-    async def test_one_of_several_operations(self, executors: Executors) -> None:
+    @pytest.mark.parametrize("name", ["A", "B"])
+    async def test_one_of_several_operations(self, executors: Executors, name: str) -> None:
         document = "query A($v: Int!) { plain(a: $v) } query B { renamed }"
-        for name in ("A", "B", "C", None):
-            answers = [
-                await schema.execute(document, variable_values={"v": 2}, operation_name=name)
-                for schema in (executors.stock, *3 * (executors.compiling,))
-                if name in ("A", "B")
-            ]
-            assert all(answer == answers[0] for answer in answers)
+        answers = [
+            await schema.execute(document, variable_values={"v": 2}, operation_name=name)
+            for schema in (executors.stock, *3 * (executors.compiling,))
+        ]
+        assert answers == 4 * [answers[0]]
+        assert answers[0].errors is None
+
+
+class Order:
+    """What is called in which order, inputs that build themselves among it."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+        calls = self.calls
+
+        @strawberry.input
+        class Built:
+            number: int = 1
+
+            def __post_init__(self) -> None:
+                calls.append(("built", self.number))
+                if self.number == 13:
+                    raise ValueError("unlucky")
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            async def later(self, i: Built, b: int = 5) -> str | None:
+                calls.append("later")
+                if i.number == 7:
+                    raise ValueError("seven")
+                return f"{i.number} {b}"
+
+            @strawberry.field
+            async def strictly(self, i: Built) -> str:
+                calls.append("strictly")
+                return str(i.number)
+
+            @strawberry.field
+            def now(self, i: Built, b: int = 5) -> str | None:
+                calls.append("now")
+                if i.number == 7:
+                    raise ValueError("seven")
+                return f"{i.number} {b}"
+
+            @strawberry.field
+            def boom(self) -> str | None:
+                calls.append("boom")
+                raise ValueError("boom")
+
+            @strawberry.field
+            def note(self) -> str:
+                calls.append("note")
+                return "note"
+
+        self.executors = Executors(Query)
+
+    async def same(self, document: str, **variables: object) -> None:
+        seen = []
+        for schema in (self.executors.stock, *3 * (self.executors.compiling,)):
+            self.calls.clear()
+            result = await schema.execute(document, variable_values=variables)
+            seen.append((result.data, told_errors(result.errors), [*self.calls]))
+        assert seen == 4 * [seen[0]]
+
+
+class TestOrder:
+    @pytest.mark.parametrize("number", [1, 7, 13])
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            "later(i: $i) note",
+            "later(i: $i) boom note",
+            "strictly(i: $i) boom note",
+            "boom strictly(i: $i) now(i: $i)",
+            "now(i: $i) later(i: $i) note",
+            "a: later(i: $i) b: later(i: $i) c: now(i: $i)",
+            "later(i: $i, b: $b) note",
+            "note now(i: $i, b: $b) boom",
+        ],
+    )
+    async def test_calls_and_errors_come_as_in_strawberry(self, fields: str, number: int) -> None:
+        head = "query ($i: Built!, $b: Int = 2)" if "$b" in fields else "query ($i: Built!)"
+        order = Order()
+        await order.same(f"{head} {{ {fields} }}", i={"number": number})
+        await order.same(f"{head} {{ {fields} }}", i={"number": number}, b=None)
+
+
+class TestWhatResolversChange:
+    """It stays with the request."""
+
+    async def check(self, query: type, document: str, **variables: object) -> None:
+        executors = Executors(query)
+        seen = []
+        for schema in (executors.stock, executors.compiling):
+            found = []
+            for twist in (False, True, False, True, False, False):
+                result = await schema.execute(
+                    document, variable_values=dict(variables), context_value=twist
+                )
+                found.append((result.data, told_errors(result.errors)))
+            seen.append(found)
+        assert seen[0] == seen[1]
+
+    async def test_variables(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def leaf(self, info: strawberry.Info) -> Leaf:
+                if info.context:
+                    info.variable_values["v"] = True
+                return Leaf()
+
+        await self.check(
+            Query, "query ($v: Boolean!) { leaf { strict number @include(if: $v) } }", v=False
+        )
+
+    async def test_nodes_and_fragments(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def count(self, info: strawberry.Info) -> int:
+                raw = info._raw_info
+                if info.context:
+                    raw.field_nodes.append(raw.field_nodes[0])
+                    raw.fragments["G"] = raw.fragments["F"]
+                return len(raw.field_nodes) * 10 + len(raw.fragments)
+
+        await self.check(Query, "{ ...F } fragment F on Query { count }")
 
 
 class Arguments:

@@ -14,6 +14,7 @@ import pytest
 import strawberry
 from strawberry.asgi import GraphQL
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from structlog.testing import capture_logs
 
 from chassis.app import MAX_BODY_SIZE, subgraph_app
@@ -392,6 +393,39 @@ class TestDocument:
             assert (await post(production, "{ __typename }")).status_code == 200
         answer = await post(client, "{ __schema { queryType { name } } }")
         assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+class TestSchema:
+    async def test_fragments_that_double_at_each_level_take_no_time(self) -> None:
+        schema = build_schema(query=Query)
+        levels = 40
+        doubling = " ".join(
+            f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels)
+        )
+        result = await schema.execute(
+            f"{{ ...F0 }} {doubling} fragment F{levels} on Query {{ add(a: 1) }}"
+        )
+        assert result.data == {"add": 2}
+
+    async def test_no_operation_may_be_allowed(self) -> None:
+        with pytest.raises(InvalidOperationTypeError):
+            await build_schema(query=Query).execute("{ add(a: 1) }", allowed_operation_types=[])
+
+    def test_errors_are_masked_for_those_that_do_not_wait_too(self) -> None:
+        result = build_schema(query=Query).execute_sync("{ fail }")
+        assert "hunter2" not in str(result.errors)
+
+    @pytest.mark.parametrize("extensions", [[], [Idle]], ids=["straight", "with an extension"])
+    async def test_a_failure_is_logged_with_the_operations_name(self, extensions: Any) -> None:
+        schema = build_schema(query=Query, extensions=extensions)
+        with capture_logs() as lines:
+            await schema.execute("query Named { fail }")
+        (line,) = lines
+        assert (line["event"], line["operation"], line["path"]) == (
+            "resolver failed",
+            "Named",
+            ["fail"],
+        )
 
 
 class TestStrawberrysView:

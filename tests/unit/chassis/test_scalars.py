@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chassis.graphql.scalars import date_time
 
-offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda m: timezone(timedelta(minutes=m)))
+offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
 
 
 class TestDateTime:
