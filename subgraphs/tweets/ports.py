@@ -35,9 +35,11 @@ class TweetRepository(Protocol):
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None: ...
 
     async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
-        """Adds it and counts it in its original, which is locked, and gives it back, or gives the
-        one that its author has made before; and, if it is new and not of a tweet of one's own, its
-        place in the feed of the original's author."""
+        """Adds it, or gives the one that its author has made before. The original must be locked.
+
+        Also its place in the feed of the original's author: None where it is not new, or of a
+        tweet of one's own.
+        """
 
     async def remove(self, tweet: Tweet) -> None:
         """Removes an original and all its retweets, or one retweet from its original's count."""

@@ -15,9 +15,15 @@ from subgraphs.tweets.ports import T, Work
 _FIRST = UUID(int=2**128 - 1)
 """Comes before every tweet, newest first."""
 
-# In the order in which `_tweet` takes them.
-_TWEET = "t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count"
-_COLUMNS = f"{_TWEET}, {_TWEET.replace('t.', 'o.')}"
+
+def _columns(alias: str) -> str:
+    """In the order in which `_tweet` takes them."""
+    names = ("id", "author_id", "author_username", "text", "created_at", "retweet_count")
+    return ", ".join(f"{alias}.{name}" for name in names)
+
+
+_TWEET = _columns("t")
+_COLUMNS = f"{_TWEET}, {_columns('o')}"
 
 # Of a feed whose first place is 1. Holds the feed until the end of the transaction.
 _OR_NEXT = """

@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.database import Connection, Database, DatabaseUnavailableError
+from chassis.database import UNAVAILABLE, Connection, Database, DatabaseUnavailableError
 from deploy.laptop.ports import free_ports
 from tests.integration.conftest import FreshDatabase, until
 
@@ -35,6 +35,63 @@ async def count(database: Database, counter: int = 1) -> int:
 async def increment(connection: Connection) -> None:
     await connection.execute("UPDATE counters SET n = n + 1 WHERE id = 1")
     await connection.fetch_val("SELECT pg_sleep(0.002)")
+
+
+class TestLostConnections:
+    @pytest.mark.parametrize("mode", ["transaction", "read"])
+    async def test_one_that_its_server_ends_is_unavailable(
+        self, database: Database, mode: str
+    ) -> None:
+        async def end_itself(connection: Connection) -> None:
+            await connection.fetch_val("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with pytest.raises(UNAVAILABLE):
+            await getattr(database, mode)(end_itself)
+        assert database.connections[0] == 0
+
+    async def test_whoever_lost_one_takes_nobody_elses(self, fresh_database: FreshDatabase) -> None:
+        """A pool of one: its connection is lost while somebody holds it, and made anew for others.
+
+        If the first gave back what it no longer has, the third would get the second's.
+        """
+        url = await fresh_database("chassis", None)
+        server = await asyncpg.connect(url)
+        await server.execute("CREATE TABLE written (number int)")
+        database = Database(url, pool_size=1)
+        await database.connect()
+        begun = {number: asyncio.Event() for number in (1, 2, 3)}
+        may_end = {number: asyncio.Event() for number in (1, 2, 3)}
+
+        async def lose_it(connection: Connection) -> None:
+            pid = await connection.fetch_val("SELECT pg_backend_pid()")
+            await server.execute("SELECT pg_terminate_backend($1)", pid)
+            begun[1].set()
+            await may_end[1].wait()
+
+        def writes(number: int) -> Callable[[Connection], Awaitable[None]]:
+            async def write(connection: Connection) -> None:
+                await connection.execute("INSERT INTO written VALUES (:n)", {"n": number})
+                begun[number].set()
+                await may_end[number].wait()
+
+            return write
+
+        first = asyncio.ensure_future(database.read(lose_it))
+        await begun[1].wait()
+        second = asyncio.ensure_future(database.transaction(writes(2)))
+        await begun[2].wait()
+        may_end[1].set()
+        await first
+        third = asyncio.ensure_future(database.transaction(writes(3)))
+        await asyncio.sleep(0.2)
+        assert not begun[3].is_set()
+        may_end[2].set()
+        await second
+        assert [row["number"] for row in await server.fetch("SELECT * FROM written")] == [2]
+        may_end[3].set()
+        await third
+        await database.disconnect()
+        await server.close()
 
 
 class TestCancellation:

@@ -242,9 +242,10 @@ class TestArguments:
             "query ($v: Int) { text(of: {a: $v}) }",
             "query ($v: Int) { text(of: [$v]) }",
         ):
-            answers = []
-            for schema in (executors.stock, *3 * (executors.compiling,)):
-                answers.append((await schema.execute(document, variable_values={"v": 7})).data)
+            answers = [
+                (await schema.execute(document, variable_values={"v": 7})).data
+                for schema in (executors.stock, *3 * (executors.compiling,))
+            ]
             assert answers == 4 * [answers[0]]
 
     async def test_a_parser_that_cannot_be_hashed(self) -> None:
