@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry.types.unset import UNSET
 
 from tests.unit.chassis.executors import Executors
@@ -568,6 +570,35 @@ class TestCalls:
             "query Q($a: Int!) { source { own asked selected { number } } variables(a: $a) }", a=1
         )
         assert "asked:Source" in executors.called()
+
+    async def test_an_info_of_ones_own(self) -> None:
+        class OwnInfo(strawberry.Info[Any, Any]):
+            @property
+            def shout(self) -> str:
+                return self.field_name.upper()
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, info: strawberry.Info) -> str:
+                return info.shout  # type: ignore[attr-defined,no-any-return]
+
+        executors = Executors(Query, config=StrawberryConfig(info_class=OwnInfo))
+        assert (await executors.same("{ it }")).data == {"it": "IT"}
+        assert executors.called() == {"it:Query"}
+
+    async def test_a_field_that_gets_its_result_itself(self) -> None:
+        class Own(StrawberryField):
+            def get_result(self, *_: Any, **__: Any) -> Any:
+                return "its own"
+
+        @strawberry.type
+        class Query:
+            it: str = Own(base_resolver=StrawberryResolver(lambda: "the resolver's"))  # type: ignore[assignment]
+
+        executors = Executors(Query)
+        assert (await executors.same("{ it }")).data == {"it": "its own"}
+        assert executors.called() == set()
 
     @pytest.mark.parametrize("asynchronous", [False, True])
     @pytest.mark.parametrize(

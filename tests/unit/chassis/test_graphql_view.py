@@ -12,6 +12,7 @@ import httpx
 import orjson
 import pytest
 import strawberry
+from starlette.requests import ClientDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -310,6 +311,33 @@ class TestBody:
         answer = await client.post("/graphql", content=chunks(), headers=JSON)
         assert answer.status_code == 413
         assert code(answer) == "BAD_REQUEST"
+
+
+class TestDisconnect:
+    async def test_a_client_that_goes_while_it_sends_is_not_answered(self) -> None:
+        view = GraphQLView(
+            build_schema(query=Query), lambda c: RequestContext(**RequestContext.caller(c))
+        )
+        messages = iter(
+            [
+                {"type": "http.request", "body": b'{"query": "{ add(', "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+        )
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(_: Any) -> None:
+            raise AssertionError
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "headers": [(b"content-type", b"application/json")],
+        }
+        with pytest.raises(ClientDisconnect):
+            await view(scope, receive, send)
 
 
 class TestMethod:

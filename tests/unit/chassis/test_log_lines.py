@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from chassis.logging import configure_logging
+from chassis.logging import bound, configure_logging
 from chassis.settings import Stage
 
 
@@ -40,6 +40,27 @@ def test_both_ways_to_log_look_the_same() -> None:
             "logger": "chassis.test",
             "service": "tweets",
         }
+
+
+def test_what_is_bound_is_in_the_lines_of_the_block_and_in_no_other() -> None:
+    output = io.StringIO()
+    configure_logging("tweets", Stage.PRODUCTION, output)
+    log = structlog.get_logger("chassis.test")
+    with bound(request_id="r"):
+        with bound(trace_id="t"):
+            log.info("within both")
+        log.info("within one")
+    log.info("after")
+    ids = [{k: v for k, v in line.items() if k.endswith("_id")} for line in lines(output)]
+    assert ids == [{"request_id": "r", "trace_id": "t"}, {"request_id": "r"}, {}]
+
+
+def test_what_is_no_json_is_told_all_the_same() -> None:
+    output = io.StringIO()
+    configure_logging("tweets", Stage.PRODUCTION, output)
+    structlog.get_logger("chassis.test").info("said", cause=ValueError("why"))
+    (line,) = lines(output)
+    assert line["cause"] == "why"
 
 
 def test_a_traceback_is_told_without_local_variables() -> None:
