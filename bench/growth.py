@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-import psutil
-
 from bench import sessions
 from bench.filling import fill
 from bench.load import Measured, load
@@ -27,7 +25,7 @@ def growth(stand: Stand, effort: Effort) -> dict[str, Any]:
     tweets = _tweets(stand, services, effort)
     seconds["tweets, filling and all"] = perf_counter() - began
     megabytes = {
-        f"the service of {size:,} tweets": _megabytes(one) for size, one in services.items()
+        f"the service of {size:,} tweets": one.resident >> 20 for size, one in services.items()
     }
     for one in services.values():
         stand.end(one)
@@ -96,7 +94,3 @@ def _tweets(
                 found["timeline", size].append(read)
                 found["retweet", size].append(written)
     return {key: medians(all_) for key, all_ in found.items()}
-
-
-def _megabytes(running: Running) -> int:
-    return int(psutil.Process(running.process.pid).memory_info().rss) >> 20

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import psutil
 
 from bench.load import Measured
 from bench.rounds import Effort, medians
@@ -60,10 +59,10 @@ def over_http(stand: Stand, effort: Effort) -> tuple[dict[int, Measured], dict[i
         given = stand.new_database("auth", database)
         asyncio.run(_store(stand.superuser_url_of(database), people))
         auth = stand.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
-        before = _memory(auth)
+        before = auth.resident
         questions = [one.question for one in people]
         drive(auth, iter(questions), _LONG, CONNECTIONS)
-        weights[size] = (_memory(auth) - before) // size
+        weights[size] = (auth.resident - before) // size
         chance.shuffle(questions)
         services[size], turns[size] = auth, itertools.cycle(questions)
     found: dict[int, list[Measured]] = {size: [] for size in services}
@@ -113,10 +112,6 @@ async def _store(url: str, people: Sequence[_SignedIn]) -> None:
         await connection.execute("VACUUM (ANALYZE)")
     finally:
         await connection.close()
-
-
-def _memory(running: Running) -> int:
-    return int(psutil.Process(running.process.pid).memory_info().rss)
 
 
 class _Ended:

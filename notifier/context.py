@@ -1,7 +1,8 @@
 """What a resolver of the notifier works with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 import strawberry
@@ -18,10 +19,10 @@ class NotifierContext(RequestContext):
     """The loader remembers nothing: what follows a mutation sees what that has changed."""
 
     service: NotifierService
-    settings: DataLoader[UUID, EmailSettings] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.settings = DataLoader(self._load_settings, cache=False)
+    @cached_property
+    def settings(self) -> DataLoader[UUID, EmailSettings]:
+        return DataLoader(self._load_settings, cache=False)
 
     @classmethod
     def of(cls, connection: HTTPConnection, service: NotifierService) -> "NotifierContext":

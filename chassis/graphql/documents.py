@@ -22,7 +22,6 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
-from strawberry.utils.operation import get_first_operation
 
 from chassis.graphql.context import RequestContext
 from chassis.graphql.limits import Limits, operation_limits
@@ -43,6 +42,8 @@ class Document:
     """What makes it invalid."""
     operations: dict[str | None, OperationType]
     """By name; under None the first one."""
+    first: str | None
+    """The name of the first one, if it has one."""
     is_ambiguous: bool
     """Whether it takes a name to say which of them is meant."""
     roots: dict[str | None, str]
@@ -105,6 +106,7 @@ class Documents:
             node,
             errors,
             _types(operations),
+            first=operations[0].name.value if operations and operations[0].name else None,
             is_ambiguous=len(operations) > 1,
             roots={} if errors else _roots(node),
         )
@@ -141,12 +143,6 @@ class _InvalidDocumentError(Exception):
 
     def __init__(self, document: Document) -> None:
         self.document = document
-
-
-def name_of_first(node: DocumentNode) -> str | None:
-    """The name of the document's first operation, if it has one."""
-    first = get_first_operation(node)
-    return first.name.value if first and first.name else None
 
 
 def _types(operations: list[OperationDefinitionNode]) -> dict[str | None, OperationType]:

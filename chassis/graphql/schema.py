@@ -20,7 +20,7 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.documents import Documents, ReadDocument, name_of_first, note_operation
+from chassis.graphql.documents import Documents, ReadDocument, note_operation
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 
@@ -163,7 +163,7 @@ class SubgraphSchema(Schema):
         document.require(operation_name, allowed)
         if errors := document.errors_of(operation_name):
             return PreExecutionError(None, errors)
-        name = operation_name or name_of_first(document.node)
+        name = operation_name or document.first
         try:
             executor = CompilingExecutor.build(
                 self._schema,

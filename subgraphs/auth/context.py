@@ -1,7 +1,8 @@
 """What a resolver of the auth service works with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
@@ -17,10 +18,10 @@ _LONGEST_USER_AGENT = 300
 @dataclass(kw_only=True)
 class AuthContext(RequestContext):
     service: AuthService
-    users: DataLoader[UUID, User | None] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.users = DataLoader(self._load_users, cache=False)
+    @cached_property
+    def users(self) -> DataLoader[UUID, User | None]:
+        return DataLoader(self._load_users, cache=False)
 
     @classmethod
     def of(cls, connection: HTTPConnection, service: AuthService) -> "AuthContext":

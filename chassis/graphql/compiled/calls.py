@@ -59,47 +59,38 @@ class Call:
             return STOCK
         info = executor.build_resolve_info(self._definition, self._nodes.copy(), self._parent, path)
         if self._resolver.is_async:
-            return self._called(executor, info, path, source, values)
+            return self._completed_later(
+                executor, info, path, self._later(executor, source, info, values)
+            )
         try:
-            result = self._resolver(source, info, values)
+            result = self._resolver.call(source, info, values)
             if executor.is_awaitable(result):
-                return self._awaited(executor, info, path, result)
-            completed = self._completed(executor, info, path, result)
+                return self._completed_later(executor, info, path, result)
+            completed = executor.complete_value(
+                self._definition.type, self._selection, info, path, result, None
+            )
         except Exception as error:
             return self._failed(executor, path, error)
         if executor.is_awaitable(completed):
             return self._awaited_completion(executor, path, completed)
         return completed
 
-    async def _called(
-        self,
-        executor: "CompilingExecutor",
-        info: GraphQLResolveInfo[Any],
-        path: Path,
-        source: Any,
-        values: Any,
+    async def _later(
+        self, executor: "CompilingExecutor", source: Any, info: GraphQLResolveInfo[Any], values: Any
     ) -> Any:
-        try:
-            result = self._resolver(source, info, values)
-            if executor.is_awaitable(result):
-                result = await result
-            completed = self._completed(executor, info, path, result)
-            return await completed if executor.is_awaitable(completed) else completed
-        except Exception as error:
-            return self._failed(executor, path, error)
+        result = self._resolver.call(source, info, values)
+        return await result if executor.is_awaitable(result) else result
 
-    async def _awaited(
+    def _completed_later(
         self,
         executor: "CompilingExecutor",
         info: GraphQLResolveInfo[Any],
         path: Path,
         result: Awaitable[Any],
-    ) -> Any:
-        try:
-            completed = self._completed(executor, info, path, await result)
-            return await completed if executor.is_awaitable(completed) else completed
-        except Exception as error:
-            return self._failed(executor, path, error)
+    ) -> Awaitable[Any]:
+        return executor.complete_awaitable_value(
+            self._definition.type, self._selection, info, path, result, None
+        )
 
     async def _awaited_completion(
         self, executor: "CompilingExecutor", path: Path, completed: Awaitable[Any]
@@ -108,17 +99,6 @@ class Call:
             return await completed
         except Exception as error:
             return self._failed(executor, path, error)
-
-    def _completed(
-        self,
-        executor: "CompilingExecutor",
-        info: GraphQLResolveInfo[Any],
-        path: Path,
-        result: Any,
-    ) -> Any:
-        return executor.complete_value(
-            self._definition.type, self._selection, info, path, result, None
-        )
 
     def _failed(self, executor: "CompilingExecutor", path: Path, error: Exception) -> None:
         executor.handle_field_error(error, self._definition.type, self._selection, path)

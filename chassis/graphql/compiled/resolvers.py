@@ -32,6 +32,8 @@ from .types import NotData, field_with_resolver, takes_as_it_is
 
 _Find = Callable[[Mapping[str, Any]], Any]
 _Convert = Callable[..., Any]
+Values = list[tuple[str, _Convert | None, Any]]
+"""Parameters of a resolver, what makes each one's value of the argument's, and that."""
 
 _PLAIN: tuple[Any, ...] = (int, float, str, bool, ID)
 """Arguments of these types reach a resolver as they are."""
@@ -44,7 +46,7 @@ class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
 class Resolver:
     """The resolver of a field, for one place of a document."""
 
-    __slots__ = ("_arguments", "_call", "is_async")
+    __slots__ = ("_arguments", "call", "is_async")
 
     def __init__(self, schema: GraphQLSchema, definition: GraphQLField, node: FieldNode) -> None:
         """Raises NotData where Strawberry has to be asked."""
@@ -60,7 +62,7 @@ class Resolver:
         for_info = resolver.info_parameter and resolver.info_parameter.name
         takes_self = resolver.self_parameter is not None
 
-        def call(source: Any, raw_info: Any, values: list[tuple[str, _Convert | None, Any]]) -> Any:
+        def call(source: Any, raw_info: Any, values: Values) -> Any:
             info = info_class(_raw_info=raw_info, _field=field)
             given = {
                 name: convert(value, info=info) if convert else value
@@ -72,23 +74,18 @@ class Resolver:
                 given[for_info] = info
             return resolver(source, **given) if takes_self else resolver(**given)
 
-        self._call = call
+        self.call = call
+        """Gives what the resolver gives for these values. Raises what it raises."""
         self.is_async = field.is_async
         """Then nothing happens, not even to its arguments, before it is awaited."""
 
-    def values(self, variables: Mapping[str, Any]) -> list[tuple[str, _Convert | None, Any]]:
+    def values(self, variables: Mapping[str, Any]) -> Values:
         """What to call it with. Runs nobody's code. Raises Unusual."""
         return [
             (name, convert, value)
             for name, convert, find in self._arguments
             if (value := find(variables)) is not Undefined
         ]
-
-    def __call__(
-        self, source: Any, raw_info: Any, values: list[tuple[str, _Convert | None, Any]]
-    ) -> Any:
-        """What the resolver gives for these `values`. Raises what it raises."""
-        return self._call(source, raw_info, values)
 
 
 def _parameter(
