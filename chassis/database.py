@@ -37,7 +37,7 @@ class Connection:
 
     __slots__ = ("_raw",)
 
-    def __init__(self, raw: Raw) -> None:
+    def __init__(self, raw: "Raw | _Once") -> None:
         self._raw = raw
 
     async def fetch_all(self, query: str, values: Values = None) -> list[Row]:
@@ -100,6 +100,21 @@ def _numbered(query: str) -> tuple[str, list[str]]:
         lambda match: f"${names.setdefault(match[1], len(names) + 1)}", query
     )
     return statement, list(names)
+
+
+class _Once:
+    """A connection's only statement. What would have to be undone with it cannot come after it."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw: Raw | None = raw
+
+    def __getattr__(self, name: str) -> Any:
+        raw, self._raw = self._raw, None
+        if raw is None:
+            raise RuntimeError("This unit of work may make a single statement.")
+        return getattr(raw, name)
 
 
 Work = Callable[[Connection], Awaitable[T]]
@@ -221,7 +236,19 @@ class Database:
         `work` is run again, from its start and in a new transaction, when the server reports a
         serialisation failure or a deadlock: it must have no effect but on its connection.
         """
-        return await _guarded(self._attempts(work))
+
+        async def whole(raw: Raw) -> T:
+            async with raw.transaction():
+                return await work(Connection(raw))
+
+        return await _guarded(self._attempts(whole))
+
+    async def statement(self, work: Work[T]) -> T:
+        """A transaction of a single statement, which commits by itself: two round trips less.
+
+        A second statement of `work` is not sent: it raises RuntimeError.
+        """
+        return await _guarded(self._attempts(lambda raw: work(Connection(_Once(raw)))))
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one connection without a transaction: each statement for itself.
@@ -230,21 +257,14 @@ class Database:
         """
         return await self._on_connection(lambda raw: work(Connection(raw)))
 
-    async def _attempts(self, work: Work[T]) -> T:
+    async def _attempts(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._in_transaction(work)
+                return await self._on_connection(work)
             except _RETRIED as error:
                 _log.info("transaction retried", attempt=attempt, reason=type(error).__name__)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
-        return await self._in_transaction(work)
-
-    async def _in_transaction(self, work: Work[T]) -> T:
-        async def whole(raw: Raw) -> T:
-            async with raw.transaction():
-                return await work(Connection(raw))
-
-        return await self._on_connection(whole)
+        return await self._on_connection(work)
 
     async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         if (pool := self._pool) is None:

@@ -33,8 +33,8 @@ class UserRepository(Protocol):
 
 
 class SessionRepository(Protocol):
-    async def add(self, session: Session) -> bool:
-        """False if the user is no longer there."""
+    async def open(self, session: Session, token_hash: bytes) -> bool:
+        """With its first refresh token. False if the user is no longer there."""
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
         """Those of the sessions that live."""
@@ -91,6 +91,9 @@ Work = Callable[[Repositories], Awaitable[T]]
 class UnitOfWork(Protocol):
     async def transaction(self, work: Work[T]) -> T:
         """All of `work` or nothing. It may be run more than once."""
+
+    async def statement(self, work: Work[T]) -> T:
+        """A transaction of `work` that asks its repositories for one thing, once."""
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` with each statement for itself."""

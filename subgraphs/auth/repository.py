@@ -1,6 +1,6 @@
 """All SQL of the auth service."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -73,14 +73,19 @@ class SqlUserRepository:
 class SqlSessionRepository:
     _connection: Connection
 
-    async def add(self, session: Session) -> bool:
+    async def open(self, session: Session, token_hash: bytes) -> bool:
         try:
             await self._connection.execute(
                 """
-                INSERT INTO sessions (id, user_id, scopes, user_agent, address,
-                                      created_at, last_used_at, expires_at)
-                VALUES (:id, :user_id, :scopes, :user_agent, :address,
-                        :created_at, :last_used_at, :expires_at)
+                WITH opened AS (
+                    INSERT INTO sessions (id, user_id, scopes, user_agent, address,
+                                          created_at, last_used_at, expires_at)
+                    VALUES (:id, :user_id, :scopes, :user_agent, :address,
+                            :created_at, :last_used_at, :expires_at)
+                    RETURNING id, created_at
+                )
+                INSERT INTO refresh_tokens (hash, session_id, created_at)
+                SELECT :token_hash, id, created_at FROM opened
                 """,
                 {
                     "id": session.id,
@@ -91,6 +96,7 @@ class SqlSessionRepository:
                     "created_at": session.created_at,
                     "last_used_at": session.last_used_at,
                     "expires_at": session.expires_at,
+                    "token_hash": token_hash,
                 },
             )
         except asyncpg.ForeignKeyViolationError:
@@ -221,17 +227,23 @@ class SqlUnitOfWork:
     _wake_relay: Callable[[], None]
 
     async def transaction(self, work: Work[T]) -> T:
+        return await self._written(self._database.transaction, work)
+
+    async def statement(self, work: Work[T]) -> T:
+        return await self._written(self._database.statement, work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
+
+    async def _written(self, mode: Callable[..., Awaitable[tuple[T, bool]]], work: Work[T]) -> T:
         async def run(connection: Connection) -> tuple[T, bool]:
             repositories = SqlRepositories.on(connection)
             return await work(repositories), repositories.events.written
 
-        result, written = await self._database.transaction(run)
+        result, written = await mode(run)
         if written:
             self._wake_relay()
         return result
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
 
 
 def _user(row: Row) -> User:

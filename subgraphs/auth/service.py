@@ -116,7 +116,7 @@ class AuthService:
         async def work(repositories: Repositories) -> None:
             await self._open(repositories, session, refresh_token)
 
-        await self.unit_of_work.transaction(work)
+        await self.unit_of_work.statement(work)
         return self._signed_in(user, session, refresh_token)
 
     async def refresh_session(self, refresh_token: str) -> SignedIn:
@@ -227,7 +227,7 @@ class AuthService:
 
     async def _rehash(self, user: User, password: str) -> None:
         new = await self.passwords.hash(password)
-        await self.unit_of_work.transaction(
+        await self.unit_of_work.statement(
             lambda repositories: repositories.users.change_password_hash(
                 user.id, old=user.password_hash, new=new
             )
@@ -246,11 +246,8 @@ class AuthService:
         )
 
     async def _open(self, repositories: Repositories, session: Session, refresh_token: str) -> None:
-        if not await repositories.sessions.add(session):
+        if not await repositories.sessions.open(session, self.refresh_tokens.hash(refresh_token)):
             raise InvalidCredentials
-        await repositories.refresh_tokens.add(
-            self.refresh_tokens.hash(refresh_token), session.id, session.created_at
-        )
 
     async def _rotate(
         self,

@@ -52,7 +52,7 @@ class TestDeleteAccount(DeleteAccount):
         opened, commit = asyncio.Event(), asyncio.Event()
 
         async def sign_in(repositories: Repositories) -> None:
-            await repositories.sessions.add(session)
+            await repositories.sessions.open(session, b"token")
             opened.set()
             await commit.wait()
 

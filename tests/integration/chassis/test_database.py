@@ -33,12 +33,16 @@ async def count(database: Database, counter: int = 1) -> int:
 
 
 async def increment(connection: Connection) -> None:
-    await connection.execute("UPDATE counters SET n = n + 1 WHERE id = 1")
-    await connection.fetch_val("SELECT pg_sleep(0.002)")
+    await connection.execute(
+        """
+        WITH incremented AS (UPDATE counters SET n = n + 1 WHERE id = 1)
+        SELECT pg_sleep(0.002)
+        """
+    )
 
 
 class TestLostConnections:
-    @pytest.mark.parametrize("mode", ["transaction", "read"])
+    @pytest.mark.parametrize("mode", ["transaction", "statement", "read"])
     async def test_one_that_its_server_ends_is_unavailable(
         self, database: Database, mode: str
     ) -> None:
@@ -95,7 +99,7 @@ class TestLostConnections:
 
 
 class TestCancellation:
-    @pytest.mark.parametrize("mode", ["transaction", "read"])
+    @pytest.mark.parametrize("mode", ["transaction", "statement", "read"])
     async def test_a_storm_of_cancellations_loses_no_connection(
         self, database: Database, mode: str
     ) -> None:
@@ -125,8 +129,9 @@ class TestCancellation:
 
         await asyncio.wait_for(asyncio.gather(*(run(meet) for _ in range(POOL))), 30)
 
+    @pytest.mark.parametrize("mode", ["transaction", "statement"])
     async def test_a_cancelled_caller_waits_until_its_work_is_done(
-        self, database: Database
+        self, database: Database, mode: str
     ) -> None:
         started = asyncio.Event()
 
@@ -134,7 +139,7 @@ class TestCancellation:
             started.set()
             await increment(connection)
 
-        task = asyncio.ensure_future(database.transaction(work))
+        task = asyncio.ensure_future(getattr(database, mode)(work))
         await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -222,6 +227,32 @@ class TestTransaction:
                 lambda c: c.execute("INSERT INTO people (email) VALUES ('ada@example.com')")
             )
         assert "ada@example.com" not in str(refused.value)
+
+
+class TestStatement:
+    async def test_it_is_committed(self, database: Database) -> None:
+        await database.statement(increment)
+        assert await count(database) == 1
+
+    async def test_a_second_is_refused_unsent(self, database: Database) -> None:
+        async def work(connection: Connection) -> None:
+            await increment(connection)
+            await increment(connection)
+
+        with pytest.raises(RuntimeError, match="single statement"):
+            await database.statement(work)
+        assert await count(database) == 1
+
+    async def test_a_deadlock_is_tried_again(self, database: Database) -> None:
+        refusals = [asyncpg.DeadlockDetectedError(), asyncpg.SerializationError()]
+
+        async def work(connection: Connection) -> None:
+            if refusals:
+                raise refusals.pop()
+            await increment(connection)
+
+        await database.statement(work)
+        assert await count(database) == 1
 
 
 class TestConnect:

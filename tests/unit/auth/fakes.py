@@ -78,10 +78,11 @@ class FakeUserRepository:
 class FakeSessionRepository:
     _tables: _Tables
 
-    async def add(self, session: Session) -> bool:
+    async def open(self, session: Session, token_hash: bytes) -> bool:
         if session.user_id not in self._tables.users:
             return False
         self._tables.sessions[session.id] = session
+        self._tables.tokens[token_hash] = RefreshToken(session.id, used_at=None)
         return True
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
@@ -167,6 +168,9 @@ class FakeUnitOfWork:
         result = await work(FakeRepositories(tables))
         self._tables = tables
         return result
+
+    async def statement(self, work: Work[T]) -> T:
+        return await self.transaction(work)
 
     async def read(self, work: Work[T]) -> T:
         return await work(FakeRepositories(self._tables))
