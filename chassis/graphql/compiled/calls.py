@@ -59,9 +59,8 @@ class Call:
             return STOCK
         info = executor.build_resolve_info(self._definition, self._nodes.copy(), self._parent, path)
         if self._resolver.is_async:
-            return self._completed_later(
-                executor, info, path, self._later(executor, source, info, values)
-            )
+            result = self._resolver.call_later(source, info, values, executor.is_awaitable)
+            return self._completed_later(executor, info, path, result)
         try:
             result = self._resolver.call(source, info, values)
             if executor.is_awaitable(result):
@@ -74,12 +73,6 @@ class Call:
         if executor.is_awaitable(completed):
             return self._awaited_completion(executor, path, completed)
         return completed
-
-    async def _later(
-        self, executor: "CompilingExecutor", source: Any, info: GraphQLResolveInfo[Any], values: Any
-    ) -> Any:
-        result = self._resolver.call(source, info, values)
-        return await result if executor.is_awaitable(result) else result
 
     def _completed_later(
         self,

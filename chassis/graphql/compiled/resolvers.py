@@ -5,7 +5,6 @@ What they find out is the same each time, but for the values.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from graphql import (
@@ -22,21 +21,16 @@ from graphql import (
 )
 from graphql.utilities import coerce_input_literal
 from graphql.utilities.coerce_input_value import coerce_default_value
-from strawberry import ID
 from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.arguments import StrawberryArgument, convert_argument
-from strawberry.types.base import StrawberryOptional
-from strawberry.types.enum import StrawberryEnumDefinition
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.utils.await_maybe import await_maybe
 
-from .types import NotData, field_with_resolver, takes_as_it_is
+from .inputs import Convert, conversion
+from .types import NotData, field_with_resolver, handlers_of, takes_as_it_is
 
 _Find = Callable[[Mapping[str, Any]], Any]
-_Convert = Callable[..., Any]
-Values = list[tuple[str, _Convert | None, Any]]
+Values = list[tuple[str, Convert | None, Any]]
 """Parameters of a resolver, what makes each one's value of the argument's, and that."""
-
-_PLAIN: tuple[Any, ...] = (int, float, str, bool, ID)
-"""Arguments of these types reach a resolver as they are."""
 
 
 class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
@@ -46,7 +40,7 @@ class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
 class Resolver:
     """The resolver of a field, for one place of a document."""
 
-    __slots__ = ("_arguments", "call", "is_async")
+    __slots__ = ("_arguments", "_call", "_field", "_handlers", "_info_class", "is_async")
 
     def __init__(self, schema: GraphQLSchema, definition: GraphQLField, node: FieldNode) -> None:
         """Raises NotData where Strawberry has to be asked."""
@@ -57,16 +51,16 @@ class Resolver:
             for name, argument in definition.args.items()
             if (find := _value(argument, nodes.get(name))) is not None
         ]
-        info_class = converter.config.info_class
+        self._info_class = converter.config.info_class
+        self._field = field
+        self._handlers = handlers_of(field, converter)
         for_source = [p.name for p in (resolver.parent_parameter, resolver.root_parameter) if p]
         for_info = resolver.info_parameter and resolver.info_parameter.name
         takes_self = resolver.self_parameter is not None
 
-        def call(source: Any, raw_info: Any, values: Values) -> Any:
-            info = info_class(_raw_info=raw_info, _field=field)
+        def call(source: Any, info: Any, values: Values) -> Any:
             given = {
-                name: convert(value, info=info) if convert else value
-                for name, convert, value in values
+                name: convert(value, info) if convert else value for name, convert, value in values
             }
             for name in for_source:
                 given[name] = source
@@ -74,10 +68,33 @@ class Resolver:
                 given[for_info] = info
             return resolver(source, **given) if takes_self else resolver(**given)
 
-        self.call = call
-        """Gives what the resolver gives for these values. Raises what it raises."""
+        self._call = call
         self.is_async = field.is_async
         """Then nothing happens, not even to its arguments, before it is awaited."""
+
+    def call(self, source: Any, raw_info: Any, values: Values) -> Any:
+        """Gives what the resolver gives for these values. Raises what it raises."""
+        return self._call(source, self._info(raw_info), values)
+
+    async def call_later(
+        self, source: Any, raw_info: Any, values: Values, is_awaitable: Callable[[Any], bool]
+    ) -> Any:
+        """The same of an async field, whose exceptions may have a handler."""
+        info = self._info(raw_info)
+        try:
+            result = self._call(source, info, values)
+            return await result if is_awaitable(result) else result
+        except Exception as error:
+            for classes, handler in self._handlers:
+                if isinstance(error, classes):
+                    handled = await await_maybe(handler.handle(error, field=self._field, info=info))
+                    if handled is not None:
+                        return handled
+                    break
+            raise
+
+    def _info(self, raw_info: Any) -> Any:
+        return self._info_class(_raw_info=raw_info, _field=self._field)
 
     def values(self, variables: Mapping[str, Any]) -> Values:
         """What to call it with. Runs nobody's code. Raises Unusual."""
@@ -90,22 +107,12 @@ class Resolver:
 
 def _parameter(
     name: str, argument: GraphQLArgument, converter: GraphQLCoreConverter
-) -> tuple[str, _Convert | None]:
+) -> tuple[str, Convert | None]:
     """The name of the parameter, and what makes its value of the argument's, if need be."""
     definition = argument.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     if not isinstance(definition, StrawberryArgument) or argument.out_name not in (None, name):
         raise NotData
-    type_: Any = definition.type
-    inner = type_.of_type if type(type_) is StrawberryOptional else type_
-    if inner in _PLAIN or isinstance(inner, StrawberryEnumDefinition):
-        return definition.python_name, None
-    return definition.python_name, partial(
-        convert_argument,
-        type_=type_,
-        scalar_registry=converter.scalar_registry,
-        config=converter.config,
-        path=(name,),
-    )
+    return definition.python_name, conversion(definition.type, converter, (name,))
 
 
 def _value(argument: GraphQLArgument, node: Any) -> _Find | None:

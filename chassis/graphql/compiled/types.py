@@ -8,7 +8,7 @@ import datetime
 import decimal
 import uuid
 from abc import ABCMeta
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from types import MemberDescriptorType
 from typing import Any
@@ -28,6 +28,7 @@ from graphql.type.scalars import (
     coerce_int,
     coerce_string,
 )
+from strawberry.schema.exception_handlers import ExceptionHandler
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
@@ -162,7 +163,8 @@ def field_with_resolver(
 ) -> tuple[StrawberryField, StrawberryResolver[Any], GraphQLCoreConverter]:
     """A field that does no more than to call its resolver: that, and Strawberry's idea of types.
 
-    Raises NotData where extensions, permissions or exception handlers stand around it.
+    Raises NotData where extensions or permissions stand around it, or where exceptions of what is
+    called at once have handlers.
     """
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     converter = getattr(getattr(schema, "_strawberry_schema", None), "schema_converter", None)
@@ -173,10 +175,17 @@ def field_with_resolver(
         or type(definition).get_result is not StrawberryField.get_result
         or definition.base_resolver is None
         or definition.extensions
-        or converter._get_field_exception_handlers(definition)  # noqa: SLF001
+        or (handlers_of(definition, converter) and not definition.is_async)
     ):
         raise NotData
     return definition, definition.base_resolver, converter
+
+
+def handlers_of(
+    field: StrawberryField, converter: GraphQLCoreConverter
+) -> Sequence[tuple[tuple[type[Exception], ...], ExceptionHandler[Any, Any]]]:
+    """Who makes data of a field's exceptions: the first whose classes have it."""
+    return converter._get_field_exception_handlers(field)  # noqa: SLF001
 
 
 def classes_of(

@@ -4,12 +4,12 @@ import asyncio
 import datetime
 import decimal
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from types import GenericAlias
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import pytest
 import strawberry
@@ -284,6 +284,153 @@ class TestArguments:
         assert answers[0].errors is None
 
 
+Item = TypeVar("Item")
+
+
+@strawberry.input
+class Page(Generic[Item]):
+    first: Item
+    others: list[Item] = strawberry.field(default_factory=list)
+
+
+@strawberry.input
+class Tree:
+    name: str
+    left: "Tree | None" = None
+    others: "list[Tree] | None" = None
+    later: Annotated["Tree", strawberry.lazy("tests.unit.chassis.test_compiled_calls")] | None = (
+        None
+    )
+
+
+@strawberry.input
+class Everything:
+    colours: list[Colour]
+    camel_case: int | None
+    renamed: int | None = strawberry.field(name="other", default=3)
+    nested: list[list[int]] | None = None
+    even: Even | None = None
+    day: datetime.date | None = None
+    node: strawberry.relay.GlobalID | None = None
+    either: strawberry.Maybe[Inner]
+    factory: Inner = strawberry.field(default_factory=Inner)
+    choices: list[Colour | None] | None = UNSET
+
+
+class TestInputs:
+    """Objects of input types, as the resolvers get them."""
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def tree(self, of: Tree) -> str:
+            return told(of=of)
+
+        @strawberry.field
+        async def pages(self, a: Page[int], b: Page[Inner] | None = None) -> str:
+            return told(a=a, b=b)
+
+        @strawberry.field
+        def everything(self, of: Everything) -> str:
+            return told(of=of)
+
+    @pytest.fixture
+    def executors(self) -> Executors:
+        return Executors(self.Query, config=CONFIG)
+
+    @pytest.mark.parametrize(
+        "of",
+        [
+            {"name": "root"},
+            {"name": "root", "left": {"name": "a", "left": {"name": "b", "left": None}}},
+            {"name": "root", "others": [{"name": "a", "others": []}, {"name": "b", "later": None}]},
+            {"name": "root", "later": {"name": "a", "later": {"name": "b"}}},
+        ],
+    )
+    async def test_those_that_hold_themselves(
+        self, executors: Executors, of: dict[str, Any]
+    ) -> None:
+        result = await executors.same("query ($of: Tree!) { tree(of: $of) }", of=of)
+        assert result.errors is None
+        assert executors.called() == {"tree:Query"}
+
+    async def test_generic_ones(self, executors: Executors) -> None:
+        document = "query ($a: IntPage!, $b: InnerPage) { pages(a: $a, b: $b) }"
+        await executors.same(document, a={"first": 1, "others": [2]})
+        b = {"first": {}, "others": [{"number": 1, "tags": ["x"]}]}
+        result = await executors.same(document, a={"first": 1}, b=b)
+        assert result.errors is None
+        assert executors.called() == {"pages:Query"}
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {},
+            {"camelCase": 1, "other": 2, "nested": [[1], []], "even": 4, "day": "2026-01-02"},
+            {"camelCase": None, "other": None, "nested": None, "even": None, "day": None},
+            {"node": "VXNlcjox", "either": {"number": 2}},
+            {"node": "no id"},
+            {"even": 3},
+            {"either": None},
+            {"factory": {"tags": ["x"]}, "choices": ["RED", None]},
+            {"factory": None},
+            {"choices": None},
+            {"unknown": 1},
+        ],
+    )
+    async def test_of_all_kinds(self, executors: Executors, more: dict[str, Any]) -> None:
+        document = "query ($of: Everything!) { everything(of: $of) }"
+        await executors.same(document, of={"colours": ["GREEN", "RED"], **more})
+        assert executors.called() <= {"everything:Query"}
+
+    async def test_one_that_builds_itself_knows_its_place(self) -> None:
+        @strawberry.input
+        class Placed:
+            number: int
+
+        @strawberry.input
+        class Around:
+            camel_case: Placed
+            several: list[Placed]
+
+        def build(cls: type, value: Mapping[str, Any], context: Any) -> object:
+            return cls(number=f"{value} at {context.path} of {context.info.field_name}")
+
+        Placed.__strawberry_definition__.from_input = build  # type: ignore[attr-defined]
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, of: Around, alone: Placed) -> str:
+                return told(of=of, alone=alone)
+
+        executors = Executors(Query)
+        result = await executors.same(
+            "query ($of: Around!, $alone: Placed!) { it(of: $of, alone: $alone) }",
+            of={"camelCase": {"number": 1}, "several": [{"number": 2}]},
+            alone={"number": 3},
+        )
+        assert "('of', 'several', 0)" in result.data["it"]  # type: ignore[index]
+        assert executors.called() == {"it:Query"}
+
+    async def test_what_a_resolver_does_to_them_stays_with_it(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, of: Inner) -> str:
+                of.number += 1
+                of.tags.append("more")
+                return told(of=of)
+
+        executors = Executors(Query)
+        variables = {"number": 1, "tags": ["x"]}
+        for _ in range(2):
+            await executors.same("query ($of: Inner!) { it(of: $of) }", of=variables)
+            await executors.same('query ($of: Inner = {tags: ["y"]}) { it(of: $of) }')
+        assert variables == {"number": 1, "tags": ["x"]}
+        assert executors.called() == {"it:Query"}
+
+
 class Order:
     """What is called in which order, inputs that build themselves among it."""
 
@@ -533,6 +680,9 @@ class Leaf:
     strict: int = 2
 
 
+LeafOrBroken = Annotated[Leaf | Broken, strawberry.union("LeafOrBroken")]
+
+
 @strawberry.type
 class Source:
     name: str = "source"
@@ -698,6 +848,107 @@ class TestCalls:
         assert executors.called() == {"change:Mutation"}
 
 
+class Minor(Failure):
+    pass
+
+
+class LaterHandler:
+    """Handles later, and not everything."""
+
+    exception_type = Failure
+    error_type = Broken
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def handle(self, exception: Failure, *, field: Any, info: Any) -> Any:
+        self.seen.append((str(exception), field.python_name, info.path.key, info.context))
+        return self._handled(exception)
+
+    async def _handled(self, exception: Failure) -> Broken | None:
+        await asyncio.sleep(0)
+        match str(exception):
+            case "declined":
+                return None
+            case "mishandled":
+                raise LookupError("while it was handled")
+            case message:
+                return Broken(message=f"later: {message}")
+
+
+@strawberry.input
+class Fragile:
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number == 13:
+            raise Failure("while the input was built")
+
+
+class TestHandlersOfExceptions:
+    @pytest.fixture(params=[FailureHandler, LaterHandler])
+    def executors(self, request: pytest.FixtureRequest) -> Executors:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            async def it(self, message: str, of: Fragile | None = None) -> LeafOrBroken | None:
+                await asyncio.sleep(0)
+                match message:
+                    case "fine":
+                        return Leaf()
+                    case "minor":
+                        raise Minor("minor")
+                    case "other":
+                        raise ValueError("other")
+                    case "group":
+                        raise ExceptionGroup("group", [Failure("one")])
+                    case "cancelled":
+                        raise asyncio.CancelledError
+                raise Failure(message)
+
+            @strawberry.field
+            async def nobodys(self) -> Leaf | None:
+                raise Failure("of a field that cannot show it")
+
+        self.handlers = [request.param(), FailureHandler()]
+        return Executors(Query, exception_handlers=self.handlers)
+
+    @pytest.mark.parametrize(
+        "message", ["fine", "handled", "minor", "other", "group", "declined", "mishandled"]
+    )
+    async def test_they_make_data_of_some(self, executors: Executors, message: str) -> None:
+        await executors.same(
+            "query ($m: String!) { it(message: $m) { __typename ... on Broken { message } } }",
+            m=message,
+        )
+        assert executors.called() == {"it:Query"}
+
+    async def test_what_fails_before_the_resolver_is_theirs_too(self, executors: Executors) -> None:
+        document = """
+            query ($of: Fragile!) { it(message: "fine", of: $of) { ... on Broken { message } } }
+        """
+        result = await executors.same(document, of={"number": 13})
+        assert result.data is not None
+        assert result.data["it"]["message"].endswith("while the input was built")
+        assert executors.called() == {"it:Query"}
+
+    async def test_elsewhere_it_is_an_error(self, executors: Executors) -> None:
+        result = await executors.same("{ nobodys { number } }")
+        assert result.errors is not None
+        assert executors.called() == {"nobodys:Query"}
+
+    async def test_they_are_told_the_same(self, executors: Executors) -> None:
+        await executors.same('{ alias: it(message: "x") { ... on Broken { message } } }')
+        if isinstance(self.handlers[0], LaterHandler):
+            assert self.handlers[0].seen == 4 * [("x", "it", "alias", None)]
+
+    async def test_a_cancellation_is_not_theirs(self, executors: Executors) -> None:
+        document = '{ it(message: "cancelled") { ... on Broken { message } } }'
+        for schema in (executors.stock, *3 * (executors.compiling,)):
+            with pytest.raises(asyncio.CancelledError):
+                await schema.execute(document)
+
+
 @strawberry.field
 async def Other() -> Leaf:  # noqa: N802  (a field's name is that of its attribute)
     return Leaf()
@@ -739,11 +990,11 @@ class TestNotCalled:
 
         await self.check(Query)
 
-    async def test_handlers_of_exceptions(self) -> None:
+    async def test_handlers_around_what_is_called_at_once(self) -> None:
         @strawberry.type
         class Query:
             @strawberry.field
-            async def it(self) -> Annotated[Leaf | Broken, strawberry.union("It")]:
+            def it(self) -> LeafOrBroken:
                 raise Failure("handled")
 
         executors = Executors(Query, exception_handlers=[FailureHandler()])
