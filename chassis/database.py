@@ -176,6 +176,8 @@ class Database:
             setup=on_acquire,
             reset=_nothing_to_reset,
             timeout=statement_timeout,
+            # What was opened stays open: to watch for idleness takes two timers at each use.
+            max_inactive_connection_lifetime=0,
             # For a server that does not answer at all; its own limit comes first.
             command_timeout=1.5 * statement_timeout,
             server_settings={
