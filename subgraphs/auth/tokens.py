@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
-import orjson
-from jwt.utils import base64url_encode
 
 from chassis.principal import Principal
 from subgraphs.auth.domain import AccessToken, Session, User
@@ -21,7 +19,6 @@ from subgraphs.auth.keys import KeyRing
 ALGORITHM = "ES256"
 CLAIMS = ("iss", "aud", "sub", "sid", "scopes", "context", "iat", "exp", "jti")
 
-_ES256 = jwt.get_algorithm_by_name(ALGORITHM)
 _WORD = re.compile(r"[\x21-\x7e]+")
 
 
@@ -30,9 +27,6 @@ class JwtAccessTokens:
 
     def __init__(self, keys: KeyRing, *, issuer: str, audience: str, lifetime: timedelta) -> None:
         self._signing = keys.signing
-        # `jwt.encode` would write the same header each time.
-        header = {"alg": ALGORITHM, "kid": keys.signing.id, "typ": "JWT"}
-        self._header = base64url_encode(orjson.dumps(header))
         self._verifying = {key.id: key.private.public_key() for key in keys.keys}
         self._issuer = issuer
         self._audience = audience
@@ -52,9 +46,10 @@ class JwtAccessTokens:
             "exp": int(expires_at.timestamp()),
             "jti": str(uuid4()),
         }
-        signed = self._header + b"." + base64url_encode(orjson.dumps(claims))
-        signature = _ES256.sign(signed, self._signing.private)
-        return AccessToken((signed + b"." + base64url_encode(signature)).decode(), expires_at)
+        value = jwt.encode(
+            claims, self._signing.private, ALGORITHM, headers={"kid": self._signing.id}
+        )
+        return AccessToken(value, expires_at)
 
     def verify(self, token: str) -> Principal:
         """The principal that a token stands for. Raises InvalidAccessToken.

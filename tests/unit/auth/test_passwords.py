@@ -1,14 +1,12 @@
 """Real Argon2id, with parameters small enough for a test."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import argon2
 import pytest
 
 from chassis.errors import Overloaded
-from subgraphs.auth import passwords
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 
 CHEAP = Argon2Cost(memory_kib=8, passes=1)
@@ -50,7 +48,6 @@ class TestArgon2PasswordHasher:
     ) -> None:
         assert not hasher.outdated(await hasher.hash("correct horse"))
         assert hasher.outdated(others.hash("correct horse"))
-        assert hasher.outdated("not a hash")
 
     async def test_refuses_work_that_would_wait_too_long(
         self, hasher: Argon2PasswordHasher
@@ -85,80 +82,3 @@ class TestArgon2PasswordHasher:
 
     def test_the_default_cost_is_the_least_that_owasp_advises(self) -> None:
         assert Argon2Cost() == Argon2Cost(memory_kib=19456, passes=2, lanes=1)
-
-
-class Gated:
-    """Hashes nothing, one for each time that it is let."""
-
-    def __init__(self) -> None:
-        self.may = threading.Semaphore(0)
-
-    def hash(self, password: str) -> str:
-        self.may.acquire()
-        if password == "too much":
-            raise MemoryError
-        return f"hash of {password}"
-
-
-class TestHandingOver:
-    @pytest.fixture
-    def gated(self, hasher: Argon2PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Gated:
-        gated = Gated()
-        monkeypatch.setattr(hasher, "_argon2", gated)
-        monkeypatch.setattr(hasher, "_limit", 100)
-        return gated
-
-    async def test_at_once_while_nobody_waits(
-        self, hasher: Argon2PasswordHasher, gated: Gated
-    ) -> None:
-        both = [asyncio.ensure_future(hasher.hash(name)) for name in ("one", "two")]
-        await asyncio.sleep(0)
-        gated.may.release()
-        done, waiting = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        assert (len(done), len(waiting)) == (1, 1)
-        gated.may.release()
-        assert await asyncio.gather(*both) == ["hash of one", "hash of two"]
-
-    async def test_a_few_together_while_others_wait(
-        self, hasher: Argon2PasswordHasher, gated: Gated, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        handed_over: list[int] = []
-        hand_over = hasher._hand_over
-
-        def counted(finished: list[Callable[[], None]]) -> None:
-            handed_over.append(len(finished))
-            hand_over(finished)
-
-        monkeypatch.setattr(hasher, "_hand_over", counted)
-        count = 3 * passwords._TOGETHER
-        hashing = [asyncio.ensure_future(hasher.hash(str(n))) for n in range(count)]
-        await asyncio.sleep(0)
-        gated.may.release(count)
-        assert await asyncio.gather(*hashing) == [f"hash of {n}" for n in range(count)]
-        assert sum(handed_over) == count
-        assert max(handed_over) == passwords._TOGETHER
-        assert len(handed_over) < count
-
-    async def test_failures_too(self, hasher: Argon2PasswordHasher, gated: Gated) -> None:
-        names = ["one", "too much", "two", "too much", "three", "four"]
-        hashing = [asyncio.ensure_future(hasher.hash(name)) for name in names]
-        await asyncio.sleep(0)
-        gated.may.release(len(names))
-        for name, answer in zip(
-            names, await asyncio.gather(*hashing, return_exceptions=True), strict=True
-        ):
-            assert isinstance(answer, MemoryError) or answer == f"hash of {name}"
-
-    async def test_who_has_gone_disturbs_nobody(
-        self, hasher: Argon2PasswordHasher, gated: Gated
-    ) -> None:
-        hashing = [asyncio.ensure_future(hasher.hash(str(n))) for n in range(9)]
-        await asyncio.sleep(0)
-        for n in (0, 3, 8):
-            hashing[n].cancel()
-        gated.may.release(9)
-        answers = await asyncio.gather(*hashing, return_exceptions=True)
-        for n, answer in enumerate(answers):
-            assert isinstance(answer, asyncio.CancelledError) is (n in {0, 3, 8})
-        gated.may.release()
-        assert await hasher.hash("next") == "hash of next"
