@@ -1,7 +1,7 @@
 """A sign-in without GraphQL and without our service: Starlette, asyncpg, argon2-cffi and PyJWT.
 
 It reads the same request, checks the same secret, verifies the same password in as many threads,
-writes the same rows and signs the same claims.
+writes the same rows and signs the same claims. Its threads have the priority of all others.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ OPEN = """
     INSERT INTO refresh_tokens (hash, session_id, created_at)
     SELECT $8, id, created_at FROM opened
 """
+
 SCOPES = ["account:read", "account:write", "tweets:read", "tweets:write"]
 
 

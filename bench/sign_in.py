@@ -10,10 +10,11 @@ from typing import Any
 
 import argon2
 
-from bench.load import Measured, Target, load
+from bench.load import LoadError, Measured, Target, load
 from bench.people import PASSWORD, Person, body, sign_in_target, sign_up
 from bench.rounds import Effort, Ratio, medians, rows
 from bench.stand import Running, Stand
+from bench.timeline import ask
 from subgraphs.auth.passwords import Argon2Cost
 
 _TOGETHER = 8
@@ -28,6 +29,9 @@ def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
     ours = sign_in_target(stand, auth, person)
     hand = replace(ours, url=f"{by_hand.url}/graphql", pid=by_hand.process.pid)
     me = _me(stand, auth, person)
+    for target in (ours, hand):
+        if not ask(target)["data"]["signIn"].get("accessToken"):
+            raise LoadError(f"{target.url} signs nobody in.")
     for target in (me, ours, hand):
         load(target, seconds=1, connections=_TOGETHER)
 
@@ -60,7 +64,7 @@ def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
     reached = median(m.rate / here for m, here in zip(through, limits[::2], strict=True))
     reached_by_hand = median(m.rate / here for m, here in zip(manual, limits[1::2], strict=True))
     return {
-        "title": "Sign-in",
+        "title": f"Sign-in, {seconds:g} s of each in a round",
         "figures": rows(figures),
         "ratios": [
             Ratio("sign-ins to Argon2's limit", reached, "≥ 0.95"),

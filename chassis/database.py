@@ -154,9 +154,9 @@ class Database:
     of `databases` are lost when a task is cancelled while it holds one, and cost as much as a
     statement.
 
-    A transaction runs in a task of its own, which a cancelled caller leaves alone but waits for: it
-    is committed all the same, as it would be if the cancellation had come a moment later. A
-    cancelled read ends there and then, at the server too.
+    A transaction, or a statement, runs in a task of its own, which a cancelled caller leaves alone
+    but waits for: it is committed all the same, as it would be if the cancellation had come a
+    moment later. A cancelled read ends there and then, at the server too.
     """
 
     def __init__(
@@ -176,8 +176,6 @@ class Database:
             setup=on_acquire,
             reset=_nothing_to_reset,
             timeout=statement_timeout,
-            # What was opened stays open: to watch for idleness takes two timers at each use.
-            max_inactive_connection_lifetime=0,
             # For a server that does not answer at all; its own limit comes first.
             command_timeout=1.5 * statement_timeout,
             server_settings={
@@ -246,9 +244,10 @@ class Database:
         return await _guarded(self._attempts(whole))
 
     async def statement(self, work: Work[T]) -> T:
-        """A transaction of a single statement, which commits by itself: two round trips less.
+        """Runs `work`, a single statement, which commits by itself: two round trips less.
 
-        A second statement of `work` is not sent: it raises RuntimeError.
+        In all else it is a transaction. A second statement of `work` raises RuntimeError and is not
+        sent; the first is committed by then.
         """
         return await _guarded(self._attempts(lambda raw: work(Connection(_Once(raw)))))
 

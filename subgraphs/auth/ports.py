@@ -93,7 +93,7 @@ class UnitOfWork(Protocol):
         """All of `work` or nothing. It may be run more than once."""
 
     async def statement(self, work: Work[T]) -> T:
-        """A transaction of `work` that asks its repositories for one thing, once."""
+        """A transaction that asks one repository for one thing. A second raises RuntimeError."""
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` with each statement for itself."""

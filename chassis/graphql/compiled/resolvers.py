@@ -29,8 +29,8 @@ from .inputs import Convert, conversion
 from .types import NotData, field_with_resolver, handlers_of, takes_as_it_is
 
 _Find = Callable[[Mapping[str, Any]], Any]
-Values = list[tuple[str, Convert | None, Any]]
-"""Parameters of a resolver, what makes each one's value of the argument's, and that."""
+Values = list[tuple[str, str, Convert | None, Any]]
+"""Arguments, the parameters they go to, what makes each one's value of the argument's, and that."""
 
 
 class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
@@ -47,7 +47,7 @@ class Resolver:
         field, resolver, converter = field_with_resolver(schema, definition)
         nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
         self._arguments = [
-            (*_parameter(name, argument, converter), find)
+            (name, *_parameter(name, argument, converter), find)
             for name, argument in definition.args.items()
             if (find := _value(argument, nodes.get(name))) is not None
         ]
@@ -60,7 +60,8 @@ class Resolver:
 
         def call(source: Any, info: Any, values: Values) -> Any:
             given = {
-                name: convert(value, info) if convert else value for name, convert, value in values
+                name: convert(value, info, (argument,)) if convert else value
+                for argument, name, convert, value in values
             }
             for name in for_source:
                 given[name] = source
@@ -99,8 +100,8 @@ class Resolver:
     def values(self, variables: Mapping[str, Any]) -> Values:
         """What to call it with. Runs nobody's code. Raises Unusual."""
         return [
-            (name, convert, value)
-            for name, convert, find in self._arguments
+            (argument, name, convert, value)
+            for argument, name, convert, find in self._arguments
             if (value := find(variables)) is not Undefined
         ]
 
@@ -112,7 +113,7 @@ def _parameter(
     definition = argument.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     if not isinstance(definition, StrawberryArgument) or argument.out_name not in (None, name):
         raise NotData
-    return definition.python_name, conversion(definition.type, converter, (name,))
+    return definition.python_name, conversion(definition.type, converter)
 
 
 def _value(argument: GraphQLArgument, node: Any) -> _Find | None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.events import Event
@@ -11,7 +12,7 @@ from subgraphs.auth.domain import RefreshToken, Session, User
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
-from subgraphs.auth.ports import T, UnitOfWork, Work
+from subgraphs.auth.ports import Repositories, T, UnitOfWork, Work
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
@@ -157,6 +158,19 @@ class FakeRepositories:
         self.events = FakeEventOutbox(tables.events)
 
 
+class _Once:
+    """Repositories that can be asked for one thing."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories: Repositories | None = repositories
+
+    def __getattr__(self, name: str) -> Any:
+        repositories, self._repositories = self._repositories, None
+        if repositories is None:
+            raise RuntimeError("a second statement")
+        return getattr(repositories, name)
+
+
 class FakeUnitOfWork:
     """Runs one unit of work after the other on tables that roll back."""
 
@@ -170,7 +184,7 @@ class FakeUnitOfWork:
         return result
 
     async def statement(self, work: Work[T]) -> T:
-        return await self.transaction(work)
+        return await self.transaction(lambda repositories: work(_Once(repositories)))
 
     async def read(self, work: Work[T]) -> T:
         return await work(FakeRepositories(self._tables))

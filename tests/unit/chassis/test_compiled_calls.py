@@ -354,6 +354,49 @@ class TestInputs:
         assert result.errors is None
         assert executors.called() == {"tree:Query"}
 
+    async def test_many_that_hold_one_another(self) -> None:
+        """Each is looked at once: by all the ways through them these would take for ever."""
+        names = [f"Filter{n}" for n in range(12)]
+        filters: dict[str, Any] = {}
+        for name in names:
+            annotations = {other: f"{other} | None" for other in names} | {"number": "int"}
+            defaults = dict.fromkeys(names)
+            cls = type(name, (), {"__annotations__": annotations, **defaults, "number": 0})
+            cls.__module__ = __name__
+            globals()[name] = filters[name] = cls
+        for name in names:
+            globals()[name] = filters[name] = strawberry.input(filters[name])
+
+        async def it(of: Any) -> str:
+            return str(of.number + of.Filter3.Filter0.number)
+
+        it.__annotations__["of"] = filters["Filter0"]
+        executors = Executors(
+            strawberry.type(type("Query", (), {"it": strawberry.field(resolver=it)}))
+        )
+        document = "query ($of: Filter0!) { it(of: $of) }"
+        result = await executors.same(
+            document, of={"number": 1, "Filter3": {"Filter0": {"number": 2}}}
+        )
+        assert result.data == {"it": "3"}
+        assert executors.called() == {"it:Query"}
+
+    async def test_one_that_is_a_scalar(self) -> None:
+        @strawberry.input
+        class Point:
+            x: int = 0
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, of: Point) -> str:
+                return told(of=of)
+
+        scalar = strawberry.scalar(name="Position", parse_value=lambda value: Point(x=value))
+        executors = Executors(Query, config=StrawberryConfig(scalar_map={Point: scalar}))
+        result = await executors.same("query ($of: Position!) { it(of: $of) }", of=3)
+        assert result.errors is None
+
     async def test_generic_ones(self, executors: Executors) -> None:
         document = "query ($a: IntPage!, $b: InnerPage) { pages(a: $a, b: $b) }"
         await executors.same(document, a={"first": 1, "others": [2]})
