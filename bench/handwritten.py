@@ -13,14 +13,14 @@ from hmac import compare_digest
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from uuid_utils.compat import uuid7
+
+from bench import reference
 
 TIMELINE = """
     SELECT t.id, t.author_id, t.author_username, t.text, t.created_at, t.retweet_count,
@@ -70,10 +70,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal pool
-        planned_once = {"plan_cache_mode": "force_generic_plan"}
-        async with asyncpg.create_pool(
-            database_url, min_size=2, max_size=10, server_settings=planned_once
-        ) as pool:
+        async with reference.pool(database_url) as pool:
             yield
 
     async def timeline(request: Request) -> Response:
@@ -148,14 +145,7 @@ def _edge(row: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    uvicorn.run(
-        create_app(os.environ["TWEETS_DATABASE_URL"], os.environ["ROUTER_SECRET"]),
-        port=int(os.environ["PORT"]),
-        log_level="warning",
-        access_log=False,
-        loop="uvloop",
-        http="httptools",
-    )
+    reference.serve(create_app(os.environ["TWEETS_DATABASE_URL"], os.environ["ROUTER_SECRET"]))
 
 
 if __name__ == "__main__":

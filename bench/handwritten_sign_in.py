@@ -17,10 +17,8 @@ from typing import Any
 from uuid import uuid4
 
 import argon2
-import asyncpg
 import jwt
 import orjson
-import uvicorn
 from argon2.exceptions import VerificationError
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.applications import Starlette
@@ -29,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uuid_utils.compat import uuid7
 
+from bench import reference
 from subgraphs.auth.passwords import Argon2Cost
 
 USER = "SELECT * FROM users WHERE lower(username) = lower($1)"
@@ -57,10 +56,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         nonlocal pool
-        planned_once = {"plan_cache_mode": "force_generic_plan"}
-        async with asyncpg.create_pool(
-            database_url, min_size=2, max_size=10, server_settings=planned_once
-        ) as pool:
+        async with reference.pool(database_url) as pool:
             yield
 
     def verify(password_hash: str, password: str) -> bool:
@@ -109,14 +105,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
 
 
 def main() -> None:
-    uvicorn.run(
-        create_app(os.environ["AUTH_DATABASE_URL"], os.environ["ROUTER_SECRET"]),
-        port=int(os.environ["PORT"]),
-        log_level="warning",
-        access_log=False,
-        loop="uvloop",
-        http="httptools",
-    )
+    reference.serve(create_app(os.environ["AUTH_DATABASE_URL"], os.environ["ROUTER_SECRET"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.federation import Schema
 from uuid_utils.compat import uuid7
 
+from bench import reference
 from chassis.database import Database
 from chassis.principal import TrustedCallers
 from subgraphs.tweets.context import TweetsContext
@@ -67,14 +67,7 @@ def main() -> None:
         os.environ["ROUTER_SECRET"],
         caches=not os.environ.get("PLAIN"),
     )
-    uvicorn.run(
-        app,
-        port=int(os.environ["PORT"]),
-        log_level="warning",
-        access_log=False,
-        loop="uvloop",
-        http="httptools",
-    )
+    reference.serve(app)
 
 
 if __name__ == "__main__":

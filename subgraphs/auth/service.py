@@ -113,10 +113,9 @@ class AuthService:
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
-        async def work(repositories: Repositories) -> None:
-            await self._open(repositories, session, refresh_token)
-
-        await self.unit_of_work.statement(work)
+        await self.unit_of_work.statement(
+            lambda repositories: self._open(repositories, session, refresh_token)
+        )
         return self._signed_in(user, session, refresh_token)
 
     async def refresh_session(self, refresh_token: str) -> SignedIn:
