@@ -30,6 +30,7 @@ INFRASTRUCTURE: tuple[type[Exception], ...] = (*UNAVAILABLE, RedisError)
 
 _BLOCK = 2000  # milliseconds, well below the client's time-out
 _BETWEEN_ATTEMPTS = 0.05  # seconds, doubled from attempt to attempt
+_BEATS = 5  # in `claim_idle`: one that meets the client's time-out does not make us silent
 _GONE = 10  # times `claim_idle`: then a consumer that holds nothing is taken off the group
 
 # In one step, because with a consumer Redis forgets what is pending for it.
@@ -89,7 +90,7 @@ class StreamConsumer:
         handle: Callable[[Event], Awaitable[None]],
         reject: Callable[[str, str], Awaitable[None]],
         batch: int = 10,
-        claim_idle: float = 30.0,
+        claim_idle: float = 10.0,
         attempts: int = 5,
         tell: Callable[[str, datetime | None, str], None] = lambda *_: None,
     ) -> None:
@@ -185,7 +186,7 @@ class StreamConsumer:
     async def _keep(self) -> None:
         """Shows that what is in hand is being seen to, however long that takes."""
         while True:
-            await asyncio.sleep(self._claim_idle / 3)
+            await asyncio.sleep(self._claim_idle / _BEATS)
             try:
                 await self._show(idle=0)
             except Exception as error:

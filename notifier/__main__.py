@@ -101,7 +101,7 @@ def _own_commands(add: AddCommand) -> None:
         parser = commands.add_parser(name, help=text, description=text)
         parser.add_argument("id", type=UUID)
         parser.set_defaults(run=_with_letters(command))
-    text = "remove what is done with: mails that were sent, events that were handled"
+    text = "forget events that were handled, mails nobody wanted or knew an address for"
     purge = add("purge", help=text, description=text)
     purge.add_argument("--days", type=int, default=90, help="how long ago, by default 90")
     purge.set_defaults(run=_run_purge)

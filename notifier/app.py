@@ -54,8 +54,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         tell=metrics.events_of(GROUP, STREAMS),
     )
     metrics.database(database)
-    deliveries = SqlUnitOfWork(database)
-    watch_deliveries(metrics, lambda: deliveries.read(lambda r: r.deliveries.next_due()))
+    watch_deliveries(metrics, SqlUnitOfWork(database))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ from uuid import UUID
 class State(StrEnum):
     """What has become of a delivery."""
 
+    WAITING = "waiting"  # for the recipient's address
     PENDING = "pending"
     FAILED = "failed"  # and will be tried again
     SENT = "sent"
@@ -26,10 +27,13 @@ class EmailSettings:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody as far as known here: their settings may come before their address."""
+    """Somebody as far as known here: their settings may come before their address.
+
+    `settings` are None until they have been heard of: perhaps they asked for mail at sign-up.
+    """
 
     user_id: UUID
-    settings: EmailSettings
+    settings: EmailSettings | None = None
     username: str | None = None
     email: str | None = None
 
@@ -83,7 +87,8 @@ class Delivery:
 
     @property
     def takes_more(self) -> bool:
-        return self.digest and self.taken_at is None and self.state is State.PENDING
+        not_tried = self.state in (State.WAITING, State.PENDING) and self.taken_at is None
+        return self.digest and not_tried
 
     def window_ends(self, window: timedelta) -> datetime:
         """Until when nothing else is sent about the tweet."""
@@ -108,7 +113,7 @@ class Draft:
         """Why it should not be sent any more, if it should not."""
         if self.recipient is None:
             return "the account was deleted"
-        if not self.recipient.settings.retweets:
+        if not (self.recipient.settings and self.recipient.settings.retweets):
             return "opted out"
         if self.tweet is None:
             return "the tweet was deleted"

@@ -1,12 +1,13 @@
 """What the notifier measures of its own: what becomes of mails."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prometheus_client import Counter, Gauge
 
 from chassis.metrics import Metrics
 from notifier.domain import Outcome, State
+from notifier.ports import UnitOfWork
 
 
 def count_mails(metrics: Metrics) -> Callable[[Outcome], None]:
@@ -22,15 +23,24 @@ def count_mails(metrics: Metrics) -> Callable[[Outcome], None]:
     return lambda outcome: count[outcome.state]()
 
 
-def watch_deliveries(metrics: Metrics, next_due: Callable[[], Awaitable[datetime | None]]) -> None:
+def watch_deliveries(metrics: Metrics, unit_of_work: UnitOfWork) -> None:
     overdue = Gauge(
         "chirp_mail_overdue_seconds",
         "For how long the mail that waits longest has been due.",
         registry=metrics.registry,
     )
+    waiting = Gauge(
+        "chirp_mail_without_address_seconds",
+        "For how long a mail has waited for the registration that tells where it goes.",
+        registry=metrics.registry,
+    )
 
     async def take() -> None:
-        due = await next_due()
-        overdue.set(max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0)
+        overdue.set(_age(await unit_of_work.read(lambda r: r.deliveries.next_due())))
+        waiting.set(_age(await unit_of_work.read(lambda r: r.deliveries.waiting_since())))
 
     metrics.sample(take)
+
+
+def _age(time: datetime | None) -> float:
+    return max(0.0, (datetime.now(UTC) - time).total_seconds()) if time else 0.0

@@ -28,8 +28,12 @@ class Inbox(Protocol):
 class RecipientRepository(Protocol):
     """Everybody who is known; of a deleted person, only that there was one."""
 
-    async def held(self, user_id: UUID) -> Recipient | None:
-        """Nobody can delete them until the transaction ends. None also for a deleted person."""
+    async def hold(self, user_id: UUID) -> Recipient | None:
+        """Nobody can delete them until the transaction ends. None for a deleted person.
+
+        Whoever is unknown is written down without settings: they are there, or nobody would have
+        told of them.
+        """
 
     async def is_deleted(self, user_id: UUID) -> bool: ...
 
@@ -37,7 +41,7 @@ class RecipientRepository(Protocol):
         """Keeps the settings of somebody who has chosen already; does nothing for the deleted."""
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
-        """Of those who are known."""
+        """Of those whose settings are known."""
 
     async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Does nothing for a deleted person, remembers the wish of an unknown one."""
@@ -66,6 +70,9 @@ class RetweetRepository(Protocol):
 class DeliveryRepository(Protocol):
     async def add(self, delivery: Delivery) -> None: ...
 
+    async def release(self, recipient_id: UUID, now: datetime) -> None:
+        """What waited for their address waits for nothing but its time."""
+
     async def held(self, delivery_id: UUID) -> Delivery | None:
         """Nobody can take it until the transaction ends."""
 
@@ -76,6 +83,9 @@ class DeliveryRepository(Protocol):
         """Takes what is due: nobody else gets it before `until`. Counts the attempt."""
 
     async def next_due(self) -> datetime | None: ...
+
+    async def waiting_since(self) -> datetime | None:
+        """When the oldest that waits for an address was added."""
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         """Of those that are there."""

@@ -194,8 +194,6 @@ class Sender:
             draft = drafts[0]
         if draft.obsolete:
             return self._outcome(delivery, State.CANCELLED, draft.obsolete)
-        if not (draft.recipient and draft.recipient.email):
-            return self._failure(delivery, "the address is not known yet")
         with span("send mail", "client", parent=delivery.traceparent) as sending:
             outcome = await self._send(draft)
             if outcome.state is not State.SENT:

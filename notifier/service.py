@@ -39,7 +39,7 @@ class NotifierService:
                 return
             match happened:
                 case UserRegistered():
-                    await self._user_registered(repositories, happened)
+                    await self._user_registered(repositories, happened, now)
                 case UserDeleted():
                     await repositories.recipients.delete(happened.user_id, now)
                 case TweetRetweeted():
@@ -72,19 +72,22 @@ class NotifierService:
         """From mails about retweets."""
         await self.change_settings(user_id, retweets=False)
 
-    async def _user_registered(self, repositories: Repositories, event: UserRegistered) -> None:
+    async def _user_registered(
+        self, repositories: Repositories, event: UserRegistered, now: datetime
+    ) -> None:
         settings = EmailSettings(event.retweets)
         await repositories.recipients.register(
             Recipient(event.user_id, settings, event.username, event.email)
         )
+        await repositories.deliveries.release(event.user_id, now)
 
     async def _retweeted(
         self, repositories: Repositories, event_id: UUID, event: TweetRetweeted, now: datetime
     ) -> None:
         if event.retweeter_id == event.author_id:
             return
-        author = await repositories.recipients.held(event.author_id)
-        if author is None or not author.settings.retweets:
+        author = await repositories.recipients.hold(event.author_id)
+        if author is None or (author.settings and not author.settings.retweets):
             return
         if await repositories.recipients.is_deleted(event.retweeter_id):
             return
@@ -96,7 +99,7 @@ class NotifierService:
         if earlier and event.retweet_id <= earlier.retweet_id:
             return
         delivery_id = await _standing(repositories, earlier) or await self._delivery(
-            repositories, event_id, tweet, now
+            repositories, event_id, author, tweet, now
         )
         await repositories.retweets.save(
             Notice(
@@ -110,12 +113,17 @@ class NotifierService:
         )
 
     async def _delivery(
-        self, repositories: Repositories, event_id: UUID, tweet: Tweet, now: datetime
+        self,
+        repositories: Repositories,
+        event_id: UUID,
+        author: Recipient,
+        tweet: Tweet,
+        now: datetime,
     ) -> UUID:
         """The mail that will tell of one more retweet: the digest that is filling up, or a new one.
 
         The first about a tweet goes at once. Whatever follows within the window goes together at
-        its end, and that opens the next window.
+        its end, and that opens the next window. Without an address all of it goes together.
         """
         last = await repositories.deliveries.last_about(tweet.id)
         if last and last.takes_more:
@@ -126,12 +134,13 @@ class NotifierService:
             Delivery(
                 id=delivery_id,
                 event_id=event_id,
-                recipient_id=tweet.author_id,
+                recipient_id=author.user_id,
                 tweet_id=tweet.id,
                 message_id=f"<{delivery_id.hex}@{self.message_domain}>",
-                digest=due_at > now,
+                digest=due_at > now or not author.email,
                 created_at=now,
                 due_at=due_at,
+                state=State.PENDING if author.email else State.WAITING,
             )
         )
         return delivery_id

@@ -45,7 +45,7 @@ class Settings(ServiceSettings):
                 public_url=public_url,
                 tweet_url=_tweet_url(read, public_url),
                 window=_seconds(read, "NOTIFIER_WINDOW_SECONDS", 600),
-                claim_after=_seconds(read, "NOTIFIER_CLAIM_AFTER_SECONDS", 30),
+                claim_after=_seconds(read, "NOTIFIER_CLAIM_AFTER_SECONDS", 10),
                 pace=_pace(read, smtp),
                 smtp=smtp,
                 sender=_sender(read),

@@ -5,6 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +49,9 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-# -- which router ran what -------------------------------------------------------------------------
+# -- which router ran what, and what it wrote where a test failed ----------------------------------
+
+_LINES = 100  # of the log
 
 DESCRIPTIONS = {
     Kind.ROUTER: "the Apollo Router",
@@ -64,6 +67,11 @@ def pytest_runtest_makereport(
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "stack" in parameters:
         setattr(report, "router", parameters["stack"])  # noqa: B010 - a field of our own
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(log := getattr(value, "log", None), Path):
+                lines = log.read_text(errors="replace").splitlines()[-_LINES:]
+                report.sections.append(("what the stack wrote last", "\n".join(lines)))
     return report
 
 

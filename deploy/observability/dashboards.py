@@ -202,7 +202,14 @@ DASHBOARDS = {
             {"{{result}}": _rate("chirp_mails_total", "result")},
             stacked=True,
         ),
-        Panel("Mail is overdue", "s", {"seconds": "max(chirp_mail_overdue_seconds)"}),
+        Panel(
+            "Mail waits",
+            "s",
+            {
+                "overdue": "max(chirp_mail_overdue_seconds)",
+                "for an address": "max(chirp_mail_without_address_seconds)",
+            },
+        ),
     ],
 }
 

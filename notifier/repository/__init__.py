@@ -24,7 +24,10 @@ class SqlRepositories:
         removed = 0
         for statement in (
             "DELETE FROM inbox WHERE received_at < :before",
-            "DELETE FROM deliveries WHERE state = 'cancelled' AND created_at < :before",
+            """
+            DELETE FROM deliveries
+            WHERE state IN ('cancelled', 'waiting') AND created_at < :before
+            """,
             "DELETE FROM notices WHERE delivery_id IS NULL AND noticed_at < :before",
         ):
             removed += await self._connection.fetch_val(

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from chassis.database import Connection, Row
 from chassis.tracing import traceparent
-from notifier.domain import Delivery, Draft, EmailSettings, Outcome, Recipient, State, Tweet
+from notifier.domain import Delivery, Draft, Outcome, State, Tweet
+from notifier.repository.recipients import recipient
 
 _NAMES = 2
 """How many retweeters a mail names."""
@@ -47,6 +48,15 @@ class SqlDeliveryRepository:
             },
         )
 
+    async def release(self, recipient_id: UUID, now: datetime) -> None:
+        await self._connection.execute(
+            """
+            UPDATE deliveries SET state = 'pending', due_at = greatest(due_at, :now)
+            WHERE recipient_id = :id AND state = 'waiting'
+            """,
+            {"id": recipient_id, "now": now},
+        )
+
     async def held(self, delivery_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
             f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id FOR UPDATE",  # noqa: S608
@@ -66,15 +76,16 @@ class SqlDeliveryRepository:
         return _delivery(row) if row else None
 
     async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
+        # Not `IN (SELECT …)`: that may read all that is due, to take a few.
         rows = await self._connection.fetch_all(
             f"""
             UPDATE deliveries d
             SET attempts = attempts + 1, due_at = :until, taken_at = coalesce(taken_at, :now)
-            WHERE id IN (
+            WHERE id = ANY(ARRAY(
                 SELECT id FROM deliveries
                 WHERE state IN ('pending', 'failed') AND due_at <= :now
                 ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
-            )
+            ))
             RETURNING {_COLUMNS}
             """,  # noqa: S608
             {"now": now, "until": until, "limit": limit},
@@ -86,6 +97,12 @@ class SqlDeliveryRepository:
             "SELECT min(due_at) FROM deliveries WHERE state IN ('pending', 'failed')"
         )
         return due_at
+
+    async def waiting_since(self) -> datetime | None:
+        since: datetime | None = await self._connection.fetch_val(
+            "SELECT min(created_at) FROM deliveries WHERE state = 'waiting'"
+        )
+        return since
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         rows = await self._connection.fetch_all(
@@ -181,11 +198,6 @@ def _delivery(row: Row) -> Delivery:
 
 
 def _draft(row: Row) -> Draft:
-    recipient = tweet = None
-    if row["user_id"]:
-        recipient = Recipient(
-            row["user_id"], EmailSettings(row["retweets"]), row["username"], row["email"]
-        )
-    if row["author_id"]:
-        tweet = Tweet(row["tweet_id"], row["author_id"], row["text"])
-    return Draft(_delivery(row), recipient, tweet, row["names"], row["retweeters"])
+    to = recipient(row) if row["user_id"] else None
+    about = Tweet(row["tweet_id"], row["author_id"], row["text"]) if row["author_id"] else None
+    return Draft(_delivery(row), to, about, row["names"], row["retweeters"])

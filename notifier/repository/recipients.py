@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.database import Connection
+from chassis.database import Connection, Row
 from notifier.domain import EmailSettings, Recipient
 
 
@@ -13,17 +13,16 @@ from notifier.domain import EmailSettings, Recipient
 class SqlRecipientRepository:
     _connection: Connection
 
-    async def held(self, user_id: UUID) -> Recipient | None:
-        row = await self._connection.fetch_one(
-            """
-            SELECT username, email, retweets FROM recipients
-            WHERE user_id = :id AND deleted_at IS NULL FOR SHARE
-            """,
-            {"id": user_id},
-        )
+    async def hold(self, user_id: UUID) -> Recipient | None:
+        held = "SELECT * FROM recipients WHERE user_id = :id FOR SHARE"
+        row = await self._connection.fetch_one(held, {"id": user_id})
         if row is None:
-            return None
-        return Recipient(user_id, EmailSettings(row["retweets"]), row["username"], row["email"])
+            await self._connection.execute(
+                "INSERT INTO recipients (user_id) VALUES (:id) ON CONFLICT DO NOTHING",
+                {"id": user_id},
+            )
+            row = await self._connection.fetch_one(held, {"id": user_id})
+        return recipient(row) if row and not row["deleted_at"] else None
 
     async def is_deleted(self, user_id: UUID) -> bool:
         deleted = await self._connection.fetch_val(
@@ -38,20 +37,24 @@ class SqlRecipientRepository:
             INSERT INTO recipients (user_id, username, email, retweets)
             VALUES (:id, :username, :email, :retweets)
             ON CONFLICT (user_id) DO UPDATE
-            SET username = excluded.username, email = excluded.email
+            SET username = excluded.username, email = excluded.email,
+                retweets = coalesce(recipients.retweets, excluded.retweets)
             WHERE recipients.deleted_at IS NULL
             """,
             {
                 "id": recipient.user_id,
                 "username": recipient.username,
                 "email": recipient.email,
-                "retweets": recipient.settings.retweets,
+                "retweets": recipient.settings and recipient.settings.retweets,
             },
         )
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         rows = await self._connection.fetch_all(
-            "SELECT user_id, retweets FROM recipients WHERE user_id = ANY(:ids)",
+            """
+            SELECT user_id, retweets FROM recipients
+            WHERE user_id = ANY(:ids) AND retweets IS NOT NULL
+            """,
             {"ids": list(ids)},
         )
         return {row["user_id"]: EmailSettings(row["retweets"]) for row in rows}
@@ -86,3 +89,8 @@ class SqlRecipientRepository:
             "DELETE FROM tweets WHERE author_id = :id",
         ):
             await self._connection.execute(statement, {"id": user_id})
+
+
+def recipient(row: Row) -> Recipient:
+    settings = None if row["retweets"] is None else EmailSettings(row["retweets"])
+    return Recipient(row["user_id"], settings, row["username"], row["email"])

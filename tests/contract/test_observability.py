@@ -22,6 +22,7 @@ from chassis.streams import connect
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
 from notifier.metrics import count_mails, watch_deliveries
+from notifier.repository import SqlUnitOfWork
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.tweets.feed import Subscriptions
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
@@ -65,10 +66,6 @@ def selectors(expression: Any) -> Iterator[promql_parser.VectorSelector]:
                 yield from selectors(each)
 
 
-async def _nothing() -> None:
-    return None
-
-
 def _no_token(_: str) -> Principal:
     raise NotImplementedError
 
@@ -87,7 +84,7 @@ def told() -> dict[str, set[str]]:
     streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
     count_subscriptions(metrics.registry, streams, Subscriptions())
     count_mails(metrics)
-    watch_deliveries(metrics, _nothing)
+    watch_deliveries(metrics, SqlUnitOfWork(database))
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
     for registry in (metrics.registry, ProberMetrics().registry):
         found |= series(registry)

@@ -56,7 +56,9 @@ class FakeInbox:
 class FakeRecipientRepository:
     _tables: _Tables
 
-    async def held(self, user_id: UUID) -> Recipient | None:
+    async def hold(self, user_id: UUID) -> Recipient | None:
+        if user_id not in self._tables.recipients:
+            self._save(Recipient(user_id))
         return self._tables.recipients.get(user_id)
 
     async def is_deleted(self, user_id: UUID) -> bool:
@@ -64,14 +66,15 @@ class FakeRecipientRepository:
 
     async def register(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id)
-        self._save(replace(recipient, settings=earlier.settings) if earlier else recipient)
+        chosen = earlier and earlier.settings
+        self._save(replace(recipient, settings=chosen or recipient.settings))
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
-        known = self._tables.recipients
-        return {user_id: known[user_id].settings for user_id in ids if user_id in known}
+        known = [r for r in self._tables.recipients.values() if r.user_id in ids]
+        return {r.user_id: r.settings for r in known if r.settings}
 
     async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        known = self._tables.recipients.get(user_id) or Recipient(user_id, settings)
+        known = self._tables.recipients.get(user_id) or Recipient(user_id)
         self._save(replace(known, settings=settings))
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
@@ -120,6 +123,12 @@ class FakeDeliveryRepository:
         assert delivery.event_id not in {d.event_id for d in self._all()}
         self._save(delivery)
 
+    async def release(self, recipient_id: UUID, now: datetime) -> None:
+        for delivery in self._all():
+            if delivery.recipient_id == recipient_id:
+                due_at = max(delivery.due_at, now)
+                self._change(delivery.id, {State.WAITING}, state=State.PENDING, due_at=due_at)
+
     async def held(self, delivery_id: UUID) -> Delivery | None:
         return self._tables.deliveries.get(delivery_id)
 
@@ -140,6 +149,10 @@ class FakeDeliveryRepository:
 
     async def next_due(self) -> datetime | None:
         return min((d.due_at for d in self._unsent()), default=None)
+
+    async def waiting_since(self) -> datetime | None:
+        waiting = [d.created_at for d in self._all() if d.state is State.WAITING]
+        return min(waiting, default=None)
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         return [
@@ -190,7 +203,10 @@ class FakeDeliveryRepository:
 
     async def cancel(self, delivery_id: UUID, reason: str) -> bool:
         return self._change(
-            delivery_id, UNSENT | {State.DEAD}, state=State.CANCELLED, last_error=reason
+            delivery_id,
+            UNSENT | {State.WAITING, State.DEAD},
+            state=State.CANCELLED,
+            last_error=reason,
         )
 
     def _change(self, delivery_id: UUID, states: set[State], **changes: object) -> bool:
@@ -241,7 +257,7 @@ class FakeRepositories:
         deliveries = [
             d.id
             for d in tables.deliveries.values()
-            if d.state is State.CANCELLED and d.created_at < before
+            if d.state in {State.CANCELLED, State.WAITING} and d.created_at < before
         ]
         for delivery_id in deliveries:
             del tables.deliveries[delivery_id]

@@ -165,8 +165,75 @@ class Retweeted:
         await notifier.service.change_settings(ADA.id, retweets=True)
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == []
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.next_due()) is None
         await notifier.registered(ADA)
-        assert await notifier.later(MINUTE) == [BY_GRACE]
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_waiting_for_the_address_costs_no_attempt(self, notifier: FakeNotifier) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.retweeted(GRACE)
+        for _ in range(20):
+            assert await notifier.later(60 * MINUTE) == []
+        await notifier.registered(ADA)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_it_may_come_before_the_author(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == []
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.wants_mail(ADA)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_what_waits_for_the_author_goes_together(self, notifier: FakeNotifier) -> None:
+        for person in (GRACE, JOAN):
+            await notifier.retweeted(person)
+            assert await notifier.later(20 * MINUTE) == []
+        await notifier.registered(ADA, retweets=True)
+        both = "grace and joan retweeted your tweet"
+        assert await notifier.sent() == [both]
+        await notifier.retweeted(KEN)
+        assert await notifier.later(9 * MINUTE) == [both]
+        assert await notifier.later(MINUTE) == [both, BY_KEN]
+
+    async def test_it_may_be_undone_before_the_author_comes(self, notifier: FakeNotifier) -> None:
+        await notifier.undone(await notifier.retweeted(GRACE))
+        await notifier.retweeted(JOAN)
+        await notifier.undone(await notifier.retweeted(KEN, OTHER_TWEET))
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.later(60 * MINUTE) == [BY_JOAN]
+
+    async def test_how_long_it_has_waited_can_be_seen(self, notifier: FakeNotifier) -> None:
+        since = notifier.clock.now
+        await notifier.retweeted(GRACE)
+        notifier.clock.advance(MINUTE)
+        await notifier.retweeted(GRACE, OTHER_TWEET)
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.waiting_since()) == since
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.unit_of_work.read(lambda r: r.deliveries.waiting_since()) is None
+        # It was due a minute ago, and nobody was late.
+        due = await notifier.unit_of_work.read(lambda r: r.deliveries.next_due())
+        assert due == notifier.clock.now
+
+    async def test_and_before_an_author_who_wants_none(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE)
+        assert await notifier.wants_mail(ADA) is False
+        await notifier.registered(ADA)
+        assert await notifier.later(60 * MINUTE) == []
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_and_before_an_author_who_is_gone(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE)
+        await notifier.deleted(ADA)
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_a_choice_may_come_after_it(self, notifier: FakeNotifier) -> None:
+        await notifier.retweeted(GRACE)
+        await notifier.service.change_settings(ADA.id, retweets=False)
+        await notifier.registered(ADA, retweets=True)
+        assert not await notifier.wants_mail(ADA)
+        assert await notifier.later(60 * MINUTE) == []
 
     async def test_nobody_is_told_about_a_deleted_tweet(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
@@ -509,6 +576,16 @@ class Dead:
 
 
 class Purge:
+    async def test_what_waited_for_an_address_all_the_time_is_gone(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.retweeted(GRACE)
+        # The event, the mail, and who had retweeted.
+        before = notifier.clock.now + MINUTE
+        assert await notifier.unit_of_work.transaction(lambda r: r.purge(before)) == 3
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.later(60 * MINUTE) == []
+
     async def test_what_was_mailed_is_remembered(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
         told = await notifier.retweeted(GRACE)
