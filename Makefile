@@ -27,7 +27,7 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 	@$(PYTHON_IN) -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON_IN) -m deploy.validate
-	@$(PYTHON_IN) -m pytest tests/unit tests/contract
+	@$(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
