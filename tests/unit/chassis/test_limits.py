@@ -1,7 +1,5 @@
 """What one document may ask for, and that finding out costs next to nothing."""
 
-from time import perf_counter
-
 import pytest
 import strawberry
 from graphql import GraphQLError, build_schema, parse, validate
@@ -93,13 +91,12 @@ class TestFragments:
             ["{ node { ...f0 } }", *fragments, f"fragment f{length} on Node {{ name }}"]
         )
 
-    @pytest.mark.parametrize("length", [30, FRAGMENT_NESTING - 1])
-    def test_doubling_is_measured_at_once(self, length: int) -> None:
-        # Each fragment twice in the one before it: 2^length fields to whoever spreads them out.
+    @pytest.mark.parametrize("length", [40, FRAGMENT_NESTING - 1])
+    def test_doubling_is_measured(self, length: int) -> None:
+        # Each fragment twice in the one before it: 2^length fields to whoever spreads them out,
+        # which would not end.
         document = parse(self.chain(length, "NEXT ... on Node { NEXT }"))
-        started = perf_counter()
         assert validate(SCHEMA, document, [operation_limits(LIMITS)]) == []
-        assert perf_counter() - started < 0.2
 
     def test_what_doubling_would_ask_for_is_counted(self) -> None:
         assert message(self.chain(10, "NEXT a: name NEXT")) == (

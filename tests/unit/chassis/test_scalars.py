@@ -11,7 +11,7 @@ offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(se
 
 
 class TestDateTime:
-    @settings(derandomize=True, database=None)
+    @settings(derandomize=True, database=None, deadline=None)
     @given(time=st.datetimes(timezones=st.one_of(st.none(), st.just(UTC), offsets)))
     def test_it_is_isoformats_text(self, time: datetime) -> None:
         assert date_time(time) == time.isoformat()
