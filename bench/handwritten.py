@@ -6,8 +6,6 @@ data. The writes run our statements in one transaction, and nobody publishes the
 
 import os
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any
@@ -65,20 +63,14 @@ EVENT = "INSERT INTO outbox (event) VALUES ($1)"
 
 
 def create_app(database_url: str, secret: str) -> Starlette:
-    pool: Any = None
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        nonlocal pool
-        async with reference.pool(database_url) as pool:
-            yield
+    postgres = reference.Postgres(database_url)
 
     async def timeline(request: Request) -> Response:
         if not compare_digest(request.headers.get("x-router-secret", ""), secret):
             return Response(status_code=403)
         user = UUID(request.headers["x-auth-user-id"])
         first = orjson.loads(await request.body())["variables"]["first"]
-        rows = await pool.fetch(TIMELINE, user, first + 1)
+        rows = await postgres.pool.fetch(TIMELINE, user, first + 1)
         edges = [_edge(row) for row in rows[:first]]
         page = {
             "hasNextPage": len(rows) > first,
@@ -94,7 +86,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
         text = orjson.loads(await request.body())["variables"]["text"].strip()
         tweet_id, now = uuid7(), datetime.now(UTC)
         event = {"id": str(tweet_id), "author": str(author[0]), "text": text, "time": now}
-        async with pool.acquire() as connection, connection.transaction():
+        async with postgres.pool.acquire() as connection, connection.transaction():
             await connection.execute(CREATE, tweet_id, *author, text, now)
             await connection.execute(EVENT, orjson.dumps(event).decode())
         answer = {"data": {"createTweet": {"id": str(tweet_id)}}}
@@ -107,7 +99,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
         original = UUID(orjson.loads(await request.body())["variables"]["id"])
         tweet_id, now = uuid7(), datetime.now(UTC)
         event = {"id": str(tweet_id), "author": str(author[0]), "of": str(original), "time": now}
-        async with pool.acquire() as connection, connection.transaction():
+        async with postgres.pool.acquire() as connection, connection.transaction():
             await connection.fetchrow(LOCK, original)
             await connection.execute(RETWEET, tweet_id, *author, original, now)
             await connection.execute(EVENT, orjson.dumps(event).decode())
@@ -119,7 +111,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
         Route("/create", create, methods=["POST"]),
         Route("/retweet", retweet, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=postgres.lifespan)
 
 
 def _edge(row: Any) -> dict[str, Any]:

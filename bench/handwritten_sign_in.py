@@ -7,13 +7,10 @@ writes the same rows and signs the same claims. Its threads have the priority of
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any
 from uuid import uuid4
 
 import argon2
@@ -51,13 +48,7 @@ def create_app(database_url: str, secret: str) -> Starlette:
     hasher = argon2.PasswordHasher(cost.passes, cost.memory_kib, cost.lanes)
     threads = ThreadPoolExecutor(os.cpu_count() or 1)
     key = ec.generate_private_key(ec.SECP256R1())
-    pool: Any = None
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        nonlocal pool
-        async with reference.pool(database_url) as pool:
-            yield
+    postgres = reference.Postgres(database_url)
 
     def verify(password_hash: str, password: str) -> bool:
         try:
@@ -69,13 +60,13 @@ def create_app(database_url: str, secret: str) -> Starlette:
         if not compare_digest(request.headers.get("x-router-secret", ""), secret):
             return Response(status_code=403)
         given = orjson.loads(await request.body())["variables"]["input"]
-        user = await pool.fetchrow(USER, given["login"])
+        user = await postgres.pool.fetchrow(USER, given["login"])
         if not await asyncio.get_running_loop().run_in_executor(
             threads, verify, user["password_hash"], given["password"]
         ):
             return Response(status_code=401)
         session_id, now, refresh_token = uuid7(), datetime.now(UTC), secrets.token_urlsafe(32)
-        await pool.execute(
+        await postgres.pool.execute(
             OPEN,
             session_id,
             user["id"],
@@ -101,7 +92,8 @@ def create_app(database_url: str, secret: str) -> Starlette:
         answer = {"data": {"signIn": {"accessToken": access_token}}}
         return Response(orjson.dumps(answer), media_type="application/json")
 
-    return Starlette(routes=[Route("/graphql", sign_in, methods=["POST"])], lifespan=lifespan)
+    routes = [Route("/graphql", sign_in, methods=["POST"])]
+    return Starlette(routes=routes, lifespan=postgres.lifespan)
 
 
 def main() -> None:

@@ -1,20 +1,36 @@
 """What the references in Python have in common: how they reach PostgreSQL and how they serve."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 
-def pool(database_url: str) -> Any:
-    """asyncpg's pool as it comes, but for the plans: each statement's is made once, as ours is."""
-    planned_once = {"plan_cache_mode": "force_generic_plan"}
-    return asyncpg.create_pool(database_url, min_size=2, max_size=10, server_settings=planned_once)
+class Postgres:
+    """asyncpg's pool as it comes, but for the plans: each statement's is made once, as ours is.
+
+    `pool` is there while an application with this `lifespan` runs.
+    """
+
+    pool: Any
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        planned_once = {"plan_cache_mode": "force_generic_plan"}
+        async with asyncpg.create_pool(
+            self._url, min_size=2, max_size=10, server_settings=planned_once
+        ) as self.pool:
+            yield
 
 
-def serve(app: ASGIApp) -> None:
+def serve(app: Starlette) -> None:
     """On `PORT`, with what is fastest in uvicorn and nothing logged."""
     uvicorn.run(
         app,

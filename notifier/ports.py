@@ -71,7 +71,7 @@ class DeliveryRepository(Protocol):
     async def add(self, delivery: Delivery) -> None: ...
 
     async def release(self, recipient_id: UUID, now: datetime) -> None:
-        """What waited for their address waits for nothing but its time."""
+        """Their address is known: what waited for it is due in its time, or now if that is past."""
 
     async def held(self, delivery_id: UUID) -> Delivery | None:
         """Nobody can take it until the transaction ends."""

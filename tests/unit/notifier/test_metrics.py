@@ -12,14 +12,12 @@ OVERDUE, WITHOUT_ADDRESS = "chirp_mail_overdue_seconds", "chirp_mail_without_add
 
 
 class TestAge:
-    async def told(self, notifier: FakeNotifier) -> dict[str, float]:
+    async def told(self, notifier: FakeNotifier) -> dict[str, float | None]:
         metrics = Metrics()
         watch_deliveries(metrics, notifier.unit_of_work)
         await metrics.text()
-        return {
-            name: metrics.registry.get_sample_value(name) or 0.0
-            for name in (OVERDUE, WITHOUT_ADDRESS)
-        }
+        names = (OVERDUE, WITHOUT_ADDRESS)
+        return {name: metrics.registry.get_sample_value(name) for name in names}
 
     async def test_nothing_waits(self) -> None:
         assert await self.told(FakeNotifier()) == {OVERDUE: 0, WITHOUT_ADDRESS: 0}
