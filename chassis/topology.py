@@ -1,0 +1,288 @@
+"""Reads `services.toml`, the declaration of the services of this system.
+
+Standard library only: the container that renders the edge's configuration reads it too.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args, get_origin
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "services.toml"
+
+RESERVED = frozenset({"edge", "router", "mailbox", "postgres", "redis", "valkey", "prober"})
+"""Names of processes that are no service."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
+_MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+
+
+class TopologyError(Exception):
+    """`services.toml` is missing or wrong; the message has one line for each problem."""
+
+
+class Kind(StrEnum):
+    """What a service is to the others."""
+
+    SUBGRAPH = "subgraph"
+    """Serves `/graphql` to the router."""
+    PAGE = "page"
+    """Serves pages to the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a container asks its cluster for, in Kubernetes' units."""
+
+    cpu: str = "100m"
+    memory: str = "160Mi"
+    memory_limit: str = "384Mi"
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many pods run: no fewer than `min`, and up to `max` under load."""
+
+    min: int = 2
+    max: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The product: `name` in identifiers, `title` where people read it."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One stanza of `services.toml`."""
+
+    name: str
+    module: str
+    kind: Kind
+    port: int
+    grpc_port: int | None = None
+    database: bool = False
+    """Whether it has a PostgreSQL database of its own."""
+    subscriptions: bool = False
+    """Whether it serves GraphQL subscriptions."""
+    publishes: bool = False
+    """Whether it publishes events, on the stream `events.<name>`."""
+    consumes: tuple[str, ...] = ()
+    """The services whose events it consumes, as the consumer group of its own name."""
+    calls: tuple[str, ...] = ()
+    """The services that it calls over gRPC."""
+    sends_mail: bool = False
+    scopes: tuple[str, ...] = ()
+    """The scopes that it checks. A session may hold those of all services."""
+    public_paths: tuple[str, ...] = ()
+    """Paths that the edge passes on without identity; one that ends in `/` stands for all below."""
+    cron: Mapping[str, str] = field(default_factory=dict)
+    """Commands of its command line that run on a schedule: command to cron expression."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secret settings of its own: name to the kind of value that is generated for it."""
+    requirements: str = "subgraph"
+    """The file in `requirements/` with its packages."""
+    resources: Resources = Resources()
+    replicas: Replicas = Replicas()
+
+    @property
+    def prefix(self) -> str:
+        """How the names of its settings begin: `TWEETS_`."""
+        return f"{self.name.upper()}_"
+
+    @property
+    def stream(self) -> str:
+        """The Redis stream of its events."""
+        return f"events.{self.name}"
+
+    @property
+    def folder(self) -> str:
+        """Its folder in the repository: `subgraphs/tweets`."""
+        return self.module.replace(".", "/")
+
+    @property
+    def uses_redis(self) -> bool:
+        return self.kind is Kind.SUBGRAPH
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The whole declaration."""
+
+    project: Project
+    services: Mapping[str, Service]
+
+    def __getitem__(self, name: str) -> Service:
+        """Raises TopologyError for a service that is not declared."""
+        try:
+            return self.services[name]
+        except KeyError:
+            raise TopologyError(
+                f"{FILE}: there is no service {name}; add [services.{name}]"
+            ) from None
+
+    @property
+    def subgraphs(self) -> Sequence[Service]:
+        return [s for s in self.services.values() if s.kind is Kind.SUBGRAPH]
+
+    @property
+    def databases(self) -> Sequence[Service]:
+        """The services that have a database."""
+        return [s for s in self.services.values() if s.database]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope that a session may hold."""
+        return frozenset(scope for s in self.services.values() for scope in s.scopes)
+
+    def consumers_of(self, name: str) -> frozenset[str]:
+        """The consumer groups that must acknowledge an event of this service."""
+        return frozenset(s.name for s in self.services.values() if name in s.consumes)
+
+
+@cache
+def declared(root: Path = ROOT) -> Topology:
+    """Return the declaration in `services.toml` under `root`. Raises TopologyError."""
+    try:
+        text = (root / FILE).read_text()
+    except OSError as error:
+        raise TopologyError(f"{root / FILE} cannot be read: {error.strerror}") from None
+    return parse(text)
+
+
+def parse(text: str) -> Topology:
+    """Return the declaration in the text of a `services.toml`. Raises TopologyError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TopologyError(f"{FILE}: {error}") from None
+    problems: list[str] = []
+    project = _table(Project, document.pop("project", {}), "[project]", problems)
+    stanzas = document.pop("services", {})
+    problems += [
+        f"[{key}] is unknown; [project] and [services.<name>] are known" for key in document
+    ]
+    if not isinstance(stanzas, dict):
+        problems.append("[services] must hold tables: [services.<name>]")
+        stanzas = {}
+    services = {
+        name: _table(Service, {"name": name, **stanza}, f"[services.{name}]", problems)
+        for name, stanza in stanzas.items()
+        if isinstance(stanza, dict)
+    }
+    if not problems:
+        topology = Topology(project, MappingProxyType(services))
+        problems = list(_contradictions(topology))
+        if not problems:
+            return topology
+    raise TopologyError("\n".join(f"{FILE}: {problem}" for problem in problems))
+
+
+def _table(type_: Any, given: Any, where: str, problems: list[str]) -> Any:
+    """Return an instance of the dataclass `type_`; appends what is wrong with `given`."""
+    if not isinstance(given, dict):
+        problems.append(f"{where} must be a table")
+        return None
+    known = {f.name: f for f in fields(type_)}
+    for key in given.keys() - known.keys():
+        near = difflib.get_close_matches(key, known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+        problems.append(f"{where} has an unknown key {key}{meant}")
+    values = {}
+    for name, description in known.items():
+        if name in given:
+            values[name] = _value(description.type, given[name], f"{where} {name}", problems)
+        elif description.default is MISSING and description.default_factory is MISSING:
+            problems.append(f"{where} lacks {name}")
+            values[name] = None
+    return type_(**values)
+
+
+def _value(type_: Any, given: Any, where: str, problems: list[str]) -> Any:
+    if type_ in (Resources, Replicas):
+        return _table(type_, given, where, problems)
+    if type_ is Kind:
+        if given in set(Kind):
+            return Kind(given)
+        problems.append(f"{where} is {given!r}; it must be one of {', '.join(Kind)}")
+        return None
+    if get_origin(type_) is tuple:
+        if isinstance(given, list) and all(isinstance(item, str) for item in given):
+            return tuple(given)
+        problems.append(f"{where} must be a list of strings")
+        return ()
+    if get_origin(type_) is Mapping:
+        if isinstance(given, dict) and all(isinstance(item, str) for item in given.values()):
+            return MappingProxyType(given)
+        problems.append(f"{where} must be a table of strings")
+        return {}
+    wanted = next((t for t in get_args(type_) or (type_,) if t is not type(None)), str)
+    # In Python a bool is an int.
+    if isinstance(given, wanted) and isinstance(given, bool) == (wanted is bool):
+        return given
+    names = {str: "a string", int: "a whole number", bool: "true or false"}
+    problems.append(f"{where} must be {names[wanted]}")
+    return None
+
+
+def _contradictions(topology: Topology) -> Iterator[str]:
+    """Yield the problems of the declaration as a whole."""
+    if not _NAME.fullmatch(topology.project.name):
+        yield f"[project] name {topology.project.name!r} must be lower-case letters and digits"
+    if "auth" not in topology.services:
+        yield "there is no [services.auth]; the edge asks it about every token"
+    for service in topology.services.values():
+        problems = (*_own_problems(service), *_dangling(service, topology.services))
+        yield from (f"[services.{service.name}] {problem}" for problem in problems)
+    for what, values in (
+        ("port", lambda s: filter(None, (s.port, s.grpc_port))),
+        ("scope", lambda s: s.scopes),
+        ("public path", lambda s: s.public_paths),
+    ):
+        owners: dict[Any, str] = {}
+        for service in topology.services.values():
+            for value in values(service):
+                if value in owners:
+                    where = f"[services.{service.name}]"
+                    yield f"{where} {what} {value} is already that of {owners[value]}"
+                owners[value] = service.name
+
+
+def _own_problems(service: Service) -> Iterator[str]:
+    """Yield what is wrong with a stanza whatever the others hold."""
+    if not _NAME.fullmatch(service.name):
+        yield "must be named with lower-case letters and digits"
+    if service.name in RESERVED:
+        yield f"has a reserved name; reserved are {', '.join(sorted(RESERVED))}"
+    if not _MODULE.fullmatch(service.module):
+        yield f"module {service.module!r} is not the dotted name of a package"
+    for port in filter(None, (service.port, service.grpc_port)):
+        if not 1 <= port <= 65535:
+            yield f"port {port} is not between 1 and 65535"
+    for path in service.public_paths:
+        if not path.startswith("/") or path == "/" or path.startswith("/graphql"):
+            yield f"public path {path!r} must begin with / and not be one of the edge's own"
+    if (service.consumes or service.publishes) and not service.database:
+        yield "consumes or publishes events, which needs database = true"
+    if service.replicas.min > service.replicas.max:
+        yield "replicas.min is greater than replicas.max"
+
+
+def _dangling(service: Service, services: Mapping[str, Service]) -> Iterator[str]:
+    """Yield the references that lead to no service."""
+    for other in service.consumes:
+        if other not in services or not services[other].publishes:
+            yield f"consumes {other}, which is no service with publishes = true"
+    for other in service.calls:
+        if other not in services or services[other].grpc_port is None:
+            yield f"calls {other}, which is no service with a grpc_port"
