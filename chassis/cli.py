@@ -18,6 +18,7 @@ from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 from chassis.shutdown import Draining, Shutdown
+from chassis.topology import TopologyError
 from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -88,6 +89,8 @@ def run(
         chosen.run(chosen)
     except SettingsError as error:
         return _fail(service, f"the environment is not complete: {'; '.join(error.problems)}", 2)
+    except TopologyError as error:
+        return _fail(service, str(error), 2)
     except (DatabaseUnavailableError, SchemaNotCurrentError) as error:
         return _fail(service, str(error), 1)
     except asyncpg.PostgresError as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chassis.topology import declared
+
 
 class SettingsError(Exception):
     """The environment does not hold what a service needs; the message lists all of it."""
@@ -53,14 +55,13 @@ class EnvironmentReader:
             self.problems.append(f"{name} is shorter than {at_least} characters")
         return Secret(value)
 
-    def integer(self, name: str, default: int, *, at_least: int = 0) -> int:
-        value = self._variables.get(name, "")
-        if not value:
-            return default
-        if not value.isascii() or not value.isdigit() or int(value) < at_least:
+    def integer(self, name: str, default: int | None = None, *, at_least: int = 0) -> int:
+        """A whole number; without `default` it must be set."""
+        value = self.text(name, None if default is None else str(default))
+        if value and (not value.isascii() or not value.isdigit() or int(value) < at_least):
             self.problems.append(f"{name} is not a whole number of at least {at_least}")
-            return default
-        return int(value)
+            value = ""
+        return int(value or at_least)
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self._variables.get(name, "").lower()
@@ -90,7 +91,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Iterator[Env
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """What every service is told; each adds its own."""
+    """The settings that every service has; each adds its own."""
 
     stage: Stage
     host: str
@@ -100,25 +101,44 @@ class ServiceSettings:
     redis_url: Secret
     router_secret: Secret
     introspection: bool
+    event_groups: frozenset[str]
+    """The consumer groups that must acknowledge an event of this service."""
+    event_limit: int
+    """The largest number of entries in the stream of its events."""
+    owner_urls: Mapping[str, str]
+    """The HTTP address, like http://auth:4101, of each service whose events it consumes."""
+    grpc_addresses: Mapping[str, str]
+    """The address, like auth:4111, of each service that it calls over gRPC."""
     shutdown_notice: int
-    """Seconds between failing readiness and letting go of connections: as long as it takes whoever
-    balances the load to notice."""
+    """Seconds between failing readiness and closing connections: as long as a load balancer needs
+    to notice."""
     tracing_endpoint: str
-    """Where spans are sent (OTLP over HTTP); empty: nowhere, and none are made."""
+    """The address of the OTLP collector (HTTP). Empty: no traces are made."""
 
     @classmethod
-    def common(cls, read: EnvironmentReader, service: str, *, port: int) -> dict[str, Any]:
-        """These fields, for the service whose variables begin with `service`."""
+    def common(cls, read: EnvironmentReader, name: str) -> dict[str, Any]:
+        """Return these fields for the declared service `name`. Raises TopologyError."""
+        topology = declared()
+        service = topology[name]
+        prefix = service.prefix
         stage = read.stage()
         return {
             "stage": stage,
-            "host": read.text(f"{service}_HOST", "127.0.0.1"),
-            "port": read.integer(f"{service}_PORT", port, at_least=1),
-            "database_url": read.secret(f"{service}_DATABASE_URL"),
-            "database_pool_size": read.integer(f"{service}_DATABASE_POOL_SIZE", 10, at_least=1),
+            "host": read.text(f"{prefix}HOST"),
+            "port": read.integer(f"{prefix}PORT", at_least=1),
+            "database_url": read.secret(f"{prefix}DATABASE_URL"),
+            "database_pool_size": read.integer(f"{prefix}DATABASE_POOL_SIZE", 10, at_least=1),
             "redis_url": Secret(read.text("REDIS_URL")),
             "router_secret": read.secret("ROUTER_SECRET", at_least=32),
             "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),
+            "event_groups": topology.consumers_of(name),
+            "event_limit": read.integer(f"{prefix}EVENT_LIMIT", 10_000, at_least=1),
+            "owner_urls": {
+                owner: read.text(service.owner_setting(owner)) for owner in service.consumes
+            },
+            "grpc_addresses": {
+                called: read.text(service.call_setting(called)) for called in service.calls
+            },
             "tracing_endpoint": read.text("TRACING_ENDPOINT", ""),
             "shutdown_notice": read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
         }

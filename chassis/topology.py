@@ -100,6 +100,14 @@ class Service:
         """How the names of its settings begin: `TWEETS_`."""
         return f"{self.name.upper()}_"
 
+    def owner_setting(self, owner: str) -> str:
+        """The setting with the HTTP address of a service whose events it consumes."""
+        return f"{self.prefix}{owner.upper()}_URL"
+
+    def call_setting(self, called: str) -> str:
+        """The setting with the gRPC address of a service that it calls."""
+        return f"{self.prefix}{called.upper()}_GRPC"
+
     @property
     def stream(self) -> str:
         """The Redis stream of its events."""

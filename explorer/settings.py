@@ -20,7 +20,7 @@ class Settings:
         with read_environment(variables) as read:
             return cls(
                 stage=read.stage(),
-                host=read.text("EXPLORER_HOST", "127.0.0.1"),
-                port=read.integer("EXPLORER_PORT", 4104, at_least=1),
+                host=read.text("EXPLORER_HOST"),
+                port=read.integer("EXPLORER_PORT", at_least=1),
                 shutdown_notice=read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
             )

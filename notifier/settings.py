@@ -33,7 +33,7 @@ class Settings(ServiceSettings):
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
         """Reads `variables`, by default the process's. Raises SettingsError."""
         with read_environment(variables) as read:
-            common = cls.common(read, "NOTIFIER", port=4103)
+            common = cls.common(read, "notifier")
             stage = common["stage"]
             public_url = read.text("PUBLIC_URL").rstrip("/")
             if not public_url.startswith("https://") and stage is not Stage.DEVELOPMENT:

@@ -6,33 +6,113 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from chassis.topology import FILE, TopologyError, declared
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import ROOT, StackError
 
 EXAMPLE = ROOT / ".env.example"
+SERVICE_EXAMPLE = "env.example"
+"""The file in a service's folder with the settings that only it reads."""
 
 Values = Mapping[str, str]
 
+_LOOPBACK = "127.0.0.1"
+
 
 def prepare(path: Path, given: Values) -> dict[str, str]:
-    """The settings in `path`, with `given` before them.
+    """Return the settings in `path`, with `given` before them, complete.
 
-    What `.env.example` names and `path` lacks is added to `path`: its default, or a fresh secret.
+    Makes `path` from the examples where it is missing. A secret that it lacks is generated and
+    added to it; what follows from the declaration of the services is computed and not written.
     """
-    written = read(path) if path.exists() else {}
-    additions = {name: value for name, value in read(EXAMPLE).items() if not written.get(name)}
-    settings = {**additions, **{n: v for n, v in written.items() if v}, **given}
-    for name in additions:
-        if not settings[name]:
-            settings[name] = additions[name] = _GENERATORS[name](settings)
-    _write(path, {name: value for name, value in additions.items() if value})
+    if not path.exists():
+        _create(path)
+    settings = {**_set(examples()), **_defaults(), **_set(read(path)), **_set(given)}
+    additions = {}
+    for name, generate in _secrets().items():
+        if not settings.get(name):
+            settings[name] = additions[name] = generate(settings)
+    _write(path, additions)
+    for name, compute in _computed().items():
+        if not settings.get(name):
+            settings[name] = compute(settings)
     return settings
 
 
+def examples() -> dict[str, str]:
+    """Return the settings that the examples name, with their default or an empty string."""
+    values: dict[str, str] = {}
+    for file in _example_files():
+        values |= read(file)
+    return values
+
+
 def on_free_ports() -> dict[str, str]:
-    """A free port for each that the settings name, for a stack beside others."""
-    names = [name for name in read(EXAMPLE) if name.endswith("_PORT")]
+    """Return a free port for each port setting, for a stack beside others."""
+    names = [name for name in {**examples(), **_defaults()} if name.endswith("_PORT")]
     return dict(zip(names, map(str, free_ports(len(names))), strict=True))
+
+
+def _example_files() -> list[Path]:
+    files = [EXAMPLE, *(ROOT / s.folder / SERVICE_EXAMPLE for s in declared().services.values())]
+    return [file for file in files if file.exists()]
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text("\n".join(file.read_text() for file in _example_files()))
+
+
+def _set(values: Values) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _defaults() -> dict[str, str]:
+    """Return where each service listens on this machine."""
+    defaults = {}
+    for service in declared().services.values():
+        defaults[f"{service.prefix}HOST"] = _LOOPBACK
+        defaults[f"{service.prefix}PORT"] = str(service.port)
+        if service.grpc_port:
+            defaults[f"{service.prefix}GRPC_HOST"] = _LOOPBACK
+            defaults[f"{service.prefix}GRPC_PORT"] = str(service.grpc_port)
+    return defaults
+
+
+def _secrets() -> dict[str, Callable[[Values], str]]:
+    """Return what generates each setting that is kept in the file."""
+    generators: dict[str, Callable[[Values], str]] = {
+        "ROUTER_SECRET": _secret,
+        "PROBER_SECRET": _secret,
+        "REDIS_URL": _redis,
+    }
+    for service in declared().services.values():
+        if service.database:
+            generators[f"{service.prefix}DATABASE_URL"] = _database(service.name)
+        for name, kind in service.secrets.items():
+            if kind not in _GENERATORS:
+                known = ", ".join(_GENERATORS)
+                raise TopologyError(
+                    f"{FILE}: [services.{service.name}] secrets {name} is {kind!r}; "
+                    f"it must be one of {known}"
+                )
+            generators[name] = _GENERATORS[kind]
+    return generators
+
+
+def _computed() -> dict[str, Callable[[Values], str]]:
+    """Return what computes each setting that follows from others."""
+    computed: dict[str, Callable[[Values], str]] = {
+        "PUBLIC_URL": _public_url,
+        "AUTH_ISSUER": _public_url,
+    }
+    for service in declared().services.values():
+        for owner in service.consumes:
+            computed[service.owner_setting(owner)] = _address(owner, "http://{host}:{port}", "")
+        for called in service.calls:
+            computed[service.call_setting(called)] = _address(called, "{host}:{port}", "GRPC_")
+    return computed
 
 
 def read(path: Path) -> dict[str, str]:
@@ -49,18 +129,16 @@ def read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, additions: Values) -> None:
-    """Puts the values into the file, or into a copy of the example; only we can read it."""
+    """Put the values into the file: after their name where it has a line, else at the end."""
     if not additions:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (path if path.exists() else EXAMPLE).read_text().splitlines()
+    lines = path.read_text().splitlines()
     missing = dict(additions)
     for index, line in enumerate(lines):
         name = line.partition("=")[0].strip()
         if name in missing:
             lines[index] = f"{name}={missing.pop(name)}"
     lines += [f"{name}={value}" for name, value in missing.items()]
-    path.touch(mode=0o600)
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -84,8 +162,14 @@ def _redis(settings: Values) -> str:
     return f"redis://:{secrets.token_hex(16)}@127.0.0.1:{settings['REDIS_PORT']}/0"
 
 
-def _auth_grpc(settings: Values) -> str:
-    return f"{settings['AUTH_GRPC_HOST']}:{settings['AUTH_GRPC_PORT']}"
+def _address(name: str, form: str, port: str) -> Callable[[Values], str]:
+    prefix = declared()[name].prefix
+
+    def address(settings: Values) -> str:
+        host, number = settings[f"{prefix}{port}HOST"], settings[f"{prefix}{port}PORT"]
+        return form.format(host=host, port=number)
+
+    return address
 
 
 def _signing_keys(_: Values) -> str:
@@ -97,16 +181,7 @@ def _signing_keys(_: Values) -> str:
 
 
 _GENERATORS: dict[str, Callable[[Values], str]] = {
-    "ROUTER_SECRET": _secret,
-    "REDIS_URL": _redis,
-    "AUTH_DATABASE_URL": _database("auth"),
-    "AUTH_SIGNING_KEYS": _signing_keys,
-    "AUTH_REFRESH_SECRET": _secret,
-    "AUTH_ISSUER": _public_url,
-    "TWEETS_AUTH_GRPC": _auth_grpc,
-    "TWEETS_DATABASE_URL": _database("tweets"),
-    "NOTIFIER_DATABASE_URL": _database("notifier"),
-    "NOTIFIER_UNSUBSCRIBE_SECRET": _secret,
-    "PUBLIC_URL": _public_url,
-    "PROBER_SECRET": _secret,
+    "random": _secret,
+    "signing-key": _signing_keys,
 }
+"""How a secret that a service declares is generated, by its kind."""

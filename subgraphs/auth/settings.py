@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chassis.settings import Secret, ServiceSettings, read_environment
-
-DEFAULT_SCOPES = "account:read account:write tweets:read tweets:write"
+from chassis.topology import declared
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
     grpc_host: str
     grpc_port: int
-    event_groups: frozenset[str]
-    event_limit: int
     signing_keys: Secret
     refresh_secret: Secret
     issuer: str
@@ -35,16 +32,14 @@ class Settings(ServiceSettings):
         """Reads `variables`, by default the process's. Raises SettingsError."""
         with read_environment(variables) as read:
             return cls(
-                **cls.common(read, "AUTH", port=4101),
-                grpc_host=read.text("AUTH_GRPC_HOST", "127.0.0.1"),
-                grpc_port=read.integer("AUTH_GRPC_PORT", 4111, at_least=1),
-                event_groups=frozenset(read.text("AUTH_EVENT_GROUPS", "notifier tweets").split()),
-                event_limit=read.integer("AUTH_EVENT_LIMIT", 10_000, at_least=1),
+                **cls.common(read, "auth"),
+                grpc_host=read.text("AUTH_GRPC_HOST"),
+                grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
-                audience=read.text("AUTH_AUDIENCE"),
-                scopes=frozenset(read.text("AUTH_SCOPES", DEFAULT_SCOPES).split()),
+                audience=read.text("AUTH_AUDIENCE", declared().project.name),
+                scopes=declared().scopes,
                 access_token_lifetime=timedelta(
                     seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
                 ),

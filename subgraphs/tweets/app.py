@@ -52,7 +52,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )
-    sessions = GrpcSessions(settings.auth_grpc)
+    sessions = GrpcSessions(settings.grpc_addresses["auth"])
     subscriptions = Subscriptions()
 
     def make_context(connection: HTTPConnection, principal: Principal | None) -> TweetsContext:

@@ -9,9 +9,6 @@ from chassis.settings import ServiceSettings, read_environment
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
-    event_groups: frozenset[str]
-    event_limit: int
-    auth_grpc: str
     streams: StreamLimits
 
     @classmethod
@@ -19,10 +16,7 @@ class Settings(ServiceSettings):
         """Reads `variables`, or the environment of the process. Raises SettingsError."""
         with read_environment(variables) as read:
             return cls(
-                **cls.common(read, "TWEETS", port=4102),
-                event_groups=frozenset(read.text("TWEETS_EVENT_GROUPS", "notifier").split()),
-                event_limit=read.integer("TWEETS_EVENT_LIMIT", 10_000, at_least=1),
-                auth_grpc=read.text("TWEETS_AUTH_GRPC", "127.0.0.1:4111"),
+                **cls.common(read, "tweets"),
                 streams=StreamLimits(
                     streams_per_user=read.integer("TWEETS_STREAMS_PER_USER", 20, at_least=1),
                     operations_per_socket=read.integer(
