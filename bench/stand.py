@@ -23,7 +23,7 @@ from deploy.laptop.ports import free_ports
 from deploy.laptop.postgres import Postgres
 from deploy.laptop.process import Probe, Process, answers
 from deploy.laptop.router import find_router, router_environment
-from deploy.laptop.services import SERVICES, settings_of
+from deploy.laptop.services import module, settings_of
 from deploy.laptop.stack import Stack
 from deploy.laptop.supergraph import SUPERGRAPH
 from router.edge import render
@@ -82,7 +82,7 @@ class Stand:
         url = self.settings[setting].rpartition("/")[0] + f"/{name}"
         self._postgres.create_databases([url])
         settings = settings_of(service, {**os.environ, **self.settings, setting: url})
-        migrate = (sys.executable, "-m", SERVICES[service], "migrate")
+        migrate = (sys.executable, "-m", module(service), "migrate")
         self._commands.run("migrate", *migrate, environment=settings)
         return {setting: url}
 
@@ -109,7 +109,7 @@ class Stand:
             port, grpc_port = map(str, free_ports(2))
             settings |= {f"{name.upper()}_PORT": port, f"{name.upper()}_GRPC_PORT": grpc_port}
         url = f"http://127.0.0.1:{settings[f'{name.upper()}_PORT']}"
-        command = (sys.executable, "-m", SERVICES[name], "serve")
+        command = (sys.executable, "-m", module(name), "serve")
         name = f"{name}-{number}" if number else name
         return self._run(name, command, settings, url, answers(f"{url}/readyz"))
 

@@ -18,7 +18,7 @@ from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 from chassis.shutdown import Draining, Shutdown
-from chassis.topology import TopologyError
+from chassis.topology import TopologyError, declared
 from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -88,7 +88,9 @@ def run(
     try:
         chosen.run(chosen)
     except SettingsError as error:
-        return _fail(service, f"the environment is not complete: {'; '.join(error.problems)}", 2)
+        problems = "; ".join(error.problems)
+        where = f"see {declared()[service].folder}/README.md; `make up` writes the settings to .env"
+        return _fail(service, f"the environment is not complete: {problems} ({where})", 2)
     except TopologyError as error:
         return _fail(service, str(error), 2)
     except (DatabaseUnavailableError, SchemaNotCurrentError) as error:

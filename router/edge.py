@@ -1,4 +1,4 @@
-"""Fills the template `edge.yaml` from the environment and prints Envoy's configuration."""
+"""Renders Envoy's configuration from `edge.yaml`, the environment and `services.toml`."""
 
 import json
 import os
@@ -8,62 +8,151 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-TEMPLATE = Path(__file__).with_name("edge.yaml")
+from chassis.topology import Kind, Service, Topology, TopologyError, declared
 
-DEFAULTS = {
-    "EDGE_HOST": "127.0.0.1",
-    "EDGE_PORT": "4000",
-    "EDGE_TRUSTED_HOPS": "0",
-    "ROUTER_HOST": "127.0.0.1",
-    "ROUTER_PORT": "4100",
-    "AUTH_HOST": "127.0.0.1",
-    "AUTH_PORT": "4101",
-    "TWEETS_HOST": "127.0.0.1",
-    "TWEETS_PORT": "4102",
-    "NOTIFIER_HOST": "127.0.0.1",
-    "NOTIFIER_PORT": "4103",
-    "EXPLORER_HOST": "127.0.0.1",
-    "EXPLORER_PORT": "4104",
-}
+TEMPLATE = Path(__file__).with_name("edge.yaml")
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 
 
-def render(environment: Mapping[str, str]) -> str:
-    """Envoy's configuration. Raises ValueError for a setting that does not fit."""
+HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
+
+_HEALTH = (
+    "{timeout: 2s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 2, "
+    "healthy_threshold: 1, http_health_check: {path: /readyz}}"
+)
+# The anchors are those of the router's cluster in the template.
+_CLUSTER = Template("""\
+  - name: $name
+    type: STRICT_DNS
+    connect_timeout: 1s
+    circuit_breakers: *breakers
+    typed_extension_protocol_options: *upstream
+    load_assignment:
+      cluster_name: $name
+      endpoints: [{lb_endpoints: $endpoints}]
+    health_checks: [$health]
+""")
+_STREAMS_CLUSTER = Template("""\
+  - name: $name  # for subscriptions; the router has its own way there
+    type: STRICT_DNS
+    connect_timeout: 1s
+    lb_policy: LEAST_REQUEST
+    # Each open subscription holds a connection; one whose client does not read holds this much.
+    circuit_breakers:
+      thresholds:
+      - {max_connections: 16384, max_pending_requests: 1024, max_requests: 16384, max_retries: 1024}
+    per_connection_buffer_limit_bytes: 32768
+    typed_extension_protocol_options: *upstream
+    load_assignment:
+      cluster_name: $name
+      endpoints: [{lb_endpoints: $endpoints}]
+    health_checks: [$health]
+""")
+_ROUTE = Template("""\
+              - match: {$match}
+                route: {cluster: $cluster, timeout: 10s}
+                typed_per_filter_config: *anonymous
+""")
+
+
+def render(environment: Mapping[str, str], topology: Topology | None = None) -> str:
+    """Return Envoy's configuration. Raises ValueError for a setting that is missing or wrong.
+
+    `topology` is the declaration of the services, by default that in `services.toml`.
+    """
+    topology = topology or declared()
     if not environment.get("ROUTER_SECRET"):
         raise ValueError("ROUTER_SECRET is not set; Envoy reads it when it starts")
-    values = {name: environment.get(name) or default for name, default in DEFAULTS.items()}
+    names = ("EDGE_HOST", "EDGE_PORT", "ROUTER_HOST", "ROUTER_PORT")
+    values = {name: _required(environment, name) for name in names}
+    values["EDGE_TRUSTED_HOPS"] = environment.get("EDGE_TRUSTED_HOPS") or "0"
     for name, value in values.items():
-        if name.endswith(("_PORT", "_HOPS")) and not (value.isdecimal() and int(value) < 65536):
+        if name.endswith(("_PORT", "_HOPS")) and not _is_port(value):
             raise ValueError(f"{name} is not a number from 0 to 65535: {value!r}")
-        if name.endswith("_HOST") and not set(value) <= HOST_CHARACTERS:
+        if name.endswith("_HOST") and not _is_host(value):
             raise ValueError(f"{name} is not a host: {value!r}")
     values |= _tracing(environment)
-    values["TWEETS_ENDPOINTS"] = json.dumps(
-        _endpoints(
-            environment.get("TWEETS_ENDPOINTS")
-            or f"{values['TWEETS_HOST']}:{values['TWEETS_PORT']}"
-        )
-    )
+    values |= _services(environment, topology)
     values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
     return Template(TEMPLATE.read_text()).substitute(values)
 
 
-HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
+def _required(environment: Mapping[str, str], name: str) -> str:
+    if value := environment.get(name):
+        return value
+    raise ValueError(f"{name} is not set; `make up` writes the settings of this machine to .env")
 
 
-def _endpoints(listed: str) -> list[dict[str, object]]:
-    """Envoy's endpoints for `host:port,host:port`; a host may have several addresses."""
-    endpoints: list[dict[str, object]] = []
+def _is_host(value: str) -> bool:
+    return bool(value) and set(value) <= HOST_CHARACTERS
+
+
+def _is_port(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and int(value) < 65536
+
+
+def _services(environment: Mapping[str, str], topology: Topology) -> dict[str, str]:
+    """Return the parts of the template that follow from the declaration of the services."""
+    services = topology.services.values()
+    streams = next((s.name for s in services if s.subscriptions), "")
+    page = next((s.name for s in services if s.kind is Kind.PAGE), "")
+    clusters = [
+        (_STREAMS_CLUSTER if s.subscriptions else _CLUSTER).substitute(
+            name=s.name, endpoints=json.dumps(_endpoints(environment, s)), health=_HEALTH
+        )
+        for s in services
+    ]
+    routes = [
+        _ROUTE.substitute(match=_path_match(path), cluster=s.name)
+        for s in services
+        for path in s.public_paths
+    ]
+    healthy = ["router", *(s.name for s in topology.subgraphs)]
+    return {
+        "SERVICE_CLUSTERS": "".join(clusters).rstrip(),
+        "PUBLIC_ROUTES": "".join(routes).rstrip(),
+        "PAGE_ROUTE": _ROUTE.substitute(match="prefix: /", cluster=page).rstrip() if page else "",
+        "STREAMS_CLUSTER": streams or "router",
+        "HEALTHY": json.dumps({name: {"value": 1} for name in healthy}),
+    }
+
+
+def _path_match(path: str) -> str:
+    if path.endswith("/"):
+        return f"path_separated_prefix: {json.dumps(path.rstrip('/'))}"
+    return f"path: {json.dumps(path)}"
+
+
+def _endpoints(environment: Mapping[str, str], service: Service) -> list[dict[str, object]]:
+    """Return Envoy's endpoints of a service.
+
+    They are those in `<SERVICE>_ENDPOINTS` (host:port,host:port), or the one at `<SERVICE>_HOST`
+    and `<SERVICE>_PORT`. A host may have several addresses.
+    """
+    name = f"{service.prefix}ENDPOINTS"
+    listed = environment.get(name)
+    if not listed:
+        host, port = (
+            _required(environment, f"{service.prefix}{part}") for part in ("HOST", "PORT")
+        )
+        if not _is_host(host):
+            raise ValueError(f"{service.prefix}HOST is not a host: {host!r}")
+        if not _is_port(port):
+            raise ValueError(f"{service.prefix}PORT is not a number from 0 to 65535: {port!r}")
+        return [_endpoint(host, port)]
+    endpoints = []
     for endpoint in listed.split(","):
         host, _, port = endpoint.strip().rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not (host and set(host) <= HOST_CHARACTERS and port.isdecimal() and int(port) < 65536):
-            raise ValueError(f"TWEETS_ENDPOINTS is no list like host:4102,host:4112: {listed!r}")
-        address = {"socket_address": {"address": host, "port_value": int(port)}}
-        endpoints.append({"endpoint": {"address": address}})
+        if not (_is_host(host) and _is_port(port)):
+            raise ValueError(f"{name} is not a list like host:4102,host:4112: {listed!r}")
+        endpoints.append(_endpoint(host, port))
     return endpoints
+
+
+def _endpoint(host: str, port: str) -> dict[str, object]:
+    return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
 
 
 def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
@@ -124,5 +213,5 @@ def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:
 if __name__ == "__main__":
     try:
         sys.stdout.write(render(os.environ))
-    except ValueError as problem:
+    except (ValueError, TopologyError) as problem:
         sys.exit(f"edge: {problem}")

@@ -24,11 +24,6 @@ const DEEPER = {
 const PROPAGATED = /^(x-auth-.*|x-router-secret|x-client-address|x-request-id|user-agent|traceparent)$/;
 
 const setting = (name) => process.env[name] ?? fail(`${name} is not set`);
-const subgraphUrls = {
-  auth: setting("AUTH_URL"),
-  tweets: setting("TWEETS_URL"),
-  notifier: setting("NOTIFIER_URL"),
-};
 const [host, port] = setting("ROUTER_LISTEN").split(/:(?=\d+$)/);
 
 class Subgraph extends RemoteGraphQLDataSource {
@@ -53,7 +48,7 @@ class Subgraph extends RemoteGraphQLDataSource {
 const gateway = new ApolloGateway({
   supergraphSdl: readFileSync(new URL("supergraph.graphql", import.meta.url), "utf8"),
   buildService: ({ name }) =>
-    new Subgraph({ name, url: subgraphUrls[name] ?? fail(`no address for subgraph ${name}`), fetcher }),
+    new Subgraph({ name, url: setting(`${name.toUpperCase()}_URL`), fetcher }),
 });
 
 function fetcher(url, options) {

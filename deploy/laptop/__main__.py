@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from chassis.topology import TopologyError
 from deploy.laptop import demo, explorer, router_binary, supergraph
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
@@ -29,7 +30,7 @@ def main() -> int:
         signal.signal(name, lambda *_: interrupted.set())
     try:
         COMMANDS[arguments.command](arguments, Commands(console, interrupted))
-    except StackError as failure:
+    except (StackError, TopologyError) as failure:
         console.error(str(failure))
         return 1
     except StoppedError:

@@ -5,9 +5,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from chassis.topology import declared
 from deploy.laptop.commands import Commands
 from deploy.laptop.node import install_packages
 from deploy.laptop.process import ROOT, Process, answers
+
+EXPLORER = "explorer"
+"""Its name in `services.toml`."""
 
 PACKAGES = ROOT / "explorer"
 _DIST = PACKAGES / "dist"
@@ -19,8 +23,8 @@ def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Proce
     """The process, with a page that is up to date. It is told no secret."""
     build(commands)
     return Process(
-        "explorer",
-        [sys.executable, "-m", "explorer", "serve"],
+        EXPLORER,
+        [sys.executable, "-m", declared()[EXPLORER].module, "serve"],
         console=commands.console,
         environment={name: settings[name] for name in _SETTINGS if name in settings},
         ready=answers(f"{url}/readyz"),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deploy.laptop.process import StackError
-from deploy.laptop.services import SERVICES
+from deploy.laptop.services import subgraph_names
 
 VERSION = "2.17.0"
 
@@ -56,7 +56,9 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "ROUTER_LISTEN": f"{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}",
         "ROUTER_INTROSPECTION": settings.get("GRAPHQL_INTROSPECTION") or str(development).lower(),
-        **{f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, SERVICES)},
+        **{
+            f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, subgraph_names())
+        },
         "APOLLO_TELEMETRY_DISABLED": "true",
         **_tracing(settings.get("TRACING_ENDPOINT", "")),
     }

@@ -1,21 +1,44 @@
-"""The services that the stack runs: each is a subgraph with a database of its own."""
+"""The services of `services.toml`, as the local stack runs them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from chassis.topology import Service, declared
 from deploy.laptop.process import ROOT
 
-SERVICES = {"auth": "subgraphs.auth", "tweets": "subgraphs.tweets", "notifier": "notifier"}
-"""The module of each. In capitals, its name begins its settings."""
+_MAIL_PREFIX = "MAIL_"
 
-_PREFIXES = {"auth": ("AUTH_",), "tweets": ("TWEETS_",), "notifier": ("NOTIFIER_", "MAIL_")}
+
+def subgraph_names() -> list[str]:
+    """The services that are subgraphs, in the order of `services.toml`."""
+    return [service.name for service in declared().subgraphs]
+
+
+def module(name: str) -> str:
+    """The module that `python -m` starts."""
+    return declared()[name].module
 
 
 def migrations(name: str) -> Path:
-    return ROOT / SERVICES[name].replace(".", "/") / "migrations"
+    """The folder of a service's migrations."""
+    return ROOT / declared()[name].folder / "migrations"
 
 
 def settings_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings without those that are another service's alone."""
-    others = tuple(p for other in SERVICES if other != name for p in _PREFIXES[other])
-    return {key: value for key, value in settings.items() if not key.startswith(others)}
+    """Return the settings without those that belong to another service alone."""
+    foreign = tuple(
+        prefix
+        for other in declared().services.values()
+        if other.name != name
+        for prefix in _prefixes(other)
+    )
+    own = _prefixes(declared()[name])
+    return {
+        key: value
+        for key, value in settings.items()
+        if key.startswith(own) or not key.startswith(foreign)
+    }
+
+
+def _prefixes(service: Service) -> tuple[str, ...]:
+    return (service.prefix, _MAIL_PREFIX) if service.sends_mail else (service.prefix,)

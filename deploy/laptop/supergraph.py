@@ -8,10 +8,11 @@ from pathlib import Path
 
 import yaml
 
+from chassis.topology import FILE, declared
 from deploy.laptop.commands import Commands
 from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.process import ROOT, StackError
-from deploy.laptop.services import SERVICES
+from deploy.laptop.services import module
 
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
 CONFIGURATION = ROOT / "supergraph.yaml"
@@ -28,7 +29,7 @@ def exported_schemas() -> dict[str, str]:
     """What each subgraph's code says its schema is."""
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-m", SERVICES[name], "schema"],
+            [sys.executable, "-m", module(name), "schema"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,12 +68,9 @@ def compose(commands: Commands) -> None:
 def refresh(commands: Commands, data: Path) -> None:
     """Exports when the code has changed since the last time, composes when a schema has."""
     stamp = data / "schemas.stamp"
-    code = (
-        path
-        for part in ("chassis", "subgraphs", "notifier")
-        for path in (ROOT / part).rglob("*.py")
-    )
-    state = _digest(sorted(code))
+    folders = ["chassis", *(service.folder for service in declared().subgraphs)]
+    code = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    state = _digest([ROOT / FILE, *sorted(code)])
     if not stamp.exists() or stamp.read_text() != state:
         commands.console.step("Exporting the schemas of the subgraphs")
         export_schemas()

@@ -12,11 +12,11 @@ import yaml
 from deploy.laptop.environment import EXAMPLE
 from deploy.laptop.environment import read as read_settings
 from deploy.laptop.process import ROOT
-from deploy.laptop.services import SERVICES
+from deploy.laptop.services import module, subgraph_names
 from deploy.validate import OVERLAYS, install
 from explorer.settings import Settings as ExplorerSettings
 from notifier.settings import Settings as NotifierSettings
-from router.edge import DEFAULTS, render
+from router.edge import render
 from subgraphs.auth.settings import Settings as AuthSettings
 from subgraphs.tweets.settings import Settings as TweetsSettings
 from tests.contract.manifests import (
@@ -186,7 +186,7 @@ SECRETS_MADE_ELSEWHERE = {
 
 
 class TestEnvironment:
-    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize("service", subgraph_names())
     @pytest.mark.parametrize("suffix", ["", "-migrate", "-purge"])
     def test_in_kubernetes_a_service_has_what_its_settings_need(
         self,
@@ -209,7 +209,7 @@ class TestEnvironment:
             given |= {name: known[name] for name in keys_of_secret(service)}
         assert_fits(service, given)
 
-    @pytest.mark.parametrize("service", SERVICES)
+    @pytest.mark.parametrize("service", subgraph_names())
     @pytest.mark.parametrize("suffix", ["", "-migrate"])
     def test_in_compose_a_service_has_what_its_settings_need(
         self, service: str, suffix: str, made_secrets: Mapping[str, str]
@@ -227,7 +227,6 @@ class TestEnvironment:
             (in_kubernetes, services),
             (in_compose, set(compose(made_secrets)["services"])),
         ):
-            assert set(DEFAULTS) <= set(given)
             named = {value for name, value in given.items() if name.endswith("_HOST")}
             assert named - {"0.0.0.0"} <= hosts
             assert "0.0.0.0" in render({**given, "ROUTER_SECRET": "s" * 32})
@@ -332,7 +331,7 @@ class TestPods:
         assert {name for name, component in ours.items() if component == "purge"} == {
             *("auth-purge", "notifier-purge")
         }
-        assert ours.keys() - later == {f"{name}-migrate" for name in SERVICES}
+        assert ours.keys() - later == {f"{name}-migrate" for name in subgraph_names()}
 
     def test_disruptions_and_load_are_provided_for(
         self, overlay: str, rendered: list[Object]
@@ -394,7 +393,7 @@ class TestCompose:
 
     def test_a_service_waits_for_its_migration(self, made_secrets: Mapping[str, str]) -> None:
         services = compose(made_secrets)["services"]
-        for name in SERVICES:
+        for name in subgraph_names():
             waits = services[name]["depends_on"][f"{name}-migrate"]
             assert waits == {"condition": "service_completed_successfully"}
             assert services[f"{name}-migrate"]["command"] == ["migrate"]
@@ -420,10 +419,10 @@ class TestDockerfile:
                 for source in words[:-1]:
                     assert list(ROOT.glob(source)), source
 
-    @pytest.mark.parametrize("name", SERVICES)
+    @pytest.mark.parametrize("name", subgraph_names())
     def test_an_image_holds_one_service(self, name: str) -> None:
         copied = [line.split()[1] for line in dockerfile_stages()[name] if line.startswith("COPY")]
-        folder = SERVICES[name].replace(".", "/")
+        folder = module(name).replace(".", "/")
         package = ["subgraphs/__init__.py"] if "/" in folder else []
         assert copied == [f"--from={name}-packages", "chassis", *package, folder]
 

@@ -13,7 +13,7 @@ from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.node import ROUTER_PACKAGES, install_packages
 from deploy.laptop.process import ROOT
-from deploy.laptop.services import SERVICES
+from deploy.laptop.services import subgraph_names
 from deploy.laptop.supergraph import (
     CONFIGURATION,
     SUPERGRAPH,
@@ -100,7 +100,11 @@ class TestRouter:
 
     def test_it_is_told_where_each_subgraph_is(self) -> None:
         configuration = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())
-        assert set(configuration["override_subgraph_url"]) == set(schema_files()) == set(SERVICES)
+        assert (
+            set(configuration["override_subgraph_url"])
+            == set(schema_files())
+            == set(subgraph_names())
+        )
 
     def test_the_free_router_is_enough(self) -> None:
         """These keys need a licence by their mere presence."""

@@ -17,7 +17,7 @@ from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process, answers
-from deploy.laptop.services import SERVICES, settings_of
+from deploy.laptop.services import module, settings_of
 from deploy.laptop.stack import Stack
 from tests.e2e.balancer import balancer
 from tests.e2e.test_story import CREATE, MINE, SIGN_IN
@@ -100,7 +100,7 @@ def _service(name: str, port: int, settings: dict[str, str], console: Console) -
     }
     return Process(
         f"{name}-{port}",
-        [sys.executable, "-m", SERVICES[name], "serve"],
+        [sys.executable, "-m", module(name), "serve"],
         console=console,
         environment=environment,
         ready=answers(f"http://127.0.0.1:{port}/readyz"),

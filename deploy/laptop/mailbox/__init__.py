@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from chassis.topology import declared
 from deploy.laptop.commands import Commands
 from deploy.laptop.node import install_packages
 from deploy.laptop.process import Process, answers
@@ -13,7 +14,12 @@ _MAILDEV = PACKAGES / "node_modules" / "maildev" / "bin" / "maildev"
 
 
 def is_wanted(settings: Mapping[str, str]) -> bool:
-    """Whether mail goes to this machine, and to no server of somebody's own (MAILBOX_PORT 0)."""
+    """Return whether a service sends mail, to this machine, and no other server takes it there.
+
+    MAILBOX_PORT=0 says that another server does.
+    """
+    if not any(service.sends_mail for service in declared().services.values()):
+        return False
     local = settings["MAIL_HOST"] in {HOST, "localhost"} and settings["MAIL_SECURITY"] == "none"
     return local and settings["MAILBOX_PORT"] != "0"
 

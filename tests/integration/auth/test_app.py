@@ -16,6 +16,7 @@ from deploy.laptop.ports import free_ports
 from subgraphs.auth.app import create_app
 from subgraphs.auth.settings import Settings
 from tests.integration.conftest import until
+from tests.settings import addresses
 from tests.unit.auth.fakes import KEYS
 
 SECRET = "r" * 32
@@ -47,7 +48,8 @@ async def test_signing_up_is_published(
 ) -> None:
     app = create_app(
         Settings.from_env(
-            {
+            addresses("auth")
+            | {
                 "AUTH_DATABASE_URL": auth_database_url,
                 "REDIS_URL": valkey_url,
                 "ROUTER_SECRET": SECRET,

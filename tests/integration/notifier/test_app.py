@@ -26,6 +26,7 @@ from deploy.laptop.ports import free_ports
 from notifier.app import create_app
 from notifier.settings import Settings
 from tests.integration.notifier.smtp import Does, SmtpSink
+from tests.settings import addresses
 
 ADA, GRACE, JOAN = uuid4(), uuid4(), uuid4()
 SECRET = "r" * 32
@@ -33,7 +34,7 @@ Told = Callable[[int], Awaitable[None]]
 
 
 def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) -> dict[str, str]:
-    return {
+    return addresses("notifier") | {
         "ENVIRONMENT": "development",
         "NOTIFIER_DATABASE_URL": database_url,
         "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,

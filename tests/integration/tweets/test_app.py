@@ -22,6 +22,7 @@ from subgraphs.auth.events import user_deleted
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
 from tests.integration.conftest import FreshDatabase, is_empty, until
+from tests.settings import addresses
 from tests.unit.tweets.fakes import ADA
 
 SECRET = "r" * 32
@@ -39,7 +40,7 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 def environment(url: str, redis_url: str = NO_REDIS) -> dict[str, str]:
-    return {
+    return addresses("tweets") | {
         "TWEETS_DATABASE_URL": url,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,
@@ -172,8 +173,10 @@ class TestCommands:
         result = self.run("serve")
         assert result.returncode == 2
         assert result.stderr == (
-            "tweets: the environment is not complete: "
-            "TWEETS_DATABASE_URL is missing; REDIS_URL is missing; ROUTER_SECRET is missing\n"
+            "tweets: the environment is not complete: TWEETS_HOST is missing; "
+            "TWEETS_PORT is missing; TWEETS_DATABASE_URL is missing; REDIS_URL is missing; "
+            "ROUTER_SECRET is missing; TWEETS_AUTH_URL is missing; TWEETS_AUTH_GRPC is missing "
+            "(see subgraphs/tweets/README.md; `make up` writes the settings to .env)\n"
         )
 
     def test_a_database_that_is_not_there_is_one_line(self, empty_url: str) -> None:

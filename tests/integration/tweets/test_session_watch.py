@@ -26,6 +26,7 @@ from subgraphs.auth.app import MIGRATIONS
 from subgraphs.tweets.session_watch import STREAM, SessionWatch
 from subgraphs.tweets.sessions import GrpcSessions
 from tests.integration.conftest import FreshDatabase
+from tests.settings import addresses
 from tests.unit.auth.fakes import KEYS
 
 SECRET = "r" * 32
@@ -58,7 +59,7 @@ def servers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     redis_url = f"redis://:secret@127.0.0.1:{redis}/0"
     console = Console(io.StringIO())
     auth_url = f"http://127.0.0.1:{http}"
-    settings = {
+    settings = addresses("auth") | {
         "AUTH_DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,

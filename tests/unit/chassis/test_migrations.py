@@ -7,10 +7,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from chassis.migrations import head
-from deploy.laptop.services import SERVICES, migrations
+from deploy.laptop.services import migrations, subgraph_names
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", subgraph_names())
 def test_it_is_alembics(service: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations(service)))

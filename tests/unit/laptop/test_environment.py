@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop.environment import prepare, read
-from deploy.laptop.process import StackError
+from deploy.laptop.process import ROOT, StackError
 
 KEYS = {"AUTH_SIGNING_KEYS": "made-elsewhere"}
 """Making real ones starts a process; this is about the file."""
@@ -26,7 +27,7 @@ class TestPrepare:
         assert settings["AUTH_DATABASE_URL"].startswith("postgresql://auth:")
         assert settings["TWEETS_DATABASE_URL"].endswith("@127.0.0.1:4132/tweets")
 
-    def test_tweets_asks_auth_where_it_listens(self, tmp_path: Path) -> None:
+    def test_addresses_of_other_services_follow_their_ports(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
         assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
 
@@ -56,7 +57,10 @@ class TestPrepare:
 
     def test_comments_of_the_example_are_kept(self, tmp_path: Path) -> None:
         prepare(tmp_path / "env", KEYS)
-        assert "# tweets\n" in (tmp_path / "env").read_text()
+        text = (tmp_path / "env").read_text()
+        for service in declared().services.values():
+            file = ROOT / service.folder / "env.example"
+            assert not file.exists() or file.read_text().splitlines()[0] in text
 
 
 class TestRead:

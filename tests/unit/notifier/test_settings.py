@@ -8,8 +8,9 @@ import pytest
 from chassis.settings import SettingsError, Stage
 from notifier.mailer import Security
 from notifier.settings import Settings
+from tests.settings import addresses
 
-COMPLETE = {
+COMPLETE = addresses("notifier") | {
     "NOTIFIER_DATABASE_URL": "postgresql://notifier:secret@db/notifier",
     "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
     "REDIS_URL": "redis://:secret@redis/0",

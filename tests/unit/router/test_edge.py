@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
+from chassis.topology import declared
 from router.edge import LOCAL_ORIGINS, render
 
-SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"}
+SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"} | {
+    f"{name}_{part}": value
+    for name in ("EDGE", "ROUTER", *(name.upper() for name in declared().services))
+    for part, value in (("HOST", "127.0.0.1"), ("PORT", "4000"))
+}
 
 
 def origins(**settings: str) -> object:
@@ -22,7 +27,7 @@ def origins(**settings: str) -> object:
 class TestRender:
     def test_addresses_come_from_the_environment(self) -> None:
         text = render(SETTINGS | {"AUTH_HOST": "auth.internal", "AUTH_PORT": "8080"})
-        assert '{address: "auth.internal", port_value: 8080}' in text
+        assert '{"address": "auth.internal", "port_value": 8080}' in text
 
     def test_the_secret_is_not_in_it(self) -> None:
         assert SETTINGS["ROUTER_SECRET"] not in render(SETTINGS)

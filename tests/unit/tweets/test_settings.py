@@ -4,8 +4,9 @@ import pytest
 
 from chassis.settings import SettingsError, Stage
 from subgraphs.tweets.settings import Settings
+from tests.settings import addresses
 
-COMPLETE = {
+COMPLETE = addresses("tweets") | {
     "TWEETS_DATABASE_URL": "postgresql://tweets:secret@db/tweets",
     "REDIS_URL": "redis://:secret@redis/0",
     "ROUTER_SECRET": "r" * 32,
@@ -13,7 +14,7 @@ COMPLETE = {
 
 
 class TestFromEnv:
-    def test_three_variables_are_enough(self) -> None:
+    def test_secrets_and_addresses_are_enough(self) -> None:
         settings = Settings.from_env(COMPLETE)
         assert (settings.host, settings.port) == ("127.0.0.1", 4102)
         assert settings.stage is Stage.PRODUCTION
@@ -26,14 +27,17 @@ class TestFromEnv:
     def test_introspection_can_be_switched(self) -> None:
         assert Settings.from_env({**COMPLETE, "GRAPHQL_INTROSPECTION": "true"}).introspection
 
-    def test_everything_that_is_missing_is_told_at_once(self) -> None:
+    def test_every_missing_setting_is_reported(self) -> None:
         with pytest.raises(SettingsError) as raised:
             Settings.from_env({"TWEETS_PORT": "http"})
         assert raised.value.problems == [
+            "TWEETS_HOST is missing",
             "TWEETS_PORT is not a whole number of at least 1",
             "TWEETS_DATABASE_URL is missing",
             "REDIS_URL is missing",
             "ROUTER_SECRET is missing",
+            "TWEETS_AUTH_URL is missing",
+            "TWEETS_AUTH_GRPC is missing",
         ]
 
     def test_secrets_are_not_shown(self) -> None:
