@@ -1,0 +1,116 @@
+"""The declaration of the services: what it holds, and how its mistakes are reported."""
+
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import FILE, Kind, TopologyError, declared, parse
+
+PROJECT = '[project]\nname = "wren"\ntitle = "Wren"\n'
+AUTH = """
+[services.auth]
+module = "subgraphs.auth"
+kind = "subgraph"
+port = 4101
+grpc_port = 4111
+database = true
+publishes = true
+scopes = ["account:read"]
+public_paths = ["/keys.json"]
+"""
+LIKES = """
+[services.likes]
+module = "subgraphs.likes"
+kind = "subgraph"
+port = 4105
+database = true
+consumes = ["auth"]
+calls = ["auth"]
+scopes = ["likes:write"]
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(TopologyError) as raised:
+        parse(text)
+    return [line.removeprefix(f"{FILE}: ") for line in str(raised.value).splitlines()]
+
+
+class TestParse:
+    def test_a_stanza_becomes_a_service(self) -> None:
+        likes = parse(PROJECT + AUTH + LIKES)["likes"]
+        assert (likes.kind, likes.port, likes.consumes) == (Kind.SUBGRAPH, 4105, ("auth",))
+        assert (likes.prefix, likes.stream, likes.folder) == (
+            "LIKES_",
+            "events.likes",
+            "subgraphs/likes",
+        )
+        assert likes.owner_setting("auth") == "LIKES_AUTH_URL"
+        assert likes.call_setting("auth") == "LIKES_AUTH_GRPC"
+
+    def test_consumer_groups_and_scopes_are_those_of_all_stanzas(self) -> None:
+        topology = parse(PROJECT + AUTH + LIKES)
+        assert topology.consumers_of("auth") == {"likes"}
+        assert topology.scopes == {"account:read", "likes:write"}
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            (AUTH, "[project] lacks name"),
+            (PROJECT, "there is no [services.auth]; the edge asks it about every token"),
+            (PROJECT + "[service.auth]", "[service] is unknown; [project] and [services.<name>]"),
+            (PROJECT + AUTH + "prot = 1", "[services.auth] has an unknown key prot; did you mean"),
+            (PROJECT + AUTH + "zzz = 1", "[services.auth] has an unknown key zzz; known are"),
+            (PROJECT + AUTH.replace("4101", '"4101"'), "[services.auth] port must be a whole"),
+            (PROJECT + AUTH.replace("4101", "true"), "[services.auth] port must be a whole"),
+            (PROJECT + AUTH.replace("4101", "70000"), "[services.auth] port 70000 is not"),
+            (PROJECT + AUTH.replace("4111", "4101"), "[services.auth] port 4101 is"),
+            (
+                PROJECT + AUTH.replace('"subgraph"', '"graph"'),
+                "[services.auth] kind is 'graph'; it",
+            ),
+            (
+                PROJECT + AUTH.replace('"subgraphs.auth"', '"a/b"'),
+                "[services.auth] module 'a/b' is",
+            ),
+            (PROJECT + AUTH.replace("/keys.json", "/graphql"), "[services.auth] public path"),
+            (PROJECT + AUTH.replace('["account:read"]', '"a"'), "[services.auth] scopes must be a"),
+            (
+                PROJECT + AUTH.replace("database = true\n", ""),
+                "[services.auth] consumes or publishes events, which needs database = true",
+            ),
+            (
+                PROJECT + AUTH.replace("publishes = true\n", "") + LIKES,
+                "[services.likes] consumes auth, which is no service with publishes = true",
+            ),
+            (
+                PROJECT + AUTH.replace("grpc_port = 4111\n", "") + LIKES,
+                "[services.likes] calls auth, which is no service with a grpc_port",
+            ),
+            (
+                PROJECT + AUTH + LIKES.replace("likes:write", "account:read"),
+                "[services.likes] scope account:read is already that of auth",
+            ),
+            (PROJECT + AUTH + LIKES.replace("4105", "4101"), "[services.likes] port 4101 is"),
+            (PROJECT + AUTH + LIKES.replace("likes]", "edge]"), "[services.edge] has a reserved"),
+            (PROJECT + AUTH + LIKES.replace("likes]", "a-b]"), "[services.a-b] must be named"),
+            ("[project", "Expected"),
+        ],
+    )
+    def test_a_mistake_is_one_line_with_its_place(self, text: str, problem: str) -> None:
+        assert [line for line in problems(text) if line.startswith(problem)], problems(text)
+
+    def test_every_mistake_is_reported_at_once(self) -> None:
+        assert len(problems(AUTH.replace("port", "prot"))) >= 4
+
+
+class TestDeclared:
+    def test_a_service_that_is_not_declared_is_named(self) -> None:
+        with pytest.raises(
+            TopologyError, match=r"no service bookmarks; add \[services.bookmarks\]"
+        ):
+            declared()["bookmarks"]
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(TopologyError, match=r"services\.toml cannot be read"):
+            declared(tmp_path)
