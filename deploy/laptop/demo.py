@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
+from chassis.topology import FILE, declared
 from deploy.laptop.console import Console
 from deploy.laptop.process import StackError
 
@@ -99,7 +100,13 @@ class Person:
 
 
 def run(url: str, console: Console) -> None:
-    """Raises StackError when anything is not as it should be."""
+    """Raises StackError when an answer is not the expected one."""
+    missing = {"tweets", "notifier"} - declared().services.keys()
+    if missing:
+        raise StackError(
+            f"The demo uses {' and '.join(sorted(missing))}, which {FILE} does not declare. "
+            "`make probe` uses what there is."
+        )
     ada, grace = Person("ada", url, console), Person("grace", url, console)
     for person in (ada, grace):
         answer = person.send(

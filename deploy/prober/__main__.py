@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 from prometheus_client import start_http_server
 
+from chassis.topology import FILE, declared
 from deploy.laptop.environment import read
 from deploy.prober.metrics import ProberMetrics
-from deploy.prober.rounds import Round, Step
+from deploy.prober.rounds import TWEETS, Round, Step
 
 USAGE = """Its environment: PROBER_URL (the edge), PROBER_SECRET (from which its accounts' names
 and passwords follow), PROBER_NAME (one for each that runs), PROBER_PORT (metrics),
@@ -46,13 +47,17 @@ def _once(client: httpx.Client, name: str, secret: str) -> int:
     def show(step: Step) -> None:
         print(f"{step.name:16} {step.seconds * 1000:8.1f} ms   {step.problem or 'ok'}", flush=True)
 
-    went_well = Round(client, f"{name}_once", secret, show, _stopped().is_set).run()
+    services = declared().services
+    if TWEETS not in services:
+        print(f"{FILE} declares no service {TWEETS}: the steps that need it are left out")
+    went_well = Round(client, f"{name}_once", secret, show, services, _stopped().is_set).run()
     print("all as it should be" if went_well else "not as it should be")
     return 0 if went_well else 1
 
 
 def _for_ever(client: httpx.Client, name: str, secret: str, *, port: int, interval: float) -> None:
-    metrics = ProberMetrics()
+    services = declared().services
+    metrics = ProberMetrics(services)
 
     def tell(step: Step) -> None:
         metrics.step(step)
@@ -61,7 +66,7 @@ def _for_ever(client: httpx.Client, name: str, secret: str, *, port: int, interv
 
     start_http_server(port, registry=metrics.registry)
     stopped = _stopped()
-    round_ = Round(client, name, secret, tell, stopped.is_set)
+    round_ = Round(client, name, secret, tell, services, stopped.is_set)
     while not stopped.is_set():
         if round_.run():
             metrics.success()

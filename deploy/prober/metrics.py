@@ -1,14 +1,17 @@
 """What the prober tells Prometheus."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from deploy.prober.rounds import STEPS, Step
+from deploy.prober.rounds import Step, steps
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
 
 class ProberMetrics:
-    def __init__(self) -> None:
+    def __init__(self, services: Collection[str]) -> None:
+        """`services` are those of the probed system: its steps follow from them."""
         self.registry = CollectorRegistry()
         self._steps = Counter(
             "chirp_probe_steps_total",
@@ -28,7 +31,7 @@ class ProberMetrics:
             "When a whole round last went well.",
             registry=self.registry,
         )
-        for step in STEPS:
+        for step in steps(services):
             self._steps.labels(step, "ok")
             self._steps.labels(step, "failed")
             self._seconds.labels(step)

@@ -1,6 +1,6 @@
 """One round of what people do, step by step; it leaves nothing behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -8,7 +8,7 @@ from time import perf_counter
 import httpx
 
 from deploy.prober.person import Person, StepFailedError, expect
-from deploy.prober.subscription import subscribing
+from deploy.prober.subscription import Subscription, subscribing
 
 CREATE = """mutation ($text: String!) {
   createTweet(input: {text: $text}) { __typename ... on Tweet { id } }
@@ -19,20 +19,18 @@ SIGN_OUT = "mutation { signOut { sessionIds } }"
 ME = "{ me { username } }"
 
 CLEAN_UP = "clean up"
-STEPS = (
-    "sign up",
-    "sign in",
-    "subscribe",
-    "tweet",
-    "list",
-    "retweet",
-    "see the retweet",
-    "hear of both",
-    "sign out",
-    "be refused",
-    "be hung up on",
-    CLEAN_UP,
-)
+TWEETS = "tweets"
+"""The service that some steps use; a system without it is probed without them."""
+
+
+def steps(services: Collection[str]) -> tuple[str, ...]:
+    """Return the steps of a round on a system with these services."""
+    if TWEETS not in services:
+        return ("sign up", "sign in", "sign out", "be refused", CLEAN_UP)
+    return (
+        *("sign up", "sign in", "subscribe", "tweet", "list", "retweet", "see the retweet"),
+        *("hear of both", "sign out", "be refused", "be hung up on", CLEAN_UP),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,13 @@ class Round:
         name: str,
         secret: str,
         tell: Tell,
+        services: Collection[str],
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Once `is_stopped`, no further step is begun. One that is under way ends: an account whose
         making was interrupted could come to be after all has been cleaned up."""
         self._tell = tell
+        self._services = services
         self._is_stopped = is_stopped
         self._url = str(client.base_url)
         self._author = Person(client, f"{name}_author", secret)
@@ -90,34 +90,41 @@ class Round:
         with self._step("sign in"):
             author.sign_in()
         with ExitStack() as open_until_the_end:
-            with self._step("subscribe"):
-                feed = open_until_the_end.enter_context(subscribing(self._url, author.token))
-            with self._step("tweet"):
-                tweet = author.ask(CREATE, {"text": "A probe."})["createTweet"]
-                expect("Tweet", tweet)
-            with self._step("list"):
-                self._expect_listed(tweet["id"], retweets=0)
-            with self._step("retweet"):
-                expect("Tweet", reader.ask(RETWEET, {"id": tweet["id"]})["retweet"])
-            with self._step("see the retweet"):
-                self._expect_listed(tweet["id"], retweets=1)
-            with self._step("hear of both"):
-                for kind, actor in (("TWEETED", author), ("RETWEETED", reader)):
-                    expected = {
-                        "kind": kind,
-                        "tweet": {"id": tweet["id"]},
-                        "actor": {"username": actor.name},
-                    }
-                    if feed.next() != expected:
-                        raise StepFailedError("the feed tells something else")
+            feed = self._tweet(open_until_the_end) if TWEETS in self._services else None
             with self._step("sign out"):
                 author.ask(SIGN_OUT)
             with self._step("be refused"):
                 status = author.post(ME).status_code
                 if status != 401:
                     raise StepFailedError(f"the token of a session that has ended got {status}")
-            with self._step("be hung up on"):
-                feed.expect_end()
+            if feed:
+                with self._step("be hung up on"):
+                    feed.expect_end()
+
+    def _tweet(self, open_until_the_end: ExitStack) -> Subscription:
+        """Tweet and retweet, and return the author's subscription, which has shown both."""
+        author, reader = self._author, self._reader
+        with self._step("subscribe"):
+            feed = open_until_the_end.enter_context(subscribing(self._url, author.token))
+        with self._step("tweet"):
+            tweet = author.ask(CREATE, {"text": "A probe."})["createTweet"]
+            expect("Tweet", tweet)
+        with self._step("list"):
+            self._expect_listed(tweet["id"], retweets=0)
+        with self._step("retweet"):
+            expect("Tweet", reader.ask(RETWEET, {"id": tweet["id"]})["retweet"])
+        with self._step("see the retweet"):
+            self._expect_listed(tweet["id"], retweets=1)
+        with self._step("hear of both"):
+            for kind, actor in (("TWEETED", author), ("RETWEETED", reader)):
+                expected = {
+                    "kind": kind,
+                    "tweet": {"id": tweet["id"]},
+                    "actor": {"username": actor.name},
+                }
+                if feed.next() != expected:
+                    raise StepFailedError("the feed shows something else")
+        return feed
 
     def _expect_listed(self, tweet_id: str, *, retweets: int) -> None:
         edges = self._author.ask(MINE)["myTweets"]["edges"]

@@ -19,6 +19,7 @@ from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.streams import connect
+from chassis.topology import declared
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
 from notifier.metrics import count_mails, watch_deliveries
@@ -86,7 +87,7 @@ def told() -> dict[str, set[str]]:
     count_mails(metrics)
     watch_deliveries(metrics, SqlUnitOfWork(database))
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
-    for registry in (metrics.registry, ProberMetrics().registry):
+    for registry in (metrics.registry, ProberMetrics(declared().services).registry):
         found |= series(registry)
     return found
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import ROOT
 from deploy.prober.person import Person
-from deploy.prober.rounds import STEPS
+from deploy.prober.rounds import steps
 from tests.stack import RunningStack, eventually
 
 SECRET = "p" * 32
@@ -73,7 +74,7 @@ class TestOnce:
         process = start("once")
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
-        for step in STEPS:
+        for step in steps(declared().services):
             assert step in output
         assert accounts(edge, "prober_once") == 0
 

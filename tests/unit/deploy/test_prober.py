@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import Server, ServerConnection, serve
 
 from deploy.prober.person import Person, StepFailedError
-from deploy.prober.rounds import Round, Step
+from deploy.prober.rounds import Round, Step, steps
 from deploy.prober.subscription import Subscription
 from subgraphs.auth.domain import username_problems
 
@@ -47,15 +47,44 @@ class TestRound:
         ],
     )
     def test_what_goes_wrong_fails_the_step(self, happens: Exception, problem: str) -> None:
-        went_well, steps = one_round(happens)
+        went_well, done = one_round(happens)
         assert not went_well
-        assert [(step.name, step.problem) for step in steps] == [("clean up", problem)]
+        assert [(step.name, step.problem) for step in done] == [("clean up", problem)]
 
     def test_what_nobody_has_foreseen_ends_it_and_is_no_success(self) -> None:
-        steps: list[Step] = []
+        done: list[Step] = []
         with pytest.raises(RuntimeError):
-            round_(RuntimeError(), steps.append).run()
-        assert [(step.name, step.problem) for step in steps] == [("clean up", "RuntimeError")]
+            round_(RuntimeError(), done.append).run()
+        assert [(step.name, step.problem) for step in done] == [("clean up", "RuntimeError")]
+
+
+class TestStepsWithoutTweets:
+    def test_a_round_signs_up_in_and_out(self) -> None:
+        tokens: set[str] = set()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            query = json.loads(request.content)["query"]
+            signed_in = {"__typename": "SignedIn", "accessToken": "t"}
+            if "deleteAccount" in query:
+                return data({"deleteAccount": {"__typename": "AccountDeleted"}})
+            if "signUp" in query:
+                return data({"signUp": signed_in})
+            if "signIn" in query:
+                tokens.add("t")
+                return data({"signIn": signed_in})
+            if "signOut" in query:
+                tokens.clear()
+                return data({"signOut": {"sessionIds": ["1"]}})
+            return data({"me": {"username": "p"}}) if tokens else httpx.Response(401)
+
+        done: list[Step] = []
+        client = httpx.Client(base_url="http://edge", transport=httpx.MockTransport(answer))
+        assert Round(client, "prober", SECRET, done.append, {"auth"}).run()
+        assert [step.name for step in done] == ["clean up", *steps({"auth"})]
+
+
+def data(value: object) -> httpx.Response:
+    return httpx.Response(200, json={"data": value})
 
 
 def round_(happens: Exception, tell: Callable[[Step], None]) -> Round:
@@ -63,12 +92,12 @@ def round_(happens: Exception, tell: Callable[[Step], None]) -> Round:
         raise happens
 
     client = httpx.Client(base_url="http://edge", transport=httpx.MockTransport(answer))
-    return Round(client, "prober", SECRET, tell)
+    return Round(client, "prober", SECRET, tell, {"auth", "tweets"})
 
 
 def one_round(happens: Exception) -> tuple[bool, list[Step]]:
-    steps: list[Step] = []
-    return round_(happens, steps.append).run(), steps
+    done: list[Step] = []
+    return round_(happens, done.append).run(), done
 
 
 @pytest.fixture
