@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 PYTHON_IN = .venv/bin/python
 LAPTOP = $(PYTHON_IN) -m deploy.laptop
-UV = .venv/uv/bin/uv
+UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo probe check test bench chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
@@ -65,7 +65,6 @@ format: setup  ## format the code and mend what the linter can
 	@$(PYTHON_IN) -m ruff check --fix .
 
 lock: setup  ## pin what requirements/*.in name, with hashes
-	@test -x $(UV) || { $(PYTHON_IN) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet uv; }
 	@cd requirements && for input in *.in; do \
 		echo "==> requirements/$$input"; \
 		../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
