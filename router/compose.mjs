@@ -16,6 +16,12 @@ const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.met
 const output = path.join(root, "router", "supergraph.graphql");
 const read = (name) => readFileSync(path.join(root, name), "utf8");
 
+// Hints of the composer fail, because each says that the subgraphs contradict each other. One that is
+// intended (a field on its way from one subgraph to another by @override) is accepted here, with its
+// code, its coordinate and the reason. An entry that no hint needs any more fails as well.
+//   { code: "OVERRIDDEN_FIELD_CAN_BE_REMOVED", at: "User.username", reason: "profiles takes it over" }
+const ACCEPTED_HINTS = [];
+
 class Refused extends Error {}
 
 function main() {
@@ -28,7 +34,9 @@ function main() {
     typeDefs: parse(read(subgraph.schema.file)),
   }));
 
+  demandOneOwnerOfEachErrorType(services);
   const composed = composeOrRefuse("@apollo/composition", composeWithApollo, services);
+  demandNoHints(composed.hints);
   const text = header(services) + composed.supergraphSdl.trim() + "\n";
   if (!process.argv.includes("--check")) {
     writeFileSync(output, text);
@@ -61,13 +69,117 @@ function lowered(service) {
 }
 
 function composeOrRefuse(composer, compose, services) {
-  const { errors, hints, supergraphSdl } = compose(services);
-  if (errors?.length) {
-    throw new Refused([`${composer} refuses:`, ...errors.map(({ message }) => `  ${message}`)].join("\n"));
-  }
-  for (const hint of hints ?? []) console.log(`hint: ${hint}`);
-  return { supergraphSdl };
+  const { errors, hints = [], supergraphSdl } = compose(services);
+  if (errors?.length) throw new Refused([`${composer} refuses:`, ...explained(errors, services)].join("\n"));
+  return { supergraphSdl, hints };
 }
+
+function demandNoHints(hints) {
+  const problems = hints
+    .filter((hint) => !ACCEPTED_HINTS.some((accepted) => covers(accepted, hint)))
+    .map(({ definition, coordinate, nodes = [], message }) => {
+      const subgraphs = [...new Set(nodes.map(({ subgraph }) => subgraph))].filter(Boolean).sort();
+      const where = [coordinate && ` at ${coordinate}`, subgraphs.length && ` (${subgraphs.join(", ")})`];
+      return `  ${definition.code}${where.filter(Boolean).join("")}: ${message}`;
+    });
+  if (problems.length) {
+    const remedy = "Align the subgraphs, or accept the hint with a reason in ACCEPTED_HINTS of router/compose.mjs.";
+    throw new Refused(["The composer has hints:", ...problems, remedy].join("\n"));
+  }
+  const unneeded = ACCEPTED_HINTS.filter((accepted) => !hints.some((hint) => covers(accepted, hint)));
+  if (unneeded.length) {
+    const named = unneeded.map(({ code, at }) => `  ${code} at ${at}`);
+    throw new Refused(["No hint needs these entries any more; remove them from ACCEPTED_HINTS:", ...named].join("\n"));
+  }
+}
+
+const covers = ({ code, at, reason }, hint) => Boolean(reason) && code === hint.definition.code && at === hint.coordinate;
+
+// Two types of one name would become one type, whose fields neither subgraph knows alone.
+function demandOneOwnerOfEachErrorType(services) {
+  const owners = new Map();
+  for (const service of services) {
+    for (const type of objectTypes(service)) {
+      if (type.interfaces?.some(({ name }) => name.value === "Error")) append(owners, type.name.value, service);
+    }
+  }
+  const problems = [...owners]
+    .filter(([, its]) => its.length > 1)
+    .map(([type, its]) => {
+      const [first, ...others] = its;
+      const renamed = others.map((service) => `${capitalised(service.name)}${type} in ${source(service)}`);
+      return (
+        `${type} is an error type of ${its.map(({ name }) => name).join(" and ")}. ` +
+        `An error type belongs to one subgraph: leave it to ${first.name}, and rename it to ${renamed.join(" and ")}.`
+      );
+    });
+  if (problems.length) throw new Refused(problems.join("\n"));
+}
+
+// One key that does not fit makes an error for each field that cannot be reached by it: the cause is
+// named once, and one of the errors is shown.
+function explained(errors, services) {
+  const unreachable = errors.filter(({ extensions }) => extensions?.code === "SATISFIABILITY_ERROR");
+  const types = new Set(unreachable.flatMap(({ message }) => [...message.matchAll(/(?:of|on type) "(\w+)"/g)].map(([, type]) => type)));
+  const causes = [...types].flatMap((type) => foreignKeys(type, services));
+  const shown = causes.length ? errors.filter((error) => error === unreachable[0] || !unreachable.includes(error)) : errors;
+  const lines = shown.map(({ message, extensions }) => {
+    const code = extensions?.code ? `${extensions.code}: ` : "";
+    return `  ${code}${message.replaceAll("\n", "\n  ")}`;
+  });
+  if (shown.length < errors.length) lines.push(`  and ${errors.length - shown.length} more of this kind`);
+  return [...causes, ...lines];
+}
+
+// The subgraphs that know the type by none of the keys by which another subgraph can resolve it. The
+// one that gives most of its fields owns it and is not to blame.
+function foreignKeys(type, services) {
+  const holders = services
+    .map((service) => ({ service, keys: keysOf(service, type), fields: fieldsOf(service, type) }))
+    .filter(({ keys }) => keys.length)
+    .sort((a, b) => b.fields - a.fields);
+  return holders.slice(1).flatMap((holder) => {
+    const offers = holders
+      .filter((other) => other !== holder)
+      .map(({ service, keys }) => ({ service, keys: keys.filter(({ resolvable }) => resolvable) }))
+      .filter(({ keys }) => keys.length);
+    const offered = new Set(offers.flatMap(({ keys }) => keys.map(({ fields }) => fields)));
+    if (!offered.size || holder.keys.some(({ fields }) => offered.has(fields))) return [];
+    const known = offers.map(({ service, keys }) => `${service.name}: ${quoted(keys)}`).join("; ");
+    return [
+      `  ${type} has the key ${quoted(holder.keys)} in ${holder.service.name}, which no other subgraph declares (${known}). ` +
+        `Give it one of these keys in ${source(holder.service)}.`,
+    ];
+  });
+}
+
+const quoted = (keys) => keys.map(({ fields }) => `"${fields}"`).join(", ");
+
+const fieldsOf = (service, type) =>
+  objectTypes(service)
+    .filter(({ name }) => name.value === type)
+    .flatMap(({ fields = [] }) => fields)
+    .filter(({ directives = [] }) => !directives.some(({ name }) => name.value === "external")).length;
+
+function keysOf(service, type) {
+  return objectTypes(service)
+    .filter(({ name }) => name.value === type)
+    .flatMap(({ directives = [] }) => directives)
+    .filter(({ name }) => name.value === "key")
+    .map((directive) => {
+      const argument = (name) => directive.arguments.find((each) => each.name.value === name)?.value;
+      return { fields: words(argument("fields").value), resolvable: argument("resolvable")?.value !== false };
+    });
+}
+
+const objectTypes = ({ typeDefs }) => typeDefs.definitions.filter(({ kind }) => kind === "ObjectTypeDefinition" || kind === "ObjectTypeExtension");
+
+// The module that the types of an exported schema come from.
+const source = ({ file }) => path.posix.join(path.posix.dirname(file), "types.py");
+
+const capitalised = (name) => name[0].toUpperCase() + name.slice(1);
+
+const append = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value]);
 
 // The digest tells deploy/laptop/supergraph.py, without starting Node, whether this is current:
 // it covers what the result depends on. Both compute it from the same files in the same order.
@@ -123,8 +235,9 @@ function joins(sdl) {
 
 const DEFAULTS = new Set(["extension: false", "resolvable: true", "isInterfaceObject: false", "external: false", "usedOverridden: false"]);
 
-// A field set says the same with any white space.
-const normal = (value) => (value.kind === "StringValue" ? JSON.stringify(value.value.replace(/\s+/g, " ").trim()) : print(value));
+// A field set means the same with any white space.
+const words = (fieldSet) => fieldSet.replace(/\s+/g, " ").trim();
+const normal = (value) => (value.kind === "StringValue" ? JSON.stringify(words(value.value)) : print(value));
 
 try {
   main();
