@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from chassis.app import open_database
 from chassis.database import Database, DatabaseUnavailableError
-from chassis.graphql.schema import SubgraphSchema
+from chassis.graphql.schema import SchemaError, SubgraphSchema
 from chassis.logging import configure_logging
 from chassis.migrations import SchemaNotCurrentError, head, upgrade
 from chassis.server import serve
@@ -39,7 +39,9 @@ def run(
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Runs one command and gives the exit status: 2 for wrong settings, 1 for an unfit database.
+    """Run one command and return its exit status.
+
+    That is 2 for wrong settings or a wrong declaration or schema, and 1 for an unfit database.
 
     `program` is the module that was started, by default the subgraph of this name; `sockets` says
     that it serves WebSockets.
@@ -91,7 +93,7 @@ def run(
         problems = "; ".join(error.problems)
         where = f"see {declared()[service].folder}/README.md; `make up` writes the settings to .env"
         return _fail(service, f"the environment is not complete: {problems} ({where})", 2)
-    except TopologyError as error:
+    except (TopologyError, SchemaError) as error:
         return _fail(service, str(error), 2)
     except (DatabaseUnavailableError, SchemaNotCurrentError) as error:
         return _fail(service, str(error), 1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import lru_cache
 from hmac import compare_digest
 from uuid import UUID
@@ -47,7 +48,8 @@ def principal_from(headers: Mapping[str, str]) -> Principal | None:
     return _principal(
         headers["x-auth-user-id"],
         headers["x-auth-username"],
-        headers["x-auth-scopes"],
+        # A session may have no scope left; an empty header does not survive every proxy.
+        headers.get("x-auth-scopes", ""),
         headers["x-auth-session-id"],
         headers["x-auth-expires-at"],
     )
@@ -66,10 +68,11 @@ def _principal(
     )
 
 
-def require(principal: Principal | None, scope: str | None = None) -> Principal:
-    """The principal, if there is one and its session may do `scope`.
+def require(principal: Principal | None, scope: StrEnum | None = None) -> Principal:
+    """Return the principal if there is one and its session has `scope`.
 
-    Raises Unauthenticated or Forbidden.
+    Raises Unauthenticated or Forbidden. A service keeps its scopes in one StrEnum, which
+    `build_schema` holds against `services.toml`.
     """
     if principal is None:
         raise Unauthenticated

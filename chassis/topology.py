@@ -21,6 +21,7 @@ RESERVED = frozenset({"edge", "router", "mailbox", "postgres", "redis", "valkey"
 """Names of processes that are no service."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
+_SCOPE = re.compile(r"[a-z0-9:._-]+")
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 
 
@@ -83,7 +84,7 @@ class Service:
     """The services that it calls over gRPC."""
     sends_mail: bool = False
     scopes: tuple[str, ...] = ()
-    """The scopes that it checks. A session may hold those of all services."""
+    """The scopes that it checks, as others may. A session may hold those of all services."""
     public_paths: tuple[str, ...] = ()
     """Paths that the edge passes on without identity; one that ends in `/` stands for all below."""
     cron: Mapping[str, str] = field(default_factory=dict)
@@ -254,7 +255,6 @@ def _contradictions(topology: Topology) -> Iterator[str]:
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
     for what, values in (
         ("port", lambda s: filter(None, (s.port, s.grpc_port))),
-        ("scope", lambda s: s.scopes),
         ("public path", lambda s: s.public_paths),
     ):
         owners: dict[Any, str] = {}
@@ -274,16 +274,24 @@ def _own_problems(service: Service) -> Iterator[str]:
         yield f"has a reserved name; reserved are {', '.join(sorted(RESERVED))}"
     if not _MODULE.fullmatch(service.module):
         yield f"module {service.module!r} is not the dotted name of a package"
-    for port in filter(None, (service.port, service.grpc_port)):
-        if not 1 <= port <= 65535:
-            yield f"port {port} is not between 1 and 65535"
-    for path in service.public_paths:
-        if not path.startswith("/") or path == "/" or path.startswith("/graphql"):
-            yield f"public path {path!r} must begin with / and not be one of the edge's own"
+    yield from _misfits(service)
     if (service.consumes or service.publishes) and not service.database:
         yield "consumes or publishes events, which needs database = true"
     if service.replicas.min > service.replicas.max:
         yield "replicas.min is greater than replicas.max"
+
+
+def _misfits(service: Service) -> Iterator[str]:
+    """Yield the values that their keys cannot have."""
+    for port in filter(None, (service.port, service.grpc_port)):
+        if not 1 <= port <= 65535:
+            yield f"port {port} is not between 1 and 65535"
+    for scope in service.scopes:
+        if not _SCOPE.fullmatch(scope):
+            yield f"scope {scope!r} must be lower-case letters, digits and any of : . _ -"
+    for path in service.public_paths:
+        if not path.startswith("/") or path == "/" or path.startswith("/graphql"):
+            yield f"public path {path!r} must begin with / and not be one of the edge's own"
 
 
 def _dangling(service: Service, services: Mapping[str, Service]) -> Iterator[str]:

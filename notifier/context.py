@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
@@ -12,6 +13,13 @@ from strawberry.dataloader import DataLoader
 from chassis.graphql.context import RequestContext
 from notifier.domain import EmailSettings
 from notifier.service import NotifierService
+
+
+class Scope(StrEnum):
+    """The scopes that this service checks."""
+
+    READ = "account:read"
+    WRITE = "account:write"
 
 
 @dataclass(kw_only=True)

@@ -5,13 +5,8 @@ from typing import Annotated
 import strawberry
 
 from chassis.graphql import schema
-from notifier.context import Info
-from notifier.types import WRITE, EmailSettings, UpdateEmailSettingsInput, User
-
-
-@strawberry.type
-class Query:
-    pass
+from notifier.context import Info, Scope
+from notifier.types import EmailSettings, UpdateEmailSettingsInput, User
 
 
 @strawberry.type
@@ -27,7 +22,7 @@ class Mutation:
             UpdateEmailSettingsInput, strawberry.argument(description="What to change.")
         ],
     ) -> EmailSettings:
-        viewer = info.context.require(WRITE)
+        viewer = info.context.require(Scope.WRITE)
         return EmailSettings.from_entity(
             await info.context.service.change_settings(viewer.user_id, retweets=input.retweets)
         )
@@ -35,5 +30,5 @@ class Mutation:
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
     return schema.build_schema(
-        query=Query, mutation=Mutation, types=[User], introspection=introspection
+        "notifier", mutation=Mutation, types=[User], scopes=Scope, introspection=introspection
     )

@@ -5,10 +5,7 @@ from uuid import UUID
 import strawberry
 
 from notifier import domain
-from notifier.context import Info
-
-READ, WRITE = "account:read", "account:write"
-"""The scopes that a session needs."""
+from notifier.context import Info, Scope
 
 
 @strawberry.type(description="What somebody gets e-mails about.")
@@ -34,7 +31,7 @@ class User:
         viewer = info.context.principal
         if viewer is None or viewer.user_id != UUID(self.id):
             return None
-        info.context.require(READ)
+        info.context.require(Scope.READ)
         return EmailSettings.from_entity(await info.context.settings.load(viewer.user_id))
 
     @classmethod

@@ -1,6 +1,7 @@
 """What every resolver finds in `info.context`; services add their loaders and use cases."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -40,6 +41,6 @@ class RequestContext:
             "user_agent": headers.get("user-agent", ""),
         }
 
-    def require(self, scope: str | None = None) -> Principal:
-        """The signed-in caller. Raises Unauthenticated, or Forbidden where `scope` is missing."""
+    def require(self, scope: StrEnum | None = None) -> Principal:
+        """Return the signed-in caller. Raises Unauthenticated, or Forbidden without `scope`."""
         return require(self.principal, scope)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -15,14 +16,17 @@ from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument, note_operation
+from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
+from chassis.graphql.scopes import scope_problems
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
@@ -32,6 +36,10 @@ _log = structlog.get_logger("chassis.graphql")
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
 
 _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
+
+
+class SchemaError(Exception):
+    """A schema that cannot be served; the message has one line for each problem."""
 
 
 def is_internal(error: GraphQLError) -> bool:
@@ -116,6 +124,17 @@ class SubgraphSchema(Schema):
     def sdl(self) -> str:
         """The SDL with federation directives, as `_service` gives it."""
         return print_schema(self)
+
+    @property
+    def classes(self) -> dict[str, type]:
+        """The Python classes of the object types and interfaces, by their names in the schema."""
+        types = self.schema_converter.type_map
+        definitions = {name: type_.definition for name, type_ in types.items()}
+        return {
+            name: definition.origin
+            for name, definition in definitions.items()
+            if isinstance(definition, StrawberryObjectDefinition)
+        }
 
     async def execute(
         self,
@@ -247,22 +266,28 @@ def _log_failures(errors: list[GraphQLError], operation_name: str | None) -> Non
 
 
 def build_schema(
+    service: str | None = None,
     *,
-    query: type,
+    query: type | None = None,
     mutation: type | None = None,
     subscription: type | None = None,
     types: Iterable[type] = (),
+    scopes: type[StrEnum] | None = None,
     exception_handlers: Iterable[Any] = (),
     extensions: Iterable[Extension] = (),
     limits: Limits | None = None,
     introspection: bool = True,
 ) -> SubgraphSchema:
-    """A federated schema.
+    """Return a federated schema.
 
+    `service` is the subgraph's name in `services.toml`, whose `scopes` must be the constants of the
+    enum `scopes`. `types` are those that no field's type leads to, members of unions included.
     `exception_handlers` turn domain exceptions into members of result unions
-    (strawberry.ExceptionHandler).
+    (strawberry.ExceptionHandler). Raises SchemaError for an entity that the router can ask for and
+    that cannot be resolved, and for a scope that is checked but not declared, or declared but not
+    checked; TopologyError for an unknown `service`.
     """
-    return SubgraphSchema(
+    schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
         query=query,
         mutation=mutation,
@@ -271,3 +296,9 @@ def build_schema(
         extensions=extensions,
         exception_handlers=exception_handlers,
     )
+    problems = [*entity_problems(schema.sdl, schema.classes)]
+    if service is not None:
+        problems += scope_problems(service, scopes)
+    if problems:
+        raise SchemaError("\n".join(problems))
+    return schema

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
@@ -13,6 +14,13 @@ from subgraphs.auth.domain import Device, User
 from subgraphs.auth.service import AuthService
 
 _LONGEST_USER_AGENT = 300
+
+
+class Scope(StrEnum):
+    """The scopes that this service checks."""
+
+    READ = "account:read"
+    WRITE = "account:write"
 
 
 @dataclass(kw_only=True)

@@ -8,6 +8,7 @@ import strawberry
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
+from subgraphs.auth.context import Scope
 from subgraphs.auth.errors import SessionNotFound
 from subgraphs.auth.types import (
     EXCEPTION_HANDLERS,
@@ -27,9 +28,6 @@ from subgraphs.auth.types import (
     find_user,
 )
 
-READ = "account:read"
-WRITE = "account:write"
-
 
 @strawberry.type
 class Query:
@@ -40,7 +38,7 @@ class Query:
 
     @strawberry.field(description="Your sessions, the last used first (scope `account:read`).")
     async def sessions(self, info: AuthInfo) -> list[Session]:
-        principal = info.context.require(READ)
+        principal = info.context.require(Scope.READ)
         sessions = await info.context.service.sessions(principal.user_id)
         return [Session.from_entity(session, principal.session_id) for session in sessions]
 
@@ -88,12 +86,12 @@ class Mutation:
 
     @strawberry.mutation(description="Ends all your sessions (scope `account:write`).")
     async def sign_out_everywhere(self, info: AuthInfo) -> SignedOut:
-        principal = info.context.require(WRITE)
+        principal = info.context.require(Scope.WRITE)
         return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
 
     @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
     async def revoke_session(self, info: AuthInfo, id: strawberry.ID) -> RevokeSessionResult:  # noqa: A002
-        principal = info.context.require(WRITE)
+        principal = info.context.require(Scope.WRITE)
         session_id = parse_id(id)
         if session_id is None:
             raise SessionNotFound
@@ -103,7 +101,7 @@ class Mutation:
         description="Removes your account and all that belongs to it (scope `account:write`)."
     )
     async def delete_account(self, info: AuthInfo, password: str) -> DeleteAccountResult:
-        principal = info.context.require(WRITE)
+        principal = info.context.require(Scope.WRITE)
         await info.context.service.delete_account(principal.user_id, password)
         return AccountDeleted(id=strawberry.ID(str(principal.user_id)))
 
@@ -115,8 +113,10 @@ def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
     """The executable schema."""
     return schema.build_schema(
+        "auth",
         query=Query,
         mutation=Mutation,
+        scopes=Scope,
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
     )

@@ -10,7 +10,7 @@ from strawberry.types import Info
 from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
 from subgraphs.auth import domain, errors
-from subgraphs.auth.context import AuthContext
+from subgraphs.auth.context import AuthContext, Scope
 
 AuthInfo = Info[AuthContext, None]
 
@@ -31,7 +31,7 @@ class User:
         principal = info.context.principal
         if principal is None or str(principal.user_id) != self.id:
             return None
-        info.context.require("account:read")
+        info.context.require(Scope.READ)
         return self.address
 
     @classmethod

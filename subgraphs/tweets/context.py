@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
@@ -16,6 +17,13 @@ from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
 Timeline = tuple[UUID, PageRequest]
+
+
+class Scope(StrEnum):
+    """The scopes that this service checks."""
+
+    READ = "tweets:read"
+    WRITE = "tweets:write"
 
 
 @dataclass(kw_only=True)
@@ -52,7 +60,7 @@ class TweetsContext(RequestContext):
         """`principal` as in `RequestContext.caller`."""
         return cls(**cls.caller(connection, principal), tweets=tweets, feed=feed)
 
-    def author(self, scope: str) -> Author:
+    def author(self, scope: Scope) -> Author:
         """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""
         principal = self.require(scope)
         return Author(principal.user_id, principal.username)

@@ -8,11 +8,9 @@ import strawberry
 
 from chassis.graphql import schema
 from subgraphs.tweets import feed
-from subgraphs.tweets.context import Info
+from subgraphs.tweets.context import Info, Scope
 from subgraphs.tweets.types import (
     EXCEPTION_HANDLERS,
-    READ,
-    WRITE,
     After,
     CreateTweetInput,
     CreateTweetResult,
@@ -45,14 +43,14 @@ class Query:
         info: Info,
         id: TweetId,  # noqa: A002
     ) -> Tweet | None:
-        info.context.require(READ)
+        info.context.require(Scope.READ)
         return await load_tweet(info, id)
 
     @strawberry.field(description="What you tweeted and retweeted, newest first.")
     async def my_tweets(
         self, info: Info, first: First = 20, after: After = None
     ) -> TweetConnection:
-        viewer = info.context.require(READ)
+        viewer = info.context.require(Scope.READ)
         page = page_request(first, after)
         timelines = await info.context.tweets.timelines([viewer.user_id], page)
         return TweetConnection.from_page(timelines[viewer.user_id])
@@ -62,7 +60,7 @@ class Query:
         "happens from here on."
     )
     async def tweet_feed_cursor(self, info: Info) -> str:
-        viewer = info.context.require(READ)
+        viewer = info.context.require(Scope.READ)
         heads = await info.context.tweets.feed_heads([viewer.user_id])
         return feed_cursor(heads[viewer.user_id])
 
@@ -75,7 +73,7 @@ class Mutation:
         info: Info,
         input: Annotated[CreateTweetInput, strawberry.argument(description="What to tweet.")],  # noqa: A002
     ) -> CreateTweetResult:
-        author = info.context.author(WRITE)
+        author = info.context.author(Scope.WRITE)
         return Tweet.from_entity(
             await info.context.tweets.create_tweet(author, input.text, input.idempotency_key)
         )
@@ -88,7 +86,7 @@ class Mutation:
         info: Info,
         id: TweetId,  # noqa: A002
     ) -> DeleteTweetResult:
-        viewer = info.context.require(WRITE)
+        viewer = info.context.require(Scope.WRITE)
         await info.context.tweets.delete_tweet(viewer.user_id, known_id(id))
         return TweetDeleted(id=id)
 
@@ -97,7 +95,7 @@ class Mutation:
         "and gives the same retweet."
     )
     async def retweet(self, info: Info, tweet_id: TweetId) -> RetweetResult:
-        author = info.context.author(WRITE)
+        author = info.context.author(Scope.WRITE)
         return Tweet.from_entity(await info.context.tweets.retweet(author, known_id(tweet_id)))
 
     @strawberry.mutation(
@@ -105,7 +103,7 @@ class Mutation:
         "changes nothing."
     )
     async def undo_retweet(self, info: Info, tweet_id: TweetId) -> UndoRetweetResult:
-        viewer = info.context.require(WRITE)
+        viewer = info.context.require(Scope.WRITE)
         return Tweet.from_entity(
             await info.context.tweets.undo_retweet(viewer.user_id, known_id(tweet_id))
         )
@@ -121,7 +119,7 @@ class Subscription:
     async def tweet_feed(
         self, info: Info, after: FeedAfter = None
     ) -> AsyncGenerator[TweetFeedItem, None]:
-        viewer = info.context.require(READ)
+        viewer = info.context.require(Scope.READ)
         # It listens from here on, before there is anybody to ask for the first item.
         return _items(await info.context.feed.subscribe(viewer, feed_position(after)))
 
@@ -134,9 +132,11 @@ async def _items(news: feed.Subscription) -> AsyncGenerator[TweetFeedItem, None]
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
     return schema.build_schema(
+        "tweets",
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
+        scopes=Scope,
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
     )

@@ -15,16 +15,13 @@ from chassis.errors import BadUserInput
 from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
 from subgraphs.tweets import domain, errors
-from subgraphs.tweets.context import Info
+from subgraphs.tweets.context import Info, Scope
 
 _FEED_PLACE = struct.Struct(">Q")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 # `strawberry.ID(str(…))`, in one call.
 _id = cast("Callable[[UUID], strawberry.ID]", str)
-
-READ, WRITE = "tweets:read", "tweets:write"
-"""The scopes that a session needs."""
 
 First = Annotated[int, strawberry.argument(description="How many tweets to get: 1 to 100.")]
 After = Annotated[
@@ -145,7 +142,7 @@ class Tweet:
 
     @classmethod
     async def resolve_reference(cls, info: Info, id: str) -> "Tweet | None":  # noqa: A002
-        info.context.require(READ)
+        info.context.require(Scope.READ)
         return await load_tweet(info, id)
 
 
@@ -168,7 +165,7 @@ class User:
 
     @strawberry.field(description="What they tweeted and retweeted, newest first.")
     async def tweets(self, info: Info, first: First = 20, after: After = None) -> "TweetConnection":
-        info.context.require(READ)
+        info.context.require(Scope.READ)
         wanted = (UUID(self.id), page_request(first, after))
         return TweetConnection.from_page(await info.context.timeline.load(wanted))
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -40,6 +41,12 @@ TRUSTED = {"x-router-secret": SECRET}
 Info = strawberry.Info[RequestContext, None]
 
 
+class Scope(StrEnum):
+    A = "a"
+    C = "c"
+    SECRET = "hunter2"
+
+
 @strawberry.type
 class Node:
     @strawberry.field
@@ -67,7 +74,7 @@ class Query:
 
     @strawberry.field
     def needs(self, info: Info, scope: str) -> str:
-        return info.context.require(scope).username
+        return info.context.require(Scope(scope)).username
 
     @strawberry.field
     def client_address(self, info: Info) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,13 @@ from deploy.laptop.ports import free_ports
 SECRET = "s" * 32
 TRUSTED = {"x-router-secret": SECRET}
 PROTOCOL = Subprotocol("graphql-transport-ws")
+
+
+class Scope(StrEnum):
+    A = "a"
+    B = "b"
+
+
 MULTIPART = "multipart/mixed;subscriptionSpec=1.0, application/json"
 SSE = "text/event-stream"
 
@@ -171,13 +179,13 @@ class Subscription:
 
     @strawberry.subscription
     async def needs(self, info: Info, scope: str) -> AsyncGenerator[str, None]:
-        info.context.require(scope)
+        info.context.require(Scope(scope))
         yield scope
 
     @strawberry.subscription
     async def joins(self, info: Info, scope: str) -> AsyncGenerator[str, None]:
         """Looks who it is before there is a generator."""
-        info.context.require(scope)
+        info.context.require(Scope(scope))
         return numbers()
 
     @strawberry.subscription

@@ -1,0 +1,148 @@
+"""Finds the entities of a subgraph that the router can ask for and that cannot be resolved."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FieldDefinitionNode,
+    FieldNode,
+    InterfaceTypeDefinitionNode,
+    ObjectTypeDefinitionNode,
+    SelectionSetNode,
+    UnionTypeDefinitionNode,
+    parse,
+    value_from_ast_untyped,
+)
+
+Composite = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode
+
+_INFO = "info"
+
+
+def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
+    """Yield one line for each entity in `sdl` that the router can ask for in vain.
+
+    The router asks for an entity by a resolvable `@key` where that gets it more than the key: a
+    field that is not `@external`, or the type behind an interface that is an entity itself. A type
+    with nothing else than its key only refers to an entity of another subgraph. `classes` are the
+    Python classes of the types.
+    """
+    document = parse(sdl)
+    types = {d.name.value: d for d in document.definitions if isinstance(d, Composite)}
+    resolvable = _resolvable(document)
+    for name, type_ in types.items():
+        keys = [_field_set(key) for key in _keys(type_)]
+        if not any(_adds(type_, key, types) for key in keys) and not _is_asked_by_type(
+            type_, types
+        ):
+            continue
+        if isinstance(type_, ObjectTypeDefinitionNode) and name not in resolvable:
+            yield f"{_asked_for(name, keys)} is not part of _Entity. Add types=[{name}]."
+        if keys and (problem := _resolver_problem(classes[name], type_, keys)):
+            yield f"{_asked_for(name, keys)} {problem}."
+
+
+def _asked_for(name: str, keys: list[SelectionSetNode]) -> str:
+    by = " or ".join(repr(" ".join(_names(key))) for key in keys)
+    return f"the entity {name} (@key {by})" if keys else f"the entity {name}"
+
+
+def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNode]) -> str | None:
+    """What keeps the class from being made of a representation."""
+    resolve = getattr(class_, "resolve_reference", None)
+    given = sorted({name for key in keys for name in _names(key)})
+    if resolve is None:
+        arguments = ", ".join(("cls", *given))
+        return (
+            f"has no resolve_reference. Add a classmethod resolve_reference({arguments}), or "
+            "resolvable=False to the key if others never ask this subgraph for it"
+        )
+    signature = inspect.signature(resolve)
+    info = {_INFO: None} if _INFO in signature.parameters else {}
+    for key in keys:
+        names = {*_names(key), *_required(type_)}
+        try:
+            signature.bind(**dict.fromkeys(names), **info)
+            signature.bind(**dict.fromkeys(_names(key)), **info)
+        except TypeError as error:
+            arguments = ", ".join(sorted(names))
+            return f"cannot be resolved with {arguments}: resolve_reference has {error}"
+    return None
+
+
+def _adds(type_: Composite, selected: SelectionSetNode, types: Mapping[str, Composite]) -> bool:
+    """Whether an entity of this type has fields here that its key does not hold."""
+    below = {s.name.value: s.selection_set for s in selected.selections if isinstance(s, FieldNode)}
+    for field in type_.fields or ():
+        if _directives(field, "external"):
+            continue
+        if field.name.value not in below:
+            return True
+        inner, selection = types.get(_named(field)), below[field.name.value]
+        if inner and selection and _adds(inner, selection, types):
+            return True
+    return False
+
+
+def _is_asked_by_type(type_: Composite, types: Mapping[str, Composite]) -> bool:
+    """Whether the router can ask which type an entity has that it knows by an interface.
+
+    Others know such an interface as an object type with `@interfaceObject`.
+    """
+    if isinstance(type_, InterfaceTypeDefinitionNode):
+        return bool(_keys(type_))
+    above = (types[interface.name.value] for interface in type_.interfaces or ())
+    return any(_keys(interface) for interface in above)
+
+
+def _resolvable(document: DocumentNode) -> set[str]:
+    return {
+        member.name.value
+        for definition in document.definitions
+        if isinstance(definition, UnionTypeDefinitionNode) and definition.name.value == "_Entity"
+        for member in definition.types or ()
+    }
+
+
+def _keys(type_: Composite) -> list[DirectiveNode]:
+    """The keys by which others may ask for it."""
+    keys = _directives(type_, "key")
+    return [key for key in keys if _argument(key, "resolvable") is not False]
+
+
+def _required(type_: Composite) -> set[str]:
+    """The fields that the router may send along because a field here `@requires` them."""
+    required = (d for field in type_.fields or () for d in _directives(field, "requires"))
+    return {name for directive in required for name in _names(_field_set(directive))}
+
+
+def _directives(node: Composite | FieldDefinitionNode, name: str) -> list[DirectiveNode]:
+    return [d for d in node.directives or () if d.name.value == name]
+
+
+def _argument(directive: DirectiveNode, name: str) -> Any:
+    given = {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}
+    return given.get(name)
+
+
+def _field_set(directive: DirectiveNode) -> SelectionSetNode:
+    """The fields that a directive names, as the selection set that they are."""
+    (operation,) = parse(f"{{ {_argument(directive, 'fields')} }}").definitions
+    assert hasattr(operation, "selection_set")  # noqa: S101
+    selection: SelectionSetNode = operation.selection_set
+    return selection
+
+
+def _names(selection: SelectionSetNode) -> list[str]:
+    return [s.name.value for s in selection.selections if isinstance(s, FieldNode)]
+
+
+def _named(field: FieldDefinitionNode) -> str:
+    """The name of the field's type without lists and non-null."""
+    type_: Any = field.type
+    while hasattr(type_, "type"):
+        type_ = type_.type
+    return str(type_.name.value)
