@@ -69,7 +69,7 @@ def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNod
             signature.bind(**dict.fromkeys(_names(key)), **info)
         except TypeError as error:
             arguments = ", ".join(sorted(names))
-            return f"cannot be resolved with {arguments}: resolve_reference has {error}"
+            return f"cannot be resolved with {arguments}: resolve_reference: {error}"
     return None
 
 

@@ -52,15 +52,29 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody signed in somewhere. Tokens are views of it; without the row they are void."""
+    """A sign-in on one device. Tokens are views of it; without the row they are void."""
 
     id: UUID
     user_id: UUID
     scopes: frozenset[str]
+    """Those it was opened with; tokens carry the `current_scopes`."""
     device: Device
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
+    all_scopes: bool | None = None
+    """Whether it was opened for all scopes and not for a list; None where that is not stored."""
+
+    def has_all_scopes(self, declared: frozenset[str]) -> bool:
+        """Whether the session gets every scope that is declared, now and later.
+
+        One of which only the scopes are stored does if they are all that there are.
+        """
+        return self.scopes >= declared if self.all_scopes is None else self.all_scopes
+
+    def current_scopes(self, declared: frozenset[str]) -> frozenset[str]:
+        """The scopes of tokens that are issued while `declared` are all that there are."""
+        return declared if self.has_all_scopes(declared) else self.scopes & declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +139,12 @@ def password_problems(password: str | None, *, username: str, email: str) -> lis
     return []
 
 
-def granted_scopes(asked: list[str] | None, known: frozenset[str]) -> frozenset[str]:
-    """The scopes a session gets: what was asked for, or all. Raises InvalidInput."""
+def checked_scopes(asked: list[str] | None, declared: frozenset[str]) -> frozenset[str] | None:
+    """Return the scopes asked for, None for all. Raises InvalidInput."""
     if asked is None:
-        return known
-    if not asked or not known.issuperset(asked):
+        return None
+    if not asked or not declared.issuperset(asked):
         raise InvalidInput(
-            [Problem("scopes", f"Ask for one or more of: {', '.join(sorted(known))}.")]
+            [Problem("scopes", f"Ask for one or more of: {', '.join(sorted(declared))}.")]
         )
     return frozenset(asked)

@@ -45,7 +45,9 @@ class SessionRepository(Protocol):
     async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
         """The session of a refresh token, held for the rest of the transaction."""
 
-    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None: ...
+    async def prolong(
+        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
+    ) -> None: ...
 
     async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
         """Ends all sessions of a user, or only one of them, and gives the ids of those ended.

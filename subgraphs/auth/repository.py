@@ -78,9 +78,9 @@ class SqlSessionRepository:
             await self._connection.execute(
                 """
                 WITH opened AS (
-                    INSERT INTO sessions (id, user_id, scopes, user_agent, address,
+                    INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,
                                           created_at, last_used_at, expires_at)
-                    VALUES (:id, :user_id, :scopes, :user_agent, :address,
+                    VALUES (:id, :user_id, :scopes, :all_scopes, :user_agent, :address,
                             :created_at, :last_used_at, :expires_at)
                     RETURNING id, created_at
                 )
@@ -91,6 +91,7 @@ class SqlSessionRepository:
                     "id": session.id,
                     "user_id": session.user_id,
                     "scopes": sorted(session.scopes),
+                    "all_scopes": session.all_scopes,
                     "user_agent": session.device.user_agent,
                     "address": session.device.address,
                     "created_at": session.created_at,
@@ -131,10 +132,16 @@ class SqlSessionRepository:
         )
         return _session(row) if row else None
 
-    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+    async def prolong(
+        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
+    ) -> None:
         await self._connection.execute(
-            "UPDATE sessions SET last_used_at = :now, expires_at = :expires_at WHERE id = :id",
-            {"id": session_id, "now": now, "expires_at": expires_at},
+            """
+            UPDATE sessions
+            SET last_used_at = :now, expires_at = :expires_at, all_scopes = :all_scopes
+            WHERE id = :id
+            """,
+            {"id": session_id, "now": now, "expires_at": expires_at, "all_scopes": all_scopes},
         )
 
     async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
@@ -265,4 +272,5 @@ def _session(row: Row) -> Session:
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         expires_at=row["expires_at"],
+        all_scopes=row["all_scopes"],
     )

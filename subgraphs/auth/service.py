@@ -1,7 +1,7 @@
 """The use cases of accounts and sessions."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,8 +12,8 @@ from subgraphs.auth.domain import (
     Session,
     SignedIn,
     User,
+    checked_scopes,
     checked_username,
-    granted_scopes,
     normalized_password,
     password_problems,
     username_problems,
@@ -90,7 +90,7 @@ class AuthService:
             password_hash=await self.passwords.hash(password),
             created_at=self.now(),
         )
-        session = self._new_session(user, self.policy.scopes, device)
+        session = self._new_session(user, None, device)
         refresh_token = self.refresh_tokens.first()
 
         async def work(repositories: Repositories) -> None:
@@ -104,11 +104,11 @@ class AuthService:
     async def sign_in(
         self, *, login: str, password: str, scopes: list[str] | None, device: Device
     ) -> SignedIn:
-        """Opens a session, with all scopes or only those asked for.
+        """Open a session for all scopes, now and later, or only for those asked for.
 
         Raises InvalidCredentials or InvalidInput.
         """
-        granted = granted_scopes(scopes, self.policy.scopes)
+        granted = checked_scopes(scopes, self.policy.scopes)
         user = await self._authenticated(await self._by_login(login), password)
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
@@ -119,11 +119,12 @@ class AuthService:
         return self._signed_in(user, session, refresh_token)
 
     async def refresh_session(self, refresh_token: str) -> SignedIn:
-        """Exchanges a refresh token for the next one and a new access token.
+        """Exchange a refresh token for the next one and a new access token.
 
-        The same exchange may be repeated for a short while, until its answer has been used: a
-        lost response signs nobody out. A token that comes back later was stolen from somebody,
-        so its session ends. Raises InvalidRefreshToken.
+        The access token has the scopes of the session that are declared today.
+        The same exchange may be repeated for a short while, until its answer has been used, so that
+        a lost response signs nobody out. A token that comes back later was stolen, so its session
+        ends. Raises InvalidRefreshToken.
         """
         token_hash = self.refresh_tokens.hash(refresh_token)
         successor = self.refresh_tokens.successor(refresh_token)
@@ -147,7 +148,8 @@ class AuthService:
             raise InvalidRefreshToken
         if outcome is None:
             raise InvalidRefreshToken
-        return self._signed_in(*outcome, successor)
+        user, session = outcome
+        return self._signed_in(user, self._current(session), successor)
 
     async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
         """Ends one session, if it has not ended yet. Gives the ids of the sessions ended."""
@@ -186,10 +188,11 @@ class AuthService:
         return await self.unit_of_work.read(lambda repositories: repositories.users.by_ids(ids))
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
-        """The user's live sessions, the last used first."""
-        return await self.unit_of_work.read(
+        """Return the user's live sessions with their current scopes, the last used first."""
+        sessions = await self.unit_of_work.read(
             lambda repositories: repositories.sessions.of_user(user_id, self.now())
         )
+        return [self._current(session) for session in sessions]
 
     def _checked(self, username: str, email: str, password: str) -> tuple[str, str]:
         problems = username_problems(username)
@@ -232,17 +235,22 @@ class AuthService:
             )
         )
 
-    def _new_session(self, user: User, scopes: frozenset[str], device: Device) -> Session:
+    def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
+        """Return a session for these scopes, or for all."""
         now = self.now()
         return Session(
             id=self.new_id(),
             user_id=user.id,
-            scopes=scopes,
+            scopes=self.policy.scopes if scopes is None else scopes,
+            all_scopes=scopes is None,
             device=device,
             created_at=now,
             last_used_at=now,
             expires_at=now + self.policy.session_lifetime,
         )
+
+    def _current(self, session: Session) -> Session:
+        return replace(session, scopes=session.current_scopes(self.policy.scopes))
 
     async def _open(self, repositories: Repositories, session: Session, refresh_token: str) -> None:
         if not await repositories.sessions.open(session, self.refresh_tokens.hash(refresh_token)):
@@ -259,7 +267,10 @@ class AuthService:
         await repositories.refresh_tokens.add(self.refresh_tokens.hash(successor), session.id, now)
         await repositories.refresh_tokens.use(token_hash, now)
         await repositories.sessions.prolong(
-            session.id, now=now, expires_at=now + self.policy.session_lifetime
+            session.id,
+            now=now,
+            expires_at=now + self.policy.session_lifetime,
+            all_scopes=session.has_all_scopes(self.policy.scopes),
         )
 
     async def _repeats(

@@ -15,6 +15,7 @@ from tests.unit.auth.service_suite import (
     PASSWORD,
     DeleteAccount,
     RefreshSession,
+    ScopesOverTime,
     SignIn,
     SignOut,
     SignUp,
@@ -36,6 +37,10 @@ class TestSignIn(SignIn):
 
 
 class TestRefreshSession(RefreshSession):
+    pass
+
+
+class TestScopesOverTime(ScopesOverTime):
     pass
 
 

@@ -100,10 +100,12 @@ class FakeSessionRepository:
         token = self._tables.tokens.get(token_hash)
         return self._tables.sessions.get(token.session_id) if token else None
 
-    async def prolong(self, session_id: UUID, *, now: datetime, expires_at: datetime) -> None:
+    async def prolong(
+        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
+    ) -> None:
         session = self._tables.sessions[session_id]
         self._tables.sessions[session_id] = replace(
-            session, last_used_at=now, expires_at=expires_at
+            session, last_used_at=now, expires_at=expires_at, all_scopes=all_scopes
         )
 
     async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
@@ -241,14 +243,18 @@ class FakeAuth:
         return cls(unit_of_work, unit_of_work.events)
 
     def __post_init__(self) -> None:
-        self.service = AuthService(
+        self.service = self.declaring(SCOPES)
+
+    def declaring(self, scopes: frozenset[str]) -> AuthService:
+        """The service on the same data, in a release that declares these scopes."""
+        return AuthService(
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens("a secret of thirty-two characters"),
             revocations=self.revocations,
             normalize_email=normalize_email,
-            policy=Policy(SCOPES),
+            policy=Policy(scopes),
             now=self.clock,
             new_id=uuid4,
         )

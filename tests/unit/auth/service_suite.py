@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.events import Event
-from subgraphs.auth.domain import Device, EmailSettings, SignedIn
+from subgraphs.auth.domain import Device, EmailSettings, Session, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -246,6 +246,98 @@ class RefreshSession:
             await auth.service.refresh_session("nonsense")
         assert len(await auth.service.sessions(signed_in.user.id)) == 1
         assert auth.revocations.announced == []
+
+
+LIKES = frozenset({"likes:read"})
+
+
+class ScopesOverTime:
+    """What sessions may do after a release that declares other scopes."""
+
+    async def refreshed(self, auth: FakeAuth, token: str, declared: frozenset[str]) -> SignedIn:
+        """The same in the token, in the answer and in the list of sessions."""
+        service = auth.declaring(declared)
+        signed_in = await service.refresh_session(token)
+        scopes = signed_in.session.scopes
+        assert auth.access_tokens.verify(signed_in.access_token.value).scopes == scopes
+        newest, *_ = await service.sessions(signed_in.user.id)
+        assert newest.scopes == scopes
+        return signed_in
+
+    async def test_new_scope_comes_with_the_next_refresh(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        auth.clock.advance(minutes=1)
+        opened = await sign_in(auth.service)
+        signed_in = await self.refreshed(auth, opened.refresh_token, SCOPES | LIKES)
+        assert signed_in.session.scopes == SCOPES | LIKES
+
+    async def test_account_that_just_signed_up_gets_a_new_scope(self, auth: FakeAuth) -> None:
+        opened = await sign_up(auth.service)
+        signed_in = await self.refreshed(auth, opened.refresh_token, SCOPES | LIKES)
+        assert signed_in.session.scopes == SCOPES | LIKES
+
+    async def test_repeated_exchange_has_the_new_scope_too(self, auth: FakeAuth) -> None:
+        token = (await sign_up(auth.service)).refresh_token
+        await auth.service.refresh_session(token)
+        signed_in = await self.refreshed(auth, token, SCOPES | LIKES)
+        assert signed_in.session.scopes == SCOPES | LIKES
+
+    @pytest.mark.parametrize("scopes", [["tweets:read"], sorted(SCOPES)])
+    async def test_session_with_a_list_keeps_it(self, auth: FakeAuth, scopes: list[str]) -> None:
+        await sign_up(auth.service)
+        auth.clock.advance(minutes=1)
+        opened = await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=scopes, device=PHONE
+        )
+        signed_in = await self.refreshed(auth, opened.refresh_token, SCOPES | LIKES)
+        assert signed_in.session.scopes == set(scopes)
+
+    async def test_scope_that_is_declared_no_more_disappears(self, auth: FakeAuth) -> None:
+        token = (await sign_up(auth.service)).refresh_token
+        fewer = SCOPES - {"tweets:write"}
+        assert (await self.refreshed(auth, token, fewer)).session.scopes == fewer
+
+    async def test_scope_of_a_list_returns_with_its_declaration(self, auth: FakeAuth) -> None:
+        """A release that is rolled back takes nothing from a session."""
+        await sign_up(auth.service)
+        auth.clock.advance(minutes=1)
+        listed = ["tweets:read", "tweets:write"]
+        token = (
+            await auth.service.sign_in(login="ada", password=PASSWORD, scopes=listed, device=PHONE)
+        ).refresh_token
+        without = await self.refreshed(auth, token, SCOPES - {"tweets:write"})
+        assert without.session.scopes == {"tweets:read"}
+        again = await self.refreshed(auth, without.refresh_token, SCOPES)
+        assert again.session.scopes == set(listed)
+
+    async def test_session_may_have_no_scope_left(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        auth.clock.advance(minutes=1)
+        opened = await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=["tweets:read"], device=PHONE
+        )
+        signed_in = await self.refreshed(auth, opened.refresh_token, frozenset({"account:read"}))
+        assert signed_in.session.scopes == frozenset()
+
+    @pytest.mark.parametrize(
+        ("stored", "later"),
+        [(SCOPES, SCOPES | LIKES), (frozenset({"tweets:read"}), frozenset({"tweets:read"}))],
+    )
+    async def test_session_of_the_release_before_is_decided_by_its_next_refresh(
+        self, auth: FakeAuth, stored: frozenset[str], later: frozenset[str]
+    ) -> None:
+        user = (await sign_up(auth.service)).user
+        auth.clock.advance(minutes=1)
+        now = auth.clock.now
+        end = now + timedelta(days=30)
+        session = Session(uuid4(), user.id, stored, PHONE, now, now, end, all_scopes=None)
+        tokens = auth.service.refresh_tokens
+        token = tokens.first()
+        await auth.unit_of_work.transaction(lambda r: r.sessions.open(session, tokens.hash(token)))
+        decided = await self.refreshed(auth, token, SCOPES)
+        assert decided.session.scopes == stored
+        then = await self.refreshed(auth, decided.refresh_token, SCOPES | LIKES)
+        assert then.session.scopes == later
 
 
 class SignOut:

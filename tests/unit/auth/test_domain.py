@@ -3,7 +3,7 @@
 import pytest
 
 from subgraphs.auth.domain import (
-    granted_scopes,
+    checked_scopes,
     normalized_password,
     password_problems,
     username_problems,
@@ -57,16 +57,16 @@ class TestPassword:
 class TestScopes:
     KNOWN = frozenset({"a", "b"})
 
-    def test_are_all_when_none_are_asked_for(self) -> None:
-        assert granted_scopes(None, self.KNOWN) == self.KNOWN
+    def test_none_asked_for_means_all(self) -> None:
+        assert checked_scopes(None, self.KNOWN) is None
 
     def test_are_those_asked_for(self) -> None:
-        assert granted_scopes(["b", "b"], self.KNOWN) == {"b"}
+        assert checked_scopes(["b", "b"], self.KNOWN) == frozenset({"b"})
 
     @pytest.mark.parametrize("asked", [[], ["c"], ["a", "c"], [""]])
     def test_are_refused_when_unknown(self, asked: list[str]) -> None:
         with pytest.raises(InvalidInput):
-            granted_scopes(asked, self.KNOWN)
+            checked_scopes(asked, self.KNOWN)
 
 
 class TestEmail:

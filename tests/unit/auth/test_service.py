@@ -8,6 +8,7 @@ from tests.unit.auth.service_suite import (
     PASSWORD,
     DeleteAccount,
     RefreshSession,
+    ScopesOverTime,
     SignIn,
     SignOut,
     SignUp,
@@ -40,6 +41,10 @@ class TestSignIn(SignIn):
 
 
 class TestRefreshSession(RefreshSession):
+    pass
+
+
+class TestScopesOverTime(ScopesOverTime):
     pass
 
 

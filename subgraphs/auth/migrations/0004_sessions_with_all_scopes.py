@@ -1,0 +1,18 @@
+"""Whether a session was opened for all scopes.
+
+Null for sessions of the code before, which goes on opening them during a rollout: their next
+refresh by this code decides (`Session.has_all_scopes`).
+"""
+
+from alembic import op
+
+revision = "auth0004"
+down_revision = "auth0002"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE sessions ADD COLUMN all_scopes boolean")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE sessions DROP COLUMN all_scopes")

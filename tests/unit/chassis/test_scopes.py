@@ -1,0 +1,81 @@
+"""The scopes that a service checks are those that it declares."""
+
+from enum import StrEnum
+
+import pytest
+import strawberry
+
+from chassis.graphql.schema import SchemaError, build_schema
+from chassis.topology import TopologyError, parse
+
+TWEETS = ("tweets:read", "tweets:write")
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def one(self) -> int:
+        return 1
+
+
+class Scope(StrEnum):
+    READ = "tweets:read"
+    WRITE = "tweets:write"
+
+
+class Typo(StrEnum):
+    READ = "tweets:reed"
+    WRITE = "tweets:write"
+
+
+class TestBuildSchema:
+    def test_declared_scopes_are_accepted(self) -> None:
+        build_schema("tweets", query=Query, scopes=Scope)
+
+    def test_difference_names_file_and_key(self) -> None:
+        with pytest.raises(SchemaError) as refused:
+            build_schema("tweets", query=Query, scopes=Typo)
+        here = "tests/unit/chassis/test_scopes.py"
+        assert str(refused.value).splitlines() == [
+            f'services.toml: [services.tweets] scopes lacks "tweets:reed", which Scope in {here} '
+            "checks; add it",
+            f'services.toml: [services.tweets] scopes has "tweets:read", which is no constant of '
+            f"Scope in {here}; add it there",
+        ]
+
+    def test_declared_scopes_that_are_not_checked_are_refused(self) -> None:
+        with pytest.raises(SchemaError, match=r"Scope in subgraphs/tweets/context\.py"):
+            build_schema("tweets", query=Query)
+
+    def test_service_that_is_not_declared_is_refused(self) -> None:
+        with pytest.raises(TopologyError, match=r"add \[services\.likes\]"):
+            build_schema("likes", query=Query, scopes=Scope)
+
+
+STANZA = """
+[project]
+name = "chirp"
+title = "Chirp"
+
+[services.auth]
+module = "subgraphs.auth"
+kind = "subgraph"
+port = 1
+scopes = ["account:read"]
+
+[services.mail]
+module = "mail"
+kind = "subgraph"
+port = 2
+scopes = ["{scope}"]
+"""
+
+
+class TestDeclaration:
+    def test_two_services_may_check_one_scope(self) -> None:
+        assert parse(STANZA.format(scope="account:read")).scopes == {"account:read"}
+
+    @pytest.mark.parametrize("scope", ["", "mail read", "Mail:read", "é"])
+    def test_scope_that_does_not_fit_a_header_is_refused(self, scope: str) -> None:
+        with pytest.raises(TopologyError, match=r"\[services.mail\] scope"):
+            parse(STANZA.format(scope=scope))
