@@ -103,9 +103,14 @@ class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
     def __init__(
-        self, documents: Documents, *, extensions: Iterable[Extension] = (), **options: Any
+        self,
+        documents: Documents,
+        *,
+        service: str | None = None,
+        extensions: Iterable[Extension] = (),
+        **options: Any,
     ) -> None:
-        """`options` are Strawberry's.
+        """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
 
         With `extensions` operations go through Strawberry's machinery of hooks, which costs each
         request about as much as all else that this schema does for it.
@@ -117,6 +122,7 @@ class SubgraphSchema(Schema):
             config=CONFIG,
             **options,
         )
+        self.service = service
         self.documents = documents
         self._has_hooks = bool(asked or self.directives)
 
@@ -289,6 +295,7 @@ def build_schema(
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
+        service=service,
         query=query,
         mutation=mutation,
         subscription=subscription,

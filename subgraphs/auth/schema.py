@@ -1,6 +1,7 @@
 """The auth service's part of the graph."""
 
 from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -46,7 +47,11 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation(description="Makes an account and signs in.")
-    async def sign_up(self, info: AuthInfo, input: SignUpInput) -> SignUpResult:  # noqa: A002
+    async def sign_up(
+        self,
+        info: AuthInfo,
+        input: Annotated[SignUpInput, strawberry.argument(description="The account to make.")],  # noqa: A002
+    ) -> SignUpResult:
         return SignedIn.from_entity(
             await info.context.service.sign_up(
                 username=input.username,
@@ -60,7 +65,11 @@ class Mutation:
         )
 
     @strawberry.mutation(description="Opens a session.")
-    async def sign_in(self, info: AuthInfo, input: SignInInput) -> SignInResult:  # noqa: A002
+    async def sign_in(
+        self,
+        info: AuthInfo,
+        input: Annotated[SignInInput, strawberry.argument(description="Who signs in.")],  # noqa: A002
+    ) -> SignInResult:
         return SignedIn.from_entity(
             await info.context.service.sign_in(
                 login=input.login,
@@ -74,7 +83,13 @@ class Mutation:
         description="Exchanges a refresh token for new tokens. Send no access token along. "
         "If the answer was lost, repeat the call: for half a minute it answers the same."
     )
-    async def refresh_session(self, info: AuthInfo, refresh_token: str) -> RefreshSessionResult:
+    async def refresh_session(
+        self,
+        info: AuthInfo,
+        refresh_token: Annotated[
+            str, strawberry.argument(description="The newest refresh token of the session.")
+        ],
+    ) -> RefreshSessionResult:
         return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
 
     @strawberry.mutation(description="Ends this session, everywhere and at once.")
@@ -90,7 +105,13 @@ class Mutation:
         return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
 
     @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
-    async def revoke_session(self, info: AuthInfo, id: strawberry.ID) -> RevokeSessionResult:  # noqa: A002
+    async def revoke_session(
+        self,
+        info: AuthInfo,
+        id: Annotated[  # noqa: A002
+            strawberry.ID, strawberry.argument(description="The id of one of your sessions.")
+        ],
+    ) -> RevokeSessionResult:
         principal = info.context.require(Scope.WRITE)
         session_id = parse_id(id)
         if session_id is None:
@@ -100,7 +121,11 @@ class Mutation:
     @strawberry.mutation(
         description="Removes your account and all that belongs to it (scope `account:write`)."
     )
-    async def delete_account(self, info: AuthInfo, password: str) -> DeleteAccountResult:
+    async def delete_account(
+        self,
+        info: AuthInfo,
+        password: Annotated[str, strawberry.argument(description="The account's password.")],
+    ) -> DeleteAccountResult:
         principal = info.context.require(Scope.WRITE)
         await info.context.service.delete_account(principal.user_id, password)
         return AccountDeleted(id=strawberry.ID(str(principal.user_id)))

@@ -17,9 +17,9 @@ AuthInfo = Info[AuthContext, None]
 
 @strawberry.federation.type(keys=["id"], description="Somebody with an account.")
 class User:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The account's id.")
     username: str = strawberry.federation.field(
-        shareable=True, description="Unique, without regard to case."
+        shareable=True, description="The name they chose: unique, without regard to case."
     )
     created_at: datetime = strawberry.field(description="When the account was made.")
     address: strawberry.Private[str]
@@ -57,11 +57,11 @@ async def find_user(info: AuthInfo, user_id: str) -> User | None:
 
 @strawberry.type(description="Where and since when somebody is signed in.")
 class Session:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The session's id.")
     user_agent: str = strawberry.field(description="The program it was opened with.")
     address: str = strawberry.field(description="The network address it was opened from.")
     scopes: list[str] = strawberry.field(description="What it may do.")
-    created_at: datetime
+    created_at: datetime = strawberry.field(description="When it was opened.")
     last_used_at: datetime = strawberry.field(description="When it was opened or last refreshed.")
     expires_at: datetime = strawberry.field(description="When it ends unless it is refreshed.")
     current: bool = strawberry.field(description="Whether this request belongs to it.")
@@ -86,12 +86,14 @@ class SignedIn:
         description="Send it as `Authorization: Bearer …` with every request, "
         "but not with `signIn` and `refreshSession`."
     )
-    access_token_expires_at: datetime
+    access_token_expires_at: datetime = strawberry.field(
+        description="From when on the access token is refused: get the next one before."
+    )
     refresh_token: str = strawberry.field(
         description="Buys the next pair of tokens, once, with `refreshSession`."
     )
-    session: Session
-    user: User
+    session: Session = strawberry.field(description="The session that the tokens belong to.")
+    user: User = strawberry.field(description="The account that is signed in.")
 
     @classmethod
     def from_entity(cls, signed_in: domain.SignedIn) -> "SignedIn":
@@ -109,20 +111,22 @@ class SignedOut:
     session_ids: list[strawberry.ID] = strawberry.field(description="The sessions that ended.")
 
 
-@strawberry.type(description="The account is gone.")
+@strawberry.type(description="The account was deleted.")
 class AccountDeleted:
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The id that it had.")
 
 
 @strawberry.type(description="What is wrong with one field of an input.")
 class InputProblem:
-    field: str
-    message: str
+    field: str = strawberry.field(description="The name of the field.")
+    message: str = strawberry.field(description="What is wrong with it, in words for people.")
 
 
 @strawberry.type(description="One or more fields hold what they may not.")
 class InvalidInputError(Error):
-    problems: list[InputProblem]
+    problems: list[InputProblem] = strawberry.field(
+        description="Each problem of the input, in the order of its fields."
+    )
 
 
 @strawberry.type(description="Somebody has this username.")
@@ -152,19 +156,27 @@ class SessionNotFoundError(Error):
 
 SignUpResult = Annotated[
     SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
-    strawberry.union("SignUpResult"),
+    strawberry.union(
+        "SignUpResult", description="The session of the new account, or why there is none."
+    ),
 ]
 SignInResult = Annotated[
-    SignedIn | InvalidCredentialsError | InvalidInputError, strawberry.union("SignInResult")
+    SignedIn | InvalidCredentialsError | InvalidInputError,
+    strawberry.union("SignInResult", description="The new session, or why there is none."),
 ]
 RefreshSessionResult = Annotated[
-    SignedIn | InvalidRefreshTokenError, strawberry.union("RefreshSessionResult")
+    SignedIn | InvalidRefreshTokenError,
+    strawberry.union("RefreshSessionResult", description="The next tokens, or why there are none."),
 ]
 RevokeSessionResult = Annotated[
-    SignedOut | SessionNotFoundError, strawberry.union("RevokeSessionResult")
+    SignedOut | SessionNotFoundError,
+    strawberry.union("RevokeSessionResult", description="The session that ended, or why none did."),
 ]
 DeleteAccountResult = Annotated[
-    AccountDeleted | InvalidCredentialsError, strawberry.union("DeleteAccountResult")
+    AccountDeleted | InvalidCredentialsError,
+    strawberry.union(
+        "DeleteAccountResult", description="The account that was deleted, or why it was not."
+    ),
 ]
 
 
@@ -175,22 +187,25 @@ class SignUpEmailSettingsInput:
     )
 
 
-@strawberry.input
+@strawberry.input(description="A new account.")
 class SignUpInput:
     username: str = strawberry.field(description="3 to 20 letters, digits or underscores.")
-    email: str
+    email: str = strawberry.field(
+        description="Their e-mail address: unique, and shown to nobody else."
+    )
     password: str = strawberry.field(description="8 to 128 characters.")
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
         default=None, description="Nothing is sent if left out."
     )
 
 
-@strawberry.input
+@strawberry.input(description="Who signs in, and for what.")
 class SignInInput:
     login: str = strawberry.field(description="A username or an e-mail address.")
-    password: str
+    password: str = strawberry.field(description="The account's password.")
     scopes: list[str] | None = strawberry.field(
-        default=None, description="What the session may do; everything if left out."
+        default=None,
+        description="What the session may do; everything if left out, with what comes later.",
     )
 
 

@@ -160,7 +160,7 @@ class User:
         graphql_type=str,
         # Known where a tweet carries it, and asked for nowhere else.
         default=None,
-        description="The name they chose.",
+        description="The name they chose: unique, without regard to case.",
     )
 
     @strawberry.field(description="What they tweeted and retweeted, newest first.")

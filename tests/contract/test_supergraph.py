@@ -1,5 +1,6 @@
 """The committed schemas are what the code says, and the supergraph is what they compose to."""
 
+import importlib
 import io
 import shutil
 import subprocess
@@ -8,7 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from graphql import (
+    TypeDefinitionNode,
+    parse,
+)
 
+from chassis.topology import declared
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.node import ROUTER_PACKAGES, install_packages
@@ -46,11 +52,57 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+LINK = """
+extend schema
+  @link(
+    url: "https://specs.apollo.dev/federation/v2.11"
+    import: ["@key", "@override", "@shareable"]
+  )
+"""
+
+
+def add_likes(root: Path, sdl: str) -> None:
+    """Adds a subgraph."""
+    configuration = yaml.safe_load((root / CONFIGURATION.name).read_text())
+    file = "subgraphs/likes/schema.graphql"
+    configuration["subgraphs"]["likes"] = {
+        "routing_url": "http://127.0.0.1:4109/graphql",
+        "schema": {"file": file},
+    }
+    (root / CONFIGURATION.name).write_text(yaml.safe_dump(configuration))
+    (root / file).parent.mkdir()
+    (root / file).write_text(LINK + sdl)
+
+
+def undescribed(where: str, node: object) -> list[str]:
+    """Return what lacks a description: the definition, its fields, arguments and enum values."""
+    found = [] if getattr(node, "description", None) else [where]
+    for kind in ("fields", "arguments", "values"):
+        for part in getattr(node, kind, None) or ():
+            found += undescribed(f"{where}.{part.name.value}", part)
+    return found
+
+
 class TestSchemas:
     def test_they_are_exported(self) -> None:
         exported = exported_schemas()
         for name, file in schema_files().items():
             assert file.read_text() == exported[name], f"{name} has drifted. Run: make supergraph"
+
+    @pytest.mark.parametrize("name", schema_files())
+    def test_every_part_has_a_description(self, name: str) -> None:
+        found: list[str] = []
+        for definition in parse(schema_files()[name].read_text()).definitions:
+            if isinstance(definition, TypeDefinitionNode):
+                found += undescribed(definition.name.value, definition)
+        known = {"Query", "Mutation", "Subscription"}
+        of_federation = ("_", "Query._")
+        assert [p for p in found if p not in known and not p.startswith(of_federation)] == []
+
+    def test_every_subgraph_holds_its_scopes_against_its_own_declaration(self) -> None:
+        for service in declared().subgraphs:
+            schema = importlib.import_module(f"{service.module}.schema").build_schema()
+            assert schema.service == service.name, f"{service.folder}/schema.py"
 
 
 class TestSupergraph:
@@ -93,6 +145,101 @@ class TestSupergraph:
         checked = compose(node, copy, "--check")
         assert checked.returncode == 1
         assert "do not agree on the API schema" in checked.stderr
+
+
+class TestHints:
+    OVERRIDE = """
+        type User @key(fields: "id") {
+          id: ID!
+          username: String! @shareable @override(from: "auth")
+        }
+    """
+
+    def test_hint_fails_with_code_place_and_subgraphs(self, node: Path, copy: Path) -> None:
+        add_likes(copy, '"""Another text.""" type User @key(fields: "id") { id: ID! likes: Int! }')
+        composed = compose(node, copy)
+        assert composed.returncode == 1
+        expected = "INCONSISTENT_DESCRIPTION at User (auth, likes, notifier, tweets): "
+        assert expected in composed.stderr
+
+    def test_accepted_hint_passes(self, node: Path, copy: Path) -> None:
+        add_likes(copy, self.OVERRIDE)
+        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED at User.username" in compose(node, copy).stderr
+        self.accept(copy, "profiles takes it over")
+        composed = compose(node, copy)
+        assert composed.returncode == 0, composed.stderr
+
+    def test_accepting_needs_a_reason(self, node: Path, copy: Path) -> None:
+        add_likes(copy, self.OVERRIDE)
+        self.accept(copy, "")
+        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED" in compose(node, copy).stderr
+
+    def test_acceptance_that_no_hint_needs_is_refused(self, node: Path, copy: Path) -> None:
+        self.accept(copy, "profiles takes it over")
+        composed = compose(node, copy)
+        assert composed.returncode == 1
+        assert "remove them from ACCEPTED_HINTS" in composed.stderr
+
+    def accept(self, copy: Path, reason: str) -> None:
+        script = copy / "router" / "compose.mjs"
+        hint = 'code: "OVERRIDDEN_FIELD_CAN_BE_REMOVED", at: "User.username"'
+        text, start = script.read_text(), "const ACCEPTED_HINTS = ["
+        assert start in text
+        script.write_text(text.replace(start, f'{start}{{ {hint}, reason: "{reason}" }},'))
+
+
+class TestSubgraphsThatDisagree:
+    def test_error_type_of_two_subgraphs_is_named_with_the_rule(
+        self, node: Path, copy: Path
+    ) -> None:
+        add_likes(
+            copy,
+            "type Mutation { like: InvalidInputError! } interface Error { message: String! } "
+            "type InvalidInputError implements Error { message: String! }",
+        )
+        for options in ([], ["--check"]):
+            composed = compose(node, copy, *options)
+            assert composed.returncode == 1
+            assert composed.stderr.strip() == (
+                "InvalidInputError is an error type of auth and likes. An error type belongs to "
+                "one subgraph: leave it to auth, and rename it to LikesInvalidInputError in "
+                "subgraphs/likes/types.py."
+            )
+
+    @pytest.mark.parametrize(
+        "reference",
+        [
+            'type Tweet @key(fields: "slug", resolvable: false) { slug: ID! }',
+            'type Tweet @key(fields: "slug") { slug: ID! likes: Int! }',
+        ],
+    )
+    def test_key_that_the_owner_does_not_have_is_explained_once(
+        self, node: Path, copy: Path, reference: str
+    ) -> None:
+        add_likes(
+            copy, f"type Mutation {{ like: Like! }} type Like {{ tweet: Tweet! }} {reference}"
+        )
+        composed = compose(node, copy)
+        assert composed.returncode == 1
+        explained = (
+            'Tweet has the key "slug" in likes, which no other subgraph declares (tweets: "id"). '
+            "Give it one of these keys in subgraphs/likes/types.py."
+        )
+        assert composed.stderr.count(explained) == 1
+        assert composed.stderr.count("SATISFIABILITY_ERROR") == 1
+
+    def test_subgraph_of_mutations_composes(self, node: Path, copy: Path) -> None:
+        add_likes(
+            copy,
+            "type Query { _service: _Service! } type _Service { sdl: String! } "
+            "type Mutation { like: Int! }",
+        )
+        composed = compose(node, copy)
+        assert composed.returncode == 0, composed.stderr
+        assert (
+            "like: Int! @join__field(graph: LIKES)"
+            in (copy / "router" / SUPERGRAPH.name).read_text()
+        )
 
 
 class TestRouter:
