@@ -10,14 +10,22 @@ from graphql import (
     FieldDefinitionNode,
     FieldNode,
     InterfaceTypeDefinitionNode,
+    InterfaceTypeExtensionNode,
     ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
     SelectionSetNode,
     UnionTypeDefinitionNode,
     parse,
     value_from_ast_untyped,
 )
 
-Composite = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode
+INTERFACES = (InterfaceTypeDefinitionNode, InterfaceTypeExtensionNode)
+Composite = (
+    ObjectTypeDefinitionNode
+    | ObjectTypeExtensionNode
+    | InterfaceTypeDefinitionNode
+    | InterfaceTypeExtensionNode
+)
 
 _INFO = "info"
 
@@ -35,19 +43,17 @@ def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
     resolvable = _resolvable(document)
     for name, type_ in types.items():
         keys = [_field_set(key) for key in _keys(type_)]
-        if not any(_adds(type_, key, types) for key in keys) and not _is_asked_by_type(
-            type_, types
+        if not (
+            any(_adds(type_, key, types) for key in keys)
+            or _is_asked_for_by_interface(type_, types)
         ):
             continue
-        if isinstance(type_, ObjectTypeDefinitionNode) and name not in resolvable:
-            yield f"{_asked_for(name, keys)} is not part of _Entity. Add types=[{name}]."
-        if keys and (problem := _resolver_problem(classes[name], type_, keys)):
-            yield f"{_asked_for(name, keys)} {problem}."
-
-
-def _asked_for(name: str, keys: list[SelectionSetNode]) -> str:
-    by = " or ".join(repr(" ".join(_names(key))) for key in keys)
-    return f"the entity {name} (@key {by})" if keys else f"the entity {name}"
+        by = " or ".join(repr(" ".join(_names(key))) for key in keys)
+        entity = f"the entity {name} (@key {by})"
+        if not isinstance(type_, INTERFACES) and name not in resolvable:
+            yield f"{entity} is not part of _Entity. Add types=[{name}] to build_schema()."
+        if problem := _resolver_problem(classes[name], type_, keys):
+            yield f"{entity} {problem}."
 
 
 def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNode]) -> str | None:
@@ -87,15 +93,15 @@ def _adds(type_: Composite, selected: SelectionSetNode, types: Mapping[str, Comp
     return False
 
 
-def _is_asked_by_type(type_: Composite, types: Mapping[str, Composite]) -> bool:
-    """Whether the router can ask which type an entity has that it knows by an interface.
+def _is_asked_for_by_interface(type_: Composite, types: Mapping[str, Composite]) -> bool:
+    """Whether the router can ask for the type of an entity that others know by an interface.
 
-    Others know such an interface as an object type with `@interfaceObject`.
+    Those others declare the interface as an object type with `@interfaceObject`.
     """
-    if isinstance(type_, InterfaceTypeDefinitionNode):
-        return bool(_keys(type_))
+    if not _keys(type_):
+        return False
     above = (types[interface.name.value] for interface in type_.interfaces or ())
-    return any(_keys(interface) for interface in above)
+    return isinstance(type_, INTERFACES) or any(_keys(interface) for interface in above)
 
 
 def _resolvable(document: DocumentNode) -> set[str]:

@@ -1,5 +1,6 @@
 """What a resolver learns of its caller from the headers that the edge sends."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,6 +55,13 @@ class TestCaller:
     def test_the_first_of_several_headers_counts(self) -> None:
         twice = context(("x-client-address", "192.0.2.1"), ("x-client-address", "192.0.2.2"))
         assert twice.client_address == "192.0.2.1"
+
+    def test_session_without_scopes_may_come_without_their_header(self) -> None:
+        headers = replace(ADA, scopes=frozenset()).headers()
+        assert headers.pop("x-auth-scopes") == ""
+        for scopes in ({}, {"x-auth-scopes": ""}):
+            principal = context(*(headers | scopes).items()).principal
+            assert principal == replace(ADA, scopes=frozenset())
 
     @pytest.mark.parametrize("missing", ["x-auth-session-id", "x-auth-expires-at"])
     def test_an_incomplete_principal_is_an_error(self, missing: str) -> None:

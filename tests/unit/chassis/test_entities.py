@@ -1,12 +1,14 @@
 """Which entities the router can ask a subgraph for, and which of them it would ask for in vain."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import pytest
 import strawberry
 from strawberry.federation.schema_directives import Key
 from strawberry.federation.types import FieldSet
 
+from chassis.cli import run
 from chassis.graphql.schema import SchemaError, SubgraphSchema, build_schema
 
 
@@ -58,7 +60,8 @@ class TestMembership:
         with pytest.raises(SchemaError) as refused:
             build_schema(mutation=Mutation)
         assert str(refused.value) == (
-            "the entity Tweet (@key 'id') is not part of _Entity. Add types=[Tweet]."
+            "the entity Tweet (@key 'id') is not part of _Entity. "
+            "Add types=[Tweet] to build_schema()."
         )
 
     async def test_entity_in_types_is_resolved(self) -> None:
@@ -93,6 +96,14 @@ class TestResolver:
         problem = refusal(Like)
         assert "the entity Like (@key 'id') has no resolve_reference" in problem
         assert "resolve_reference(cls, id)" in problem
+
+    def test_extended_entity_is_an_entity(self) -> None:
+        @strawberry.federation.type(keys=["id"], extend=True)
+        class User:
+            id: strawberry.ID
+            likes: int
+
+        assert "the entity User (@key 'id') has no resolve_reference" in refusal(User)
 
     def test_resolver_must_take_the_key(self) -> None:
         @strawberry.federation.type(keys=["tweetId"])
@@ -272,3 +283,25 @@ class TestQuery:
         assert sdl.data == {"_service": {"sdl": schema.sdl}}
         pinged = await schema.execute("mutation { ping }")
         assert pinged.data == {"ping": 1}
+
+
+class TestCommandLine:
+    def test_refusal_is_one_line_without_a_traceback(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def unused(*_: object) -> NoReturn:
+            raise NotImplementedError
+
+        status = run(
+            "likes",
+            read_settings=unused,
+            create_app=unused,
+            build_schema=lambda: build_schema(mutation=Mutation),
+            migrations=Path(),
+            arguments=["schema"],
+        )
+        assert status == 2
+        assert capsys.readouterr().err == (
+            "likes: the entity Tweet (@key 'id') is not part of _Entity. "
+            "Add types=[Tweet] to build_schema().\n"
+        )
