@@ -6,9 +6,7 @@ import pytest
 import strawberry
 
 from chassis.graphql.schema import SchemaError, build_schema
-from chassis.topology import TopologyError, parse
-
-TWEETS = ("tweets:read", "tweets:write")
+from chassis.topology import TopologyError
 
 
 @strawberry.type
@@ -50,32 +48,3 @@ class TestBuildSchema:
     def test_service_that_is_not_declared_is_refused(self) -> None:
         with pytest.raises(TopologyError, match=r"add \[services\.likes\]"):
             build_schema("likes", query=Query, scopes=Scope)
-
-
-STANZA = """
-[project]
-name = "chirp"
-title = "Chirp"
-
-[services.auth]
-module = "subgraphs.auth"
-kind = "subgraph"
-port = 1
-scopes = ["account:read"]
-
-[services.mail]
-module = "mail"
-kind = "subgraph"
-port = 2
-scopes = ["{scope}"]
-"""
-
-
-class TestDeclaration:
-    def test_two_services_may_check_one_scope(self) -> None:
-        assert parse(STANZA.format(scope="account:read")).scopes == {"account:read"}
-
-    @pytest.mark.parametrize("scope", ["", "mail read", "Mail:read", "é"])
-    def test_scope_that_does_not_fit_a_header_is_refused(self, scope: str) -> None:
-        with pytest.raises(TopologyError, match=r"\[services.mail\] scope"):
-            parse(STANZA.format(scope=scope))

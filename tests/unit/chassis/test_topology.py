@@ -48,6 +48,10 @@ class TestParse:
         assert likes.owner_setting("auth") == "LIKES_AUTH_URL"
         assert likes.call_setting("auth") == "LIKES_AUTH_GRPC"
 
+    def test_two_services_may_check_one_scope(self) -> None:
+        topology = parse(PROJECT + AUTH + LIKES.replace("likes:write", "account:read"))
+        assert topology.scopes == {"account:read"}
+
     def test_consumer_groups_and_scopes_are_those_of_all_stanzas(self) -> None:
         topology = parse(PROJECT + AUTH + LIKES)
         assert topology.consumers_of("auth") == {"likes"}
@@ -88,8 +92,8 @@ class TestParse:
                 "[services.likes] calls auth, which is no service with a grpc_port",
             ),
             (
-                PROJECT + AUTH + LIKES.replace("likes:write", "account:read"),
-                "[services.likes] scope account:read is already that of auth",
+                PROJECT + AUTH + LIKES.replace("likes:write", "likes write"),
+                "[services.likes] scope 'likes write' must be lower-case letters, digits",
             ),
             (PROJECT + AUTH + LIKES.replace("4105", "4101"), "[services.likes] port 4101 is"),
             (PROJECT + AUTH + LIKES.replace("likes]", "edge]"), "[services.edge] has a reserved"),
