@@ -19,6 +19,7 @@ _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
+    auth_grpc: str
     unsubscribe_secret: Secret
     public_url: str
     tweet_url: str
@@ -41,6 +42,7 @@ class Settings(ServiceSettings):
             smtp = _smtp(read, stage)
             return cls(
                 **common,
+                auth_grpc=read.text("NOTIFIER_AUTH_GRPC", "127.0.0.1:4111"),
                 unsubscribe_secret=read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=32),
                 public_url=public_url,
                 tweet_url=_tweet_url(read, public_url),

@@ -105,6 +105,7 @@ _GENERATORS: dict[str, Callable[[Values], str]] = {
     "AUTH_ISSUER": _public_url,
     "TWEETS_AUTH_GRPC": _auth_grpc,
     "TWEETS_DATABASE_URL": _database("tweets"),
+    "NOTIFIER_AUTH_GRPC": _auth_grpc,
     "NOTIFIER_DATABASE_URL": _database("notifier"),
     "NOTIFIER_UNSUBSCRIBE_SECRET": _secret,
     "PUBLIC_URL": _public_url,

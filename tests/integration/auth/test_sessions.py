@@ -12,12 +12,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis.errors import SessionEnded, TokenExpired, Unauthenticated
+from chassis.sessions.client import AT_ONCE, GrpcSessions, IdentityUnavailable
 from chassis.shutdown import Shutdown
 from deploy.laptop.ports import free_ports
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.rpc import serving
 from subgraphs.auth.sessions import LIMIT, SERVICE, sessions_handler
-from subgraphs.tweets.sessions import AT_ONCE, GrpcSessions, IdentityUnavailable
 from tests.unit.auth.test_authorize import World
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]

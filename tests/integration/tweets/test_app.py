@@ -137,7 +137,7 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            "tweets: The database is at revision None, this code needs tweets0003: "
+            "tweets: The database is at revision None, this code needs tweets0004: "
             "run `migrate` first.\n"
         )
 
@@ -166,7 +166,7 @@ class TestCommands:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
-            assert "tweets: the database is at revision tweets0003.\n" in result.stdout
+            assert "tweets: the database is at revision tweets0004.\n" in result.stdout
 
     def test_missing_settings_are_one_line(self) -> None:
         result = self.run("serve")

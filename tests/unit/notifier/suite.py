@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from chassis.events import Event
-from notifier.domain import State
+from notifier.domain import EmailSettings, State
 from notifier.errors import (
     DeadLetterNotFound,
     InvalidEvent,
@@ -50,11 +50,13 @@ class Settings:
         await notifier.registered(ADA)
         for wanted in (True, False):
             changed = await notifier.service.change_settings(ADA.id, retweets=wanted)
+            assert changed
             assert changed.retweets is await notifier.wants_mail(ADA) is wanted
 
     async def test_what_is_left_out_stays(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
-        assert (await notifier.service.change_settings(ADA.id, retweets=None)).retweets
+        unchanged = await notifier.service.change_settings(ADA.id, retweets=None)
+        assert unchanged == EmailSettings(retweets=True)
 
     async def test_a_choice_may_come_before_the_account(self, notifier: FakeNotifier) -> None:
         await notifier.service.change_settings(ADA.id, retweets=True)
@@ -78,7 +80,8 @@ class DeletedUser:
     async def test_no_late_event_brings_them_back(self, notifier: FakeNotifier) -> None:
         await notifier.deleted(ADA)
         await notifier.registered(ADA, retweets=True)
-        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.service.change_settings(ADA.id, retweets=True) is None
+        await notifier.service.unsubscribe(ADA.id)
         assert not await notifier.wants_mail(ADA)
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == []
