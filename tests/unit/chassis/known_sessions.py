@@ -14,6 +14,8 @@ class KnownSessions:
     is_current: bool = True
     ended_at_auth: set[str] = field(default_factory=set)
     auth_is_away: type[Exception] | None = None
+    looked: int = 0
+    """How often the process looked into what it knows."""
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -21,6 +23,7 @@ class KnownSessions:
         return SessionGuard(self, self._ask)
 
     def has_ended(self, session_id: str) -> bool:
+        self.looked += 1
         return session_id in self.ended
 
     async def _ask(self, session_id: str) -> bool:
