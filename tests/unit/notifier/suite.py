@@ -21,6 +21,7 @@ from notifier.errors import (
     MailServerUnavailable,
 )
 from notifier.events import (
+    Happened,
     RetweetUndone,
     TweetDeleted,
     UserDeleted,
@@ -138,7 +139,7 @@ class DeletedUser:
         hers, joans = Tweet(uuid4(), grace.id, "Hi"), Tweet(uuid4(), joan.id, "Ho")
         by_grace, by_ada = notifier.retweet(grace, joans), notifier.retweet(ada, joans)
         of_hers = notifier.retweet(ada, hers)
-        events = [
+        events: list[Happened] = [
             UserRegistered(grace.id, grace.name, "grace@example.com", retweets=True),
             UserRegistered(joan.id, joan.name, "joan@example.com", retweets=True),
             UserRegistered(ada.id, ada.name, "ada@example.com", retweets=True),
