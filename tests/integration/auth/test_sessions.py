@@ -65,8 +65,8 @@ async def sessions(auth: Auth) -> AsyncIterator[GrpcSessions]:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No deadline strikes because the machine is busy."""
-    monkeypatch.setattr("subgraphs.tweets.sessions._VERIFY_WITHIN", 20.0)
-    monkeypatch.setattr("subgraphs.tweets.sessions._CHECK_WITHIN", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._CHECK_WITHIN", 20.0)
 
 
 class TestVerifyToken:
@@ -135,7 +135,7 @@ class TestVerifyToken:
                 cancelled.set()
             return []
 
-        monkeypatch.setattr("subgraphs.tweets.sessions._VERIFY_WITHIN", 0.2)
+        monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 0.2)
         auth.world.feed.is_current = False
         monkeypatch.setattr(auth.world.verification, "_live", hang)
         with pytest.raises(IdentityUnavailable):
