@@ -45,10 +45,10 @@ migrate: setup  ## bring the databases to the newest schema
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(LAPTOP) supergraph
 
-protos: setup  ## generate the messages of auth's gRPC service, for it and for each that asks it
-	@for service in auth tweets; do \
-		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=subgraphs/$$service \
-			--pyi_out=subgraphs/$$service sessions.proto || exit 1; \
+protos: setup  ## generate the messages of auth's gRPC service, for it and for its clients
+	@for folder in subgraphs/auth chassis/sessions; do \
+		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=$$folder \
+			--pyi_out=$$folder sessions.proto || exit 1; \
 	done
 
 explorer: setup  ## build the page at the front door (make up does, when its sources have changed)

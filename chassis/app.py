@@ -19,6 +19,7 @@ from chassis.logging import RequestLog
 from chassis.metrics import Metrics
 from chassis.migrations import require_current
 from chassis.principal import TrustedCallers
+from chassis.sessions.guard import ActingSession, SessionGuard
 from chassis.shutdown import Shutdown
 from chassis.tracing import is_on, span
 
@@ -31,6 +32,7 @@ def subgraph_app(
     graphql: ASGIApp,
     *,
     router_secret: str,
+    sessions: SessionGuard,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     checks: Mapping[str, Check],
     shutdown: Shutdown,
@@ -41,7 +43,8 @@ def subgraph_app(
     """The application of one subgraph.
 
     `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
-    `streams` serves subscriptions, `routes` are what the service serves beside GraphQL, each with
+    `sessions` refuses what a request would write after its session has ended, `streams` serves
+    subscriptions, `routes` are what the service serves beside GraphQL, each with
     a guard of its own.
     """
 
@@ -57,7 +60,9 @@ def subgraph_app(
         ):
             yield
 
-    served: list[BaseRoute] = [Route("/graphql", traced(guarded(graphql)))]
+    served: list[BaseRoute] = [
+        Route("/graphql", traced(guarded(ActingSession(graphql, sessions)))),
+    ]
     if streams:
         # A path of its own: what the edge sends here past the router is a subscription or refused.
         served.append(Route(STREAM_PATH, guarded(streams)))

@@ -12,6 +12,7 @@ import asyncpg
 import databases
 import structlog
 
+from chassis.sessions.guard import require_live_session, verify_live_session
 from chassis.tracing import is_on, span
 
 if TYPE_CHECKING:
@@ -157,6 +158,9 @@ class Database:
     A transaction, or a statement, runs in a task of its own, which a cancelled caller leaves alone
     but waits for: it is committed all the same, as it would be if the cancellation had come a
     moment later. A cancelled read ends there and then, at the server too.
+
+    A transaction, or a statement, of a request whose session has ended raises SessionOver and
+    changes nothing (chassis/sessions/guard.py).
     """
 
     def __init__(
@@ -239,8 +243,12 @@ class Database:
 
         async def whole(raw: Raw) -> T:
             async with raw.transaction():
-                return await work(Connection(raw))
+                result = await work(Connection(raw))
+                # Once more, as late as can be: the session may have ended meanwhile.
+                require_live_session()
+                return result
 
+        await verify_live_session()
         return await _guarded(self._attempts(whole))
 
     async def statement(self, work: Work[T]) -> T:
@@ -249,7 +257,13 @@ class Database:
         In all else it is a transaction. A second statement of `work` raises RuntimeError and is not
         sent; the first is committed by then.
         """
-        return await _guarded(self._attempts(lambda raw: work(Connection(_Once(raw)))))
+
+        async def once(raw: Raw) -> T:
+            require_live_session()
+            return await work(Connection(_Once(raw)))
+
+        await verify_live_session()
+        return await _guarded(self._attempts(once))
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one connection without a transaction: each statement for itself.

@@ -27,6 +27,17 @@ class Unauthenticated(ClientError):  # noqa: N818
     default = "Sign in first."
 
 
+class SessionOver(Unauthenticated):
+    """The session that a request acts for has ended since the edge verified it."""
+
+    default = "The session has ended."
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """As the edge's answer to a token of an ended session."""
+        return {"code": self.code, "reason": "SESSION_ENDED"}
+
+
 class Forbidden(ClientError):  # noqa: N818
     code = "FORBIDDEN"
     default = "This session may not do that."

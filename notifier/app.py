@@ -14,6 +14,9 @@ from chassis.database import Database
 from chassis.events import Event
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
+from chassis.sessions.client import GrpcSessions
+from chassis.sessions.guard import SessionGuard
+from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from notifier.consumer import EventHandler
@@ -40,6 +43,8 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     metrics = Metrics()
     database = open_pool(settings)
     redis = connect(settings.redis_url)
+    sessions = GrpcSessions(settings.grpc_addresses["auth"])
+    watch = SessionWatch(redis, sessions)
     service = notifier_service(settings, database)
     links = unsubscribe_links(settings)
     mailer, sender = mail_sender(settings, database, count_mails(metrics))
@@ -61,6 +66,8 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         async with (
             open_database(database, MIGRATIONS),
             redis,
+            sessions.running(),
+            watch.following(),
             mailer.open(),
             sender.running(),
             consumer.running(),
@@ -74,6 +81,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             metrics.operation,
         ),
         router_secret=settings.router_secret,
+        sessions=SessionGuard(watch, sessions.has_ended),
         shutdown=shutdown,
         metrics=metrics,
         lifespan=lifespan,

@@ -35,16 +35,14 @@ class RecipientRepository(Protocol):
         told of them.
         """
 
-    async def is_deleted(self, user_id: UUID) -> bool: ...
-
     async def register(self, recipient: Recipient) -> None:
         """Keeps the settings of somebody who has chosen already; does nothing for the deleted."""
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         """Of those whose settings are known."""
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        """Does nothing for a deleted person, remembers the wish of an unknown one."""
+    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
+        """Remember the settings, also of an unknown person. False for a deleted one."""
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         """Leaves only the fact that they were there; removes their tweets, deliveries, retweets."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from chassis.errors import SessionOver
 from chassis.graphql import schema
 from notifier.context import Info, Scope
 from notifier.types import EmailSettings, UpdateEmailSettingsInput, User
@@ -23,9 +24,12 @@ class Mutation:
         ],
     ) -> EmailSettings:
         viewer = info.context.require(Scope.WRITE)
-        return EmailSettings.from_entity(
-            await info.context.service.change_settings(viewer.user_id, retweets=input.retweets)
+        settings = await info.context.service.change_settings(
+            viewer.user_id, retweets=input.retweets
         )
+        if settings is None:
+            raise SessionOver
+        return EmailSettings.from_entity(settings)
 
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:

@@ -57,12 +57,17 @@ class NotifierService:
         known = await self.unit_of_work.read(lambda r: r.recipients.settings(ids))
         return {user_id: known.get(user_id, EmailSettings()) for user_id in ids}
 
-    async def change_settings(self, user_id: UUID, *, retweets: bool | None) -> EmailSettings:
-        """None leaves a setting as it is."""
+    async def change_settings(
+        self, user_id: UUID, *, retweets: bool | None
+    ) -> EmailSettings | None:
+        """Change what is given; return all settings, or None for a deleted account."""
 
-        async def work(repositories: Repositories) -> EmailSettings:
-            if retweets is not None:
-                await repositories.recipients.change_settings(user_id, EmailSettings(retweets))
+        async def work(repositories: Repositories) -> EmailSettings | None:
+            recipients = repositories.recipients
+            if retweets is not None and not await recipients.change_settings(
+                user_id, EmailSettings(retweets)
+            ):
+                return None
             known = await repositories.recipients.settings([user_id])
             return known.get(user_id, EmailSettings())
 
@@ -89,7 +94,8 @@ class NotifierService:
         author = await repositories.recipients.hold(event.author_id)
         if author is None or (author.settings and not author.settings.retweets):
             return
-        if await repositories.recipients.is_deleted(event.retweeter_id):
+        # Locked as well: their deletion removes this notice, or has been seen here.
+        if await repositories.recipients.hold(event.retweeter_id) is None:
             return
         await repositories.retweets.hold(event.tweet_id)
         tweet = Tweet(event.tweet_id, event.author_id, event.text)

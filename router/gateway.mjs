@@ -67,7 +67,10 @@ const server = new ApolloServer({
     message,
     ...(locations && { locations }),
     ...(path && { path }),
-    extensions: { code: CODES[extensions?.code] ?? extensions?.code ?? "INTERNAL_SERVER_ERROR" },
+    extensions: {
+      code: CODES[extensions?.code] ?? extensions?.code ?? "INTERNAL_SERVER_ERROR",
+      ...(extensions?.reason && { reason: extensions.reason }),
+    },
   }),
 });
 

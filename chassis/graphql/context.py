@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from chassis.principal import Principal, principal_from, require
+from chassis.sessions.guard import require_live_session
 
 
 @dataclass(kw_only=True)
@@ -42,5 +43,10 @@ class RequestContext:
         }
 
     def require(self, scope: StrEnum | None = None) -> Principal:
-        """Return the signed-in caller. Raises Unauthenticated, or Forbidden without `scope`."""
+        """Return the signed-in caller.
+
+        Raises Unauthenticated, also when an earlier field of the document has ended the session,
+        or Forbidden where `scope` is missing.
+        """
+        require_live_session()
         return require(self.principal, scope)

@@ -24,13 +24,6 @@ class SqlRecipientRepository:
             row = await self._connection.fetch_one(held, {"id": user_id})
         return recipient(row) if row and not row["deleted_at"] else None
 
-    async def is_deleted(self, user_id: UUID) -> bool:
-        deleted = await self._connection.fetch_val(
-            "SELECT true FROM recipients WHERE user_id = :id AND deleted_at IS NOT NULL",
-            {"id": user_id},
-        )
-        return bool(deleted)
-
     async def register(self, recipient: Recipient) -> None:
         await self._connection.execute(
             """
@@ -59,15 +52,17 @@ class SqlRecipientRepository:
         )
         return {row["user_id"]: EmailSettings(row["retweets"]) for row in rows}
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        await self._connection.execute(
+    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
+        changed = await self._connection.fetch_val(
             """
             INSERT INTO recipients (user_id, retweets) VALUES (:id, :retweets)
             ON CONFLICT (user_id) DO UPDATE SET retweets = excluded.retweets
             WHERE recipients.deleted_at IS NULL
+            RETURNING true
             """,
             {"id": user_id, "retweets": settings.retweets},
         )
+        return bool(changed)
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         # First, because it waits for whoever is about to add something of theirs.

@@ -17,6 +17,7 @@ from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
+from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
@@ -141,6 +142,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             metrics.operation,
         ),
         router_secret=settings.router_secret,
+        sessions=SessionGuard(feed, verification.has_ended),
         shutdown=shutdown,
         metrics=metrics,
         lifespan=lifespan,

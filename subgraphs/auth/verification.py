@@ -4,22 +4,13 @@ import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from time import time
-from typing import Protocol
 from uuid import UUID
 
 from chassis.principal import Principal
+from chassis.sessions.guard import EndedSessions
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]{1,4096}=*")
-
-
-class EndedSessions(Protocol):
-    """What is known here of sessions that have ended, and whether that is all there is."""
-
-    @property
-    def is_current(self) -> bool: ...
-
-    def has_ended(self, session_id: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,10 @@ class Verification:
         if self._feed.is_current:
             return [id_ for id_ in session_ids if self._feed.has_ended(str(id_))]
         return set(session_ids).difference(await self._live(session_ids))
+
+    async def has_ended(self, session_id: str) -> bool:
+        """Return whether one session has ended."""
+        return bool(await self.ended([UUID(session_id)]))
 
     def _remember(self, token: bytes) -> VerifiedToken:
         if not _TOKEN.fullmatch(token):

@@ -16,6 +16,9 @@ from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
+from chassis.sessions.client import GrpcSessions
+from chassis.sessions.guard import SessionGuard
+from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.tweets.consumer import event_consumer
@@ -27,8 +30,6 @@ from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
-from subgraphs.tweets.session_watch import SessionWatch
-from subgraphs.tweets.sessions import GrpcSessions
 from subgraphs.tweets.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -91,6 +92,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         GraphQLView(schema, lambda request: make_context(request, None), metrics.operation),
         streams=streams,
         router_secret=settings.router_secret,
+        sessions=SessionGuard(watch, sessions.has_ended),
         shutdown=shutdown,
         metrics=metrics,
         lifespan=lifespan,

@@ -1,6 +1,7 @@
 """What the use cases need from the world."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -22,23 +23,28 @@ class TweetRepository(Protocol):
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
         """Which of the originals the user has retweeted."""
 
-    async def locked(self, tweet_id: UUID) -> Tweet | None:
-        """The tweet or retweet, with its original held for the rest of the transaction.
+    async def locked(self, tweet_id: UUID, by: UUID | None = None) -> Tweet | None:
+        """Lock the original for the rest of the transaction; return the tweet or retweet.
 
-        Whoever changes a tweet or its retweets does this first: so changes follow one another.
+        Every change of a tweet or its retweets begins with this, so changes follow one another.
+        Raises Unauthenticated where the account `by` is deleted.
         """
 
     async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
-        """Adds an original, and gives it back, or gives the one that its author added with this
-        key; and its place in its author's feed."""
+        """Add an original; return it and its place in its author's feed.
+
+        Returns the tweet that its author has added with this key instead, if there is one. Raises
+        Unauthenticated where the author's account is deleted.
+        """
 
     async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None: ...
 
     async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
-        """Adds it, or gives the one that its author has made before. The original must be locked.
+        """Add a retweet, or return the one that its author has made before.
 
-        Also its place in the feed of the original's author: None where it is not new, or of a
-        tweet of one's own.
+        Also returns its place in the feed of the original's author: None where the retweet is not
+        new, or of a tweet of one's own. The original must be locked. Raises Unauthenticated where
+        the retweeter's account is deleted.
         """
 
     async def remove(self, tweet: Tweet) -> None:
@@ -50,8 +56,12 @@ class TweetRepository(Protocol):
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
         """The first `limit` pieces of a feed after that place, of tweets that are still there."""
 
-    async def forget_feed(self, owner_id: UUID) -> None:
-        """Somebody has no feed any more."""
+    async def close_author(self, user_id: UUID, now: datetime) -> None:
+        """Remember that an account is deleted: `add` and `add_retweet` refuse it from now on.
+
+        Waits for transactions that write for the account. What they wrote is seen by the next
+        statement.
+        """
 
 
 class EventOutbox(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Connection, Database
+from chassis.errors import SessionOver
 from chassis.outbox import SqlEventOutbox
 from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, Work
@@ -25,9 +26,11 @@ def _columns(alias: str) -> str:
 _TWEET = _columns("t")
 _COLUMNS = f"{_TWEET}, {_columns('o')}"
 
-# Of a feed whose first place is 1. Holds the feed until the end of the transaction.
+# Of a feed whose first place is 1. Locks the feed until the end of the transaction. Gives no row
+# where the owner's account is deleted: that is read from the locked row, not from the snapshot.
 _OR_NEXT = """
-    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 RETURNING owner_id, head
+    ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head + 1 WHERE feeds.deleted_at IS NULL
+    RETURNING owner_id, head
 """
 
 
@@ -84,19 +87,24 @@ class SqlTweetRepository:
         )
         return {row["retweet_of"] for row in rows}
 
-    async def locked(self, tweet_id: UUID) -> Tweet | None:
+    async def locked(self, tweet_id: UUID, by: UUID | None = None) -> Tweet | None:
         row = await self._connection.fetch_one(
             f"""
-            SELECT {_TWEET} FROM tweets t
+            SELECT EXISTS (
+                SELECT FROM feeds WHERE owner_id = :by AND deleted_at IS NOT NULL
+            ), {_TWEET} FROM tweets t
             WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = :id)
-            FOR UPDATE
+            FOR UPDATE OF t
             """,  # noqa: S608
-            {"id": tweet_id},
+            {"id": tweet_id, "by": by},
         )
         if row is None:
             return None
+        is_deleted, *columns = row.values()
+        if is_deleted:
+            raise SessionOver
         # PostgreSQL gives what it locks as it is once the lock is got, which may have taken time.
-        original = _tweet(*row.values())
+        original = _tweet(*columns)
         if original.id == tweet_id:
             return original
         # The retweet was seen before, and may be gone by now.
@@ -112,10 +120,10 @@ class SqlTweetRepository:
                 id, author_id, author_username, text, created_at, idempotency_key,
                 feed_owner, feed_position
             )
-            VALUES (
-                :id, :author_id, :author_username, :text, :created_at, :idempotency_key,
-                (SELECT owner_id FROM feed), (SELECT head FROM feed)
-            )
+            SELECT
+                :id, owner_id, :author_username, :text, :created_at, :idempotency_key,
+                owner_id, head
+            FROM feed
             ON CONFLICT (author_id, idempotency_key) WHERE idempotency_key IS NOT NULL
             DO UPDATE SET idempotency_key = excluded.idempotency_key
             RETURNING t.feed_position, {_TWEET}
@@ -129,7 +137,8 @@ class SqlTweetRepository:
                 "idempotency_key": idempotency_key,
             },
         )
-        assert row is not None  # noqa: S101  (an upsert always gives its row)
+        if row is None:
+            raise SessionOver
         position, *columns = row.values()
         return _tweet(*columns), position
 
@@ -145,12 +154,25 @@ class SqlTweetRepository:
 
     async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
         row = await self._connection.fetch_one(
-            # Does nothing where there is one already.
+            # Does nothing where there is one already. The author's feed gets no news but keeps
+            # their account from being deleted meanwhile, by the weakest lock: news for them from
+            # others need not wait.
             f"""
-            WITH counted AS (
+            WITH held AS (
+                SELECT deleted_at FROM feeds WHERE owner_id = :author_id FOR KEY SHARE
+            ), made AS (
+                INSERT INTO feeds (owner_id, head)
+                SELECT :author_id, 0 WHERE NOT EXISTS (SELECT FROM held)
+                ON CONFLICT (owner_id) DO UPDATE SET head = feeds.head
+                WHERE feeds.deleted_at IS NULL
+                RETURNING owner_id
+            ), counted AS (
                 UPDATE tweets SET retweet_count = retweet_count + 1
                 WHERE id = :original AND NOT EXISTS (
                     SELECT FROM tweets WHERE author_id = :author_id AND retweet_of = :original
+                ) AND (
+                    EXISTS (SELECT FROM held WHERE deleted_at IS NULL)
+                    OR EXISTS (SELECT FROM made)
                 )
                 RETURNING id, author_id
             ), feed AS (
@@ -176,7 +198,8 @@ class SqlTweetRepository:
         if row:
             return retweet, row["feed_position"]
         earlier = await self.retweet_by(retweet.author.id, retweet.original.id)
-        assert earlier is not None  # noqa: S101  (nobody takes it back: its original is locked)
+        if earlier is None:  # nobody takes it back: its original is locked
+            raise SessionOver
         return earlier, None
 
     async def remove(self, tweet: Tweet) -> None:
@@ -192,7 +215,10 @@ class SqlTweetRepository:
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
         rows = await self._connection.fetch_all(
-            "SELECT owner_id, head FROM feeds WHERE owner_id = ANY(:owners)",
+            """
+            SELECT owner_id, head FROM feeds
+            WHERE owner_id = ANY(:owners) AND deleted_at IS NULL
+            """,
             {"owners": list(owner_ids)},
         )
         return {row["owner_id"]: row["head"] for row in rows}
@@ -208,7 +234,7 @@ class SqlTweetRepository:
                 ORDER BY feed_position LIMIT :limit
             ) t ON true
             LEFT JOIN tweets o ON o.id = t.retweet_of
-            WHERE owner_id = :owner
+            WHERE owner_id = :owner AND deleted_at IS NULL
             ORDER BY t.feed_position
             """,  # noqa: S608
             {"owner": owner_id, "after": after, "limit": limit},
@@ -222,10 +248,19 @@ class SqlTweetRepository:
             return FeedPage(items, items[-1].position, is_last=False)
         return FeedPage(items, head, is_last=True)
 
-    async def forget_feed(self, owner_id: UUID) -> None:
-        await self._connection.execute(
-            "DELETE FROM feeds WHERE owner_id = :owner", {"owner": owner_id}
-        )
+    async def close_author(self, user_id: UUID, now: datetime) -> None:
+        for statement, values in (
+            ("INSERT INTO feeds (owner_id, head) VALUES (:id, 0) ON CONFLICT DO NOTHING", {}),
+            # An UPDATE alone would not wait for those that hold the row FOR KEY SHARE.
+            ("SELECT head FROM feeds WHERE owner_id = :id FOR UPDATE", {}),
+            (
+                """
+                UPDATE feeds SET deleted_at = :now WHERE owner_id = :id AND deleted_at IS NULL
+                """,
+                {"now": now},
+            ),
+        ):
+            await self._connection.execute(statement, {"id": user_id, **values})
 
 
 @dataclass(frozen=True, slots=True)

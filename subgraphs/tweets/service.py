@@ -29,6 +29,7 @@ class TweetService:
     """Every use case of the tweets service.
 
     Each change is one transaction, its `work`, and its event is written there, next to the change.
+    A change for a deleted account raises Unauthenticated.
     """
 
     unit_of_work: UnitOfWork
@@ -71,7 +72,7 @@ class TweetService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            tweet = await _locked(repositories, tweet_id)
+            tweet = await _locked(repositories, tweet_id, user_id)
             if tweet.author.id != user_id:
                 raise NotTweetAuthor
             await _remove(repositories, tweet, now)
@@ -86,7 +87,7 @@ class TweetService:
         new_id, now = self.new_id(), self.now()
 
         async def work(repositories: Repositories) -> Tweet:
-            original = (await _locked(repositories, tweet_id)).original
+            original = (await _locked(repositories, tweet_id, author.id)).original
             original = original._replace(retweet_count=original.retweet_count + 1)
             retweet = Tweet(
                 id=new_id,
@@ -112,7 +113,7 @@ class TweetService:
         now = self.now()
 
         async def work(repositories: Repositories) -> Tweet:
-            original = (await _locked(repositories, tweet_id)).original
+            original = (await _locked(repositories, tweet_id, user_id)).original
             retweet = await repositories.tweets.retweet_by(user_id, original.id)
             if retweet is None:
                 return original
@@ -122,11 +123,14 @@ class TweetService:
         return await self.unit_of_work.transaction(work)
 
     async def forget_user(self, user_id: UUID) -> None:
-        """Removes all that somebody tweeted and retweeted; again it finds nothing more.
+        """Remove all that a deleted account tweeted and retweeted, now and for good.
 
-        Each step is a transaction of its own, so that nobody waits for a million tweets.
+        First the account is closed: a write that is under way is waited for and then removed, and
+        a later one is refused. Each step is a transaction of its own, so that no other write waits
+        for a million tweets. After a crash between two steps, call it again.
         """
         now = self.now()
+        await self.unit_of_work.transaction(lambda r: r.tweets.close_author(user_id, now))
 
         async def work(repositories: Repositories) -> bool:
             page = (await repositories.tweets.timelines([user_id], _FORGOTTEN_AT_ONCE))[user_id]
@@ -138,7 +142,6 @@ class TweetService:
 
         while await self.unit_of_work.transaction(work):
             pass
-        await self.unit_of_work.transaction(lambda r: r.tweets.forget_feed(user_id))
 
     async def tweets(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
         """Those that exist."""
@@ -168,8 +171,8 @@ class TweetService:
         return await self.unit_of_work.read(lambda r: r.tweets.feed(owner_id, after, _FEED_PAGE))
 
 
-async def _locked(repositories: Repositories, tweet_id: UUID) -> Tweet:
-    tweet = await repositories.tweets.locked(tweet_id)
+async def _locked(repositories: Repositories, tweet_id: UUID, by: UUID) -> Tweet:
+    tweet = await repositories.tweets.locked(tweet_id, by)
     if tweet is None:
         raise TweetNotFound
     return tweet

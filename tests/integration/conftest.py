@@ -5,11 +5,12 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -17,10 +18,16 @@ import pytest
 from chassis.database import Database
 from chassis.events import Event
 from chassis.migrations import upgrade
+from chassis.principal import Principal
+from chassis.shutdown import Shutdown
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process
 from deploy.laptop.valkey import valkey
+from subgraphs.auth.errors import InvalidAccessToken
+from subgraphs.auth.rpc import serving
+from subgraphs.auth.sessions import SERVICE, sessions_handler
+from subgraphs.auth.verification import Verification
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
 
@@ -77,6 +84,46 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
+
+
+@dataclass
+class FakeAuth:
+    """What auth's gRPC service answers from, and where it does."""
+
+    address: str
+    ended: set[str] = field(default_factory=set)
+    is_current: bool = True
+
+    def has_ended(self, session_id: str) -> bool:
+        return session_id in self.ended
+
+
+@pytest.fixture
+async def auth_grpc() -> AsyncIterator[FakeAuth]:
+    """Auth's own gRPC service, of which a test says what sessions have ended."""
+    auth = FakeAuth(f"127.0.0.1:{free_ports(1)[0]}")
+    verification = Verification(_no_token, auth, _no_session, cache_size=1)
+    async with serving(
+        sessions_handler(verification),
+        services=[SERVICE],
+        address=auth.address,
+        can_answer=_healthy,
+        shutdown=Shutdown(),
+        reflected=False,
+    ):
+        yield auth
+
+
+def _no_token(_: str) -> Principal:
+    raise InvalidAccessToken
+
+
+async def _no_session(_: Collection[UUID]) -> Collection[UUID]:
+    return []
+
+
+async def _healthy() -> bool:
+    return True
 
 
 async def outbox(database: Database) -> list[Event]:

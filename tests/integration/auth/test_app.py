@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 from redis.asyncio import Redis
@@ -43,25 +44,23 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
         await task
 
 
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    return addresses("auth") | {
+        "AUTH_DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "ROUTER_SECRET": SECRET,
+        "AUTH_SIGNING_KEYS": KEYS.serialize(),
+        "AUTH_REFRESH_SECRET": SECRET,
+        "AUTH_ISSUER": "https://chirp.example",
+        "AUTH_AUDIENCE": "chirp",
+        "AUTH_GRPC_PORT": str(free_ports(1)[0]),
+    }
+
+
 async def test_signing_up_is_published(
     database: Database, auth_database_url: str, valkey_url: str, redis: Redis
 ) -> None:
-    app = create_app(
-        Settings.from_env(
-            addresses("auth")
-            | {
-                "AUTH_DATABASE_URL": auth_database_url,
-                "REDIS_URL": valkey_url,
-                "ROUTER_SECRET": SECRET,
-                "AUTH_SIGNING_KEYS": KEYS.serialize(),
-                "AUTH_REFRESH_SECRET": SECRET,
-                "AUTH_ISSUER": "https://chirp.example",
-                "AUTH_AUDIENCE": "chirp",
-                "AUTH_GRPC_PORT": str(free_ports(1)[0]),
-            }
-        ),
-        Shutdown(),
-    )
+    app = create_app(Settings.from_env(environment(auth_database_url, valkey_url)), Shutdown())
     transport = httpx.ASGITransport(app)
     async with started(app), httpx.AsyncClient(transport=transport, base_url="http://auth") as http:
         answer = await http.post(
@@ -74,3 +73,35 @@ async def test_signing_up_is_published(
     event = Event.from_json(str(fields["event"]))
     assert event.type == "user-registered"
     assert event.data["emailSettings"] == {"retweets": True}
+
+
+async def test_without_redis_the_database_says_whether_a_session_may_write(
+    database: Database, auth_database_url: str
+) -> None:
+    variables = environment(auth_database_url, "redis://127.0.0.1:1/0")
+    app = create_app(Settings.from_env(variables), Shutdown())
+    transport = httpx.ASGITransport(app)
+    revoke = f'mutation {{ revokeSession(id: "{uuid4()}") {{ __typename }} }}'
+    sign_up = SIGN_UP.replace("__typename", "... on SignedIn { accessToken session { id } }")
+    async with started(app), httpx.AsyncClient(transport=transport, base_url="http://auth") as http:
+
+        async def ask(query: str, headers: dict[str, str]) -> Any:
+            headers = {"x-router-secret": SECRET, **headers}
+            return (await http.post("/graphql", json={"query": query}, headers=headers)).json()
+
+        signed_in = (await ask(sign_up, {}))["data"]["signUp"]
+        bearer = {"authorization": f"Bearer {signed_in['accessToken']}"}
+        verified = await http.get("/authorize/graphql", headers=bearer)
+        principal = {n: v for n, v in verified.headers.items() if n.startswith("x-auth-")}
+        assert await ask(revoke, principal) == {
+            "data": {"revokeSession": {"__typename": "SessionNotFoundError"}}
+        }
+        await database.transaction(
+            lambda c: c.execute(
+                "DELETE FROM sessions WHERE id = :id", {"id": UUID(signed_in["session"]["id"])}
+            )
+        )
+        answer = await ask(revoke, principal)
+        assert [error["extensions"] for error in answer["errors"]] == [
+            {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
+        ]

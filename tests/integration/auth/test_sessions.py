@@ -12,12 +12,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis.errors import SessionEnded, TokenExpired, Unauthenticated
+from chassis.sessions.client import AT_ONCE, GrpcSessions, IdentityUnavailable
 from chassis.shutdown import Shutdown
 from deploy.laptop.ports import free_ports
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.rpc import serving
 from subgraphs.auth.sessions import LIMIT, SERVICE, sessions_handler
-from subgraphs.tweets.sessions import AT_ONCE, GrpcSessions, IdentityUnavailable
 from tests.unit.auth.test_authorize import World
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -65,8 +65,8 @@ async def sessions(auth: Auth) -> AsyncIterator[GrpcSessions]:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No deadline strikes because the machine is busy."""
-    monkeypatch.setattr("subgraphs.tweets.sessions._VERIFY_WITHIN", 20.0)
-    monkeypatch.setattr("subgraphs.tweets.sessions._CHECK_WITHIN", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._CHECK_WITHIN", 20.0)
 
 
 class TestVerifyToken:
@@ -135,7 +135,7 @@ class TestVerifyToken:
                 cancelled.set()
             return []
 
-        monkeypatch.setattr("subgraphs.tweets.sessions._VERIFY_WITHIN", 0.2)
+        monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 0.2)
         auth.world.feed.is_current = False
         monkeypatch.setattr(auth.world.verification, "_live", hang)
         with pytest.raises(IdentityUnavailable):

@@ -3,14 +3,18 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from chassis.database import UNAVAILABLE, Connection, Database, DatabaseUnavailableError
+from chassis.errors import SessionOver
+from chassis.sessions.guard import ActingSession
 from deploy.laptop.ports import free_ports
 from tests.integration.conftest import FreshDatabase, until
+from tests.unit.chassis.known_sessions import KnownSessions
 
 POOL = 5
 
@@ -39,6 +43,80 @@ async def increment(connection: Connection) -> None:
         SELECT pg_sleep(0.002)
         """
     )
+
+
+async def as_session(known: KnownSessions, work: Callable[[], Awaitable[object]]) -> None:
+    """Do some work as part of a request of the session `s`."""
+
+    async def app(*_: object) -> None:
+        await work()
+
+    scope = {"type": "http", "headers": [(b"x-auth-session-id", b"s")]}
+    await ActingSession(app, known.guard)(scope, AsyncMock(), AsyncMock())
+
+
+class TestEndedSession:
+    async def test_a_transaction_during_which_it_ends_changes_nothing(
+        self, database: Database
+    ) -> None:
+        known = KnownSessions()
+
+        async def work(connection: Connection) -> None:
+            await increment(connection)
+            known.ended.add("s")
+
+        with pytest.raises(SessionOver):
+            await as_session(known, lambda: database.transaction(work))
+        assert await count(database) == 0
+        assert database.connections[0] == 0
+
+    @pytest.mark.parametrize("mode", ["transaction", "statement"])
+    @pytest.mark.parametrize("known", [{"ended": {"s"}}, {"ended_at_auth": {"s"}}])
+    async def test_nothing_is_begun_for_one_that_has_ended(
+        self, database: Database, mode: str, known: dict[str, set[str]]
+    ) -> None:
+        sessions = KnownSessions(is_current=False, **known)  # type: ignore[arg-type]
+        with pytest.raises(SessionOver):
+            await as_session(sessions, lambda: getattr(database, mode)(increment))
+        assert await count(database) == 0
+
+    async def test_a_statement_that_waited_for_a_connection_is_not_sent(
+        self, database: Database
+    ) -> None:
+        known, all_taken, ended = KnownSessions(), asyncio.Event(), asyncio.Event()
+        taken = 0
+
+        async def take(connection: Connection) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == POOL:
+                all_taken.set()
+            await ended.wait()
+            await connection.fetch_val("SELECT 1")
+
+        async def end() -> None:
+            await all_taken.wait()
+            statement = asyncio.create_task(
+                as_session(known, lambda: database.statement(increment))
+            )
+            while not known.looked:
+                await asyncio.sleep(0)
+            known.ended.add("s")
+            ended.set()
+            with pytest.raises(SessionOver):
+                await statement
+
+        await asyncio.gather(*(database.transaction(take) for _ in range(POOL)), end())
+        assert await count(database) == 0
+
+    @pytest.mark.parametrize("mode", ["transaction", "statement"])
+    async def test_work_of_others_and_of_no_request_goes_on(
+        self, database: Database, mode: str
+    ) -> None:
+        work = getattr(database, mode)
+        await as_session(KnownSessions(ended={"another"}), lambda: work(increment))
+        await work(increment)
+        assert await count(database) == 2
 
 
 class TestLostConnections:

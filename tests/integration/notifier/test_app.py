@@ -18,13 +18,16 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from uuid_utils.compat import uuid7
 
+from chassis.announcements import Announcer, readers_of
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
+from chassis.sessions.watch import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from deploy.laptop.ports import free_ports
 from notifier.app import create_app
 from notifier.settings import Settings
+from tests.integration.conftest import FakeAuth
 from tests.integration.notifier.smtp import Does, SmtpSink
 from tests.settings import addresses
 
@@ -107,9 +110,15 @@ async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def client(
-    database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
+    database: Database,
+    notifier_url: str,
+    redis: Redis,
+    valkey_url: str,
+    sink: SmtpSink,
+    auth_grpc: FakeAuth,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings.from_env(environment(notifier_url, valkey_url, sink)), Shutdown())
+    variables = environment(notifier_url, valkey_url, sink, NOTIFIER_AUTH_GRPC=auth_grpc.address)
+    app = create_app(Settings.from_env(variables), Shutdown())
     async with running(app) as client:
         yield client
 
@@ -197,12 +206,21 @@ class TestRetweet:
 PRINCIPAL = Principal(
     ADA, "ada", frozenset({"account:read", "account:write"}), ADA, datetime(2100, 1, 1, tzinfo=UTC)
 )
+SESSION_ENDED = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
 FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
 
 
+UPDATE = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"
+
+
+async def refusals(client: httpx.AsyncClient) -> list[Any]:
+    """Why the settings cannot be changed: the extensions of each error."""
+    answer = await client.post("/graphql", json={"query": UPDATE}, headers=FROM_THE_EDGE)
+    return [error["extensions"] for error in answer.json().get("errors", [])]
+
+
 async def opt_in(client: httpx.AsyncClient) -> None:
-    mutation = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"
-    answer = await client.post("/graphql", json={"query": mutation}, headers=FROM_THE_EDGE)
+    answer = await client.post("/graphql", json={"query": UPDATE}, headers=FROM_THE_EDGE)
     assert answer.json() == {"data": {"updateEmailSettings": {"retweets": True}}}
 
 
@@ -215,6 +233,35 @@ class TestSettings:
         await told(1)
         await retweet(redis, uuid7(), GRACE, "grace")
         await until(lambda: sink.mails)
+
+    async def test_an_ended_session_changes_nothing_once_that_was_announced(
+        self, client: httpx.AsyncClient, redis: Redis, database: Database
+    ) -> None:
+        async with asyncio.timeout(20):
+            while not await redis.hlen(readers_of(REVOCATIONS)):
+                await asyncio.sleep(0.01)
+        await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+        assert await refusals(client) == [SESSION_ENDED]
+        assert await count(database, "SELECT count(*) FROM recipients") == 0
+
+    async def test_without_redis_auth_is_asked(
+        self, database: Database, notifier_url: str, sink: SmtpSink, auth_grpc: FakeAuth
+    ) -> None:
+        address = auth_grpc.address
+        variables = environment(
+            notifier_url, "redis://127.0.0.1:1/0", sink, NOTIFIER_AUTH_GRPC=address
+        )
+        async with running(create_app(Settings.from_env(variables), Shutdown())) as client:
+            assert await refusals(client) == []
+            auth_grpc.ended.add(str(PRINCIPAL.session_id))
+            assert await refusals(client) == [SESSION_ENDED]
+
+    async def test_a_deleted_account_changes_nothing(
+        self, client: httpx.AsyncClient, redis: Redis, told: Told
+    ) -> None:
+        await publish(redis, "auth", "user-deleted", {"userId": str(ADA)})
+        await told(1)
+        assert await refusals(client) == [SESSION_ENDED]
 
     async def test_only_the_edge_may_ask(self, client: httpx.AsyncClient) -> None:
         query = {"query": "{ __typename }"}

@@ -1,13 +1,14 @@
 """The same use cases and the same sender on PostgreSQL."""
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from chassis.database import Database
 from notifier.domain import Delivery, EmailSettings, Recipient, State
-from notifier.ports import Repositories
+from notifier.ports import Repositories, T, Work
 from notifier.repository import SqlUnitOfWork
 from tests.integration.conftest import is_empty, somebody_waits, until
 from tests.unit.notifier import suite
@@ -112,3 +113,32 @@ class TestMeanwhile:
 
         await asyncio.gather(notifier.unit_of_work.transaction(add), delete())
         assert await is_empty(database, "tweets")
+
+    async def test_the_deletion_of_a_retweeter_removes_the_notice_that_is_being_added(
+        self, notifier: FakeNotifier, database: Database
+    ) -> None:
+        """The notice would name somebody who has left."""
+        await notifier.registered(ADA, retweets=True)
+        await notifier.registered(GRACE)
+        held = asyncio.Event()
+
+        class Slow(SqlUnitOfWork):
+            """Waits, before it commits, until the deletion waits for it."""
+
+            async def transaction(self, work: Work[T]) -> T:
+                async def run(repositories: Repositories) -> T:
+                    result = await work(repositories)
+                    held.set()
+                    await until(lambda: somebody_waits(database))
+                    return result
+
+                return await super().transaction(run)
+
+        async def delete() -> None:
+            await held.wait()
+            await notifier.deleted(GRACE)
+
+        slow = replace(notifier.service, unit_of_work=Slow(database))
+        await asyncio.gather(slow.handle(uuid4(), notifier.retweet(GRACE)), delete())
+        assert await is_empty(database, "notices")
+        assert await notifier.sent() == []

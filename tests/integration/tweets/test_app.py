@@ -7,21 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from chassis.announcements import Announcer, readers_of
 from chassis.database import Database
 from chassis.migrations import SchemaNotCurrentError
 from chassis.principal import Principal
+from chassis.sessions.watch import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.events import user_deleted
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
-from tests.integration.conftest import FreshDatabase, is_empty, until
+from tests.integration.conftest import FakeAuth, FreshDatabase, is_empty, outbox, until
 from tests.settings import addresses
 from tests.unit.tweets.fakes import ADA
 
@@ -39,8 +42,11 @@ FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 
-def environment(url: str, redis_url: str = NO_REDIS) -> dict[str, str]:
+def environment(
+    url: str, redis_url: str = NO_REDIS, auth_grpc: str = "127.0.0.1:1"
+) -> dict[str, str]:
     return addresses("tweets") | {
+        "TWEETS_AUTH_GRPC": auth_grpc,
         "TWEETS_DATABASE_URL": url,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,
@@ -53,8 +59,12 @@ def running(app: Starlette) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def client(database: Database, tweets_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings.from_env(environment(tweets_url)), Shutdown())
+async def client(
+    database: Database, tweets_url: str, auth_grpc: FakeAuth
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Without Redis: it asks auth which sessions have ended."""
+    variables = environment(tweets_url, auth_grpc=auth_grpc.address)
+    app = create_app(Settings.from_env(variables), Shutdown())
     async with app.router.lifespan_context(app), running(app) as client:
         yield client
 
@@ -103,11 +113,53 @@ class TestApp:
         assert answer.json()["checks"] == {"database": "failed"}
 
 
+CREATE = 'mutation { createTweet(input: {text: "Hi"}) { __typename } }'
+SESSION_ENDED = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
+
+
+class TestEndedSession:
+    async def errors(self, client: httpx.AsyncClient) -> list[Any]:
+        answer = await client.post("/graphql", json={"query": CREATE}, headers=FROM_THE_EDGE)
+        return [error["extensions"] for error in answer.json().get("errors", [])]
+
+    async def test_writes_nothing_while_redis_is_away(
+        self, client: httpx.AsyncClient, auth_grpc: FakeAuth, database: Database
+    ) -> None:
+        auth_grpc.ended.add(str(PRINCIPAL.session_id))
+        assert await self.errors(client) == [SESSION_ENDED]
+        assert await is_empty(database, "tweets")
+        auth_grpc.ended.clear()
+        assert await self.errors(client) == []
+
+    async def test_writes_nothing_once_it_was_announced(
+        self, database: Database, tweets_url: str, valkey_url: str, auth_grpc: FakeAuth
+    ) -> None:
+        variables = environment(tweets_url, valkey_url, auth_grpc.address)
+        app = create_app(Settings.from_env(variables), Shutdown())
+        async with connect(valkey_url) as redis:
+            await redis.flushall()
+            async with app.router.lifespan_context(app), running(app) as client:
+                assert await self.errors(client) == []
+                await until(lambda: redis.hlen(readers_of(REVOCATIONS)))
+                await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+                assert await self.errors(client) == [SESSION_ENDED]
+        assert len(await outbox(database)) == 1
+
+    async def test_without_redis_and_auth_a_write_is_refused_and_may_be_repeated(
+        self, database: Database, tweets_url: str
+    ) -> None:
+        app = create_app(Settings.from_env(environment(tweets_url)), Shutdown())
+        async with app.router.lifespan_context(app), running(app) as client:
+            assert await self.errors(client) == [{"code": "SERVICE_UNAVAILABLE"}]
+        assert await is_empty(database, "tweets")
+
+
 class TestEvents:
     async def test_what_happens_is_published_and_what_is_heard_is_done(
-        self, database: Database, tweets_url: str, valkey_url: str
+        self, database: Database, tweets_url: str, valkey_url: str, auth_grpc: FakeAuth
     ) -> None:
-        app = create_app(Settings.from_env(environment(tweets_url, valkey_url)), Shutdown())
+        variables = environment(tweets_url, valkey_url, auth_grpc.address)
+        app = create_app(Settings.from_env(variables), Shutdown())
         mutation = 'mutation { createTweet(input: {text: "Hi"}) { ... on Tweet { id } } }'
         async with connect(valkey_url) as redis:
             await redis.flushall()
@@ -138,7 +190,7 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            "tweets: The database is at revision None, this code needs tweets0003: "
+            "tweets: The database is at revision None, this code needs tweets0004: "
             "run `migrate` first.\n"
         )
 
@@ -167,7 +219,7 @@ class TestCommands:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
-            assert "tweets: the database is at revision tweets0003.\n" in result.stdout
+            assert "tweets: the database is at revision tweets0004.\n" in result.stdout
 
     def test_missing_settings_are_one_line(self) -> None:
         result = self.run("serve")

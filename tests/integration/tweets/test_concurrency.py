@@ -7,17 +7,21 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
-from chassis.events import Event
+from chassis.errors import SessionOver
 from subgraphs.tweets.domain import Author, PageRequest, Tweet
 from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import outbox
+from tests.integration.tweets.interleaving import UseCase, interleaved
 from tests.unit.tweets.fakes import ADA
+from tests.unit.tweets.service_suite import ProcessDied, replayed
 
 CROWD = [Author(UUID(int=n), f"user{n}") for n in range(1, 31)]
 
@@ -53,20 +57,6 @@ async def counts(database: Database) -> dict[str, int]:
         lambda c: c.fetch_all("SELECT id, retweet_count FROM tweets WHERE retweet_of IS NULL")
     )
     return {str(row["id"]): row["retweet_count"] for row in rows}
-
-
-def replayed(events: list[Event]) -> dict[str, int]:
-    """The same, as somebody sees it who hears only of events, each of which has to fit."""
-    counts: dict[str, int] = {}
-    for event in events:
-        if event.type == "tweet-created":
-            counts[event.subject] = 0
-        elif event.type == "tweet-deleted":
-            del counts[event.subject]
-        else:
-            counts[event.subject] += 1 if event.type == "tweet-retweeted" else -1
-            assert event.data["retweetCount"] == counts[event.subject]
-    return counts
 
 
 async def count(service: TweetService, tweet: Tweet) -> int:
@@ -160,6 +150,118 @@ class TestForgetUser:
         gone = [author.id for author in CROWD[:3]]
         pages = await service.timelines(gone, PageRequest(1))
         assert not any(page.tweets for page in pages.values())
+
+
+def writes(ada: Author, bob: Author, adas: Tweet, bobs: Tweet, third: Tweet) -> list[UseCase]:
+    """What two people do while the account of the first is deleted, and the deletion last."""
+    return [
+        lambda service: service.create_tweet(ada, "Late"),
+        lambda service: service.retweet(ada, bobs.id),
+        lambda service: service.retweet(bob, adas.id),
+        lambda service: service.undo_retweet(ada.id, third.id),
+        lambda service: service.retweet(ada, adas.id),
+        lambda service: service.forget_user(ada.id),
+    ]
+
+
+DELETION = 5
+# Which use case makes its next statements, and how many: a deletion takes about twenty.
+_TURNS = st.lists(
+    st.tuples(st.integers(0, DELETION), st.sampled_from([1, 1, 2, 3, 5, 25])), max_size=15
+)
+Turns = list[tuple[int, int]]
+
+
+def while_open(use_case: int, *, statements: int) -> Turns:
+    """The whole deletion happens after so many statements of a use case, before it commits."""
+    return [(use_case, statements), (DELETION, 25)]
+
+
+class TestDeletedAccount:
+    async def check(
+        self,
+        service: TweetService,
+        database: Database,
+        turns: Turns,
+        *,
+        has_tweeted: bool,
+        killed: int | None = None,
+    ) -> None:
+        ada, bob = Author(uuid7(), "ada"), Author(uuid7(), "bob")
+        owner = ada if has_tweeted else bob
+        adas = await service.create_tweet(owner, "Hi")
+        bobs, third = [await service.create_tweet(bob, f"Number {n}") for n in range(2)]
+        await service.retweet(ada, third.id)
+        order = [turn for turn, times in turns for _ in range(times)]
+        outcomes = await interleaved(
+            database, service, writes(ada, bob, adas, bobs, third), order, killed=killed
+        )
+        kinds = {type(None), Tweet, TweetNotFound, SessionOver}
+        assert {type(outcome) for outcome in outcomes} <= kinds | {ProcessDied}
+        if isinstance(outcomes[DELETION], ProcessDied):
+            # Its event was not acknowledged, so it comes again.
+            await service.forget_user(ada.id)
+        page = (await service.timelines([ada.id], PageRequest(1)))[ada.id]
+        assert page.tweets == []
+        assert await wrong_counts(database) == []
+        assert replayed(await outbox(database)) == await counts(database)
+        assert [await count(service, tweet) for tweet in (bobs, third)] == [0, 0]
+
+    @given(turns=_TURNS, has_tweeted=st.booleans())
+    @example(turns=while_open(0, statements=1), has_tweeted=True)
+    @example(turns=while_open(0, statements=1), has_tweeted=False)
+    @example(turns=while_open(1, statements=1), has_tweeted=True)
+    @example(turns=while_open(1, statements=2), has_tweeted=True)
+    @example(turns=while_open(1, statements=2), has_tweeted=False)
+    @example(turns=while_open(2, statements=2), has_tweeted=True)
+    @example(turns=[(DELETION, 4), (0, 3), (1, 4), (4, 4), (DELETION, 25)], has_tweeted=True)
+    @settings(
+        max_examples=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    async def test_nothing_remains_however_statements_follow_one_another(
+        self, service: TweetService, database: Database, turns: Turns, has_tweeted: bool
+    ) -> None:
+        await self.check(service, database, turns, has_tweeted=has_tweeted)
+
+    @given(turns=_TURNS, killed=st.integers(0, DELETION))
+    @settings(
+        max_examples=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    async def test_nothing_remains_whatever_dies_between_two_statements(
+        self, service: TweetService, database: Database, turns: Turns, killed: int
+    ) -> None:
+        await self.check(service, database, turns, has_tweeted=True, killed=killed)
+
+    async def test_nothing_remains_of_a_storm(
+        self, service: TweetService, database: Database
+    ) -> None:
+        chance = random.Random(11)
+        tweets = [await service.create_tweet(author, "Hi") for author in CROWD[:8]]
+        leaving = CROWD[:3]
+
+        async def write() -> object:
+            author, tweet = chance.choice(CROWD[:8]), chance.choice(tweets)
+            if chance.random() < 0.4:
+                return await service.create_tweet(author, "Ho")
+            return await service.retweet(author, tweet.id)
+
+        results = await asyncio.gather(
+            *(write() for _ in range(60)),
+            *(service.forget_user(author.id) for author in leaving for _ in range(2)),
+            *(write() for _ in range(200)),
+            return_exceptions=True,
+        )
+        kinds = {type(result) for result in results}
+        assert kinds <= {type(None), Tweet, TweetNotFound, SessionOver}
+        assert SessionOver in kinds
+        pages = await service.timelines([author.id for author in leaving], PageRequest(1))
+        assert not any(page.tweets for page in pages.values())
+        assert await wrong_counts(database) == []
+        assert replayed(await outbox(database)) == await counts(database)
 
 
 class TestCreateTweet:

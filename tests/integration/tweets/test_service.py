@@ -9,6 +9,7 @@ from tests.integration.conftest import outbox
 from tests.unit.tweets.fakes import tweet_service
 from tests.unit.tweets.service_suite import (
     CreateTweet,
+    DeletedAccount,
     DeleteTweet,
     Events,
     Feeds,
@@ -48,6 +49,10 @@ class TestUndoRetweet(UndoRetweet):
 
 
 class TestForgetUser(ForgetUser):
+    pass
+
+
+class TestDeletedAccount(DeletedAccount):
     pass
 
 

@@ -17,14 +17,14 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.principal import Principal
+from chassis.sessions.client import GrpcSessions
+from chassis.sessions.watch import STREAM, SessionWatch
 from chassis.streams import connect
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process, answers
 from deploy.laptop.valkey import valkey
 from subgraphs.auth.app import MIGRATIONS
-from subgraphs.tweets.session_watch import STREAM, SessionWatch
-from subgraphs.tweets.sessions import GrpcSessions
 from tests.integration.conftest import FreshDatabase
 from tests.settings import addresses
 from tests.unit.auth.fakes import KEYS

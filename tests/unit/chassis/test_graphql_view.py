@@ -26,6 +26,7 @@ from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
+from tests.unit.chassis.known_sessions import KnownSessions
 
 SECRET = "s" * 32
 PRINCIPAL = Principal(
@@ -113,6 +114,7 @@ def application(**options: Any) -> httpx.ASGITransport:
             view,
             metrics=Metrics(),
             router_secret=SECRET,
+            sessions=KnownSessions().guard,
             lifespan=nothing,
             checks={"the database": absent},
             shutdown=Shutdown(),

@@ -30,6 +30,7 @@ class TestPrepare:
     def test_addresses_of_other_services_follow_their_ports(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
         assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
+        assert settings["NOTIFIER_AUTH_GRPC"] == "127.0.0.1:5011"
 
     def test_a_second_time_changes_nothing(self, tmp_path: Path) -> None:
         file = tmp_path / "env"

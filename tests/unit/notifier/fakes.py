@@ -61,9 +61,6 @@ class FakeRecipientRepository:
             self._save(Recipient(user_id))
         return self._tables.recipients.get(user_id)
 
-    async def is_deleted(self, user_id: UUID) -> bool:
-        return user_id in self._tables.deleted
-
     async def register(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id)
         chosen = earlier and earlier.settings
@@ -73,9 +70,10 @@ class FakeRecipientRepository:
         known = [r for r in self._tables.recipients.values() if r.user_id in ids]
         return {r.user_id: r.settings for r in known if r.settings}
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
         known = self._tables.recipients.get(user_id) or Recipient(user_id)
         self._save(replace(known, settings=settings))
+        return user_id not in self._tables.deleted
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         tables = self._tables

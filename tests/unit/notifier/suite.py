@@ -8,15 +8,24 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chassis.events import Event
-from notifier.domain import State
+from notifier.domain import EmailSettings, State, Tweet
 from notifier.errors import (
     DeadLetterNotFound,
     InvalidEvent,
     MailDeferred,
     MailRefused,
     MailServerUnavailable,
+)
+from notifier.events import (
+    Happened,
+    RetweetUndone,
+    TweetDeleted,
+    UserDeleted,
+    UserRegistered,
 )
 from tests.unit.notifier.fakes import (
     ADA,
@@ -29,6 +38,7 @@ from tests.unit.notifier.fakes import (
     TWEET,
     FakeMailer,
     FakeNotifier,
+    Person,
 )
 
 BY_GRACE = "grace retweeted your tweet"
@@ -50,11 +60,13 @@ class Settings:
         await notifier.registered(ADA)
         for wanted in (True, False):
             changed = await notifier.service.change_settings(ADA.id, retweets=wanted)
+            assert changed
             assert changed.retweets is await notifier.wants_mail(ADA) is wanted
 
     async def test_what_is_left_out_stays(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
-        assert (await notifier.service.change_settings(ADA.id, retweets=None)).retweets
+        unchanged = await notifier.service.change_settings(ADA.id, retweets=None)
+        assert unchanged == EmailSettings(retweets=True)
 
     async def test_a_choice_may_come_before_the_account(self, notifier: FakeNotifier) -> None:
         await notifier.service.change_settings(ADA.id, retweets=True)
@@ -78,7 +90,8 @@ class DeletedUser:
     async def test_no_late_event_brings_them_back(self, notifier: FakeNotifier) -> None:
         await notifier.deleted(ADA)
         await notifier.registered(ADA, retweets=True)
-        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.service.change_settings(ADA.id, retweets=True) is None
+        await notifier.service.unsubscribe(ADA.id)
         assert not await notifier.wants_mail(ADA)
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == []
@@ -96,6 +109,57 @@ class DeletedUser:
         await notifier.deleted(GRACE)
         await notifier.retweeted(GRACE, OTHER_TWEET)
         assert await notifier.sent() == []
+
+    async def test_their_retweet_that_is_heard_of_later_tells_nobody(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.deleted(GRACE)
+        await notifier.retweeted(GRACE)
+        await notifier.registered(GRACE, retweets=True)
+        await notifier.retweeted(GRACE, OTHER_TWEET)
+        assert await notifier.later(20 * MINUTE) == []
+        assert not await notifier.wants_mail(GRACE)
+
+    @given(order=st.permutations(range(9)), twice=st.sets(st.integers(0, 8)))
+    @settings(
+        max_examples=40,
+        deadline=None,
+        # Each example has people of its own; the suite is run by two classes.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
+    )
+    async def test_in_whatever_order_events_come_no_mail_names_or_reaches_them(
+        self, notifier: FakeNotifier, order: list[int], twice: set[int]
+    ) -> None:
+        """Each event has its id; some of them come twice. Nothing is sent until all have come."""
+        ada, grace, joan = (Person(uuid4(), name) for name in ("ada", "grace", "joan"))
+        hers, joans = Tweet(uuid4(), grace.id, "Hi"), Tweet(uuid4(), joan.id, "Ho")
+        by_grace, by_ada = notifier.retweet(grace, joans), notifier.retweet(ada, joans)
+        of_hers = notifier.retweet(ada, hers)
+        events: list[Happened] = [
+            UserRegistered(grace.id, grace.name, "grace@example.com", retweets=True),
+            UserRegistered(joan.id, joan.name, "joan@example.com", retweets=True),
+            UserRegistered(ada.id, ada.name, "ada@example.com", retweets=True),
+            UserDeleted(grace.id),
+            by_grace,
+            RetweetUndone(by_grace.retweet_id, joans.id, grace.id),
+            of_hers,
+            TweetDeleted(hers.id, grace.id),
+            by_ada,
+        ]
+        ids = [uuid4() for _ in events]
+        earlier = len(notifier.mailer.mails)
+        for n in order:
+            for _ in range(2 if n in twice else 1):
+                await notifier.service.handle(ids[n], events[n])
+        await notifier.later(20 * MINUTE)
+        assert [(mail.to, mail.subject) for mail in notifier.mailer.mails[earlier:]] == [
+            ("joan@example.com", "ada retweeted your tweet")
+        ]
+        assert not await notifier.wants_mail(grace)
 
     async def test_a_mail_may_be_on_its_way(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+from chassis.errors import SessionOver
 from chassis.events import Event
 from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.graphemes import count_characters
@@ -25,10 +26,15 @@ class FakeTweetRepository:
     keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
     heads: dict[UUID, int] = field(default_factory=dict)
     places: dict[UUID, int] = field(default_factory=dict)
+    deleted: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "FakeTweetRepository":
         return FakeTweetRepository(
-            dict(self.rows), dict(self.keys), dict(self.heads), dict(self.places)
+            dict(self.rows),
+            dict(self.keys),
+            dict(self.heads),
+            dict(self.places),
+            set(self.deleted),
         )
 
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
@@ -42,10 +48,14 @@ class FakeTweetRepository:
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
         return [i for i in original_ids if await self.retweet_by(user_id, i)]
 
-    async def locked(self, tweet_id: UUID) -> Tweet | None:
-        return self._shown(tweet_id) if tweet_id in self.rows else None
+    async def locked(self, tweet_id: UUID, by: UUID | None = None) -> Tweet | None:
+        if tweet_id not in self.rows:
+            return None
+        self._require_account(by)
+        return self._shown(tweet_id)
 
     async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
+        self._require_account(tweet.author.id)
         if idempotency_key is not None:
             tweet_id = self.keys.setdefault((tweet.author.id, idempotency_key), tweet.id)
             if tweet_id != tweet.id:
@@ -61,6 +71,7 @@ class FakeTweetRepository:
     async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
         if earlier := await self.retweet_by(retweet.author.id, retweet.original.id):
             return earlier, None
+        self._require_account(retweet.author.id)
         self._count(retweet.original.id, 1)
         return retweet, self._add(retweet)
 
@@ -73,9 +84,12 @@ class FakeTweetRepository:
             self._count(tweet.original.id, -1)
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        return {owner_id: self.heads[owner_id] for owner_id in owner_ids if owner_id in self.heads}
+        known = self.heads.keys() - self.deleted
+        return {owner_id: self.heads[owner_id] for owner_id in owner_ids if owner_id in known}
 
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
+        if owner_id in self.deleted:
+            return FeedPage([], after, is_last=True)
         items = [
             FeedItem.of(self._shown(i), self.places[i])
             for i, t in self.rows.items()
@@ -86,13 +100,17 @@ class FakeTweetRepository:
             return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
         return FeedPage(items, self.heads.get(owner_id, after), is_last=True)
 
-    async def forget_feed(self, owner_id: UUID) -> None:
-        self.heads.pop(owner_id, None)
+    async def close_author(self, user_id: UUID, now: datetime) -> None:
+        self.deleted.add(user_id)
+
+    def _require_account(self, user_id: UUID | None) -> None:
+        if user_id in self.deleted:
+            raise SessionOver
 
     def _add(self, tweet: Tweet) -> int | None:
         owner = tweet.original.author
         self.rows[tweet.id] = tweet
-        if tweet.retweet_of and owner == tweet.author:
+        if (tweet.retweet_of and owner == tweet.author) or owner.id in self.deleted:
             return None
         self.places[tweet.id] = self.heads[owner.id] = self.heads.get(owner.id, 0) + 1
         return self.places[tweet.id]

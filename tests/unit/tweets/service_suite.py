@@ -4,12 +4,17 @@ Run against the fake in `test_service.py` and against PostgreSQL in the integrat
 the fake cannot lie.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from chassis.errors import Unauthenticated
 from chassis.events import Event
 from subgraphs.tweets.domain import Author, FeedItem, FeedKind, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.errors import (
@@ -18,11 +23,36 @@ from subgraphs.tweets.errors import (
     NotTweetAuthor,
     TweetNotFound,
 )
+from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
 from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY
 
 Events = Callable[[], Awaitable[list[Event]]]
 """Gives what the service has told others."""
+
+ACTIONS = ("tweet", "tweet", "retweet", "retweet", "undo", "remove", "delete")
+_PERSON = st.integers(0, 2)
+
+
+class ProcessDied(Exception):  # noqa: N818
+    pass
+
+
+@dataclass
+class DyingUnitOfWork:
+    """Commits so many transactions; the next is rolled back, as if the process had died in it."""
+
+    inner: UnitOfWork
+    after: int
+
+    async def transaction(self, work: Work[T]) -> T:
+        if not self.after:
+            raise ProcessDied
+        self.after -= 1
+        return await self.inner.transaction(work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self.inner.read(work)
 
 
 async def told(events: Events) -> list[tuple[str, Any]]:
@@ -387,6 +417,155 @@ class ForgetUser:
         for _ in range(2):
             await service.forget_user(ADA.id)
         assert len(await told(events)) == 1
+
+
+class DeletedAccount:
+    """What was deleted stays so, whatever comes after it."""
+
+    async def test_a_later_tweet_is_refused(self, service: TweetService) -> None:
+        await service.forget_user(ADA.id)
+        with pytest.raises(Unauthenticated):
+            await service.create_tweet(ADA, "Hi")
+        assert (await timeline(service, ADA)).tweets == []
+
+    async def test_a_later_tweet_is_refused_after_many(self, service: TweetService) -> None:
+        await tweets_of(service, ADA, 2)
+        await service.forget_user(ADA.id)
+        with pytest.raises(Unauthenticated):
+            await service.create_tweet(ADA, "Hi", "key")
+
+    async def test_a_key_does_not_bring_a_tweet_back(self, service: TweetService) -> None:
+        await service.create_tweet(ADA, "Hi", "key")
+        await service.forget_user(ADA.id)
+        with pytest.raises(Unauthenticated):
+            await service.create_tweet(ADA, "Hi", "key")
+
+    @pytest.mark.parametrize("tweeted", [True, False])
+    async def test_a_later_retweet_is_refused_and_counts_nothing(
+        self, service: TweetService, events: Events, tweeted: bool
+    ) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        if tweeted:
+            await service.create_tweet(ADA, "Ho")
+        await service.retweet(ADA, tweet.id)
+        await service.forget_user(ADA.id)
+        before = await events()
+        with pytest.raises(Unauthenticated):
+            await service.retweet(ADA, tweet.id)
+        assert await get(service, tweet.id) == tweet
+        assert await events() == before
+
+    async def test_later_removals_are_refused(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        await service.forget_user(ADA.id)
+        with pytest.raises(Unauthenticated):
+            await service.undo_retweet(ADA.id, tweet.id)
+        with pytest.raises(Unauthenticated):
+            await service.delete_tweet(ADA.id, tweet.id)
+
+    async def test_others_go_on(self, service: TweetService) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        await service.forget_user(ADA.id)
+        await service.retweet(CAT, tweet.id)
+        await service.create_tweet(BOB, "Ho")
+        assert await service.feed_heads([BOB.id]) == {BOB.id: 3}
+
+    @pytest.mark.parametrize("steps", range(4))
+    async def test_a_removal_that_was_interrupted_is_completed_by_the_next(
+        self, service: TweetService, steps: int
+    ) -> None:
+        kept = await service.create_tweet(BOB, "Hi")
+        await service.retweet(ADA, kept.id)
+        await tweets_of(service, ADA, 60)
+        dying = replace(service, unit_of_work=DyingUnitOfWork(service.unit_of_work, after=steps))
+        with pytest.raises(ProcessDied):
+            await dying.forget_user(ADA.id)
+        await service.forget_user(ADA.id)
+        assert (await timeline(service, ADA)).tweets == []
+        assert await get(service, kept.id) == kept
+
+    async def test_after_the_first_step_nothing_is_added(self, service: TweetService) -> None:
+        await tweets_of(service, ADA, 2)
+        dying = replace(service, unit_of_work=DyingUnitOfWork(service.unit_of_work, after=1))
+        with pytest.raises(ProcessDied):
+            await dying.forget_user(ADA.id)
+        with pytest.raises(Unauthenticated):
+            await service.create_tweet(ADA, "Hi")
+
+    @given(st.lists(st.tuples(st.sampled_from(ACTIONS), _PERSON, _PERSON), max_size=25))
+    @settings(
+        max_examples=60,
+        deadline=None,
+        # Each example has people of its own; the suite is run by two classes.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
+    )
+    async def test_in_whatever_order_things_happen(
+        self, service: TweetService, events: Events, actions: list[tuple[str, int, int]]
+    ) -> None:
+        """Each action: what happens, who does it, and on whose last tweet."""
+        people = [Author(service.new_id(), f"person{n}") for n in range(3)]
+        last: dict[int, UUID] = {}
+        deleted_people: set[int] = set()
+        known = len(await events())
+        for action, who, whom in actions:
+            try:
+                made = await act(service, action, people[who], last.get(whom, NOBODY))
+            except Unauthenticated:
+                assert who in deleted_people
+            except (TweetNotFound, NotTweetAuthor):
+                assert action != "tweet"
+            else:
+                assert action == "delete" or who not in deleted_people
+                if action == "tweet" and made:
+                    last[who] = made.id
+                if action == "delete":
+                    deleted_people.add(who)
+        for who, author in enumerate(people):
+            found = (await timeline(service, author)).tweets
+            assert not (found and who in deleted_people)
+            for tweet in found:
+                assert tweet.original.author not in [people[n] for n in deleted_people]
+        assert await counts_of(service, people) == replayed((await events())[known:])
+
+
+async def act(service: TweetService, action: str, author: Author, target: UUID) -> Tweet | None:
+    if action == "tweet":
+        return await service.create_tweet(author, "Hi")
+    if action == "retweet":
+        return await service.retweet(author, target)
+    if action == "undo":
+        return await service.undo_retweet(author.id, target)
+    if action == "remove":
+        await service.delete_tweet(author.id, target)
+    else:
+        await service.forget_user(author.id)
+    return None
+
+
+async def counts_of(service: TweetService, people: list[Author]) -> dict[str, int]:
+    """How often each original of these people is retweeted, checked against the retweets."""
+    tweets = [t for person in people for t in (await timeline(service, person)).tweets]
+    counts = {str(tweet.id): tweet.retweet_count for tweet in tweets if not tweet.retweet_of}
+    retweets = Counter(str(tweet.original.id) for tweet in tweets if tweet.retweet_of)
+    assert counts == {tweet_id: retweets[tweet_id] for tweet_id in counts}
+    return counts
+
+
+def replayed(events: list[Event]) -> dict[str, int]:
+    """The same, as a consumer of the events sees it."""
+    counts: dict[str, int] = {}
+    for event in events:
+        if event.type == "tweet-created":
+            counts[event.subject] = 0
+        elif event.type == "tweet-deleted":
+            del counts[event.subject]
+        else:
+            counts[event.subject] += 1 if event.type == "tweet-retweeted" else -1
+            assert event.data["retweetCount"] == counts[event.subject]
+    return counts
 
 
 class Tweets:

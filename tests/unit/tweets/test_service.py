@@ -2,6 +2,7 @@
 
 from tests.unit.tweets.service_suite import (
     CreateTweet,
+    DeletedAccount,
     DeleteTweet,
     Feeds,
     ForgetUser,
@@ -30,6 +31,10 @@ class TestUndoRetweet(UndoRetweet):
 
 
 class TestForgetUser(ForgetUser):
+    pass
+
+
+class TestDeletedAccount(DeletedAccount):
     pass
 
 

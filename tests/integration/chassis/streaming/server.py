@@ -35,6 +35,7 @@ from chassis.principal import Principal
 from chassis.server import configuration
 from chassis.shutdown import Shutdown
 from deploy.laptop.ports import free_ports
+from tests.unit.chassis.known_sessions import KnownSessions
 
 SECRET = "s" * 32
 TRUSTED = {"x-router-secret": SECRET}
@@ -313,6 +314,7 @@ async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
     app = subgraph_app(
         GraphQLView(schema, lambda request: RequestContext(**RequestContext.caller(request))),
         router_secret=SECRET,
+        sessions=KnownSessions().guard,
         lifespan=nothing,
         checks={},
         metrics=Metrics(),

@@ -13,7 +13,7 @@ import structlog
 
 from chassis.errors import ClientError, SessionEnded, TokenExpired, Unauthenticated
 from chassis.principal import Principal
-from subgraphs.tweets import sessions_pb2 as pb
+from chassis.sessions import sessions_pb2 as pb
 
 if TYPE_CHECKING:
     from grpc.aio import UnaryUnaryMultiCallable
@@ -56,14 +56,14 @@ _OPTIONS = [
     ("grpc.http2.max_pings_without_data", 0),
 ]
 
-_log = structlog.get_logger("tweets.sessions")
+_log = structlog.get_logger("chassis.sessions")
 
 
 class IdentityUnavailable(ClientError):  # noqa: N818
     """Auth cannot be asked at the moment."""
 
     code = "SERVICE_UNAVAILABLE"
-    default = "It cannot be verified at the moment who you are. Try again shortly."
+    default = "We cannot verify your identity right now. Try again shortly."
 
 
 class Sessions(Protocol):
@@ -128,6 +128,10 @@ class GrpcSessions:
         except grpc.aio.AioRpcError as error:
             raise _unavailable(error) from error
         return [session_id for answer in answers for session_id in answer.ended_session_ids]
+
+    async def has_ended(self, session_id: str) -> bool:
+        """Return whether one session has ended. Raises IdentityUnavailable."""
+        return session_id in await self.ended([session_id])
 
     async def _ended(self, session_ids: list[str]) -> pb.CheckSessionsResponse:
         request = pb.CheckSessionsRequest(session_ids=session_ids)

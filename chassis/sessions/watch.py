@@ -1,4 +1,4 @@
-"""Knows which sessions have ended, before whoever ended one has an answer.
+"""Follows which sessions have ended: known here before the caller that ended one has an answer.
 
 This process is one of those that auth waits for (docs/adr/0006, docs/adr/0010).
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from redis.asyncio import Redis
 
 from chassis.announcements import KEPT, LOOK_EVERY, Listener
-from subgraphs.tweets.sessions import Sessions
+from chassis.sessions.client import Sessions
 
 STREAM = "auth.revocations"
 
@@ -16,7 +16,8 @@ STREAM = "auth.revocations"
 class SessionWatch(Listener):
     """The sessions that have ended in the last hour, as far as known here.
 
-    While it is not current, nothing may be delivered to any session: it may have ended unheard.
+    While it is not current, a session may have ended unheard: nothing may be delivered to it, and
+    auth is asked before it writes.
     """
 
     def __init__(
@@ -24,8 +25,8 @@ class SessionWatch(Listener):
         redis: Redis,
         sessions: Sessions,
         *,
-        open_sessions: Callable[[], Collection[str]],
-        on_ended: Callable[[Collection[str]], None],
+        open_sessions: Callable[[], Collection[str]] = tuple,
+        on_ended: Callable[[Collection[str]], None] = lambda _: None,
         look_every: float = LOOK_EVERY,
     ) -> None:
         """`open_sessions` gives those that auth is asked about after a gap, and every second.

@@ -1,0 +1,33 @@
+"""Knows of ended sessions what a test says."""
+
+from dataclasses import dataclass, field
+
+from chassis.sessions.guard import SessionGuard
+
+
+@dataclass
+class KnownSessions:
+    """What a process knows of ended sessions, and what auth would say if it is asked."""
+
+    ended: set[str] = field(default_factory=set)
+    """Known to the process."""
+    is_current: bool = True
+    ended_at_auth: set[str] = field(default_factory=set)
+    auth_is_away: type[Exception] | None = None
+    looked: int = 0
+    """How often the process looked into what it knows."""
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def guard(self) -> SessionGuard:
+        return SessionGuard(self, self._ask)
+
+    def has_ended(self, session_id: str) -> bool:
+        self.looked += 1
+        return session_id in self.ended
+
+    async def _ask(self, session_id: str) -> bool:
+        self.asked.append(session_id)
+        if self.auth_is_away:
+            raise self.auth_is_away
+        return session_id in self.ended_at_auth
