@@ -177,8 +177,13 @@ class SignUpEmailSettingsInput:
 
 @strawberry.input
 class SignUpInput:
-    username: str = strawberry.field(description="3 to 20 letters, digits or underscores.")
-    email: str
+    username: str = strawberry.field(
+        description="3 to 20 letters, digits or underscores. White space around it is dropped."
+    )
+    email: str = strawberry.field(
+        description="At most 64 bytes before the @-sign, 254 in all. White space around it is "
+        "dropped."
+    )
     password: str = strawberry.field(description="8 to 128 characters.")
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
         default=None, description="Nothing is sent if left out."
@@ -187,7 +192,9 @@ class SignUpInput:
 
 @strawberry.input
 class SignInInput:
-    login: str = strawberry.field(description="A username or an e-mail address.")
+    login: str = strawberry.field(
+        description="A username or an e-mail address. White space around it is dropped."
+    )
     password: str
     scopes: list[str] | None = strawberry.field(
         default=None, description="What the session may do; everything if left out."
