@@ -22,8 +22,8 @@ from uuid_utils.compat import uuid7
 from bench import reference
 from chassis.database import Database
 from chassis.principal import TrustedCallers
-from subgraphs.tweets.context import TweetsContext
 from chassis.text import count_characters, is_visible
+from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import Query
 from subgraphs.tweets.service import TweetService

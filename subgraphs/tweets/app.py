@@ -18,11 +18,11 @@ from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
-from chassis.text import count_characters, is_visible
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema

@@ -11,9 +11,9 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.events import Event
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.domain import Author, PageRequest, Tweet
 from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
-from chassis.text import count_characters, is_visible
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import outbox

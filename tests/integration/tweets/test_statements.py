@@ -13,10 +13,10 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.principal import Principal
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.feed import Feed, Subscriptions
-from chassis.text import count_characters, is_visible
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService

@@ -8,8 +8,8 @@ from itertools import count
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from chassis.text import count_characters, is_visible
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
 

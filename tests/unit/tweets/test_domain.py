@@ -2,9 +2,9 @@
 
 import pytest
 
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets import domain
 from subgraphs.tweets.errors import InvalidTweet
-from chassis.text import count_characters, is_visible
 
 FAMILY = "👨‍👩‍👧‍👦"
 KISS = "👩🏽‍❤️‍💋‍👨🏿"  # ten code points, the longest emoji there are
