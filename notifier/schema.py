@@ -18,7 +18,8 @@ class Query:
 class Mutation:
     @strawberry.mutation(
         description="Changes what you get e-mails about (scope `account:write`), and gives what "
-        "that is from now on."
+        "that is from now on. What you switch on for an address whose reader has unsubscribed "
+        "stays off: see `addressUnsubscribed`."
     )
     async def update_email_settings(
         self,

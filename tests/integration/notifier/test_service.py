@@ -11,15 +11,19 @@ from notifier.ports import Repositories
 from notifier.repository import SqlUnitOfWork
 from tests.integration.conftest import is_empty, somebody_waits, until
 from tests.unit.notifier import suite
-from tests.unit.notifier.fakes import ADA, GRACE, TWEET, FakeNotifier
+from tests.unit.notifier.fakes import ADA, DIGESTS, GRACE, TWEET, FakeNotifier
 
 
 @pytest.fixture
 def notifier(database: Database) -> FakeNotifier:
-    return FakeNotifier(SqlUnitOfWork(database))
+    return FakeNotifier(SqlUnitOfWork(database, DIGESTS))
 
 
 class TestSettings(suite.Settings):
+    pass
+
+
+class TestUnsubscribed(suite.Unsubscribed):
     pass
 
 

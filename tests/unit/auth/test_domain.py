@@ -117,7 +117,7 @@ class TestEmail:
         "domain", ["b" * 64 + ".com", "ü" * 60 + ".com", ".".join(["b" * 60] * 5) + ".com"]
     )
     def test_a_label_over_63_or_a_domain_over_253_octets_is_refused(self, domain: str) -> None:
-        with pytest.raises(ValueError, match="after the @-sign|After the @-sign"):
+        with pytest.raises(ValueError, match=r"[Aa]fter the @-sign"):
             normalize_email(f"a@{domain}")
 
     def test_254_octets_are_allowed_in_all(self) -> None:
