@@ -15,6 +15,9 @@ from notifier.mailer import Security, SmtpServer
 from notifier.sender import Pace
 from notifier.signatures import DkimSigner
 
+_SECRET = 32
+"""Characters of a secret for links at the least."""
+
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
@@ -62,7 +65,11 @@ def _seconds(read: EnvironmentReader, name: str, default: int) -> timedelta:
 def _unsubscribe_secrets(read: EnvironmentReader) -> Sequence[Secret]:
     listed = read.text("NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS", "")
     previous = [Secret(secret.strip()) for secret in listed.split(",") if secret.strip()]
-    return [read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=32), *previous]
+    if any(len(secret) < _SECRET for secret in previous):
+        read.problems.append(
+            f"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has one shorter than {_SECRET} characters"
+        )
+    return [read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=_SECRET), *previous]
 
 
 def _tweet_url(read: EnvironmentReader, public_url: str) -> str:

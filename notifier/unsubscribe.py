@@ -32,7 +32,7 @@ _HEADERS = {
 
 
 class UnsubscribeLinks:
-    """Signed, so that only the reader of a mail can use its link; without an end, as a mail has none.
+    """Signed, so that only who reads a mail can use its link; without an end, as a mail has none.
 
     `secrets` begin with the one that signs; links of the others work too.
     """

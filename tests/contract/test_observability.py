@@ -21,6 +21,7 @@ from chassis.principal import Principal
 from chassis.streams import connect
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
+from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlUnitOfWork
 from subgraphs.auth.metrics import count_answers, count_verifications
@@ -84,7 +85,7 @@ def told() -> dict[str, set[str]]:
     streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
     count_subscriptions(metrics.registry, streams, Subscriptions())
     count_mails(metrics)
-    watch_deliveries(metrics, SqlUnitOfWork(database))
+    watch_deliveries(metrics, SqlUnitOfWork(database, AddressDigests(["k"])))
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
     for registry in (metrics.registry, ProberMetrics().registry):
         found |= series(registry)

@@ -763,9 +763,6 @@ class Purge:
         await notifier.undone(told)
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == [BY_GRACE]
-        (delivery,) = [
-            d
-            for d in [await notifier.unit_of_work.transaction(lambda r: r.deliveries.last_to(ADA.id))]
-            if d
-        ]
-        assert delivery.state is State.SENT
+        last = await notifier.unit_of_work.transaction(lambda r: r.deliveries.last_to(ADA.id))
+        assert last
+        assert last.state is State.SENT
