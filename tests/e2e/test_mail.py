@@ -217,13 +217,18 @@ class TestRetweetMail:
 
 class TestLinks:
     def test_every_link_of_every_mail_is_answered(
-        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+        self,
+        edge: httpx.Client,
+        opt_in: SignUp,
+        sign_up: SignUp,
+        mailbox: Mailbox,
+        stack: RunningStack,
     ) -> None:
         ada, grace = opt_in(), sign_up()
         tweets = [tweet(edge, ada) for _ in range(3)]
         for tweet_id in tweets:
             run(edge, RETWEET, grace, id=tweet_id)
-        pages = {f"{edge.base_url.join('/tweets/')}{tweet_id}" for tweet_id in tweets}
+        pages = {f"{stack.settings['PUBLIC_URL']}/tweets/{tweet_id}" for tweet_id in tweets}
         found: set[str] = set()
 
         def all_tweets_are_linked() -> bool:
