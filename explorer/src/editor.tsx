@@ -77,7 +77,8 @@ async function run(
   try {
     const answer = await client.send(request, operation, headers);
     const explained = explain(answer, operation);
-    notice.set(explained);
+    // The schema may come after the tweet's page has asked its reader to sign in.
+    if (explained || notice.get() !== SIGN_IN_TO_READ) notice.set(explained);
     if (explained?.offer === "health") void health.look();
     return answer.body as ExecutionResult;
   } catch (error) {
