@@ -42,11 +42,12 @@ from deploy.laptop.postgres import Postgres
 from deploy.laptop.valkey import valkey
 from notifier.app import MIGRATIONS, create_app, mail_sender, notifier_service
 from notifier.events import TweetRetweeted, UserRegistered
+from notifier.service import NotifierService
 from notifier.settings import Settings
 
 Arrivals: TypeAlias = "Queue[tuple[float, bytes]]"
 
-ADA, GRACE = uuid4(), uuid4()
+GRACE = uuid4()
 TWEET_LINK = re.compile(rb"/tweets/([0-9a-f-]{36})")
 
 
@@ -137,12 +138,11 @@ async def throughput(
     await database.connect()
     try:
         service = notifier_service(settings, database)
-        await service.handle(uuid4(), UserRegistered(ADA, "ada", "ada@example.com", True))
         ours, alone = [], []
         content: list[bytes] = []
         for number in range(rounds + 1):
             for _ in range(mails):
-                await service.handle(uuid4(), _retweet(uuid7()))
+                await service.handle(uuid4(), _retweet(await _author(service)))
             mailer, sender = mail_sender(settings, database)
             async with mailer.open():
                 started = perf_counter()
@@ -173,9 +173,17 @@ async def _send_alone(settings: Settings, contents: list[bytes]) -> None:
     await asyncio.gather(*(send() for _ in range(settings.smtp.connections)))
 
 
-def _retweet(tweet_id: UUID) -> TweetRetweeted:
+async def _author(service: NotifierService) -> UUID:
+    """A new person who wants mail: within a window each gets one."""
+    author = uuid7()
+    event = UserRegistered(author, "ada", f"{author.hex}@example.com", True)
+    await service.handle(uuid4(), event)
+    return author
+
+
+def _retweet(author: UUID) -> TweetRetweeted:
     text = "A tweet of ordinary length, such as one reads every day, with a <tag> & an emoji 🐦."
-    return TweetRetweeted(uuid7(), tweet_id, text, ADA, GRACE, "grace")
+    return TweetRetweeted(uuid7(), uuid7(), text, author, GRACE, "grace")
 
 
 async def _collect(arrivals: Arrivals, number: int) -> list[tuple[float, bytes]]:
@@ -190,12 +198,17 @@ async def latency(
 ) -> list[float]:
     """Milliseconds from each event's entry in the stream to the sink, sorted."""
     app = create_app(settings, Shutdown())
+    database = Database(settings.database_url)
+    await database.connect()
+    service = notifier_service(settings, database)
+    authors = [await _author(service) for _ in range(mails)]
+    await database.disconnect()
     entered: dict[bytes, float] = {}
     async with app.router.lifespan_context(app), connect(settings.redis_url) as redis:
-        for _ in range(mails):
-            tweet_id = uuid7()
-            event = _event(_retweet(tweet_id))
-            entered[str(tweet_id).encode()] = monotonic()
+        for author in authors:
+            retweet = _retweet(author)
+            event = _event(retweet)
+            entered[str(retweet.tweet_id).encode()] = monotonic()
             await redis.xadd("events.tweets", {"event": event.to_json()})
             await asyncio.sleep(random.expovariate(rate))
         found = await _collect(arrivals, mails)

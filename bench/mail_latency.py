@@ -49,11 +49,12 @@ class Person:
 
 
 def measure(url: str, arrivals: Arrivals, mails: int) -> list[float]:
-    """Milliseconds of each mail, sorted; one at a time, each about another tweet."""
-    ada, grace = Person(url), Person(url)
-    ada.run(OPT_IN)
+    """Milliseconds of each mail, sorted; one at a time, each to another person."""
+    authors, grace = [Person(url) for _ in range(mails)], Person(url)
+    for ada in authors:
+        ada.run(OPT_IN)
     took = []
-    for _ in range(mails):
+    for ada in authors:
         tweet_id = ada.run(CREATE)["createTweet"]["id"]
         grace.run(RETWEET, id=tweet_id)
         answered = monotonic()

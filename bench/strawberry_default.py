@@ -22,8 +22,8 @@ from uuid_utils.compat import uuid7
 from bench import reference
 from chassis.database import Database
 from chassis.principal import TrustedCallers
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.context import TweetsContext
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import Query
 from subgraphs.tweets.service import TweetService
@@ -37,6 +37,7 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
     service = TweetService(
         unit_of_work=SqlUnitOfWork(database, lambda: None),
         count_characters=count_characters,
+        is_visible=is_visible,
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )

@@ -45,6 +45,7 @@ def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
     return Starlette(
         routes=[
             *health_routes({}, shutdown),
+            Route("/tweets/{id:uuid}", files.page, methods=_METHODS),
             Route("/{path:path}", files.respond, methods=_METHODS),
         ],
         middleware=[Middleware(RequestLog)],

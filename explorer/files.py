@@ -54,18 +54,26 @@ class BuiltFiles:
         }
 
     async def respond(self, request: Request) -> Response:
-        variants = self._files.get(request.url.path)
-        if variants is None:
-            return error_response(404, "NOT_FOUND", "There is nothing at this path.")
-        if request.method not in {"GET", "HEAD"}:
-            response = error_response(405, "METHOD_NOT_ALLOWED", "This is a page: GET it.")
-            response.headers["allow"] = "GET, HEAD"
-            return response
-        variant = _choose(variants, request.headers)
-        if variant.headers["etag"] in _etags(request.headers):
-            kept = ("etag", "cache-control", "vary")
-            return Response(None, 304, {name: variant.headers[name] for name in kept})
-        return Response(variant.body, headers=variant.headers)
+        """Answer with the file at the path of the request."""
+        return _respond(request, self._files.get(request.url.path))
+
+    async def page(self, request: Request) -> Response:
+        """Answer with the page, whatever the path: its script reads that."""
+        return _respond(request, self._files["/"])
+
+
+def _respond(request: Request, variants: Mapping[str, Variant] | None) -> Response:
+    if variants is None:
+        return error_response(404, "NOT_FOUND", "There is nothing at this path.")
+    if request.method not in {"GET", "HEAD"}:
+        response = error_response(405, "METHOD_NOT_ALLOWED", "This is a page: GET it.")
+        response.headers["allow"] = "GET, HEAD"
+        return response
+    variant = _choose(variants, request.headers)
+    if variant.headers["etag"] in _etags(request.headers):
+        kept = ("etag", "cache-control", "vary")
+        return Response(None, 304, {name: variant.headers[name] for name in kept})
+    return Response(variant.body, headers=variant.headers)
 
 
 def _path(name: str) -> str:

@@ -10,11 +10,10 @@ from uuid import UUID
 from chassis.app import open_database
 from chassis.cli import AddCommand, run
 from chassis.events import MalformedEventError
-from notifier.app import MIGRATIONS, create_app, dead_letters, open_pool
+from notifier.app import MIGRATIONS, create_app, dead_letters, open_pool, unit_of_work
 from notifier.dead_letters import DeadLetter, DeadLetters
 from notifier.domain import RejectedEvent
 from notifier.errors import DeadLetterNotFound, InvalidEvent
-from notifier.repository import SqlUnitOfWork
 from notifier.schema import build_schema
 from notifier.settings import Settings
 
@@ -80,7 +79,7 @@ async def _purge(arguments: argparse.Namespace) -> int:
     before = datetime.now(UTC) - timedelta(days=arguments.days)
     database = open_pool(settings)
     async with open_database(database, MIGRATIONS):
-        return await SqlUnitOfWork(database).transaction(lambda r: r.purge(before))
+        return await unit_of_work(settings, database).transaction(lambda r: r.purge(before))
 
 
 def _run_purge(arguments: argparse.Namespace) -> None:

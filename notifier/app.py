@@ -19,6 +19,7 @@ from chassis.sessions.guard import SessionGuard
 from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
+from notifier.addresses import AddressDigests
 from notifier.consumer import EventHandler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
@@ -33,7 +34,7 @@ from notifier.schema import build_schema
 from notifier.sender import Sender
 from notifier.service import NotifierService
 from notifier.settings import Settings
-from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_route
+from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_routes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -59,7 +60,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         tell=metrics.events_of(GROUP, STREAMS),
     )
     metrics.database(database)
-    watch_deliveries(metrics, SqlUnitOfWork(database))
+    watch_deliveries(metrics, unit_of_work(settings, database))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -86,7 +87,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         metrics=metrics,
         lifespan=lifespan,
         checks={"database": database.ping},
-        routes=[unsubscribe_route(links, service.unsubscribe)],
+        routes=unsubscribe_routes(links, service.unsubscribe, service.resubscribe),
     )
 
 
@@ -94,11 +95,16 @@ def open_pool(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.database_pool_size)
 
 
+def unit_of_work(settings: Settings, database: Database) -> SqlUnitOfWork:
+    return SqlUnitOfWork(database, AddressDigests(settings.unsubscribe_secrets))
+
+
 def notifier_service(settings: Settings, database: Database) -> NotifierService:
     return NotifierService(
-        unit_of_work=SqlUnitOfWork(database),
+        unit_of_work=unit_of_work(settings, database),
         now=_now,
         new_id=uuid7,
+        digests=AddressDigests(settings.unsubscribe_secrets),
         window=settings.window,
         message_domain=settings.sender.domain,
     )
@@ -110,7 +116,7 @@ def mail_sender(
     mailer = SmtpMailer(settings.smtp, Composer(settings.sender, _now, settings.signer))
     links = unsubscribe_links(settings)
     sender = Sender(
-        SqlUnitOfWork(database),
+        unit_of_work(settings, database),
         mailer,
         LetterWriter(settings.sender.display_name, settings.tweet_url, links.url),
         settings.pace,
@@ -122,13 +128,14 @@ def mail_sender(
 
 
 def unsubscribe_links(settings: Settings) -> UnsubscribeLinks:
-    return UnsubscribeLinks(settings.public_url, settings.unsubscribe_secret)
+    secrets = settings.unsubscribe_secrets
+    return UnsubscribeLinks(settings.public_url, secrets, AddressDigests(secrets))
 
 
 def dead_letters(settings: Settings, database: Database) -> DeadLetters:
     handler = EventHandler(notifier_service(settings, database))
     return DeadLetters(
-        SqlUnitOfWork(database), _now, lambda raw: handler.handle(Event.from_json(raw))
+        unit_of_work(settings, database), _now, lambda raw: handler.handle(Event.from_json(raw))
     )
 
 

@@ -20,9 +20,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """What somebody wants mail about: nothing, until they say so."""
+    """What a person gets mail about: nothing, until they ask for it.
+
+    `unsubscribed` means that the reader of their address has unsubscribed it by the link in a
+    mail. As long as that holds, `retweets` is false whatever the account asks for.
+    """
 
     retweets: bool = False
+    unsubscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,19 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsubscribeLink:
+    """What the link in a mail says: whose account the mail was about, and where it went.
+
+    `address` is the digest of the mail's address; None in a link of an earlier release.
+    """
+
+    user_id: UUID
+    address: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """One mail to one person about the retweets of one tweet.
+    """One mail to one person about retweets of their tweets; `tweet_id` is the first of these.
 
     A digest takes in further retweets until it is sent for the first time; from then on what it
     says stays the same, since the server may have accepted it without our knowing.
@@ -91,20 +107,31 @@ class Delivery:
         return self.digest and not_tried
 
     def window_ends(self, window: timedelta) -> datetime:
-        """Until when nothing else is sent about the tweet."""
+        """Return until when nothing else is sent to the recipient."""
         return (self.taken_at or self.due_at) + window
+
+
+@dataclass(frozen=True, slots=True)
+class Retweeted:
+    """One tweet in a mail; `names` are the first few of its `retweeters`."""
+
+    tweet: Tweet
+    names: Sequence[str]
+    retweeters: int
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A delivery with everything that it would say if it were sent now.
 
-    `names` are the first few of the `retweeters` that have not taken it back.
+    `retweeted` are the most retweeted of its `tweets`, `names` the first few of its `retweeters`,
+    who are counted once however many of the tweets they have retweeted.
     """
 
     delivery: Delivery
     recipient: Recipient | None
-    tweet: Tweet | None
+    retweeted: Sequence[Retweeted]
+    tweets: int
     names: Sequence[str]
     retweeters: int
 
@@ -113,12 +140,13 @@ class Draft:
         """Why it should not be sent any more, if it should not."""
         if self.recipient is None:
             return "the account was deleted"
-        if not (self.recipient.settings and self.recipient.settings.retweets):
+        settings = self.recipient.settings
+        if settings and settings.unsubscribed:
+            return "the address has unsubscribed"
+        if not (settings and settings.retweets):
             return "opted out"
-        if self.tweet is None:
-            return "the tweet was deleted"
-        if not self.retweeters:
-            return "the retweet was undone"
+        if not (self.retweeted and self.retweeters):
+            return "the retweets were undone or the tweets deleted"
         return None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+from chassis.text import is_one_line
 from notifier.errors import InvalidEvent
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class _Data:
     def line(self, name: str, longest: int) -> str:
         """A text that goes into a header of a mail."""
         line = self.text(name)
-        if not line or len(line) > longest or not line.isprintable():
+        if not line or len(line) > longest or not is_one_line(line):
             raise InvalidEvent(f"{name} is not one line of at most {longest} characters")
         return line
 

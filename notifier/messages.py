@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import idna
 
+from chassis.text import is_one_line
 from notifier.domain import Mail
 from notifier.errors import MailRefused
 
@@ -77,7 +78,7 @@ def deliverable(address: str) -> str:
     Raises MailRefused.
     """
     mailbox, _, domain = address.rpartition("@")
-    if not _MAILBOX.fullmatch(mailbox) or not mailbox.isprintable():
+    if not _MAILBOX.fullmatch(mailbox) or not is_one_line(mailbox):
         raise MailRefused("the address is none")
     try:
         return f"{mailbox}@{_in_ascii(domain)}"
@@ -99,7 +100,7 @@ def _mailbox(name: str, address: str) -> str:
 
 def _words(text: str) -> str:
     """Text as a header's value. Raises MailRefused for a line break."""
-    if not text.isprintable():
+    if not is_one_line(text):
         raise MailRefused("the mail has a header that cannot be one")
     return text if text.isascii() else Header(text, "utf-8").encode(linesep="\r\n")
 

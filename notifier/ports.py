@@ -29,7 +29,7 @@ class RecipientRepository(Protocol):
     """Everybody who is known; of a deleted person, only that there was one."""
 
     async def hold(self, user_id: UUID) -> Recipient | None:
-        """Nobody can delete them until the transaction ends. None for a deleted person.
+        """Lock the person until the transaction ends. Return None for a deleted one.
 
         Whoever is unknown is written down without settings: they are there, or nobody would have
         told of them.
@@ -46,6 +46,20 @@ class RecipientRepository(Protocol):
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         """Leaves only the fact that they were there; removes their tweets, deliveries, retweets."""
+
+
+class AddressRepository(Protocol):
+    """What is remembered of an address by its digest: it outlives every account."""
+
+    async def unsubscribe(self, digest: bytes, now: datetime) -> None:
+        """No account that has the address gets mail from now on."""
+
+    async def resubscribe(self, digests: Collection[bytes]) -> None: ...
+
+    async def rest(self, digest: bytes, until: datetime) -> None:
+        """Remember that nothing is sent before `until`; an earlier time changes nothing."""
+
+    async def resting_until(self, digests: Collection[bytes]) -> datetime | None: ...
 
 
 class RetweetRepository(Protocol):
@@ -74,8 +88,8 @@ class DeliveryRepository(Protocol):
     async def held(self, delivery_id: UUID) -> Delivery | None:
         """Nobody can take it until the transaction ends."""
 
-    async def last_about(self, tweet_id: UUID) -> Delivery | None:
-        """The newest that was not cancelled, held until the transaction ends."""
+    async def last_to(self, recipient_id: UUID) -> Delivery | None:
+        """Return the newest that was not cancelled, locked until the transaction ends."""
 
     async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
         """Takes what is due: nobody else gets it before `until`. Counts the attempt."""
@@ -117,6 +131,9 @@ class Repositories(Protocol):
 
     @property
     def recipients(self) -> RecipientRepository: ...
+
+    @property
+    def addresses(self) -> AddressRepository: ...
 
     @property
     def retweets(self) -> RetweetRepository: ...

@@ -14,7 +14,8 @@ from notifier.types import EmailSettings, UpdateEmailSettingsInput, User
 class Mutation:
     @strawberry.mutation(
         description="Changes what you get e-mails about (scope `account:write`), and gives what "
-        "that is from now on."
+        "that is from now on. What you switch on for an address whose reader has unsubscribed "
+        "stays off: see `addressUnsubscribed`."
     )
     async def update_email_settings(
         self,

@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notifier.domain import Delivery, EmailSettings, Notice, Recipient, State, Tweet
+from notifier.addresses import AddressDigests
+from notifier.domain import (
+    Delivery,
+    EmailSettings,
+    Notice,
+    Recipient,
+    State,
+    Tweet,
+    UnsubscribeLink,
+)
 from notifier.events import (
     Happened,
     RetweetUndone,
@@ -28,6 +37,7 @@ class NotifierService:
     unit_of_work: UnitOfWork
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
+    digests: AddressDigests
     window: timedelta
     message_domain: str
 
@@ -41,7 +51,7 @@ class NotifierService:
                 case UserRegistered():
                     await self._user_registered(repositories, happened, now)
                 case UserDeleted():
-                    await repositories.recipients.delete(happened.user_id, now)
+                    await self._user_deleted(repositories, happened, now)
                 case TweetRetweeted():
                     await self._retweeted(repositories, event_id, happened, now)
                 case RetweetUndone():
@@ -60,7 +70,11 @@ class NotifierService:
     async def change_settings(
         self, user_id: UUID, *, retweets: bool | None
     ) -> EmailSettings | None:
-        """Change what is given; return all settings, or None for a deleted account."""
+        """Return the settings from now on, or None for a deleted account.
+
+        None leaves a setting as it is. What is switched on for an address that has unsubscribed
+        has no effect before the reader of the address resubscribes.
+        """
 
         async def work(repositories: Repositories) -> EmailSettings | None:
             recipients = repositories.recipients
@@ -73,9 +87,34 @@ class NotifierService:
 
         return await self.unit_of_work.transaction(work)
 
-    async def unsubscribe(self, user_id: UUID) -> None:
-        """From mails about retweets."""
-        await self.change_settings(user_id, retweets=False)
+    async def unsubscribe(self, link: UnsubscribeLink) -> None:
+        """End all mails about retweets to the address that the link was sent to."""
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            if link.address:
+                await repositories.addresses.unsubscribe(link.address, now)
+                return
+            person = await repositories.recipients.hold(link.user_id)
+            if person and person.email:
+                digest = self.digests.of(person.email)
+                await repositories.addresses.unsubscribe(digest, now)
+
+        await self.unit_of_work.transaction(work)
+
+    async def resubscribe(self, link: UnsubscribeLink) -> None:
+        """Allow mails to the address of the link again, and switch them on for its account."""
+
+        async def work(repositories: Repositories) -> None:
+            person = await repositories.recipients.hold(link.user_id)
+            digests = self.digests.all(person.email) if person and person.email else []
+            if link.address and link.address not in digests:
+                await repositories.addresses.resubscribe([link.address])
+                return
+            await repositories.addresses.resubscribe(digests)
+            await repositories.recipients.change_settings(link.user_id, EmailSettings(True))
+
+        await self.unit_of_work.transaction(work)
 
     async def _user_registered(
         self, repositories: Repositories, event: UserRegistered, now: datetime
@@ -84,7 +123,19 @@ class NotifierService:
         await repositories.recipients.register(
             Recipient(event.user_id, settings, event.username, event.email)
         )
-        await repositories.deliveries.release(event.user_id, now)
+        resting_until = await self._resting_until(repositories, event.email)
+        await repositories.deliveries.release(event.user_id, max(now, resting_until or now))
+
+    async def _user_deleted(
+        self, repositories: Repositories, event: UserDeleted, now: datetime
+    ) -> None:
+        """The window goes on for the address: a new account must not begin another one."""
+        person = await repositories.recipients.hold(event.user_id)
+        last = person and await repositories.deliveries.last_to(event.user_id)
+        if person and person.email and last:
+            rests = last.window_ends(self.window) if last.taken_at else last.due_at
+            await repositories.addresses.rest(self.digests.of(person.email), rests)
+        await repositories.recipients.delete(event.user_id, now)
 
     async def _retweeted(
         self, repositories: Repositories, event_id: UUID, event: TweetRetweeted, now: datetime
@@ -126,15 +177,20 @@ class NotifierService:
         tweet: Tweet,
         now: datetime,
     ) -> UUID:
-        """The mail that will tell of one more retweet: the digest that is filling up, or a new one.
+        """Return the mail that will report one more retweet: the open digest, or a new one.
 
-        The first about a tweet goes at once. Whatever follows within the window goes together at
-        its end, and that opens the next window. Without an address all of it goes together.
+        The first to a person goes at once. Whatever follows within the window, about whichever of
+        their tweets, goes together at its end, and that opens the next window. Without an address
+        all of it goes together.
         """
-        last = await repositories.deliveries.last_about(tweet.id)
+        last = await repositories.deliveries.last_to(author.user_id)
         if last and last.takes_more:
             return last.id
-        due_at = max(now, last.window_ends(self.window)) if last else now
+        if last:
+            earliest: datetime | None = last.window_ends(self.window)
+        else:
+            earliest = await self._resting_until(repositories, author.email)
+        due_at = max(now, earliest or now)
         delivery_id = self.new_id()
         await repositories.deliveries.add(
             Delivery(
@@ -150,6 +206,13 @@ class NotifierService:
             )
         )
         return delivery_id
+
+    async def _resting_until(
+        self, repositories: Repositories, address: str | None
+    ) -> datetime | None:
+        if not address:
+            return None
+        return await repositories.addresses.resting_until(self.digests.all(address))
 
     async def _undone(
         self, repositories: Repositories, event: RetweetUndone, now: datetime

@@ -1,6 +1,6 @@
 """The settings of the notifier, from environment variables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,17 +9,22 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 
 from chassis.settings import EnvironmentReader, Secret, ServiceSettings, Stage, read_environment
+from chassis.text import is_one_line
 from notifier.domain import RetryPolicy
 from notifier.mailer import Security, SmtpServer
 from notifier.sender import Pace
 from notifier.signatures import DkimSigner
+
+_SECRET = 32
+"""Characters of a secret for links at the least."""
 
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
-    unsubscribe_secret: Secret
+    unsubscribe_secrets: Sequence[Secret]
+    """The current one, which signs, and earlier ones, whose links and digests still count."""
     public_url: str
     tweet_url: str
     window: timedelta
@@ -41,7 +46,7 @@ class Settings(ServiceSettings):
             smtp = _smtp(read, stage)
             return cls(
                 **common,
-                unsubscribe_secret=read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=32),
+                unsubscribe_secrets=_unsubscribe_secrets(read),
                 public_url=public_url,
                 tweet_url=_tweet_url(read, public_url),
                 window=_seconds(read, "NOTIFIER_WINDOW_SECONDS", 600),
@@ -55,6 +60,16 @@ class Settings(ServiceSettings):
 
 def _seconds(read: EnvironmentReader, name: str, default: int) -> timedelta:
     return timedelta(seconds=read.integer(name, default, at_least=1))
+
+
+def _unsubscribe_secrets(read: EnvironmentReader) -> Sequence[Secret]:
+    listed = read.text("NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS", "")
+    previous = [Secret(secret.strip()) for secret in listed.split(",") if secret.strip()]
+    if any(len(secret) < _SECRET for secret in previous):
+        read.problems.append(
+            f"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has one shorter than {_SECRET} characters"
+        )
+    return [read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=_SECRET), *previous]
 
 
 def _tweet_url(read: EnvironmentReader, public_url: str) -> str:
@@ -101,7 +116,7 @@ def _sender(read: EnvironmentReader) -> Address:
     """`Chirp <notifications@example.com>`."""
     text = read.text("MAIL_FROM")
     name, address = parseaddr(text)
-    if text.isprintable() and "@" in address:
+    if is_one_line(text) and "@" in address:
         with suppress(ValueError, HeaderParseError):
             return Address(name or "Chirp", addr_spec=address)
     if text:

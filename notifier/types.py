@@ -11,12 +11,18 @@ from notifier.context import Info, Scope
 @strawberry.type(description="What somebody gets e-mails about.")
 class EmailSettings:
     retweets: bool = strawberry.field(
-        description="When somebody else retweets a tweet of theirs. Off until switched on."
+        description="When somebody else retweets a tweet of theirs. Off until switched on, and "
+        "off while `addressUnsubscribed`."
+    )
+    address_unsubscribed: bool = strawberry.field(
+        description="Whether the reader of the account's address has unsubscribed it by the link "
+        "in a mail. No account can switch mails to that address on again; the same link can, as "
+        "it proves who reads the mail."
     )
 
     @classmethod
     def from_entity(cls, settings: domain.EmailSettings) -> "EmailSettings":
-        return cls(retweets=settings.retweets)
+        return cls(retweets=settings.retweets, address_unsubscribed=settings.unsubscribed)
 
 
 @strawberry.federation.type(keys=["id"], description="Somebody with an account.")

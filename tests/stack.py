@@ -62,7 +62,9 @@ class RunningStack:
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
-    with started(tmp_path_factory.mktemp(f"stack-{request.param}"), request.param) as running:
+    folder = tmp_path_factory.mktemp(f"stack-{request.param}")
+    # Digests come soon.
+    with started(folder, request.param, NOTIFIER_WINDOW_SECONDS="2") as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from notifier.domain import Delivery, Draft, EmailSettings, Recipient, Tweet
+from notifier.domain import Delivery, Draft, EmailSettings, Recipient, Retweeted, Tweet
 from notifier.letters import LetterWriter
 
 HERE = Path(__file__).parent
@@ -21,7 +21,9 @@ ID = UUID(int=1)
 
 def letter() -> str:
     write = LetterWriter(
-        "Chirp", "https://chirp.example/tweets/{id}", lambda _: "https://chirp.example/unsubscribe"
+        "Chirp",
+        "https://chirp.example/tweets/{id}",
+        lambda _, __: "https://chirp.example/unsubscribe",
     )
     text = (
         "The Analytical Engine weaves algebraic patterns\n"
@@ -31,7 +33,8 @@ def letter() -> str:
         Draft(
             Delivery(ID, ID, ID, ID, "<1@chirp.example>", True, NOW, NOW),
             Recipient(ID, EmailSettings(retweets=True), "ada", "ada@example.com"),
-            Tweet(ID, ID, text),
+            [Retweeted(Tweet(ID, ID, text), ["grace", "joan"], 43)],
+            1,
             ["grace", "joan"],
             43,
         )

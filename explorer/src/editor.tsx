@@ -17,19 +17,22 @@ import { Client } from "./client.ts";
 import { explain, explainUnreachable } from "./explain.ts";
 import { Feed } from "./feed.ts";
 import { FeedPanel } from "./feed-panel.tsx";
+import { linkedTweet, SIGN_IN_TO_READ } from "./linked-tweet.ts";
 import { mend } from "./mend.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { readOperation } from "./operation.ts";
 import { health, notice, post, session, sleep } from "./page.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
-import { STORY } from "./story.ts";
+import { STORY, type Tab } from "./story.ts";
 import { editorStorage, isKept, TabWatch } from "./tabs.ts";
 import { defineThemes } from "./themes.ts";
 
 const client = new Client(post, session);
 const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
 const tabs = new TabWatch();
+const linked = linkedTweet(location.pathname);
+const first = linked ?? STORY[0];
 
 const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
   // GraphiQL notices a little late what the operation of another tab is called.
@@ -74,7 +77,8 @@ async function run(
   try {
     const answer = await client.send(request, operation, headers);
     const explained = explain(answer, operation);
-    notice.set(explained);
+    // The schema may come after the tweet's page has asked its reader to sign in.
+    if (explained || notice.get() !== SIGN_IN_TO_READ) notice.set(explained);
     if (explained?.offer === "health") void health.look();
     return answer.body as ExecutionResult;
   } catch (error) {
@@ -97,8 +101,9 @@ export default function Editor() {
       <GraphiQL
         fetcher={fetcher}
         storage={editorStorage}
-        defaultTabs={[...STORY]}
-        {...(isKept() ? {} : { initialVariables: STORY[0].variables ?? "" })}
+        defaultTabs={linked ? [linked, ...STORY] : [...STORY]}
+        {...(linked && isKept() ? { initialQuery: linked.query } : {})}
+        {...(linked || !isKept() ? { initialVariables: first.variables ?? "" } : {})}
         onTabChange={tabs.changed}
         defaultEditorToolsVisibility="variables"
         shouldPersistHeaders={false}
@@ -107,6 +112,7 @@ export default function Editor() {
         <GraphiQL.Logo>{null}</GraphiQL.Logo>
         <GraphiQL.Footer>
           <SchemaWatch />
+          {linked && <LinkedTweet tab={linked} />}
           <NoticePanel />
           <FeedPanel feed={feed} />
         </GraphiQL.Footer>
@@ -123,5 +129,28 @@ function SchemaWatch() {
   useEffect(() => {
     if (state === "back" && !hasSchema) void introspect();
   }, [state, hasSchema, introspect]);
+  return null;
+}
+
+/** Reads the tweet of the link once, as soon as somebody is signed in. */
+function LinkedTweet({ tab }: { tab: Tab }) {
+  const isSignedIn = useStore(session.state).is === "signed-in";
+  const editor = useGraphiQL(({ queryEditor }) => queryEditor);
+  const isReady = useGraphiQL(({ variableEditor, responseEditor }) =>
+    Boolean(variableEditor && responseEditor),
+  );
+  const { run } = useGraphiQLActions();
+  const hasRun = useRef(false);
+  useEffect(() => {
+    // Whoever signed in by another tab must not have that one run again.
+    if (hasRun.current || !isReady || editor?.getValue() !== tab.query) return;
+    if (!isSignedIn) {
+      notice.set(SIGN_IN_TO_READ);
+      return;
+    }
+    hasRun.current = true;
+    notice.set(null);
+    void run();
+  }, [isSignedIn, isReady, editor, run, tab]);
   return null;
 }

@@ -119,8 +119,13 @@ function placeOf({ path, locations, extensions }: ApiError): string | null {
 
 /** Expected outcomes are data: members of a union with a message, and perhaps with problems. */
 function fromData(operation: Operation, data: Record<string, unknown>): Notice | null {
-  if (operation.kind !== "mutation") return null;
   const answer = Selected.of(operation, data);
+  if (operation.kind === "query" && operation.roots.has("tweet") && !answer.child("tweet")) {
+    return NO_TWEET;
+  }
+  if (operation.kind !== "mutation") return null;
+  const settings = answer.child("updateEmailSettings");
+  if (settings?.child("addressUnsubscribed")?.value === true) return UNSUBSCRIBED;
   for (const root of operation.roots) {
     for (const result of answer.all(root)) {
       const type = result.text("__typename");
@@ -140,6 +145,20 @@ function fromData(operation: Operation, data: Record<string, unknown>): Notice |
   }
   return null;
 }
+
+const NO_TWEET: Notice = {
+  tone: "error",
+  title: "There is no such tweet.",
+  details: [],
+  advice: "It may have been deleted. MyTweets shows the ids of your tweets.",
+};
+
+const UNSUBSCRIBED: Notice = {
+  tone: "info",
+  title: "The address of this account has unsubscribed from mails.",
+  details: [],
+  advice: "Only the link in one of these mails can take that back: open it and subscribe again.",
+};
 
 const ADVICE: Record<string, string> = {
   UsernameTakenError: "Choose another name in the variables, or sign in with the SignIn tab.",

@@ -58,7 +58,7 @@ function Line({ event, operation }: { event: FeedEvent; operation: Operation }) 
       {kind || actor || text ? (
         <span>
           {actor && <strong>{actor}</strong>} {kind === "RETWEETED" ? "retweeted" : "tweeted"}{" "}
-          {text && <q>{text}</q>}
+          {text && <q dir="auto">{text}</q>}
         </span>
       ) : (
         <code>{JSON.stringify(event.data)}</code>

@@ -105,9 +105,13 @@ subscription WatchMyFeed {
   ),
   tab(
     `# 7. Whether you get a mail when somebody retweets you.
-# Nothing is sent until you ask for it.
+# Nothing is sent until you ask for it. What has been
+# unsubscribed by the link in a mail stays off.
 mutation Settings($retweets: Boolean!) {
-  updateEmailSettings(input: { retweets: $retweets }) { retweets }
+  updateEmailSettings(input: { retweets: $retweets }) {
+    retweets
+    addressUnsubscribed
+  }
 }`,
     { retweets: true },
   ),
@@ -121,6 +125,6 @@ mutation SignOut {
   ),
 ];
 
-function tab(query: string, variables: object | null): Tab {
+export function tab(query: string, variables: object | null): Tab {
   return { query: `${query}\n`, variables: variables && JSON.stringify(variables, null, 2) };
 }

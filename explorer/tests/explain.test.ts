@@ -81,3 +81,21 @@ test("a variable that does not fit is named", () => {
   const errors = [{ message: "missing variable", extensions }];
   expect(explain(answer(400, { errors }), null)?.details[0]?.where).toBe("$input");
 });
+
+test("a tweet that is not there is named", () => {
+  const operation = readOperation("query ($id: ID!) { tweet(id: $id) { text } }");
+  expect(explain(answer(200, { data: { tweet: null } }), operation)).toMatchObject({
+    title: "There is no such tweet.",
+  });
+  expect(explain(answer(200, { data: { tweet: { text: "Hi" } } }), operation)).toBeNull();
+});
+
+test("an address that has unsubscribed is named, with the way back", () => {
+  const operation = readOperation(
+    "mutation { updateEmailSettings(input: {}) { retweets addressUnsubscribed } }",
+  );
+  const settings = (addressUnsubscribed: boolean) =>
+    answer(200, { data: { updateEmailSettings: { retweets: false, addressUnsubscribed } } });
+  expect(explain(settings(true), operation)?.advice).toContain("link");
+  expect(explain(settings(false), operation)).toBeNull();
+});

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.database import Connection, Database
+from notifier.addresses import AddressDigests
 from notifier.ports import T, Work
+from notifier.repository.addresses import SqlAddressRepository
 from notifier.repository.deliveries import SqlDeliveryRepository
 from notifier.repository.events import SqlInbox, SqlRejectedEventRepository
 from notifier.repository.recipients import SqlRecipientRepository
@@ -12,11 +14,12 @@ from notifier.repository.retweets import SqlRetweetRepository
 
 
 class SqlRepositories:
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, digests: AddressDigests) -> None:
         self.inbox = SqlInbox(connection)
-        self.recipients = SqlRecipientRepository(connection)
+        self.addresses = SqlAddressRepository(connection, digests)
+        self.recipients = SqlRecipientRepository(connection, self.addresses)
         self.retweets = SqlRetweetRepository(connection)
-        self.deliveries = SqlDeliveryRepository(connection)
+        self.deliveries = SqlDeliveryRepository(connection, self.addresses)
         self.rejected = SqlRejectedEventRepository(connection)
         self._connection = connection
 
@@ -29,6 +32,7 @@ class SqlRepositories:
             WHERE state IN ('cancelled', 'waiting') AND created_at < :before
             """,
             "DELETE FROM notices WHERE delivery_id IS NULL AND noticed_at < :before",
+            "DELETE FROM addresses WHERE unsubscribed_at IS NULL AND resting_until < :before",
         ):
             removed += await self._connection.fetch_val(
                 f"WITH removed AS ({statement} RETURNING 1) SELECT count(*) FROM removed",  # noqa: S608
@@ -40,9 +44,10 @@ class SqlRepositories:
 @dataclass(frozen=True, slots=True)
 class SqlUnitOfWork:
     _database: Database
+    _digests: AddressDigests
 
     async def transaction(self, work: Work[T]) -> T:
-        return await self._database.transaction(lambda c: work(SqlRepositories(c)))
+        return await self._database.transaction(lambda c: work(SqlRepositories(c, self._digests)))
 
     async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda c: work(SqlRepositories(c)))
+        return await self._database.read(lambda c: work(SqlRepositories(c, self._digests)))

@@ -1,17 +1,22 @@
 """The mails that are to be sent, and what has become of them."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Connection, Row
 from chassis.tracing import traceparent
-from notifier.domain import Delivery, Draft, Outcome, State, Tweet
+from notifier.domain import Delivery, Draft, Outcome, Retweeted, State, Tweet
+from notifier.repository.addresses import SqlAddressRepository
 from notifier.repository.recipients import recipient
 
 _NAMES = 2
-"""How many retweeters a mail names."""
+"""How many retweeters a mail names, and how many each of its tweets."""
+
+_TWEETS = 5
+"""How many tweets a mail shows."""
 
 _COLUMNS = """
     d.id, d.event_id, d.recipient_id, d.tweet_id, d.message_id, d.digest, d.state, d.attempts,
@@ -24,6 +29,7 @@ class SqlDeliveryRepository:
     """`due_at` of a delivery that somebody has taken is when their right to it ends."""
 
     _connection: Connection
+    _addresses: SqlAddressRepository
 
     async def add(self, delivery: Delivery) -> None:
         await self._connection.execute(
@@ -64,14 +70,14 @@ class SqlDeliveryRepository:
         )
         return _delivery(row) if row else None
 
-    async def last_about(self, tweet_id: UUID) -> Delivery | None:
+    async def last_to(self, recipient_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
             f"""
             SELECT {_COLUMNS} FROM deliveries d
-            WHERE tweet_id = :tweet AND state <> 'cancelled'
+            WHERE recipient_id = :recipient AND state <> 'cancelled'
             ORDER BY id DESC LIMIT 1 FOR UPDATE
             """,  # noqa: S608
-            {"tweet": tweet_id},
+            {"recipient": recipient_id},
         )
         return _delivery(row) if row else None
 
@@ -108,20 +114,63 @@ class SqlDeliveryRepository:
         rows = await self._connection.fetch_all(
             f"""
             SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets,
-                   t.author_id, t.text,
-                   (SELECT count(*) FROM notices
+                   (SELECT count(DISTINCT retweeter_id) FROM notices
                     WHERE delivery_id = d.id AND NOT undone) AS retweeters,
-                   ARRAY(SELECT n.username FROM notices n
-                         WHERE n.delivery_id = d.id AND NOT n.undone
-                         ORDER BY n.retweet_id LIMIT {_NAMES}) AS names
+                   ARRAY(SELECT username FROM (
+                             SELECT DISTINCT ON (retweeter_id) username, retweet_id FROM notices
+                             WHERE delivery_id = d.id AND NOT undone
+                             ORDER BY retweeter_id, retweet_id
+                         ) n ORDER BY retweet_id LIMIT {_NAMES}) AS names
             FROM deliveries d
             LEFT JOIN recipients r ON r.user_id = d.recipient_id AND r.deleted_at IS NULL
-            LEFT JOIN tweets t ON t.id = d.tweet_id AND t.deleted_at IS NULL
             WHERE d.id = ANY(:ids)
             """,  # noqa: S608
             {"ids": list(ids)},
         )
-        return [_draft(row) for row in rows]
+        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
+        retweeted, tweets = await self._retweeted(ids)
+        return [
+            Draft(
+                delivery=_delivery(row),
+                recipient=recipient(row, unsubscribed) if row["user_id"] else None,
+                retweeted=retweeted[row["id"]],
+                tweets=tweets[row["id"]],
+                names=row["names"],
+                retweeters=row["retweeters"],
+            )
+            for row in rows
+        ]
+
+    async def _retweeted(
+        self, ids: Collection[UUID]
+    ) -> tuple[Mapping[UUID, Sequence[Retweeted]], Mapping[UUID, int]]:
+        """Return, for each delivery, the tweets that it shows, and how many it is about."""
+        rows = await self._connection.fetch_all(
+            f"""
+            SELECT s.delivery_id, s.tweets, s.retweeters, t.id, t.author_id, t.text,
+                   ARRAY(SELECT username FROM notices
+                         WHERE delivery_id = s.delivery_id AND tweet_id = t.id AND NOT undone
+                         ORDER BY retweet_id LIMIT {_NAMES}) AS names
+            FROM (
+                SELECT delivery_id, tweet_id, count(*) AS retweeters,
+                       count(*) OVER (PARTITION BY delivery_id) AS tweets,
+                       row_number() OVER (PARTITION BY delivery_id
+                                          ORDER BY count(*) DESC, tweet_id) AS place
+                FROM notices JOIN tweets ON id = tweet_id AND deleted_at IS NULL
+                WHERE delivery_id = ANY(:ids) AND NOT undone
+                GROUP BY delivery_id, tweet_id
+            ) s JOIN tweets t ON t.id = s.tweet_id
+            WHERE place <= {_TWEETS} ORDER BY s.delivery_id, place
+            """,  # noqa: S608
+            {"ids": list(ids)},
+        )
+        shown: defaultdict[UUID, list[Retweeted]] = defaultdict(list)
+        tweets: defaultdict[UUID, int] = defaultdict(int)
+        for row in rows:
+            tweet = Tweet(row["id"], row["author_id"], row["text"])
+            shown[row["delivery_id"]].append(Retweeted(tweet, row["names"], row["retweeters"]))
+            tweets[row["delivery_id"]] = row["tweets"]
+        return shown, tweets
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         await self._connection.execute(
@@ -195,9 +244,3 @@ def _delivery(row: Row) -> Delivery:
         last_error=row["last_error"],
         traceparent=row["traceparent"],
     )
-
-
-def _draft(row: Row) -> Draft:
-    to = recipient(row) if row["user_id"] else None
-    about = Tweet(row["tweet_id"], row["author_id"], row["text"]) if row["author_id"] else None
-    return Draft(_delivery(row), to, about, row["names"], row["retweeters"])

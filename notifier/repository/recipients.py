@@ -7,14 +7,17 @@ from uuid import UUID
 
 from chassis.database import Connection, Row
 from notifier.domain import EmailSettings, Recipient
+from notifier.repository.addresses import SqlAddressRepository
 
 
 @dataclass(frozen=True, slots=True)
 class SqlRecipientRepository:
     _connection: Connection
+    _addresses: SqlAddressRepository
 
     async def hold(self, user_id: UUID) -> Recipient | None:
-        held = "SELECT * FROM recipients WHERE user_id = :id FOR SHARE"
+        # As an UPDATE would: of two retweets at once, one opens the window.
+        held = "SELECT * FROM recipients WHERE user_id = :id FOR NO KEY UPDATE"
         row = await self._connection.fetch_one(held, {"id": user_id})
         if row is None:
             await self._connection.execute(
@@ -22,7 +25,9 @@ class SqlRecipientRepository:
                 {"id": user_id},
             )
             row = await self._connection.fetch_one(held, {"id": user_id})
-        return recipient(row) if row and not row["deleted_at"] else None
+        if row is None or row["deleted_at"]:
+            return None
+        return recipient(row, await self._addresses.unsubscribed([row["email"]]))
 
     async def register(self, recipient: Recipient) -> None:
         await self._connection.execute(
@@ -45,12 +50,14 @@ class SqlRecipientRepository:
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         rows = await self._connection.fetch_all(
             """
-            SELECT user_id, retweets FROM recipients
+            SELECT user_id, username, email, retweets FROM recipients
             WHERE user_id = ANY(:ids) AND retweets IS NOT NULL
             """,
             {"ids": list(ids)},
         )
-        return {row["user_id"]: EmailSettings(row["retweets"]) for row in rows}
+        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
+        people = [recipient(row, unsubscribed) for row in rows]
+        return {person.user_id: person.settings for person in people if person.settings}
 
     async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
         changed = await self._connection.fetch_val(
@@ -86,6 +93,9 @@ class SqlRecipientRepository:
             await self._connection.execute(statement, {"id": user_id})
 
 
-def recipient(row: Row) -> Recipient:
-    settings = None if row["retweets"] is None else EmailSettings(row["retweets"])
-    return Recipient(row["user_id"], settings, row["username"], row["email"])
+def recipient(row: Row, unsubscribed: Collection[str]) -> Recipient:
+    """Return the person of a row; `unsubscribed` are addresses that get no mail."""
+    email, wanted = row["email"], row["retweets"]
+    vetoed = email in unsubscribed
+    settings = None if wanted is None else EmailSettings(wanted and not vetoed, vetoed)
+    return Recipient(row["user_id"], settings, row["username"], email)

@@ -80,8 +80,10 @@ class AuthService:
     ) -> SignedIn:
         """Makes an account and signs it in.
 
-        Raises InvalidInput, UsernameTaken or EmailTaken.
+        White space around the username and the address is dropped: keyboards and clipboards add
+        it. Raises InvalidInput, UsernameTaken or EmailTaken.
         """
+        username = username.strip()
         email, password = self._checked(username, email, password)
         user = User(
             id=self.new_id(),
@@ -106,7 +108,8 @@ class AuthService:
     ) -> SignedIn:
         """Open a session for all scopes, now and later, or only for those asked for.
 
-        Raises InvalidCredentials or InvalidInput.
+        White space around the login is dropped, around the password it counts. Raises
+        InvalidCredentials or InvalidInput.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
         user = await self._authenticated(await self._by_login(login), password)
@@ -208,10 +211,11 @@ class AuthService:
 
     def _normalized_email(self, email: str) -> str:
         if len(email) > LONGEST_INPUT:
-            raise ValueError("The address is too long.")
+            raise ValueError("The address is too long: use at most 254 bytes.")
         return self.normalize_email(email)
 
     async def _by_login(self, login: str) -> User | None:
+        login = login.strip()
         try:
             login = self._normalized_email(login) if "@" in login else checked_username(login)
         except ValueError:

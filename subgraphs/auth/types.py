@@ -189,9 +189,12 @@ class SignUpEmailSettingsInput:
 
 @strawberry.input(description="A new account.")
 class SignUpInput:
-    username: str = strawberry.field(description="3 to 20 letters, digits or underscores.")
+    username: str = strawberry.field(
+        description="3 to 20 letters, digits or underscores. White space around it is dropped."
+    )
     email: str = strawberry.field(
-        description="Their e-mail address: unique, and shown to nobody else."
+        description="Their e-mail address: unique, and shown to nobody else. At most 64 bytes "
+        "before the @-sign, 254 in all. White space around it is dropped."
     )
     password: str = strawberry.field(description="8 to 128 characters.")
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
@@ -201,7 +204,9 @@ class SignUpInput:
 
 @strawberry.input(description="Who signs in, and for what.")
 class SignInInput:
-    login: str = strawberry.field(description="A username or an e-mail address.")
+    login: str = strawberry.field(
+        description="A username or an e-mail address. White space around it is dropped."
+    )
     password: str = strawberry.field(description="The account's password.")
     scopes: list[str] | None = strawberry.field(
         default=None,

@@ -21,11 +21,11 @@ from chassis.sessions.guard import SessionGuard
 from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.consumer import event_consumer
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
@@ -50,6 +50,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     tweets = TweetService(
         unit_of_work=SqlUnitOfWork(database, relay.wake),
         count_characters=count_characters,
+        is_visible=is_visible,
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )

@@ -20,6 +20,9 @@ MAX_CODE_POINTS = 10 * MAX_CHARACTERS
 a letter with a hundred thousand accents."""
 
 _LINE_ENDING = re.compile(r"\r\n?")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""The control characters of Unicode but the line feed, and halves of surrogate pairs."""
+
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,64}")
 
 
@@ -93,21 +96,23 @@ class FeedPage:
     is_last: bool
 
 
-def tweet_text(text: str, count_characters: Callable[[str], int]) -> str:
-    """The text as it is kept: NFC, one kind of line ending, no outer white space.
+def tweet_text(
+    text: str, count_characters: Callable[[str], int], is_visible: Callable[[str], bool]
+) -> str:
+    """Return the text as it is kept: NFC, one kind of line ending, no outer white space.
 
-    `count_characters` counts as a reader does (extended grapheme clusters). Raises InvalidTweet.
+    `count_characters` counts as a reader does (extended grapheme clusters), `is_visible` decides
+    whether a text shows anything. Raises InvalidTweet.
     """
     text = _LINE_ENDING.sub("\n", text).strip()
     # Measured before it is normalised: that takes long for a letter with very many accents.
     if len(text) > MAX_CODE_POINTS:
         raise InvalidTweet(f"The text has more than {MAX_CODE_POINTS} code points.")
     text = unicodedata.normalize("NFC", text)
-    categories = {unicodedata.category(character) for character in text if character != "\n"}
-    if categories & {"Cc", "Cs"}:
+    if _CONTROL.search(text):
         raise InvalidTweet("The text has control characters other than line breaks.")
-    if not any(category[0] in "LNPS" for category in categories):
-        raise InvalidTweet("The text is empty.")
+    if not is_visible(text):
+        raise InvalidTweet("The text is empty: it has no visible character.")
     # A character has one code point or more: most texts need not be counted.
     if len(text) > MAX_CHARACTERS and (length := count_characters(text)) > MAX_CHARACTERS:
         raise InvalidTweet(f"The text has {length} characters; {MAX_CHARACTERS} are allowed.")

@@ -34,6 +34,7 @@ class TweetService:
 
     unit_of_work: UnitOfWork
     count_characters: CharacterCounter
+    is_visible: Callable[[str], bool]
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
 
@@ -47,7 +48,7 @@ class TweetService:
         tweet = Tweet(
             id=self.new_id(),
             author=author,
-            text=tweet_text(text, self.count_characters),
+            text=tweet_text(text, self.count_characters, self.is_visible),
             created_at=self.now(),
         )
         key = checked_idempotency_key(idempotency_key)

@@ -22,6 +22,7 @@ from chassis.streams import connect
 from chassis.topology import declared
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
+from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlUnitOfWork
 from subgraphs.auth.metrics import count_answers, count_verifications
@@ -85,7 +86,7 @@ def told() -> dict[str, set[str]]:
     streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
     count_subscriptions(metrics.registry, streams, Subscriptions())
     count_mails(metrics)
-    watch_deliveries(metrics, SqlUnitOfWork(database))
+    watch_deliveries(metrics, SqlUnitOfWork(database, AddressDigests(["k"])))
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
     for registry in (metrics.registry, ProberMetrics(declared().services).registry):
         found |= series(registry)

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -16,9 +18,10 @@ from tests.stack import Account, RunningStack, eventually
 SignUp = Callable[[], Account]
 
 OPT_IN = """mutation ($on: Boolean!) {
-    updateEmailSettings(input: {retweets: $on}) { retweets }
+    updateEmailSettings(input: {retweets: $on}) { retweets addressUnsubscribed }
 }"""
 SETTINGS = "{ me { emailSettings { retweets } } }"
+ALL_SETTINGS = "{ me { emailSettings { retweets addressUnsubscribed } } }"
 
 
 class Mailbox:
@@ -57,7 +60,8 @@ def opt_in(edge: httpx.Client, sign_up: SignUp) -> SignUp:
     def make() -> Account:
         account = sign_up()
         answer = run(edge, OPT_IN, account, on=True)
-        assert answer["updateEmailSettings"] == {"retweets": True}
+        settings = answer["updateEmailSettings"]
+        assert settings == {"retweets": True, "addressUnsubscribed": False}
         return account
 
     return make
@@ -71,6 +75,14 @@ def part(mail: EmailMessage, subtype: str) -> str:
     body = mail.get_body((subtype,))
     assert body is not None
     return str(body.get_content())
+
+
+def links_of(mail: EmailMessage) -> set[str]:
+    """Every address in the text, in the page, and in the header."""
+    hrefs = re.findall(r'(?:href|src)="([^"]*)"', part(mail, "html"))
+    written = re.findall(r"https?://\S+", part(mail, "plain"))
+    header = mail["list-unsubscribe"].replace("\n", "").strip("<>")
+    return {*map(unescape, hrefs), *written, header}
 
 
 class TestRetweetMail:
@@ -112,10 +124,56 @@ class TestRetweetMail:
         assert run(edge, SETTINGS, ada)["me"]["emailSettings"] == {"retweets": True}
 
         one_click = {"List-Unsubscribe": "One-Click"}
-        assert httpx.post(link[1], data=one_click, trust_env=False).status_code == 200
+        done = httpx.post(link[1], data=one_click, trust_env=False)
+        assert done.status_code == 200
         assert run(edge, SETTINGS, ada)["me"]["emailSettings"] == {"retweets": False}
 
         run(edge, RETWEET, grace, id=tweet(edge, ada))
+        later = opt_in()
+        run(edge, RETWEET, grace, id=tweet(edge, later))
+        mailbox.wait_for(later)
+        assert len(mailbox.of(ada)) == 1
+
+        # The account cannot switch it on again; the page of the link can.
+        answer = run(edge, OPT_IN, ada, on=True)
+        assert answer["updateEmailSettings"] == {"retweets": False, "addressUnsubscribed": True}
+        action = re.search(r'<form method="post" action="([^"]+)"', done.text)
+        assert action
+        back = urljoin(link[1], unescape(action[1]))
+        assert httpx.post(back, trust_env=False).status_code == 200
+        assert run(edge, SETTINGS, ada)["me"]["emailSettings"] == {"retweets": True}
+
+    def test_an_address_that_has_unsubscribed_stays_so_in_a_new_account(
+        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+    ) -> None:
+        ada, grace = opt_in(), sign_up()
+        run(edge, RETWEET, grace, id=tweet(edge, ada))
+        (mail,) = mailbox.wait_for(ada)
+        link = mail["list-unsubscribe"].replace("\n", "").strip("<>")
+        assert httpx.post(link, trust_env=False).status_code == 200
+        delete = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
+        run(edge, delete, ada, p=ada.password)
+
+        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
+            ... on SignedIn { accessToken user { id } } } }"""
+        given = {
+            "username": ada.username,
+            "email": f"{ada.username}@example.com",
+            "password": ada.password,
+            "emailSettings": {"retweets": True},
+        }
+        answer = run(edge, query, input=given)["signUp"]
+        token = answer["accessToken"]
+        headers = {"authorization": f"Bearer {token}"}
+        again = Account(answer["user"]["id"], ada.username, ada.password, token, headers)
+        eventually(
+            lambda: (
+                run(edge, ALL_SETTINGS, again)["me"]["emailSettings"]
+                == {"retweets": False, "addressUnsubscribed": True}
+            ),
+            "the notifier knows the address",
+        )
+        run(edge, RETWEET, grace, id=tweet(edge, again))
         later = opt_in()
         run(edge, RETWEET, grace, id=tweet(edge, later))
         mailbox.wait_for(later)
@@ -155,6 +213,37 @@ class TestRetweetMail:
         assert run(edge, query, grace, id=tweet_id)["tweet"]["author"]["emailSettings"] is None
         mine = run(edge, query, ada, id=tweet_id)["tweet"]["author"]["emailSettings"]
         assert mine == {"retweets": True}
+
+
+class TestLinks:
+    def test_every_link_of_every_mail_is_answered(
+        self,
+        edge: httpx.Client,
+        opt_in: SignUp,
+        sign_up: SignUp,
+        mailbox: Mailbox,
+        stack: RunningStack,
+    ) -> None:
+        ada, grace = opt_in(), sign_up()
+        tweets = [tweet(edge, ada) for _ in range(3)]
+        for tweet_id in tweets:
+            run(edge, RETWEET, grace, id=tweet_id)
+        pages = {f"{stack.settings['PUBLIC_URL']}/tweets/{tweet_id}" for tweet_id in tweets}
+        found: set[str] = set()
+
+        def all_tweets_are_linked() -> bool:
+            for mail in mailbox.of(ada):
+                found.update(links_of(mail))
+            return pages <= found
+
+        eventually(all_tweets_are_linked, "there is a mail about each tweet")
+        assert len(found) > len(pages)  # and the links to unsubscribe
+        explorer = edge.get("/").content
+        for link in found:
+            answer = httpx.get(link, trust_env=False)
+            assert (answer.status_code, link) == (200, link)
+            assert answer.headers["content-type"].startswith("text/html")
+            assert (answer.content == explorer) is (link in pages)
 
 
 class TestWhileSomethingIsAway:

@@ -31,7 +31,7 @@ from tests.integration.conftest import FakeAuth
 from tests.integration.notifier.smtp import Does, SmtpSink
 from tests.settings import addresses
 
-ADA, GRACE, JOAN = uuid4(), uuid4(), uuid4()
+ADA, GRACE, JOAN, KEN = (uuid4() for _ in range(4))
 SECRET = "r" * 32
 Told = Callable[[int], Awaitable[None]]
 
@@ -50,6 +50,7 @@ def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) 
         "MAIL_FROM": "Chirp <notifications@chirp.example>",
         "NOTIFIER_RETRY_BASE_SECONDS": "1",
         "NOTIFIER_POLL_SECONDS": "1",
+        "NOTIFIER_WINDOW_SECONDS": "1",
         **more,
     }
 
@@ -74,7 +75,9 @@ async def register(redis: Redis, user_id: UUID, username: str, *, retweets: bool
     )
 
 
-async def retweet(redis: Redis, tweet_id: UUID, retweeter: UUID, username: str) -> Event:
+async def retweet(
+    redis: Redis, tweet_id: UUID, retweeter: UUID, username: str, *, author: UUID = ADA
+) -> Event:
     return await publish(
         redis,
         "tweets",
@@ -83,7 +86,7 @@ async def retweet(redis: Redis, tweet_id: UUID, retweeter: UUID, username: str) 
             "retweetId": str(uuid7()),
             "tweetId": str(tweet_id),
             "text": "Hello <world>",
-            "authorId": str(ADA),
+            "authorId": str(author),
             "authorUsername": "ada",
             "retweeterId": str(retweeter),
             "retweeterUsername": username,
@@ -158,12 +161,13 @@ class TestRetweet:
         self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
     ) -> None:
         await register(redis, ADA, "ada", retweets=True)
-        await told(1)
+        await register(redis, KEN, "ken", retweets=True)
+        await told(2)
         tweet_id = uuid7()
         event = await retweet(redis, tweet_id, GRACE, "grace")
         await redis.xadd("events.tweets", {"event": event.to_json()})
         await retweet(redis, tweet_id, ADA, "ada")
-        await retweet(redis, uuid7(), JOAN, "joan")
+        await retweet(redis, uuid7(), JOAN, "joan", author=KEN)
         await until(lambda: len(sink.mails) == 2)
         mail, other = sorted(sink.mails, key=lambda mail: str(mail["Subject"]))
         assert other["Subject"] == "joan retweeted your tweet"
@@ -197,10 +201,43 @@ class TestRetweet:
         assert (await client.post(path, data=body)).status_code == 200
         await retweet(redis, uuid7(), GRACE, "grace")
         await told(4)
-        await opt_in(client)
+        # The account cannot switch it on again; the link in the mail can.
+        assert await opt_in(client) == {"retweets": False, "addressUnsubscribed": True}
+        path = path.replace("/email/unsubscribe?", "/email/subscribe?")
+        assert (await client.post(path)).status_code == 200
+        assert await opt_in(client) == {"retweets": True, "addressUnsubscribed": False}
         await retweet(redis, uuid7(), JOAN, "joan")
         await until(lambda: len(sink.mails) == 3)
         assert sink.mails[2]["Subject"] == "joan retweeted your tweet"
+
+    async def test_ten_tweets_are_one_mail_and_one_digest(
+        self,
+        database: Database,
+        notifier_url: str,
+        redis: Redis,
+        valkey_url: str,
+        sink: SmtpSink,
+    ) -> None:
+        """Two processes take the events; a digest of all but the first waits for the window."""
+        variables = environment(notifier_url, valkey_url, sink, NOTIFIER_WINDOW_SECONDS="600")
+        settings = Settings.from_env(variables)
+        await register(redis, ADA, "ada", retweets=True)
+        async with (
+            running(create_app(settings, Shutdown())),
+            running(create_app(settings, Shutdown())),
+        ):
+            while await count(database, "SELECT count(*) FROM inbox") < 1:
+                await asyncio.sleep(0.01)
+            for _ in range(10):
+                await retweet(redis, uuid7(), GRACE, "grace")
+            while await count(database, "SELECT count(*) FROM inbox") < 11:
+                await asyncio.sleep(0.01)
+            await until(lambda: sink.mails)
+            kinds = "SELECT count(*) FROM deliveries WHERE digest = {}"
+            assert await count(database, kinds.format("false")) == 1
+            assert await count(database, kinds.format("true")) == 1
+            assert await count(database, "SELECT count(DISTINCT tweet_id) FROM notices") == 10
+            assert len(sink.mails) == 1
 
 
 PRINCIPAL = Principal(
@@ -219,16 +256,19 @@ async def refusals(client: httpx.AsyncClient) -> list[Any]:
     return [error["extensions"] for error in answer.json().get("errors", [])]
 
 
-async def opt_in(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/graphql", json={"query": UPDATE}, headers=FROM_THE_EDGE)
-    assert answer.json() == {"data": {"updateEmailSettings": {"retweets": True}}}
+async def opt_in(client: httpx.AsyncClient) -> dict[str, bool]:
+    mutation = """mutation {
+        updateEmailSettings(input: {retweets: true}) { retweets addressUnsubscribed } }"""
+    answer = await client.post("/graphql", json={"query": mutation}, headers=FROM_THE_EDGE)
+    settings: dict[str, bool] = answer.json()["data"]["updateEmailSettings"]
+    return settings
 
 
 class TestSettings:
     async def test_a_choice_before_the_account_is_known_counts(
         self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
     ) -> None:
-        await opt_in(client)
+        assert (await opt_in(client))["retweets"]
         await register(redis, ADA, "ada", retweets=False)
         await told(1)
         await retweet(redis, uuid7(), GRACE, "grace")
@@ -334,15 +374,17 @@ class TestRestart:
         self, database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
     ) -> None:
         settings = Settings.from_env(environment(notifier_url, valkey_url, sink))
-        await register(redis, ADA, "ada", retweets=True)
+        authors = [uuid4() for _ in range(60)]
+        for number, author in enumerate(authors):
+            await register(redis, author, f"author{number}", retweets=True)
         async with (
             running(create_app(settings, Shutdown())),
             running(create_app(settings, Shutdown())),
         ):
-            while await count(database, "SELECT count(*) FROM inbox") < 1:
+            while await count(database, "SELECT count(*) FROM inbox") < 60:
                 await asyncio.sleep(0.01)
-            for _ in range(60):
-                await retweet(redis, uuid7(), GRACE, "grace")
+            for author in authors:
+                await retweet(redis, uuid7(), GRACE, "grace", author=author)
             await until(lambda: len(sink.mails) >= 60)
         assert len({str(mail["Message-ID"]) for mail in sink.mails}) == len(sink.mails) == 60
         assert await count(database, "SELECT count(*) FROM deliveries WHERE state = 'sent'") == 60

@@ -12,15 +12,19 @@ from notifier.ports import Repositories, T, Work
 from notifier.repository import SqlUnitOfWork
 from tests.integration.conftest import is_empty, somebody_waits, until
 from tests.unit.notifier import suite
-from tests.unit.notifier.fakes import ADA, GRACE, TWEET, FakeNotifier
+from tests.unit.notifier.fakes import ADA, DIGESTS, GRACE, MINUTE, TWEET, FakeNotifier, tweet_of
 
 
 @pytest.fixture
 def notifier(database: Database) -> FakeNotifier:
-    return FakeNotifier(SqlUnitOfWork(database))
+    return FakeNotifier(SqlUnitOfWork(database, DIGESTS))
 
 
 class TestSettings(suite.Settings):
+    pass
+
+
+class TestUnsubscribed(suite.Unsubscribed):
     pass
 
 
@@ -93,6 +97,17 @@ class TestMeanwhile:
         await asyncio.gather(notifier.unit_of_work.transaction(register), retweet())
         assert await notifier.sent() == [suite.BY_GRACE]
 
+    async def test_retweets_of_many_tweets_at_once_open_one_window(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await asyncio.gather(*(notifier.retweeted(GRACE, tweet_of(ADA, n)) for n in range(20)))
+        assert await notifier.sent() == [suite.BY_GRACE]
+        assert await notifier.later(10 * MINUTE) == [
+            suite.BY_GRACE,
+            "grace retweeted 19 of your tweets",
+        ]
+
     @pytest.mark.parametrize("known", [True, False])
     async def test_a_deletion_removes_what_is_being_added(
         self, notifier: FakeNotifier, database: Database, known: bool
@@ -138,7 +153,7 @@ class TestMeanwhile:
             await held.wait()
             await notifier.deleted(GRACE)
 
-        slow = replace(notifier.service, unit_of_work=Slow(database))
+        slow = replace(notifier.service, unit_of_work=Slow(database, DIGESTS))
         await asyncio.gather(slow.handle(uuid4(), notifier.retweet(GRACE)), delete())
         assert await is_empty(database, "notices")
         assert await notifier.sent() == []

@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.errors import SessionOver
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.domain import Author, PageRequest, Tweet
 from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import outbox
@@ -31,6 +31,7 @@ def service(database: Database) -> TweetService:
     return TweetService(
         unit_of_work=SqlUnitOfWork(database, lambda: None),
         count_characters=count_characters,
+        is_visible=is_visible,
         now=lambda: datetime.now(UTC),
         new_id=uuid7,
     )

@@ -15,10 +15,10 @@ from chassis.database import Database
 from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.streams import connect
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.domain import Author, FeedItem, FeedKind
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscription, Subscriptions
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import Server
@@ -44,6 +44,7 @@ class Replica:
         self.service = TweetService(
             unit_of_work=SqlUnitOfWork(database, self._relay.wake),
             count_characters=count_characters,
+            is_visible=is_visible,
             now=lambda: datetime.now(UTC),
             new_id=uuid7,
         )

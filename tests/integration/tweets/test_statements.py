@@ -13,10 +13,10 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.principal import Principal
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.feed import Feed, Subscriptions
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.repository import SqlUnitOfWork
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
@@ -41,6 +41,7 @@ class Counted:
         self.service = TweetService(
             unit_of_work=SqlUnitOfWork(self.database, lambda: None),
             count_characters=count_characters,
+            is_visible=is_visible,
             now=lambda: datetime.now(UTC),
             new_id=uuid7,
         )

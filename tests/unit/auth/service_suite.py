@@ -106,6 +106,12 @@ class SignUp:
                 username="other", email="Ada@EXAMPLE.com", password=PASSWORD, device=LAPTOP
             )
 
+    async def test_white_space_around_name_and_address_is_dropped(self, auth: FakeAuth) -> None:
+        signed_in = await auth.service.sign_up(
+            username=" ada ", email="\tada@example.com\n", password=PASSWORD, device=LAPTOP
+        )
+        assert (signed_in.user.username, signed_in.user.email) == ("ada", "ada@example.com")
+
     async def test_all_problems_are_told_at_once(self, auth: FakeAuth) -> None:
         with pytest.raises(InvalidInput) as refused:
             await auth.service.sign_up(
@@ -135,6 +141,20 @@ class SignIn:
     async def test_takes_the_username_or_the_address(self, auth: FakeAuth, login: str) -> None:
         signed_up = await sign_up(auth.service)
         assert (await sign_in(auth.service, login)).user.id == signed_up.user.id
+
+    @pytest.mark.parametrize("login", ["ada ", " ada", "ada@example.com ", "\tADA@example.com\n"])
+    async def test_white_space_around_the_login_is_dropped(
+        self, auth: FakeAuth, login: str
+    ) -> None:
+        user = (await sign_up(auth.service)).user
+        assert (await sign_in(auth.service, login)).user == user
+
+    async def test_white_space_around_the_password_counts(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(InvalidCredentials):
+            await auth.service.sign_in(
+                login="ada", password=f"{PASSWORD} ", scopes=None, device=PHONE
+            )
 
     async def test_opens_a_session_of_its_own(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)

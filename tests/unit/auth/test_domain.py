@@ -77,12 +77,51 @@ class TestEmail:
             ("ada@EXAMPLE.com", "ada@example.com"),
             ("j\u00f6rg@b\u00fccher.example.com", "j\u00f6rg@b\u00fccher.example.com"),
             ("jo\u0308rg@example.com", "j\u00f6rg@example.com"),
+            (" ada@example.com\n", "ada@example.com"),
         ],
     )
     def test_is_normalised(self, given: str, stored: str) -> None:
         assert normalize_email(given) == stored
 
-    @pytest.mark.parametrize("given", ["", "ada", "ada@", "@example.com", "a b@example.com", "a@b"])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *("", "ada", "ada@", "@example.com", "a b@example.com", "a@b", "Ada <ada@example.com>"),
+            *("\u00e9..x@example.com", "\u00e9.@example.com", "\u037ex@example.com"),
+            *("\ud800@example.com", "a@\ud800.com"),
+        ],
+    )
     def test_is_refused_with_a_reason(self, given: str) -> None:
         with pytest.raises(ValueError, match=r"\w"):
             normalize_email(given)
+
+    @pytest.mark.parametrize("emoji", ["🙂", "🩷", "🫩", "❤️", "\u0378"])
+    def test_an_emoji_may_stand_before_the_at_sign_however_new(self, emoji: str) -> None:
+        assert normalize_email(f"{emoji}x@example.com") == f"{emoji}x@example.com"
+
+    @pytest.mark.parametrize(
+        "character", ["\u3164", "\u2800", "\u200b", "\u202e", "\u2028", "\uf8ff"]
+    )
+    def test_a_character_that_does_not_show_is_refused(self, character: str) -> None:
+        with pytest.raises(ValueError, match=f"U\\+{ord(character):04X}"):
+            normalize_email(f"a{character}b@example.com")
+
+    @pytest.mark.parametrize("character", ["x", "é", "🩷"])
+    def test_64_octets_may_stand_before_the_at_sign_and_no_more(self, character: str) -> None:
+        mailbox = character * (64 // len(character.encode()))
+        assert normalize_email(f"{mailbox}@example.com") == f"{mailbox}@example.com"
+        with pytest.raises(ValueError, match="at most 64 bytes"):
+            normalize_email(f"{mailbox}x@example.com")
+
+    @pytest.mark.parametrize(
+        "domain", ["b" * 64 + ".com", "ü" * 60 + ".com", ".".join(["b" * 60] * 5) + ".com"]
+    )
+    def test_a_label_over_63_or_a_domain_over_253_octets_is_refused(self, domain: str) -> None:
+        with pytest.raises(ValueError, match=r"[Aa]fter the @-sign"):
+            normalize_email(f"a@{domain}")
+
+    def test_254_octets_are_allowed_in_all(self) -> None:
+        domain = ".".join(["b" * 60] * 3) + ".abcde.com"
+        assert normalize_email(f"{'é' * 30}x@{domain}")
+        with pytest.raises(ValueError, match="too long"):
+            normalize_email(f"{'é' * 32}@{domain}")

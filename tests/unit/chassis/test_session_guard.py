@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +80,10 @@ class Query:
         return info.context.require().username
 
 
+class Scope(StrEnum):
+    WRITE = "write"
+
+
 def subgraph(known: KnownSessions) -> httpx.AsyncClient:
     @strawberry.type
     class Mutation:
@@ -89,7 +94,7 @@ def subgraph(known: KnownSessions) -> httpx.AsyncClient:
 
         @strawberry.mutation
         async def write(self, info: Info) -> bool:
-            info.context.require("write")
+            info.context.require(Scope.WRITE)
             return True
 
         @strawberry.mutation

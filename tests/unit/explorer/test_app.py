@@ -123,6 +123,27 @@ class TestFiles:
         assert answer.status_code == 404
         assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    async def test_the_page_of_a_tweet_is_the_explorer(
+        self, client: httpx.AsyncClient, method: str
+    ) -> None:
+        path = "/tweets/01a203fc-0000-7000-8000-00000000abcd"
+        answer = await client.request(method, path)
+        page = await client.request(method, "/")
+        assert (answer.status_code, answer.content) == (200, page.content)
+        assert answer.headers["content-security-policy"] == page.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-cache"
+        assert (await client.post(path)).status_code == 405
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/tweets", "/tweets/", "/tweets/x", "/tweets/01a203fc-0000-7000-8000-00000000abcd/x"],
+    )
+    async def test_what_can_be_no_tweet_has_no_page(
+        self, client: httpx.AsyncClient, path: str
+    ) -> None:
+        assert (await client.get(path)).status_code == 404
+
     async def test_a_page_is_only_read(self, client: httpx.AsyncClient) -> None:
         answer = await client.post("/", content=b"{}")
         assert answer.status_code == 405

@@ -8,6 +8,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.events import Event
+from notifier.addresses import AddressDigests
 from notifier.consumer import EventHandler
 from notifier.dead_letters import DeadLetters
 from notifier.domain import (
@@ -20,8 +21,10 @@ from notifier.domain import (
     Recipient,
     RejectedEvent,
     RetryPolicy,
+    Retweeted,
     State,
     Tweet,
+    UnsubscribeLink,
 )
 from notifier.events import RetweetUndone, TweetDeleted, TweetRetweeted, UserDeleted, UserRegistered
 from notifier.letters import LetterWriter
@@ -31,12 +34,15 @@ from notifier.service import NotifierService
 
 UNSENT = {State.PENDING, State.FAILED}
 MINUTE = timedelta(minutes=1)
+DIGESTS = AddressDigests(["new" * 10, "old" * 10])
 
 
 @dataclass
 class _Tables:
     recipients: dict[UUID, Recipient] = field(default_factory=dict)
     deleted: set[UUID] = field(default_factory=set)
+    unsubscribed: set[bytes] = field(default_factory=set)
+    resting: dict[bytes, datetime] = field(default_factory=dict)
     tweets: dict[UUID, Tweet | None] = field(default_factory=dict)
     notices: dict[tuple[UUID, UUID], tuple[Notice, datetime]] = field(default_factory=dict)
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
@@ -53,13 +59,42 @@ class FakeInbox:
 
 
 @dataclass
+class FakeAddressRepository:
+    _tables: _Tables
+
+    async def unsubscribe(self, digest: bytes, now: datetime) -> None:
+        self._tables.unsubscribed.add(digest)
+
+    async def resubscribe(self, digests: Collection[bytes]) -> None:
+        self._tables.unsubscribed -= set(digests)
+
+    async def rest(self, digest: bytes, until: datetime) -> None:
+        resting = self._tables.resting
+        resting[digest] = max(until, resting.get(digest, until))
+
+    async def resting_until(self, digests: Collection[bytes]) -> datetime | None:
+        resting = self._tables.resting
+        return max((resting[digest] for digest in digests if digest in resting), default=None)
+
+
+@dataclass
 class FakeRecipientRepository:
     _tables: _Tables
 
     async def hold(self, user_id: UUID) -> Recipient | None:
         if user_id not in self._tables.recipients:
             self._save(Recipient(user_id))
-        return self._tables.recipients.get(user_id)
+        return self.known(user_id)
+
+    def known(self, user_id: UUID) -> Recipient | None:
+        """With what the reader of their address has decided."""
+        person = self._tables.recipients.get(user_id)
+        if person is None or person.settings is None:
+            return person
+        digests = DIGESTS.all(person.email) if person.email else ()
+        vetoed = not self._tables.unsubscribed.isdisjoint(digests)
+        wanted = person.settings.retweets
+        return replace(person, settings=EmailSettings(wanted and not vetoed, vetoed))
 
     async def register(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id)
@@ -67,8 +102,8 @@ class FakeRecipientRepository:
         self._save(replace(recipient, settings=chosen or recipient.settings))
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
-        known = [r for r in self._tables.recipients.values() if r.user_id in ids]
-        return {r.user_id: r.settings for r in known if r.settings}
+        known = [self.known(user_id) for user_id in ids]
+        return {r.user_id: r.settings for r in known if r and r.settings}
 
     async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
         known = self._tables.recipients.get(user_id) or Recipient(user_id)
@@ -130,9 +165,9 @@ class FakeDeliveryRepository:
     async def held(self, delivery_id: UUID) -> Delivery | None:
         return self._tables.deliveries.get(delivery_id)
 
-    async def last_about(self, tweet_id: UUID) -> Delivery | None:
-        about = [d for d in self._all() if d.tweet_id == tweet_id]
-        standing = [d for d in about if d.state is not State.CANCELLED]
+    async def last_to(self, recipient_id: UUID) -> Delivery | None:
+        to_them = [d for d in self._all() if d.recipient_id == recipient_id]
+        standing = [d for d in to_them if d.state is not State.CANCELLED]
         return max(standing, key=lambda d: d.id, default=None)
 
     async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
@@ -167,12 +202,21 @@ class FakeDeliveryRepository:
             ),
             key=lambda n: n.retweet_id,
         )
+        retweeted = []
+        for tweet_id in {notice.tweet_id for notice in standing}:
+            names = [n.username for n in standing if n.tweet_id == tweet_id]
+            if tweet := tables.tweets.get(tweet_id):
+                retweeted.append(Retweeted(tweet, names[:2], len(names)))
+        retweeted.sort(key=lambda of: (-of.retweeters, of.tweet.id))
+        people = list(dict.fromkeys(n.retweeter_id for n in standing))
+        first = {n.retweeter_id: n.username for n in reversed(standing)}
         return Draft(
-            delivery,
-            tables.recipients.get(delivery.recipient_id),
-            tables.tweets.get(delivery.tweet_id),
-            [notice.username for notice in standing[:2]],
-            len(standing),
+            delivery=delivery,
+            recipient=FakeRecipientRepository(tables).known(delivery.recipient_id),
+            retweeted=retweeted[:5],
+            tweets=len(retweeted),
+            names=[first[person] for person in people[:2]],
+            retweeters=len(people),
         )
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -241,6 +285,7 @@ class FakeRejectedEventRepository:
 class FakeRepositories:
     def __init__(self, tables: _Tables) -> None:
         self.inbox = FakeInbox(tables)
+        self.addresses = FakeAddressRepository(tables)
         self.recipients = FakeRecipientRepository(tables)
         self.retweets = FakeRetweetRepository(tables)
         self.deliveries = FakeDeliveryRepository(tables)
@@ -269,7 +314,10 @@ class FakeRepositories:
         ]
         for key in notices:
             del tables.notices[key]
-        return len(events) + len(deliveries) + len(notices)
+        rested = [d for d, until in tables.resting.items() if until < before]
+        for digest in rested:
+            del tables.resting[digest]
+        return len(events) + len(deliveries) + len(notices) + len(set(rested) - tables.unsubscribed)
 
 
 @dataclass
@@ -334,12 +382,25 @@ TWEET = Tweet(UUID(int=0x7EE7), ADA.id, "Hello, world")
 OTHER_TWEET = Tweet(UUID(int=0x7EE8), ADA.id, "Another")
 
 
+def tweet_of(person: Person, number: int = 0) -> Tweet:
+    return Tweet(UUID(int=person.id.int + 0x1000 * (number + 1)), person.id, f"tweet {number}")
+
+
 def letter_writer() -> LetterWriter:
     return LetterWriter(
         "Chirp",
         "https://chirp.example/tweets/{id}",
-        lambda user_id: f"https://chirp.example/unsubscribe/{user_id}",
+        lambda user_id, _: f"https://chirp.example/unsubscribe/{user_id}",
     )
+
+
+def address(person: Person) -> str:
+    return f"{person.name}@example.com"
+
+
+def link_to(person: Person) -> UnsubscribeLink:
+    """What the link in a mail to them says."""
+    return UnsubscribeLink(person.id, DIGESTS.of(address(person)))
 
 
 @dataclass
@@ -362,6 +423,7 @@ class FakeNotifier:
             unit_of_work=self.unit_of_work,
             now=self.clock,
             new_id=self.new_id,
+            digests=DIGESTS,
             window=10 * MINUTE,
             message_domain="chirp.example",
         )
@@ -388,7 +450,7 @@ class FakeNotifier:
     # -- what happens elsewhere ------------------------------------------------------------------
 
     async def registered(self, person: Person, *, retweets: bool = False) -> None:
-        event = UserRegistered(person.id, person.name, f"{person.name}@example.com", retweets)
+        event = UserRegistered(person.id, person.name, address(person), retweets)
         await self.service.handle(self.new_id(), event)
 
     async def deleted(self, person: Person) -> None:
@@ -410,19 +472,29 @@ class FakeNotifier:
     async def tweet_deleted(self, tweet: Tweet = TWEET) -> None:
         await self.service.handle(self.new_id(), TweetDeleted(tweet.id, tweet.author_id))
 
+    async def unsubscribed(self, person: Person) -> None:
+        await self.service.unsubscribe(link_to(person))
+
     # -- what happens here -----------------------------------------------------------------------
 
     async def sent(self) -> list[str]:
         """Sends what is due and gives the subjects of all mails so far."""
         await self.sender.deliver_due()
-        return [mail.subject for mail in self.mailer.mails]
+        return self.subjects
 
     async def later(self, by: timedelta) -> list[str]:
         self.clock.advance(by)
         return await self.sent()
 
+    @property
+    def subjects(self) -> list[str]:
+        return [mail.subject for mail in self.mailer.mails]
+
+    async def settings(self, person: Person) -> EmailSettings:
+        return (await self.service.settings([person.id]))[person.id]
+
     async def wants_mail(self, person: Person) -> bool:
-        return (await self.service.settings([person.id]))[person.id].retweets
+        return (await self.settings(person)).retweets
 
     async def dead(self) -> list[Delivery]:
         return list(await self.unit_of_work.read(lambda r: r.deliveries.dead()))

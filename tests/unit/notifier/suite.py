@@ -5,14 +5,14 @@ the fakes cannot lie.
 """
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.events import Event
-from notifier.domain import EmailSettings, State, Tweet
+from notifier.domain import EmailSettings, State, Tweet, UnsubscribeLink
 from notifier.errors import (
     DeadLetterNotFound,
     InvalidEvent,
@@ -30,6 +30,7 @@ from notifier.events import (
 from tests.unit.notifier.fakes import (
     ADA,
     CROWD,
+    DIGESTS,
     GRACE,
     JOAN,
     KEN,
@@ -39,6 +40,9 @@ from tests.unit.notifier.fakes import (
     FakeMailer,
     FakeNotifier,
     Person,
+    address,
+    link_to,
+    tweet_of,
 )
 
 BY_GRACE = "grace retweeted your tweet"
@@ -76,7 +80,7 @@ class Settings:
     async def test_unsubscribing_twice_is_unsubscribing(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
         for _ in range(2):
-            await notifier.service.unsubscribe(ADA.id)
+            await notifier.unsubscribed(ADA)
             assert not await notifier.wants_mail(ADA)
 
     async def test_they_are_each_ones_own(self, notifier: FakeNotifier) -> None:
@@ -86,12 +90,109 @@ class Settings:
         assert [settings[p.id].retweets for p in (ADA, GRACE, JOAN)] == [True, False, False]
 
 
+class Unsubscribed:
+    """By the link in a mail, which proves who reads the address."""
+
+    async def test_no_account_can_switch_it_on_again(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.unsubscribed(ADA)
+        assert await notifier.settings(ADA) == EmailSettings(retweets=False, unsubscribed=True)
+        changed = await notifier.service.change_settings(ADA.id, retweets=True)
+        assert changed == EmailSettings(retweets=False, unsubscribed=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_it_survives_the_account(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.unsubscribed(ADA)
+        await notifier.deleted(ADA)
+        again = Person(UUID(int=0xDDDD), "Ada")  # the same address in another case
+        await notifier.registered(again, retweets=True)
+        assert await notifier.settings(again) == EmailSettings(retweets=False, unsubscribed=True)
+        await notifier.retweeted(GRACE, tweet_of(again))
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_the_link_of_a_deleted_account_counts_for_the_next(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.deleted(ADA)
+        again = Person(UUID(int=0xDDDD), ADA.name)
+        await notifier.registered(again, retweets=True)
+        await notifier.unsubscribed(ADA)
+        assert await notifier.settings(again) == EmailSettings(retweets=False, unsubscribed=True)
+        await notifier.service.resubscribe(link_to(ADA))
+        assert await notifier.settings(again) == EmailSettings(retweets=True)
+
+    async def test_a_mail_that_waits_for_the_address_is_not_sent(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.service.unsubscribe(link_to(ADA))
+        await notifier.retweeted(GRACE)
+        await notifier.registered(ADA, retweets=True)
+        assert await notifier.later(60 * MINUTE) == []
+
+    async def test_the_same_link_takes_it_back(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA)
+        for _ in range(2):
+            await notifier.unsubscribed(ADA)
+            await notifier.service.resubscribe(link_to(ADA))
+            assert await notifier.settings(ADA) == EmailSettings(retweets=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+
+    async def test_another_address_is_not_concerned(self, notifier: FakeNotifier) -> None:
+        for person in (ADA, JOAN):
+            await notifier.registered(person, retweets=True)
+        await notifier.unsubscribed(ADA)
+        assert await notifier.settings(JOAN) == EmailSettings(retweets=True)
+
+    async def test_a_link_of_an_earlier_release_means_the_address_of_the_account(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        old = UnsubscribeLink(ADA.id)
+        await notifier.service.unsubscribe(old)
+        assert await notifier.settings(ADA) == EmailSettings(retweets=False, unsubscribed=True)
+        await notifier.service.resubscribe(old)
+        assert await notifier.settings(ADA) == EmailSettings(retweets=True)
+
+    async def test_a_link_under_an_earlier_secret_still_counts(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        old = UnsubscribeLink(ADA.id, DIGESTS.all(address(ADA))[1])
+        await notifier.service.unsubscribe(old)
+        assert not await notifier.wants_mail(ADA)
+        # Both are taken back, whichever was written.
+        await notifier.unsubscribed(ADA)
+        await notifier.service.resubscribe(old)
+        assert await notifier.wants_mail(ADA)
+
+    async def test_purging_forgets_windows_but_not_who_has_unsubscribed(
+        self, notifier: FakeNotifier
+    ) -> None:
+        for person in (ADA, JOAN):
+            await notifier.registered(person, retweets=True)
+            await notifier.retweeted(GRACE, tweet_of(person))
+        await notifier.sent()
+        for person in (ADA, JOAN):
+            await notifier.deleted(person)
+        await notifier.service.unsubscribe(link_to(ADA))
+        later = notifier.clock.now + 60 * MINUTE
+        # Six events, and the window of joan's address.
+        assert await notifier.unit_of_work.transaction(lambda r: r.purge(later)) == 7
+        again = Person(UUID(int=0xDDDD), ADA.name)
+        await notifier.registered(again, retweets=True)
+        assert not await notifier.wants_mail(again)
+
+
 class DeletedUser:
     async def test_no_late_event_brings_them_back(self, notifier: FakeNotifier) -> None:
         await notifier.deleted(ADA)
         await notifier.registered(ADA, retweets=True)
         assert await notifier.service.change_settings(ADA.id, retweets=True) is None
-        await notifier.service.unsubscribe(ADA.id)
+        await notifier.service.unsubscribe(UnsubscribeLink(ADA.id))
         assert not await notifier.wants_mail(ADA)
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == []
@@ -220,7 +321,7 @@ class Retweeted:
     ) -> None:
         await notifier.registered(ADA, retweets=True)
         await notifier.retweeted(GRACE)
-        await notifier.service.unsubscribe(ADA.id)
+        await notifier.unsubscribed(ADA)
         assert await notifier.sent() == []
         await notifier.service.change_settings(ADA.id, retweets=True)
         assert await notifier.later(60 * MINUTE) == []
@@ -411,9 +512,67 @@ class Bursts:
         await notifier.retweeted(JOAN)
         assert await notifier.sent() == [BY_GRACE, BY_JOAN]
 
-    async def test_each_tweet_has_its_own(self, notifier: FakeNotifier) -> None:
+    async def test_the_window_is_the_persons_not_the_tweets(self, notifier: FakeNotifier) -> None:
         await notifier.retweeted(JOAN, OTHER_TWEET)
+        assert await notifier.later(9 * MINUTE) == [BY_GRACE]
+        assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
+
+    async def test_many_tweets_are_one_mail(self, notifier: FakeNotifier) -> None:
+        tweets = [tweet_of(ADA, n) for n in range(9)]
+        for tweet in tweets:
+            await notifier.retweeted(GRACE, tweet)
+        await notifier.retweeted(JOAN, tweets[7])
+        assert await notifier.later(10 * MINUTE) == [
+            BY_GRACE,
+            "grace and joan retweeted 9 of your tweets",
+        ]
+        text = notifier.mailer.mails[1].text
+        shown = [n for n in range(9) if f"> tweet {n}\n" in text]
+        assert shown == [0, 1, 2, 3, 7]
+        assert text.index("> tweet 7") < text.index("> tweet 0")
+        assert "Retweeted by grace and joan." in text
+        assert "And 4 more of your tweets." in text
+        assert await notifier.later(60 * MINUTE) == notifier.subjects
+
+    async def test_each_person_has_a_window_of_their_own(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(KEN, retweets=True)
+        await notifier.retweeted(JOAN, tweet_of(KEN))
         assert await notifier.sent() == [BY_GRACE, BY_JOAN]
+
+    async def test_a_retweeter_of_two_tweets_is_named_once(self, notifier: FakeNotifier) -> None:
+        for tweet in (TWEET, OTHER_TWEET):
+            await notifier.retweeted(JOAN, tweet)
+        assert await notifier.later(10 * MINUTE) == [BY_GRACE, "joan retweeted 2 of your tweets"]
+
+    async def test_a_tweet_that_is_deleted_meanwhile_is_left_out(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.retweeted(JOAN)
+        await notifier.retweeted(KEN, OTHER_TWEET)
+        await notifier.tweet_deleted(OTHER_TWEET)
+        assert await notifier.later(10 * MINUTE) == [BY_GRACE, BY_JOAN]
+        assert OTHER_TWEET.text not in notifier.mailer.mails[1].text
+
+    async def test_a_new_account_of_the_same_address_is_in_the_same_window(
+        self, notifier: FakeNotifier
+    ) -> None:
+        again = Person(UUID(int=0xDDDD), ADA.name)
+        await notifier.deleted(ADA)
+        await notifier.registered(again, retweets=True)
+        await notifier.retweeted(JOAN, tweet_of(again))
+        assert await notifier.later(9 * MINUTE) == [BY_GRACE]
+        assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
+
+    async def test_even_one_whose_retweet_comes_before_the_registration(
+        self, notifier: FakeNotifier
+    ) -> None:
+        again = Person(UUID(int=0xDDDD), ADA.name)
+        await notifier.retweeted(KEN)  # a digest that is never sent
+        await notifier.deleted(ADA)
+        await notifier.retweeted(JOAN, tweet_of(again))
+        await notifier.registered(again, retweets=True)
+        assert await notifier.later(9 * MINUTE) == [BY_GRACE]
+        assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
 
     async def test_a_late_digest_takes_in_what_comes_meanwhile(
         self, notifier: FakeNotifier
@@ -448,10 +607,11 @@ class Bursts:
 
     async def test_who_opts_out_meanwhile_gets_none(self, notifier: FakeNotifier) -> None:
         await notifier.retweeted(JOAN)
-        await notifier.service.unsubscribe(ADA.id)
+        await notifier.unsubscribed(ADA)
         assert await notifier.later(60 * MINUTE) == [BY_GRACE]
 
     async def test_a_mail_that_was_cancelled_opens_no_window(self, notifier: FakeNotifier) -> None:
+        notifier.clock.advance(10 * MINUTE)
         await notifier.undone(await notifier.retweeted(GRACE, OTHER_TWEET))
         await notifier.sent()
         await notifier.retweeted(JOAN, OTHER_TWEET)
@@ -500,8 +660,7 @@ class Sending:
     async def test_it_is_left_alone_for_a_while(self, notifier: FakeNotifier) -> None:
         for person in CROWD:
             await notifier.registered(person, retweets=True)
-            tweet = type(TWEET)(notifier.new_id(), person.id, "Hi")
-            await notifier.retweeted(GRACE, tweet)
+            await notifier.retweeted(GRACE, tweet_of(person))
         notifier.mailer.answers = [MailServerUnavailable("connecting: SMTPConnectError")] * 50
         await notifier.sent()
         tried = len(notifier.mailer.tried)
@@ -544,7 +703,8 @@ class Sending:
         self, notifier: FakeNotifier
     ) -> None:
         """The process was suspended, say, between taking two mails and sending the second."""
-        await notifier.retweeted(GRACE, OTHER_TWEET)
+        await notifier.registered(KEN, retweets=True)
+        await notifier.retweeted(GRACE, tweet_of(KEN))
         notifier.pace = type(notifier.pace)(notifier.pace.retry, connections=1)
         mailer = FakeMailer(answers=[lambda: notifier.clock.advance(10 * MINUTE)])
         await notifier.another_sender(mailer).deliver_due()
@@ -565,7 +725,8 @@ class Sending:
         assert await notifier.dead() == []
 
     async def test_senders_share_the_work(self, notifier: FakeNotifier) -> None:
-        await notifier.retweeted(GRACE, OTHER_TWEET)
+        await notifier.registered(KEN, retweets=True)
+        await notifier.retweeted(GRACE, tweet_of(KEN))
         mailer = FakeMailer()
         await notifier.another_sender(mailer).deliver_due()
         await notifier.sent()
@@ -651,22 +812,20 @@ class Purge:
         assert await notifier.later(60 * MINUTE) == []
 
     async def test_what_was_mailed_is_remembered(self, notifier: FakeNotifier) -> None:
-        await notifier.registered(ADA, retweets=True)
+        for person in (ADA, KEN):
+            await notifier.registered(person, retweets=True)
         told = await notifier.retweeted(GRACE)
-        untold = await notifier.retweeted(GRACE, OTHER_TWEET)
+        untold = await notifier.retweeted(GRACE, tweet_of(KEN))
         await notifier.undone(untold)
         assert await notifier.sent() == [BY_GRACE]
         now = notifier.clock.now
         assert await notifier.unit_of_work.transaction(lambda r: r.purge(now)) == 0
         removed = await notifier.unit_of_work.transaction(lambda r: r.purge(now + MINUTE))
-        # Four events, the mail that was taken back, and that it was undone.
-        assert removed == 6
+        # Five events, the mail that was taken back, and that it was undone.
+        assert removed == 7
         await notifier.undone(told)
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == [BY_GRACE]
-        (delivery,) = [
-            d
-            for d in [await notifier.unit_of_work.read(lambda r: r.deliveries.last_about(TWEET.id))]
-            if d
-        ]
-        assert delivery.state is State.SENT
+        last = await notifier.unit_of_work.transaction(lambda r: r.deliveries.last_to(ADA.id))
+        assert last
+        assert last.state is State.SENT

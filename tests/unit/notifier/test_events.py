@@ -53,6 +53,14 @@ class TestParse:
     def test_other_types_mean_nothing(self, kind: str) -> None:
         assert parse(kind, {"anything": 1}) is None
 
+    @pytest.mark.parametrize(
+        "email", ["🩷x@example.com", "\u0378@example.com", "jörg@bücher.example"]
+    )
+    def test_an_address_may_have_any_visible_character(self, email: str) -> None:
+        event = parse("user-registered", REGISTERED | {"email": email})
+        assert isinstance(event, UserRegistered)
+        assert event.email == email
+
     def test_what_is_added_to_a_type_is_ignored(self) -> None:
         assert parse("user-deleted", {"userId": ID, "reason": "left"})
 

@@ -5,16 +5,19 @@ and look at the difference.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from notifier.domain import Delivery, Draft, EmailSettings, Mail, Recipient, Tweet
+from chassis.text import count_characters
+from notifier.domain import Delivery, Draft, EmailSettings, Mail, Recipient, Retweeted, Tweet
 from notifier.letters import retweeters
 from tests.unit.notifier.fakes import ADA, letter_writer
 
@@ -28,10 +31,19 @@ def draft(names: Sequence[str] = ("grace",), number: int = 1, text: str = TEXT) 
     return Draft(
         Delivery(UUID(int=1), UUID(int=2), ADA.id, tweet.id, "<1@x>", False, NOW, NOW),
         Recipient(ADA.id, EmailSettings(True), "ada", "ada@example.com"),
-        tweet,
+        [Retweeted(tweet, names, number)],
+        1,
         names,
         number,
     )
+
+
+def digest_of_tweets(shown: int, tweets: int) -> Draft:
+    retweeted = [
+        Retweeted(Tweet(UUID(int=7 + n), ADA.id, f"Tweet {n}"), ["grace", "joan"], 2)
+        for n in range(shown)
+    ]
+    return replace(draft(("grace", "joan"), 43), retweeted=retweeted, tweets=tweets)
 
 
 def written(draft: Draft) -> Mail:
@@ -59,7 +71,11 @@ class Visible(HTMLParser):
 class TestGolden:
     @pytest.mark.parametrize(
         ("name", "of"),
-        [("single", draft()), ("digest", draft(("grace", "joan"), 43, "Hello 👋"))],
+        [
+            ("single", draft()),
+            ("digest", draft(("grace", "joan"), 43, "Hello 👋")),
+            ("tweets", digest_of_tweets(2, 5)),
+        ],
     )
     @pytest.mark.parametrize("part", ["txt", "html"])
     def test_the_letter_is_the_one_that_was_approved(self, name: str, of: Draft, part: str) -> None:
@@ -74,6 +90,8 @@ class TestGolden:
         assert written(draft()).subject == "grace retweeted your tweet"
         digest = written(draft(("grace", "joan"), 43))
         assert digest.subject == "grace, joan and 41 others retweeted your tweet"
+        tweets = written(digest_of_tweets(2, 5))
+        assert tweets.subject == "grace, joan and 41 others retweeted 5 of your tweets"
 
 
 class TestHtml:
@@ -94,6 +112,23 @@ class TestHtml:
         }
         assert "url(" not in mail.html
 
+    def test_each_line_of_a_tweet_has_the_direction_of_its_script(self) -> None:
+        html = written(draft(text="مرحبا\nHello\nאבג")).html
+        for line in ("مرحبا", "Hello", "אבג"):
+            assert f'<div dir="auto">{line}</div>' in html
+
+    def test_the_preview_has_the_direction_of_its_script(self) -> None:
+        assert re.search(
+            r'<div dir="auto" style="display:none[^>]*>“مرحبا”', written(draft(text="مرحبا")).html
+        )
+
+    def test_each_of_many_tweets_has_its_link(self) -> None:
+        mail = written(digest_of_tweets(3, 3))
+        links = [f"https://chirp.example/tweets/{UUID(int=7 + n)}" for n in range(3)]
+        assert set(Visible(mail.html).links) == {*links, mail.unsubscribe_url}
+        assert all(link in mail.text for link in links)
+        assert "more of your tweets" not in mail.text + mail.html
+
     def test_it_says_what_the_text_says(self) -> None:
         mail = written(draft())
         for said in ("grace retweeted your", "One line,", "another", "ada, you get this because"):
@@ -105,6 +140,26 @@ class TestHtml:
         html = written(draft()).html
         assert '<meta name="color-scheme" content="light dark">' in html
         assert "prefers-color-scheme: dark" in html
+
+
+class TestPreview:
+    @staticmethod
+    def preview(text: str) -> str:
+        found = re.search(r"mso-hide:all;\">“(.*?)”</div>", written(draft(text=text)).html)
+        assert found
+        return unescape(found[1])
+
+    @pytest.mark.parametrize("cluster", ["👨‍👩‍👧‍👦", "🇺🇦", "e\u0301\u0323", "नि", "👍🏽"])
+    def test_it_is_cut_between_characters_of_a_reader(self, cluster: str) -> None:
+        preview = self.preview(cluster * 200)
+        assert preview == f"{cluster * 119}…"
+        assert count_characters(preview) == 120
+
+    def test_a_short_tweet_is_not_cut(self) -> None:
+        assert self.preview("🇺🇦" * 120) == "🇺🇦" * 120
+
+    def test_it_is_one_line(self) -> None:
+        assert self.preview("one\n\ntwo  three") == "one two three"
 
 
 class TestText:

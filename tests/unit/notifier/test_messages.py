@@ -74,6 +74,11 @@ class TestHeaders:
         assert message["To"].addresses[0].display_name == name
         assert message["Subject"] == subject
 
+    def test_an_address_may_have_an_emoji_newer_than_this_python(self) -> None:
+        message = COMPOSE(mail(to="🩷x@example.com"))
+        assert message.needs_smtputf8
+        assert message.recipient == "🩷x@example.com"
+
     def test_names_may_hold_what_headers_are_made_of(self) -> None:
         name = 'a "b" <c@d.e>, f\\g; h:'
         (address,) = composed(to_name=name)["To"].addresses

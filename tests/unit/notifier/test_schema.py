@@ -16,7 +16,9 @@ SCHEMA = build_schema()
 ALL = frozenset({"account:read", "account:write"})
 SETTINGS = """
 query ($them: [_Any!]!) {
-  _entities(representations: $them) { ... on User { id emailSettings { retweets } } }
+  _entities(representations: $them) {
+    ... on User { id emailSettings { retweets addressUnsubscribed } }
+  }
 }
 """
 UPDATE = """
@@ -64,7 +66,7 @@ class TestEmailSettings:
         answer = await ask(SETTINGS, principal(ADA), them=[user(ADA), user(GRACE)])
         assert answer["errors"] == []
         assert [entity["emailSettings"] for entity in answer["data"]["_entities"]] == [
-            {"retweets": True},
+            {"retweets": True, "addressUnsubscribed": False},
             None,
         ]
 
@@ -91,6 +93,17 @@ class TestUpdateEmailSettings:
             now = await notifier.wants_mail(ADA)
             assert answer["data"] == {"updateEmailSettings": {"retweets": now}}
             assert wanted in {now, None}
+
+    async def test_it_says_that_the_address_has_unsubscribed(
+        self, ask: Ask, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.unsubscribed(ADA)
+        update = UPDATE.replace("{ retweets }", "{ retweets addressUnsubscribed }")
+        assert await ask(update, principal(ADA), retweets=True) == {
+            "data": {"updateEmailSettings": {"retweets": False, "addressUnsubscribed": True}},
+            "errors": [],
+        }
 
     async def test_nobody_changes_nothing(self, ask: Ask) -> None:
         assert (await ask(UPDATE, None, retweets=True))["errors"] == ["UNAUTHENTICATED"]

@@ -15,6 +15,10 @@ class TestSettings(suite.Settings):
     pass
 
 
+class TestUnsubscribed(suite.Unsubscribed):
+    pass
+
+
 class TestDeletedUser(suite.DeletedUser):
     pass
 

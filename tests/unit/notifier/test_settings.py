@@ -29,6 +29,18 @@ def problems(**variables: str) -> list[str]:
     return raised.value.problems
 
 
+class TestUnsubscribeSecrets:
+    def test_earlier_ones_follow_the_current_one(self) -> None:
+        given = {"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS": f"{'v' * 32}, {'w' * 32}"}
+        secrets = Settings.from_env(COMPLETE | given).unsubscribe_secrets
+        assert secrets == ["u" * 32, "v" * 32, "w" * 32]
+
+    def test_a_short_one_is_refused(self) -> None:
+        assert problems(NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS=f"{'v' * 32},short") == [
+            "NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has one shorter than 32 characters"
+        ]
+
+
 class TestFromEnv:
     def test_the_rest_has_defaults(self) -> None:
         settings = Settings.from_env(COMPLETE)

@@ -1,7 +1,9 @@
 """The link in every mail, and what is behind it."""
 
+import re
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
-from uuid import UUID
+from html import unescape
 
 import httpx
 import pytest
@@ -9,13 +11,25 @@ from itsdangerous import URLSafeSerializer
 from starlette.applications import Starlette
 
 from chassis.settings import Secret
+from notifier.addresses import AddressDigests
+from notifier.domain import UnsubscribeLink
 from notifier.errors import InvalidUnsubscribeToken
-from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_route
+from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_routes
 from tests.unit.notifier.fakes import ADA, GRACE
 
 SECRET = "u" * 32
-LINKS = UnsubscribeLinks("https://chirp.example/", Secret(SECRET))
-URL = LINKS.url(ADA.id)
+
+
+def links_of(*secrets: str) -> UnsubscribeLinks:
+    keys = [Secret(secret) for secret in secrets]
+    return UnsubscribeLinks("https://chirp.example/", keys, AddressDigests(keys))
+
+
+LINKS = links_of(SECRET)
+ADDRESS = "ada@example.com"
+URL = LINKS.url(ADA.id, ADDRESS)
+BACK = URL.replace("/email/unsubscribe?", "/email/subscribe?")
+LINK = UnsubscribeLink(ADA.id, AddressDigests([SECRET]).of(ADDRESS))
 
 
 def token(of: object, *, secret: str = SECRET, salt: str = "notifier.unsubscribe") -> str:
@@ -24,12 +38,37 @@ def token(of: object, *, secret: str = SECRET, salt: str = "notifier.unsubscribe
     return signed
 
 
+class TestDigests:
+    def test_an_address_has_one_whatever_its_case(self) -> None:
+        digests = AddressDigests([SECRET])
+        assert digests.of("Ada@example.com") == digests.of("ada@EXAMPLE.com")
+        assert digests.of("ada@example.com") != digests.of("ada@example.org")
+
+    def test_another_key_gives_another(self) -> None:
+        new = AddressDigests(["new", SECRET])
+        assert new.of(ADDRESS) != LINK.address
+        assert new.all(ADDRESS) == [new.of(ADDRESS), LINK.address]
+
+
 class TestLinks:
-    def test_they_say_whose_they_are(self) -> None:
-        address, _, signed = URL.partition("?token=")
-        assert address == "https://chirp.example/email/unsubscribe"
-        assert LINKS.user_id(signed) == ADA.id
-        assert LINKS.url(GRACE.id) != URL
+    def test_they_say_whose_they_are_and_where_the_mail_went(self) -> None:
+        where, _, signed = URL.partition("?token=")
+        assert where == "https://chirp.example/email/unsubscribe"
+        assert LINKS.read(signed) == LINK
+        assert len({URL, LINKS.url(GRACE.id, ADDRESS), LINKS.url(ADA.id, "a@example.com")}) == 3
+
+    def test_they_do_not_show_the_address(self) -> None:
+        payload = URL.partition("?token=")[2].partition(".")[0]
+        assert b"ada" not in urlsafe_b64decode(payload + "==")
+
+    def test_those_of_an_earlier_release_name_no_address(self) -> None:
+        assert LINKS.read(token([ADA.id.hex, "retweets"])) == UnsubscribeLink(ADA.id)
+
+    def test_those_of_an_earlier_secret_work(self) -> None:
+        signed = URL.partition("?token=")[2]
+        assert links_of("v" * 32, SECRET).read(signed) == LINK
+        with pytest.raises(InvalidUnsubscribeToken):
+            links_of("v" * 32).read(signed)
 
     @pytest.mark.parametrize(
         "signed",
@@ -41,6 +80,10 @@ class TestLinks:
             token([ADA.id.hex, "retweets"], salt="another.purpose"),
             token([ADA.id.hex, "another-setting"]),
             token([ADA.id.hex]),
+            token([]),
+            token([ADA.id.hex, "retweets", "x"]),
+            token([ADA.id.hex, "retweets", 7]),
+            token([ADA.id.hex, "retweets", "eA==", "eA=="]),
             token("retweets"),
             token(7),
             token([7, "retweets"]),
@@ -49,35 +92,46 @@ class TestLinks:
     )
     def test_what_was_not_signed_for_this_is_refused(self, signed: str) -> None:
         with pytest.raises(InvalidUnsubscribeToken):
-            LINKS.user_id(signed)
+            LINKS.read(signed)
+
+
+Changes = list[tuple[str, UnsubscribeLink]]
 
 
 @pytest.fixture
-def unsubscribed() -> list[UUID]:
+def changes() -> Changes:
+    """What the pages have changed."""
     return []
 
 
 @pytest.fixture
-async def client(unsubscribed: list[UUID]) -> AsyncIterator[httpx.AsyncClient]:
-    async def unsubscribe(user_id: UUID) -> None:
-        unsubscribed.append(user_id)
+async def client(changes: Changes) -> AsyncIterator[httpx.AsyncClient]:
+    async def unsubscribe(link: UnsubscribeLink) -> None:
+        changes.append(("off", link))
 
-    app = Starlette(routes=[unsubscribe_route(LINKS, unsubscribe)])
+    async def resubscribe(link: UnsubscribeLink) -> None:
+        changes.append(("on", link))
+
+    app = Starlette(routes=unsubscribe_routes(LINKS, unsubscribe, resubscribe))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://chirp.example") as client:
         yield client
 
 
+def form_of(page: str) -> str:
+    """Where the button of a page leads."""
+    (action,) = re.findall(r'<form method="post"(?: action="([^"]*)")?>', page)
+    return unescape(action)
+
+
 class TestPage:
-    async def test_looking_at_it_asks(
-        self, client: httpx.AsyncClient, unsubscribed: list[UUID]
-    ) -> None:
+    async def test_looking_at_it_asks(self, client: httpx.AsyncClient, changes: Changes) -> None:
         for answer in (await client.get(URL), await client.head(URL)):
             assert answer.status_code == 200
         page = (await client.get(URL)).text
         assert '<form method="post">' in page
         assert "<script" not in page
-        assert unsubscribed == []
+        assert changes == []
 
     @pytest.mark.parametrize(
         "body",
@@ -88,28 +142,42 @@ class TestPage:
         ],
     )
     async def test_one_click_unsubscribes(
-        self, client: httpx.AsyncClient, unsubscribed: list[UUID], body: dict[str, object]
+        self, client: httpx.AsyncClient, changes: Changes, body: dict[str, object]
     ) -> None:
         answer = await client.post(URL, **body)  # type: ignore[arg-type]
         assert answer.status_code == 200
         assert "You are unsubscribed" in answer.text
-        assert unsubscribed == [ADA.id]
+        assert httpx.URL("https://chirp.example").join(form_of(answer.text)) == BACK
+        assert changes == [("off", LINK)]
+
+    async def test_the_same_link_subscribes_again(
+        self, client: httpx.AsyncClient, changes: Changes
+    ) -> None:
+        page = (await client.get(BACK)).text
+        assert "Subscribe again" in page
+        assert changes == []
+        answer = await client.post(BACK)
+        assert "You are subscribed" in answer.text
+        assert changes == [("on", LINK)]
+        assert httpx.URL("https://chirp.example").join(form_of(answer.text)) == URL
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    @pytest.mark.parametrize("address", ["/email/unsubscribe", f"{URL}x", f"{URL[:-1]}"])
+    @pytest.mark.parametrize(
+        "address", ["/email/unsubscribe", f"{URL}x", f"{URL[:-1]}", "/email/subscribe", f"{BACK}x"]
+    )
     async def test_a_link_that_is_broken_does_nothing(
-        self, client: httpx.AsyncClient, unsubscribed: list[UUID], method: str, address: str
+        self, client: httpx.AsyncClient, changes: Changes, method: str, address: str
     ) -> None:
         answer = await client.request(method, address)
         assert answer.status_code == 400
         assert "This link does not work" in answer.text
-        assert unsubscribed == []
+        assert changes == []
 
     async def test_other_methods_do_nothing(
-        self, client: httpx.AsyncClient, unsubscribed: list[UUID]
+        self, client: httpx.AsyncClient, changes: Changes
     ) -> None:
         assert (await client.delete(URL)).status_code == 405
-        assert unsubscribed == []
+        assert changes == []
 
     async def test_nobody_else_learns_of_it(self, client: httpx.AsyncClient) -> None:
         headers = (await client.get(URL)).headers

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from chassis.errors import SessionOver
 from chassis.events import Event
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
-from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
 
@@ -199,6 +199,7 @@ def tweet_service(unit_of_work: UnitOfWork) -> TweetService:
     return TweetService(
         unit_of_work=unit_of_work,
         count_characters=count_characters,
+        is_visible=is_visible,
         now=lambda: start + timedelta(seconds=next(seconds)),
         new_id=lambda: UUID(int=next(ids)),
     )

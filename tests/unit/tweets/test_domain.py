@@ -2,9 +2,9 @@
 
 import pytest
 
+from chassis.text import count_characters, is_visible
 from subgraphs.tweets import domain
 from subgraphs.tweets.errors import InvalidTweet
-from subgraphs.tweets.graphemes import count_characters
 
 FAMILY = "👨‍👩‍👧‍👦"
 KISS = "👩🏽‍❤️‍💋‍👨🏿"  # ten code points, the longest emoji there are
@@ -14,7 +14,7 @@ ACUTE = "\u0301"
 
 
 def tweet_text(text: str) -> str:
-    return domain.tweet_text(text, count_characters)
+    return domain.tweet_text(text, count_characters, is_visible)
 
 
 class TestCharacters:
@@ -53,11 +53,19 @@ class TestTweetText:
         assert tweet_text("a") == "a"
 
     @pytest.mark.parametrize(
-        "text", ["", " ", "\n\t\u00a0\u3000", "\u200b", "\ufeff\u2060", "\u200d", ACUTE, "\u00ad"]
+        "text",
+        [
+            *("", " ", "\n\t\u00a0\u3000", "\u200b", "\ufeff\u2060", "\u200d", ACUTE, "\u00ad"),
+            *("\u3164", "\u115f", "\uffa0", "\u2800", "\ufffc", "\U0001d159", "\u3164\n\u2800"),
+        ],
     )
-    def test_what_shows_nothing_is_empty(self, text: str) -> None:
+    def test_a_text_without_a_visible_character_is_empty(self, text: str) -> None:
         with pytest.raises(InvalidTweet, match="empty"):
             tweet_text(text)
+
+    @pytest.mark.parametrize("text", ["🩷", "🫨", "🫩", "🫪", "\u0378"])
+    def test_a_character_newer_than_this_python_is_not_empty(self, text: str) -> None:
+        assert tweet_text(text) == text
 
     def test_white_space_around_it_is_dropped_and_does_not_count(self) -> None:
         assert tweet_text(" \n" + "a" * 280 + "\u3000\t") == "a" * 280
