@@ -20,7 +20,7 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.documents import Documents, ReadDocument, note_operation
+from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 
@@ -159,9 +159,9 @@ class SubgraphSchema(Schema):
             document = self.documents.read(self._schema, query)
         except Exception as error:
             return _failed(error, operation_name)
-        note_operation(context, document, operation_name)
+        errors = document.admit(operation_name, variables, context)
         document.require(operation_name, allowed)
-        if errors := document.errors_of(operation_name):
+        if errors:
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:

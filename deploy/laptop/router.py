@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from deploy.laptop.process import StackError
+from deploy.laptop.process import ROOT, StackError
 from deploy.laptop.services import SERVICES
 
 VERSION = "2.17.0"
@@ -57,6 +57,7 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
         "ROUTER_LISTEN": f"{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}",
         "ROUTER_INTROSPECTION": settings.get("GRAPHQL_INTROSPECTION") or str(development).lower(),
         **{f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, SERVICES)},
+        "ROUTER_SCRIPTS": str(ROOT / "router"),
         "APOLLO_TELEMETRY_DISABLED": "true",
         **_tracing(settings.get("TRACING_ENDPOINT", "")),
     }
