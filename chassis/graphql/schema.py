@@ -1,6 +1,7 @@
 """Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import cached_property
@@ -27,6 +28,10 @@ from chassis.graphql.scalars import CONFIG
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
+
+_JSON = {"None": "null", "True": "true", "False": "false"}
+_PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
+"""What graphql-core's messages end with where a client sent null, true or false."""
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
@@ -64,6 +69,7 @@ def mask(error: GraphQLError) -> GraphQLError:
         syntax = isinstance(error, GraphQLSyntaxError)
         code = "GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED"
         error.extensions = {**(error.extensions or {}), "code": code}
+        error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
     return error
 
 
