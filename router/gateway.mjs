@@ -95,7 +95,7 @@ const server = new ApolloServer({
     message,
     ...(locations && { locations }),
     ...(path && { path }),
-    extensions: { code: codeOf(error, extensions?.code) },
+    extensions: { code: codeOf(error, extensions) },
   }),
 });
 
@@ -106,7 +106,8 @@ const CODES = {
   INVALID_GRAPHQL: "GRAPHQL_VALIDATION_FAILED",
 };
 
-function codeOf({ nodes, message }, code) {
+function codeOf({ nodes, message }, { code, validationErrorCode } = {}) {
+  if (validationErrorCode === "INTROSPECTION_DISABLED") return validationErrorCode;
   if (nodes?.[0]?.kind === Kind.VARIABLE_DEFINITION && code === "BAD_USER_INPUT") return "VALIDATION_INVALID_TYPE_VARIABLE";
   if (message === "provided sha does not match query") return "PERSISTED_QUERY_HASH_MISMATCH";
   return CODES[code] ?? code ?? "INTERNAL_SERVER_ERROR";

@@ -1,14 +1,21 @@
 """What the router and its stand-in answer to a client's faults, and what one request may cost."""
 
 import hashlib
+import io
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.ports import free_ports
 from deploy.laptop.router import Kind
+from deploy.laptop.stack import Stack
 from tests.stack import Account, RunningStack, eventually
 
 JSON = {"content-type": "application/json"}
@@ -402,6 +409,31 @@ class TestFetchesOfOneRequest:
         assert found == "GRAPHQL_VALIDATION_FAILED"
         assert re.fullmatch(r"The operation takes \d+ fetches .*; 20 are allowed\. .*", message)
         assert not answer.json().get("data")
+
+
+class TestIntrospection:
+    @pytest.fixture
+    def production(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
+        """A client of a gateway like the running one, without introspection."""
+        port = str(free_ports(1)[0])
+        settings = stack.settings | {"ROUTER_PORT": port, "GRAPHQL_INTROSPECTION": "false"}
+        commands = Commands(Console(io.StringIO()), threading.Event())
+        process = Stack(settings, tmp_path, commands, stack.kind)._router_process()
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+                yield client
+        finally:
+            process.kill()
+
+    @pytest.mark.parametrize(
+        "query", ["{ __schema { queryType { name } } }", '{ __type(name: "User") { name } }']
+    )
+    def test_it_is_refused_where_it_is_off(self, production: httpx.Client, query: str) -> None:
+        answer = production.post("/graphql", json={"query": query})
+        assert answer.status_code == 400
+        assert {code for _, code in errors(answer)} == {"INTROSPECTION_DISABLED"}
 
 
 class TestRequestId:
