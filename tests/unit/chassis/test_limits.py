@@ -186,7 +186,7 @@ def excess(
     size = operation_sizes(SCHEMA, parse(document), LIMITS)[operation]
     variables = {} if entities is None else {"representations": ["x"] * entities}
     error = request_excess(size, LIMITS, mutations_before, variables)
-    return error and error.message
+    return error.message if error else None
 
 
 class TestRequest:
