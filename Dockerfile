@@ -108,7 +108,7 @@ ENTRYPOINT ["python", "-m", "deploy.prober"]
 
 # The official router with our configuration and the supergraph that belongs to this release.
 FROM ${ROUTER} AS router
-COPY router/router.yaml router/supergraph.graphql /chirp/
+COPY router/router.yaml router/limits.rhai router/supergraph.graphql /chirp/
 USER 1000:1000
 EXPOSE 4100
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \

@@ -22,12 +22,14 @@ probe: setup  ## use a running stack once as people do, and show how long each s
 	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
-	@$(PYTHON_IN) -m ruff format --check .
-	@$(PYTHON_IN) -m ruff check .
-	@$(PYTHON_IN) -m mypy
-	@.venv/bin/lint-imports --no-logo
-	@$(PYTHON_IN) -m deploy.validate
-	@$(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical
+	@failed=; run() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
+	run format $(PYTHON_IN) -m ruff format --check .; \
+	run lint $(PYTHON_IN) -m ruff check .; \
+	run types $(PYTHON_IN) -m mypy; \
+	run layers .venv/bin/lint-imports --no-logo; \
+	run manifests $(PYTHON_IN) -m deploy.validate; \
+	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \
+	if [ -n "$$failed" ]; then echo "make check failed at:$$failed" >&2; exit 1; fi
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)

@@ -220,8 +220,9 @@ class Database:
                 # `databases` keeps the pool that it failed to open, and refuses to try again.
                 self._databases._backend._pool = None  # noqa: SLF001
                 if asyncio.get_running_loop().time() >= deadline:
+                    reason = str(e) or type(e).__name__  # a TimeoutError has no text
                     raise DatabaseUnavailableError(
-                        f"PostgreSQL at {self._where} does not answer: {e}"
+                        f"PostgreSQL at {self._where} does not answer: {reason}"
                     ) from e
                 await asyncio.sleep(0.1)
             else:

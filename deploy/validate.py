@@ -19,6 +19,7 @@ from pathlib import Path
 
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
+from deploy.laptop.locks import locked
 from deploy.laptop.node import install_packages
 from deploy.laptop.process import ROOT
 
@@ -42,6 +43,11 @@ class BrokenError(Exception):
 
 def install() -> None:
     """Makes `.venv/validators` what requirements/validators.txt says, once."""
+    with locked(REQUIREMENTS, threading.Event()):
+        _install()
+
+
+def _install() -> None:
     stamp = ENVIRONMENT / ".installed"
     wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:

@@ -13,6 +13,8 @@ const MAX_SELECTIONS = 10_000;
 const MAX_RECURSION = 100;
 const REQUEST_TIMEOUT = 25_000;
 const SUBGRAPH_TIMEOUT = 10_000;
+const MAX_FETCHES = 20; // as in limits.rhai
+const MUTATIONS = "x-router-mutations";
 // What a page of another origin may send without asking, and what shows that it did ask.
 const SIMPLE_TYPES = ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 const PREFLIGHT_HEADERS = ["apollo-require-preflight", "x-apollo-operation-name"];
@@ -31,16 +33,24 @@ class Subgraph extends RemoteGraphQLDataSource {
     for (const [name, value] of Object.entries(context.headers ?? {})) {
       if (PROPAGATED.test(name)) request.http.headers.set(name, value);
     }
+    // The fetches of a mutation run one after the other; each learns how many mutations ran before it.
+    request.http.headers.set(MUTATIONS, String(context.mutations ?? 0));
+  }
+
+  didReceiveResponse({ response, context }) {
+    context.mutations = (context.mutations ?? 0) + Number(response.http.headers.get(MUTATIONS) ?? 0);
+    return response;
   }
 
   async process(options) {
     try {
       return await super.process(options);
     } catch (error) {
-      // The router tells of a subgraph that fails in the words of HTTP.
-      const { status, statusText } = error.extensions?.response ?? {};
-      const detail = status ? `: ${status}: ${statusText}` : "";
-      throw new GraphQLError(`HTTP fetch failed from '${this.name}'${detail}`, { extensions: { code: "SUBREQUEST_HTTP_ERROR" } });
+      // As the router does: first the failure in HTTP's words, then what the subgraph says about it.
+      const { status, statusText, body } = error.extensions?.response ?? {};
+      const message = `HTTP fetch failed from '${this.name}'${status ? `: ${status}: ${statusText}` : ""}`;
+      const reasons = Array.isArray(body?.errors) ? body.errors : [];
+      return { errors: [{ message, extensions: { code: "SUBREQUEST_HTTP_ERROR" } }, ...reasons] };
     }
   }
 }
@@ -49,7 +59,20 @@ const gateway = new ApolloGateway({
   supergraphSdl: readFileSync(new URL("supergraph.graphql", import.meta.url), "utf8"),
   buildService: ({ name }) =>
     new Subgraph({ name, url: setting(`${name.toUpperCase()}_URL`), fetcher }),
+  experimental_didResolveQueryPlan({ queryPlan }) {
+    const fetches = countFetches(queryPlan.node);
+    if (fetches > MAX_FETCHES) {
+      throw refused(400, "GRAPHQL_VALIDATION_FAILED", `The operation takes ${fetches} fetches from subgraphs; ${MAX_FETCHES} are allowed. Split it up.`);
+    }
+  },
 });
+
+function countFetches(node) {
+  if (!node) return 0;
+  if (node.kind === "Fetch") return 1;
+  if (node.kind === "Condition") return countFetches(node.ifClause) + countFetches(node.elseClause);
+  return (node.nodes ?? [node.node]).reduce((sum, part) => sum + countFetches(part), 0);
+}
 
 function fetcher(url, options) {
   return fetch(url, { ...options, signal: AbortSignal.timeout(SUBGRAPH_TIMEOUT) });
@@ -62,15 +85,12 @@ const server = new ApolloServer({
   allowBatchedHttpRequests: false,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
-  plugins: [{ requestDidStart: async () => ({ willSendResponse: async ({ response }) => correctStatus(response) }) }],
-  formatError: ({ message, locations, path, extensions }) => ({
+  plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation) }) }],
+  formatError: ({ message, locations, path, extensions }, error) => ({
     message,
     ...(locations && { locations }),
     ...(path && { path }),
-    extensions: {
-      code: CODES[extensions?.code] ?? extensions?.code ?? "INTERNAL_SERVER_ERROR",
-      ...(extensions?.reason && { reason: extensions.reason }),
-    },
+    extensions: { code: codeOf(error, extensions), ...(extensions?.reason && { reason: extensions.reason }) },
   }),
 });
 
@@ -81,10 +101,32 @@ const CODES = {
   INVALID_GRAPHQL: "GRAPHQL_VALIDATION_FAILED",
 };
 
-// An operation that the planner cannot plan (of an unknown name, a subscription) is the client's fault.
-function correctStatus({ body, http: { status } = {}, http }) {
-  const errors = body.kind === "single" ? (body.singleResult.errors ?? []) : [];
-  if (status === 500 && errors.some(({ extensions }) => extensions?.code === CODES.INVALID_GRAPHQL)) http.status = 400;
+function codeOf({ nodes, message }, { code, validationErrorCode } = {}) {
+  if (validationErrorCode === "INTROSPECTION_DISABLED") return validationErrorCode;
+  if (nodes?.[0]?.kind === Kind.VARIABLE_DEFINITION && code === "BAD_USER_INPUT") return "VALIDATION_INVALID_TYPE_VARIABLE";
+  if (message === "provided sha does not match query") return "PERSISTED_QUERY_HASH_MISMATCH";
+  return CODES[code] ?? code ?? "INTERNAL_SERVER_ERROR";
+}
+
+// Before anything runs: the gateway plans an operation that it cannot find, and fails at a subscription.
+function requireExecutable({ document, operation, request, contextValue }) {
+  if (!operation && request.operationName) {
+    throw refused(400, "GRAPHQL_UNKNOWN_OPERATION_NAME", `Unknown operation named "${request.operationName}"`);
+  }
+  if (!operation) {
+    const some = document.definitions.some(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+    throw refused(400, "GRAPHQL_VALIDATION_FAILED", some ? "Must provide operation name if query contains multiple operations." : "Must provide an operation.");
+  }
+  if (contextValue.method === "GET" && operation.operation === "mutation") {
+    throw refused(405, "MUTATION_FORBIDDEN", "Mutations can only be sent over HTTP POST", [["allow", "POST"]]);
+  }
+  if (operation.operation === "subscription") {
+    throw refused(406, "SUBSCRIPTION_BAD_HEADER", "Send a subscription with 'Accept: multipart/mixed;subscriptionSpec=1.0' or 'Accept: text/event-stream', or over a WebSocket.");
+  }
+}
+
+function refused(status, code, message, headers = []) {
+  return new GraphQLError(message, { extensions: { code, http: { status, headers: new HeaderMap(headers) } } });
 }
 
 async function answer(request) {
@@ -94,44 +136,79 @@ async function answer(request) {
   if (!["GET", "POST"].includes(request.method)) return { status: 405, body: "" };
 
   const headers = new HeaderMap(Object.entries(request.headers).map(([name, value]) => [name, [value].flat().join(", ")]));
-  const type = (headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+  const type = mediaType(headers.get("content-type") ?? "");
   if (SIMPLE_TYPES.includes(type) && !PREFLIGHT_HEADERS.some((name) => headers.get(name))) {
     return refusal(400, "CSRF_ERROR", "this operation has been blocked as a potential Cross-Site Request Forgery (CSRF)");
   }
-  let body;
-  if (request.method === "POST") {
-    if (!JSON_TYPES.includes(type)) return refusal(415, "INVALID_CONTENT_TYPE_HEADER", "the content type must be application/json");
-    const text = await readBody(request);
-    if (text === undefined) return refusal(413, "INVALID_GRAPHQL_REQUEST", "payload too large");
-    try {
-      body = JSON.parse(text);
-    } catch {
-      return refusal(400, "INVALID_GRAPHQL_REQUEST", "the body is not valid JSON");
-    }
-    if (Array.isArray(body)) return refusal(400, "BATCHING_NOT_ENABLED", "batching is not enabled");
-    if (body === null || typeof body !== "object") return refusal(400, "INVALID_GRAPHQL_REQUEST", "the body is not a GraphQL request");
+  if (!(request.method === "GET" ? ["", JSON_TYPES[0]] : JSON_TYPES).includes(type)) {
+    return refusal(415, "INVALID_CONTENT_TYPE_HEADER", "'content-type' must be application/json");
   }
-  const query = body?.query ?? url.searchParams.get("query");
+  const accepted = (headers.get("accept") ?? "*/*").split(",").map(mediaType);
+  if (!accepted.some((range) => range === "*/*" || JSON_TYPES.includes(range))) {
+    return refusal(406, "INVALID_ACCEPT_HEADER", "'accept' must name application/json");
+  }
+  headers.set("accept", JSON_TYPES[0]);
+  let body;
+  try {
+    body = request.method === "GET" ? parseSearch(url.searchParams) : parseBody(await readBody(request));
+  } catch (error) {
+    if (error instanceof TooLarge) return refusal(413, "INVALID_GRAPHQL_REQUEST", "payload too large");
+    return refusal(400, "INVALID_GRAPHQL_REQUEST", `the request is not valid JSON: ${error.message}`);
+  }
+  if (Array.isArray(body)) return refusal(400, "BATCHING_NOT_ENABLED", "batching is not enabled");
+  if (body === null || typeof body !== "object") return refusal(400, "INVALID_GRAPHQL_REQUEST", "the body is not a GraphQL request");
+  if (body.operationName === "") body.operationName = null; // as the parameters of a GET have it
+  if (body.extensions?.persistedQuery) body.extensions.persistedQuery = persistedQuery(body.extensions.persistedQuery);
+  const { query } = body;
+  if (typeof query === "string" ? !query.trim() : query == null && !body.extensions?.persistedQuery) {
+    return refusal(400, "MISSING_QUERY_STRING", "Must provide query string.");
+  }
   if (typeof query === "string" && isTooLarge(query)) return refusal(400, "PARSING_ERROR", "token or recursion limit reached");
 
   const result = await server.executeHTTPGraphQLRequest({
-    httpGraphQLRequest: { method: request.method, headers, search: url.search, body },
-    context: async () => ({ headers: Object.fromEntries(headers) }),
+    httpGraphQLRequest: { method: "POST", headers, search: "", body },
+    context: async () => ({ method: request.method, headers: Object.fromEntries(headers) }),
   });
   if (result.body.kind !== "complete") return refusal(406, "NOT_ACCEPTABLE", "incremental delivery is not available");
   return { status: result.status ?? 200, headers: result.headers, body: result.body.string };
 }
 
-// Undefined when there is more of it than allowed; the rest is not read.
+function mediaType(value) {
+  return value.split(";")[0].trim().toLowerCase();
+}
+
+class TooLarge extends Error {}
+
+// Throws TooLarge when there is more of it than allowed; the rest is not read.
 async function readBody(request) {
   const chunks = [];
   let size = 0;
   for await (const chunk of request) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) return undefined;
+    if (size > MAX_BODY_BYTES) throw new TooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
+}
+
+// JSON of text alone: a lone surrogate, or bytes that are not UTF-8 whatever the charset says, are errors.
+function parseBody(bytes) {
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  return JSON.parse(text, (key, value) => {
+    if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) throw new Error("lone surrogate in a string");
+    return value;
+  });
+}
+
+function parseSearch(parameters) {
+  const { query, operationName = null, variables = "null", extensions = "null" } = Object.fromEntries(parameters);
+  return { query, operationName, variables: JSON.parse(variables), extensions: JSON.parse(extensions) };
+}
+
+// Undefined where it is malformed: the router ignores it then.
+function persistedQuery({ version, sha256Hash }) {
+  const isHash = typeof sha256Hash === "string" && /^[0-9a-f]{64}$/i.test(sha256Hash);
+  return isHash && Number.isInteger(version) ? { version: 1, sha256Hash: sha256Hash.toLowerCase() } : undefined;
 }
 
 function isTooLarge(query) {

@@ -9,6 +9,10 @@ from starlette.requests import HTTPConnection
 from chassis.principal import Principal, principal_from, require
 from chassis.sessions.guard import require_live_session
 
+MUTATIONS_HEADER = "x-router-mutations"
+"""How many mutations of one client request have run: the gateway gives the sum of its earlier
+fetches, a subgraph answers with its own. The edge removes what a client sends."""
+
 
 @dataclass(kw_only=True)
 class RequestContext:
@@ -19,6 +23,10 @@ class RequestContext:
     user_agent: str
     operation: str = field(default="unknown", init=False)
     """The root field that was asked for, as the schema calls it."""
+    mutations_before: int = 0
+    """Mutations that earlier fetches of the same client request have run."""
+    mutations: int = field(default=0, init=False)
+    """Mutations that this fetch runs."""
     outcome: str | None = field(default=None, init=False)
     """The type of an expected outcome that is not what the caller wanted."""
 
@@ -33,13 +41,14 @@ class RequestContext:
         # Starlette's headers would be gone through, encoded and decoded, for each one asked for. Of
         # several with one name the first counts, as there.
         headers = {
-            name.decode("latin-1"): value.decode("latin-1")
+            name.decode("latin-1"): _text(value)
             for name, value in reversed(connection.scope["headers"])
         }
         return {
             "principal": principal or principal_from(headers),
             "client_address": headers.get("x-client-address", ""),
             "user_agent": headers.get("user-agent", ""),
+            "mutations_before": int(headers.get(MUTATIONS_HEADER, "0")),
         }
 
     def require(self, scope: StrEnum | None = None) -> Principal:
@@ -50,3 +59,11 @@ class RequestContext:
         """
         require_live_session()
         return require(self.principal, scope)
+
+
+def _text(value: bytes) -> str:
+    """A header's value: UTF-8 where it is, else Latin-1, which HTTP once was and never fails."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

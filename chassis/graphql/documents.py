@@ -1,6 +1,6 @@
 """Documents, parsed and validated once for each text that clients send."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,7 +24,13 @@ from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
 
 from chassis.graphql.context import RequestContext
-from chassis.graphql.limits import Limits, operation_limits
+from chassis.graphql.limits import (
+    Limits,
+    OperationSize,
+    operation_limits,
+    operation_sizes,
+    request_excess,
+)
 
 SEVERAL = "several"
 UNKNOWN = "unknown"
@@ -48,6 +54,9 @@ class Document:
     """Whether it takes a name to say which of them is meant."""
     roots: dict[str | None, str]
     """For the name of each operation, and for None where there is one: its root field's name."""
+    limits: Limits
+    sizes: dict[str | None, OperationSize]
+    """By name; under None the first one's. Empty where the document is invalid."""
 
     def require(self, operation_name: str | None, allowed: Iterable[OperationType]) -> None:
         """Raises CannotGetOperationTypeError or InvalidOperationTypeError."""
@@ -65,6 +74,26 @@ class Document:
                 GraphQLError("The document has several operations: `operationName` must name one.")
             ]
         return self.errors
+
+    def admit(
+        self, operation_name: str | None, variables: Mapping[str, object] | None, context: object
+    ) -> list[GraphQLError]:
+        """What keeps this request for the operation from being run.
+
+        Notes in `context` which field is asked for, and how many mutations are about to run.
+        """
+        errors = self.errors_of(operation_name)
+        if not isinstance(context, RequestContext):
+            return errors
+        context.operation = self.roots.get(operation_name, UNKNOWN)
+        size = self.sizes.get(operation_name)
+        if errors or size is None:
+            return errors
+        excess = request_excess(size, self.limits, context.mutations_before, variables or {})
+        if excess:
+            return [excess]
+        context.mutations = size.mutations
+        return []
 
 
 class Documents:
@@ -109,6 +138,8 @@ class Documents:
             first=operations[0].name.value if operations and operations[0].name else None,
             is_ambiguous=len(operations) > 1,
             roots={} if errors else _roots(node),
+            limits=self._limits,
+            sizes={} if errors else operation_sizes(schema, node, self._limits),
         )
 
 
@@ -127,15 +158,8 @@ class ReadDocument(SchemaExtension):
             document = documents.read(context.schema._schema, context.query, streamed=streamed)  # noqa: SLF001
             context.graphql_document = document.node
             name = context._provided_operation_name  # noqa: SLF001
-            context.pre_execution_errors = document.errors_of(name)
-            note_operation(context.context, document, name)
+            context.pre_execution_errors = document.admit(name, context.variables, context.context)
         yield
-
-
-def note_operation(context: object, document: Document, operation_name: str | None) -> None:
-    """Tells whoever logs and counts what is asked for."""
-    if isinstance(context, RequestContext):
-        context.operation = document.roots.get(operation_name, UNKNOWN)
 
 
 class _InvalidDocumentError(Exception):

@@ -1,12 +1,17 @@
-"""Validation rules that bound what one operation may ask for.
+"""Bounds what one operation may ask for.
+
+A validation rule bounds a document, `request_excess` what only a request knows: how many mutations
+the same client request has run before, and for how many entities the gateway asks.
 
 Each fragment is measured once. Strawberry's own limiters walk a fragment again for every spread,
 which a document of a hundred small fragments turns into hours (docs/upstream.md).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -14,6 +19,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
@@ -27,6 +33,9 @@ from graphql import (
 FRAGMENT_NESTING = 64
 PAGE = "first"
 """The argument of a field that says how many of a list one wants (Relay's connections)."""
+ENTITIES = "_entities"
+REPRESENTATIONS = "representations"
+"""The variable in which a gateway gives the entities that a fetch is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Limits:
     Tokens, fewer in a subscription, which is run again for each event; levels of fields; aliased
     fields; fields of a mutation; and objects in the answer, as far as pages tell: a field with the
     argument `first` counts everything below it that many times, `page` times where a variable says
-    how many.
+    how many; `_entities` counts everything below it for each entity of the request.
     """
 
     tokens: int = 2000
@@ -55,17 +64,29 @@ class _Size:
     depth: int = 0
     aliases: int = 0
     objects: int = 0
+    entity_objects: int = 0
+    """Objects for each representation."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSize:
+    """What an operation asks for, as far as its document says."""
+
+    mutations: int
+    objects: int
+    entity_objects: int
+    """More objects, for each representation."""
 
 
 class _Measure:
     """What selection sets ask for, with every fragment spread out but measured once."""
 
-    def __init__(self, context: ValidationContext, page: int) -> None:
-        self._schema = context.schema
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, page: int) -> None:
+        self._schema = schema
         self._page = page
         self._fragments = {
             node.name.value: node
-            for node in context.document.definitions
+            for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
         self._known: dict[str, _Size] = {}
@@ -93,6 +114,7 @@ class _Measure:
             size.depth = max(size.depth, part.depth)
             size.aliases += part.aliases
             size.objects += part.objects
+            size.entity_objects += part.entity_objects
         return size
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, nesting: int) -> _Size:
@@ -113,6 +135,8 @@ class _Measure:
             size.depth += inner.depth
             size.aliases += inner.aliases
             size.objects = count * (1 + inner.objects)
+            if node.name.value == ENTITIES:
+                size.objects, size.entity_objects = 0, size.objects
         return size
 
     def _count(self, node: FieldNode, default: int) -> int:
@@ -141,7 +165,7 @@ def operation_limits(limits: Limits) -> type[ValidationRule]:
     class OperationLimits(ValidationRule):
         def __init__(self, context: ValidationContext) -> None:
             super().__init__(context)
-            measure = _Measure(context, limits.page)
+            measure = _Measure(context.schema, context.document, limits.page)
             for node in context.document.definitions:
                 if isinstance(node, OperationDefinitionNode):
                     self._check(measure, node)
@@ -152,17 +176,59 @@ def operation_limits(limits: Limits) -> type[ValidationRule]:
             except GraphQLError as error:
                 self.report_error(error)
                 return
-            mutation = node.operation is OperationType.MUTATION
-            changes = size.fields if mutation else 0
             for what, found, allowed in (
                 ("levels", size.depth, limits.depth),
                 ("aliases", size.aliases, limits.aliases),
-                ("mutations", changes, limits.mutations),
-                ("objects", size.objects, limits.objects),
+                ("mutations", _mutations(node, size), limits.mutations),
+                ("objects", size.objects + size.entity_objects, limits.objects),
             ):
                 if found > allowed:
-                    self.report_error(
-                        GraphQLError(f"The operation has {found} {what}; {allowed} are allowed.")
-                    )
+                    self.report_error(_too_many(what, found, allowed))
 
     return OperationLimits
+
+
+def operation_sizes(
+    schema: GraphQLSchema, document: DocumentNode, limits: Limits
+) -> dict[str | None, OperationSize]:
+    """The size of each operation of a valid document, by name; under None the first one's."""
+    measure = _Measure(schema, document, limits.page)
+    sizes: dict[str | None, OperationSize] = {}
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode):
+            size = measure.operation(node)
+            found = OperationSize(_mutations(node, size), size.objects, size.entity_objects)
+            sizes.setdefault(None, found)
+            if node.name:
+                sizes[node.name.value] = found
+    return sizes
+
+
+def request_excess(
+    size: OperationSize, limits: Limits, mutations_before: int, variables: Mapping[str, object]
+) -> GraphQLError | None:
+    """The error of a request that asks for more than its document alone shows.
+
+    `mutations_before`: mutations that earlier fetches of the same client request have run.
+    """
+    mutations = mutations_before + size.mutations
+    if size.mutations and mutations > limits.mutations:
+        return GraphQLError(
+            f"The operation has at least {mutations} mutations; {limits.mutations} are allowed. "
+            f"The first {mutations_before} ran, the others did not."
+        )
+    if size.entity_objects:
+        entities = variables.get(REPRESENTATIONS)
+        count = len(entities) if isinstance(entities, list) else 1
+        objects = size.objects + size.entity_objects * count
+        if objects > limits.objects:
+            return _too_many("objects", objects, limits.objects)
+    return None
+
+
+def _mutations(node: OperationDefinitionNode, size: _Size) -> int:
+    return size.fields if node.operation is OperationType.MUTATION else 0
+
+
+def _too_many(what: str, found: int, allowed: int) -> GraphQLError:
+    return GraphQLError(f"The operation has {found} {what}; {allowed} are allowed.")

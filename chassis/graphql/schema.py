@@ -1,6 +1,7 @@
 """Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from enum import StrEnum
@@ -22,7 +23,7 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import ClientError
 from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.documents import Documents, ReadDocument, note_operation
+from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
@@ -31,6 +32,10 @@ from chassis.graphql.scopes import scope_problems
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
+
+_JSON = {"None": "null", "True": "true", "False": "false"}
+_PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
+"""What graphql-core's messages end with where a client sent null, true or false."""
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
@@ -72,6 +77,7 @@ def mask(error: GraphQLError) -> GraphQLError:
         syntax = isinstance(error, GraphQLSyntaxError)
         code = "GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED"
         error.extensions = {**(error.extensions or {}), "code": code}
+        error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
     return error
 
 
@@ -184,9 +190,9 @@ class SubgraphSchema(Schema):
             document = self.documents.read(self._schema, query)
         except Exception as error:
             return _failed(error, operation_name)
-        note_operation(context, document, operation_name)
+        errors = document.admit(operation_name, variables, context)
         document.require(operation_name, allowed)
-        if errors := document.errors_of(operation_name):
+        if errors:
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:

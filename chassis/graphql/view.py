@@ -15,13 +15,14 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from chassis.errors import error_response
-from chassis.graphql.context import RequestContext
+from chassis.graphql.context import MUTATIONS_HEADER, RequestContext
 from chassis.graphql.schema import INTERNAL_SERVER_ERROR, SubgraphSchema
 from chassis.tracing import span
 
 BAD_REQUEST = "BAD_REQUEST"
 
 _JSON = (b"content-type", b"application/json")
+_MUTATIONS = MUTATIONS_HEADER.encode()
 _SERVED = {OperationType.QUERY, OperationType.MUTATION}
 
 
@@ -47,18 +48,20 @@ class GraphQLView:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            status, answer = await self._answer(scope, receive)
+            status, answer, mutations = await self._answer(scope, receive)
         except HTTPException as error:
             response = error_response(error.status_code, BAD_REQUEST, error.detail)
             response.headers.update(error.headers or {})
             await response(scope, receive, send)
             return
         headers = [(b"content-length", b"%d" % len(answer)), _JSON]
+        if mutations:
+            headers.append((_MUTATIONS, b"%d" % mutations))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        """The status and the JSON. Raises HTTPException."""
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, int]:
+        """The status, the JSON and how many mutations ran. Raises HTTPException."""
         if scope["method"] != "POST":
             raise HTTPException(405, "A subgraph serves only POST.", {"allow": "POST"})
         connection = HTTPConnection(scope)
@@ -73,7 +76,7 @@ class GraphQLView:
                     operation.get("query"),
                     variable_values=operation.get("variables"),
                     context_value=context,
-                    operation_name=operation.get("operationName"),
+                    operation_name=operation.get("operationName") or None,
                     allowed_operation_types=_SERVED,
                     operation_extensions=operation.get("extensions"),
                 )
@@ -89,7 +92,8 @@ class GraphQLView:
         except MissingQueryError as error:
             raise HTTPException(400, "No GraphQL query found in the request") from error
         self._observe(context.operation, outcome, perf_counter() - started)
-        return 400 if _was_never_run(result) else 200, orjson.dumps(process_result(result))
+        body = orjson.dumps(process_result(result))
+        return (400, body, 0) if _was_never_run(result) else (200, body, context.mutations)
 
 
 def _media_type(connection: HTTPConnection) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chassis.topology import declared
 from deploy.laptop.commands import Commands
+from deploy.laptop.locks import locked
 from deploy.laptop.node import install_packages
 from deploy.laptop.process import ROOT, Process, answers
 
@@ -33,10 +34,20 @@ def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Proce
 
 def build(commands: Commands) -> None:
     """Does nothing while the page is what the sources say."""
-    digest = _digest()
-    if _STAMP.exists() and _STAMP.read_text() == digest:
+    if _is_built():
         return
     node = install_packages(commands, PACKAGES)
+    with locked(PACKAGES / "index.html", commands.interrupted):
+        if not _is_built():
+            _build(node, commands)
+
+
+def _is_built() -> bool:
+    return _STAMP.exists() and _STAMP.read_text() == _digest()
+
+
+def _build(node: Path, commands: Commands) -> None:
+    digest = _digest()
     commands.console.step("Building the explorer (once, some seconds)")
     vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
     commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")

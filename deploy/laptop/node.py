@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from deploy.laptop.commands import Commands
+from deploy.laptop.locks import locked
 from deploy.laptop.process import ROOT, StackError
 
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
@@ -20,6 +21,14 @@ def find_node(commands: Commands) -> Path:
     for candidate in (shutil.which("node"), _wheel_node()):
         if candidate and _will_do(_version(candidate)):
             return Path(candidate)
+    with locked(REQUIREMENTS, commands.interrupted):
+        return _install_node(commands)
+
+
+def _install_node(commands: Commands) -> Path:
+    """The wheel's Node; another process may have installed it meanwhile."""
+    if (node := _wheel_node()) and _will_do(_version(node)):
+        return Path(node)
     commands.console.step("No Node.js ≥ 22.12 or 20.19 in PATH: installing one into .venv")
     pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
     try:
@@ -33,12 +42,24 @@ def find_node(commands: Commands) -> Path:
 
 
 def install_packages(commands: Commands, folder: Path) -> Path:
-    """Makes `node_modules` in the folder what its package-lock.json says; returns Node."""
+    """Makes `node_modules` in the folder what its package-lock.json says; returns Node.
+
+    One process installs, others wait for it. What is only partly installed is not marked as
+    installed, and is installed again.
+    """
     node = find_node(commands)
-    stamp = folder / "node_modules" / ".installed"
-    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == lock:
-        return node
+    lock = folder / "package-lock.json"
+    with locked(lock, commands.interrupted):
+        stamp = folder / "node_modules" / ".installed"
+        wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+        if not (stamp.exists() and stamp.read_text() == wanted):
+            stamp.unlink(missing_ok=True)
+            _install_packages(commands, node, folder)
+            stamp.write_text(wanted)
+    return node
+
+
+def _install_packages(commands: Commands, node: Path, folder: Path) -> None:
     where = folder.relative_to(ROOT)
     commands.console.step(f"Installing the npm packages of {where}/ (once, about half a minute)")
     npm = ("ci", "--ignore-scripts", "--loglevel=error", "--prefix", folder)
@@ -49,8 +70,6 @@ def install_packages(commands: Commands, folder: Path) -> Path:
         raise StackError(
             f"{failure}\nIs there a network? The packages are fetched once."
         ) from failure
-    stamp.write_text(lock)
-    return node
 
 
 def _npm(node: Path) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from deploy.laptop.process import StackError
+from deploy.laptop.process import ROOT, StackError
 from deploy.laptop.services import subgraph_names
 
 VERSION = "2.17.0"
@@ -59,6 +59,7 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
         **{
             f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, subgraph_names())
         },
+        "ROUTER_SCRIPTS": str(ROOT / "router"),
         "APOLLO_TELEMETRY_DISABLED": "true",
         **_tracing(settings.get("TRACING_ENDPOINT", "")),
     }

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import re
 import shutil
 import subprocess
 import threading
@@ -252,6 +253,29 @@ class TestRouter:
             == set(schema_files())
             == set(subgraph_names())
         )
+
+    def test_it_and_its_stand_in_hold_the_same_limits(self) -> None:
+        script = (ROOT / "router" / "limits.rhai").read_text()
+        stand_in = (ROOT / "router" / "gateway.mjs").read_text()
+        [allowed] = re.findall(r"let allowed = (\d+);", script)
+        assert f"const MAX_FETCHES = {allowed};" in stand_in
+        limits = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())["limits"]["router"]
+        for name, value in {
+            "MAX_BODY_BYTES": limits["http_max_request_bytes"],
+            "MAX_TOKENS": limits["parser_max_tokens"],
+            "MAX_SELECTIONS": limits["max_recursive_selections"],
+            "MAX_RECURSION": limits["parser_max_recursion"],
+        }.items():
+            [found] = re.findall(rf"const {name} = ([\d_]+);", stand_in)
+            assert int(found) == value, name
+
+    def test_its_image_holds_its_script(self) -> None:
+        rhai = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())["rhai"]
+        folder = rhai["scripts"].partition(":-")[2].rstrip("}")
+        [copied] = re.findall(rf"^COPY (.*) {folder}/$", (ROOT / "Dockerfile").read_text(), re.M)
+        assert f"router/{rhai['main']}" in copied.split()
+        ignored = (ROOT / ".dockerignore").read_text().splitlines()
+        assert {f"!{file}" for file in copied.split()} <= set(ignored)
 
     def test_the_free_router_is_enough(self) -> None:
         """These keys need a licence by their mere presence."""

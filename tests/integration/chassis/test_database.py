@@ -341,6 +341,21 @@ class TestConnect:
             await database.connect(patience=0.3)
         assert "secret" not in str(error.value)
 
+    async def test_a_server_that_says_nothing_is_named_with_a_reason(self) -> None:
+        async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await released.wait()
+            writer.close()
+
+        released = asyncio.Event()
+        server = await asyncio.start_server(say_nothing, "127.0.0.1")
+        port = server.sockets[0].getsockname()[1]
+        database = Database(f"postgresql://nobody@127.0.0.1:{port}/x", statement_timeout=0.2)
+        with pytest.raises(DatabaseUnavailableError) as error:
+            await database.connect(patience=0)
+        released.set()
+        server.close()
+        assert str(error.value) == f"PostgreSQL at 127.0.0.1:{port} does not answer: TimeoutError"
+
     async def test_waits_for_a_server_that_is_starting(self, fresh_database: FreshDatabase) -> None:
         url = await fresh_database("chassis", None)
         host, port = url.rpartition("@")[2].partition("/")[0].split(":")

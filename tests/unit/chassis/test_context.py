@@ -49,6 +49,24 @@ class TestCaller:
         assert nobody.client_address == "192.0.2.1"
         assert nobody.user_agent == "caf\xe9"
 
+    @pytest.mark.parametrize(
+        ("sent", "read"),
+        [
+            ("Кафе/1 🩷".encode(), "Кафе/1 🩷"),
+            (b"caf\xe9", "café"),
+            (b"\xed\xa0\x80", "\xed\xa0\x80"),
+            (b"", ""),
+        ],
+        ids=["utf-8", "latin-1", "no-character", "empty"],
+    )
+    def test_user_agent_is_utf_8_and_else_latin_1(self, sent: bytes, read: str) -> None:
+        connection = HTTPConnection({"type": "http", "headers": [(b"user-agent", sent)]})
+        assert RequestContext.caller(connection)["user_agent"] == read
+
+    def test_mutations_that_ran_before_are_the_gateways_word(self) -> None:
+        assert context(("x-router-mutations", "3")).mutations_before == 3
+        assert context().mutations_before == 0
+
     def test_a_known_principal_needs_no_headers(self) -> None:
         assert context(principal=ADA).principal == ADA
 

@@ -4,11 +4,21 @@ import pytest
 import strawberry
 from graphql import GraphQLError, build_schema, parse, validate
 
-from chassis.graphql.limits import FRAGMENT_NESTING, Limits, operation_limits
+from chassis.graphql.limits import (
+    FRAGMENT_NESTING,
+    Limits,
+    operation_limits,
+    operation_sizes,
+    request_excess,
+)
 
 SCHEMA = build_schema(
     """
-    type Query { node: Node  nodes(first: Int! = 20): [Node!] }
+    type Query {
+      node: Node
+      nodes(first: Int! = 20): [Node!]
+      _entities(representations: [ID!]!): [Node]!
+    }
     type Node { node: Node  name: String  nodes(first: Int! = 20): [Node!] }
     type Mutation { change: Node }
     """
@@ -162,3 +172,59 @@ class TestMutations:
         three = "{ ...f ...g } fragment f on Mutation { change { name } } fragment g on Mutation "
         three += "{ a: change { name } b: change { name } }"
         assert message(f"mutation {three}") == "The operation has 3 mutations; 2 are allowed."
+
+
+def excess(
+    document: str,
+    *,
+    operation: str | None = None,
+    mutations_before: int = 0,
+    entities: int | None = None,
+) -> str | None:
+    """What is wrong with a request for the document, which itself is valid."""
+    assert errors(document) == []
+    size = operation_sizes(SCHEMA, parse(document), LIMITS)[operation]
+    variables = {} if entities is None else {"representations": ["x"] * entities}
+    error = request_excess(size, LIMITS, mutations_before, variables)
+    return error.message if error else None
+
+
+class TestRequest:
+    def test_mutations_of_earlier_fetches_count(self) -> None:
+        assert excess("mutation { change { name } }", mutations_before=1) is None
+        assert excess("mutation { change { name } }", mutations_before=2) == (
+            "The operation has at least 3 mutations; 2 are allowed. "
+            "The first 2 ran, the others did not."
+        )
+
+    def test_mutations_in_fragments_count(self) -> None:
+        spread = "mutation { ...f } fragment f on Mutation { change { name } a: change { name } }"
+        assert excess(spread) is None
+        assert excess(spread, mutations_before=1)
+
+    def test_queries_after_the_last_mutation_run(self) -> None:
+        assert excess("{ node { name } }", mutations_before=2) is None
+
+    def test_each_operation_has_its_own_size(self) -> None:
+        document = (
+            "query a { node { name } } mutation b { change { name } } "
+            "mutation c { change { name } d: change { name } }"
+        )
+        assert excess(document, operation="a", mutations_before=2) is None
+        assert excess(document, operation="b", mutations_before=1) is None
+        assert excess(document, operation="c", mutations_before=1)
+
+    ENTITIES = """query ($representations: [ID!]!) {
+        _entities(representations: $representations) { nodes(first: 9) { name } } }"""
+
+    def test_objects_count_for_each_entity(self) -> None:
+        assert excess(self.ENTITIES) is None
+        assert excess(self.ENTITIES, entities=100) is None
+        assert excess(self.ENTITIES, entities=101) == (
+            "The operation has 1010 objects; 1000 are allowed."
+        )
+
+    def test_entities_of_leaves_are_cheap(self) -> None:
+        leaves = self.ENTITIES.replace("nodes(first: 9) { name }", "name")
+        assert excess(leaves, entities=1000) is None
+        assert excess(leaves, entities=1001)

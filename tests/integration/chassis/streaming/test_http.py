@@ -324,6 +324,10 @@ class TestRequests:
         response = await server.post(query, MULTIPART, operationName="A")
         assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
 
+    async def test_empty_name_of_the_operation_is_none(self, server: Running) -> None:
+        response = await server.post("subscription A { whoami }", MULTIPART, operationName="")
+        assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
+
 
 class TestErrors:
     async def test_of_an_event_are_masked_and_in_it(self, server: Running) -> None:

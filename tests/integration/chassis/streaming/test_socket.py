@@ -222,6 +222,11 @@ class TestSubscribe:
             assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
             assert (await client.receive())["type"] == "complete"
 
+    async def test_empty_name_of_the_operation_is_none(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.subscribe("subscription A { whoami }", operationName="")
+            assert (await client.receive())["payload"] == {"data": {"whoami": "user7"}}
+
     @pytest.mark.parametrize(
         ("query", "code", "message"),
         [
