@@ -32,6 +32,20 @@ class Forbidden(ClientError):  # noqa: N818
     default = "This session may not do that."
 
 
+class BadRequest(ClientError):  # noqa: N818
+    """The request is not a GraphQL request, or not one that its path serves."""
+
+    code = "BAD_REQUEST"
+    default = "The request is not valid."
+
+
+class PersistedQueryNotFound(ClientError):  # noqa: N818
+    """The client is to send the document beside its hash; clients look for this very message."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    default = "PersistedQueryNotFound"
+
+
 class BadUserInput(ClientError):  # noqa: N818
     code = "BAD_USER_INPUT"
     default = "The input is not valid."
@@ -42,6 +56,25 @@ class Overloaded(ClientError):  # noqa: N818
 
     code = "SERVICE_UNAVAILABLE"
     default = "Too much is going on at the moment. Try again shortly."
+
+
+INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+
+_STATUS = {
+    PersistedQueryNotFound.code: 200,
+    Unauthenticated.code: 401,
+    Forbidden.code: 403,
+    "TOO_MANY_REQUESTS": 429,
+    INTERNAL_SERVER_ERROR: 500,
+    Overloaded.code: 503,
+}
+
+
+def status_for(code: str) -> int:
+    """Return the HTTP status of a response that holds an error of this code and no data."""
+    return _STATUS.get(code, 400)
 
 
 class StreamEnded(ClientError):  # noqa: N818

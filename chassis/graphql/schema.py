@@ -18,13 +18,19 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from chassis.errors import ClientError
+from chassis.errors import (
+    INTERNAL_SERVER_ERROR,
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    BadRequest,
+    BadUserInput,
+    ClientError,
+)
 from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument, note_operation
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 
-INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
@@ -58,13 +64,20 @@ def mask(error: GraphQLError) -> GraphQLError:
         return GraphQLError(
             "Only subscriptions are served like this. "
             "POST queries and mutations, with Accept: application/json.",
-            extensions={"code": "BAD_REQUEST"},
+            extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
-        syntax = isinstance(error, GraphQLSyntaxError)
-        code = "GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED"
-        error.extensions = {**(error.extensions or {}), "code": code}
+        error.extensions = {**(error.extensions or {}), "code": _code(error)}
     return error
+
+
+def _code(error: GraphQLError) -> str:
+    if isinstance(error, GraphQLSyntaxError):
+        return PARSE_FAILED
+    if isinstance(error.original_error, CannotGetOperationTypeError):
+        return BadRequest.code
+    # Only what is executed has a path: an argument whose variable holds what it may not.
+    return BadUserInput.code if error.path else VALIDATION_FAILED
 
 
 def mask_all(result: object) -> None:
@@ -91,6 +104,19 @@ class Subscribed(SchemaExtension):
             told()
 
 
+class Executor(CompilingExecutor):
+    """Gives errors of variables their code: later they look like errors of validation."""
+
+    @classmethod
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        executor = super().build(*args, **kwargs)
+        if isinstance(executor, list):
+            for error in executor:
+                if error.nodes:  # an operation that is missing has no place in the document
+                    error.extensions = {"code": BadUserInput.code}
+        return executor
+
+
 class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
@@ -105,7 +131,7 @@ class SubgraphSchema(Schema):
         asked = [*extensions]
         super().__init__(
             extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
-            execution_context_class=CompilingExecutor,
+            execution_context_class=Executor,
             config=CONFIG,
             **options,
         )
@@ -165,7 +191,7 @@ class SubgraphSchema(Schema):
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:
-            executor = CompilingExecutor.build(
+            executor = Executor.build(
                 self._schema,
                 document.node,
                 root,

@@ -86,7 +86,9 @@ def short_lived(stack: RunningStack, account: Account, seconds: float) -> str:
 
 class TestSubscriber:
     def test_output_is_read_to_its_end_before_the_pipe_closes(self) -> None:
-        with driven("sh", ["sh", "-c", """while :; do echo '{"event": "ready"}'; done"""]) as client:
+        with driven(
+            "sh", ["sh", "-c", """while :; do echo '{"event": "ready"}'; done"""]
+        ) as client:
             assert client.is_read
         assert not client.is_read
 

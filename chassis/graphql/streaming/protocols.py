@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from .accept import MediaRange, media_ranges
-from .operation import encode
+from .results import encode
 
 Error = dict[str, Any]
 

@@ -262,7 +262,6 @@ class TestBody:
             {"query": "{ add(a: 1) }", "operationName": {}},
             {"query": "{ add(a: 1) }", "operationName": "unknown"},
             {"query": "{ add(a: 1) }", "extensions": 3},
-            {"query": "query a { add(a: 1) }", "operationName": ""},
             {"query": "fragment f on Query { add(a: 1) }"},
         ],
         ids=json.dumps,
@@ -286,8 +285,12 @@ class TestBody:
             content=b'{"query": "{ add(a: 1) }"}',
             headers={"content-type": content_type},
         )
-        assert answer.status_code == 400
+        assert answer.status_code == 415
         assert code(answer) == "BAD_REQUEST"
+
+    async def test_empty_operation_name_is_none(self, client: httpx.AsyncClient) -> None:
+        answer = await post(client, "query a { add(a: 1) }", operationName="")
+        assert answer.json() == {"data": {"add": 2}}
 
     async def test_a_body_up_to_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
         body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE)
@@ -392,6 +395,20 @@ class TestDocument:
     ) -> None:
         answer = await post(client, "query ($a: Int!) { add(a: $a) }", variables=variables)
         assert answer.status_code == 400
+        assert code(answer) == "BAD_USER_INPUT"
+
+    async def test_null_for_an_argument_with_a_default_is_the_clients(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        query = "query ($b: Int) { add(a: 1, b: $b) }"
+        answer = await post(client, query, variables={"b": None})
+        assert code(answer) == "BAD_USER_INPUT"
+        assert (await post(client, query)).json() == {"data": {"add": 2}}
+
+    async def test_unused_variable_is_an_error_of_the_document(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await post(client, "query ($b: Int) { add(a: 1) }")
         assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
 
     async def test_a_subscription_is_not_answered_here(self, client: httpx.AsyncClient) -> None:
