@@ -43,8 +43,11 @@ _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 def is_internal(error: GraphQLError) -> bool:
     """Whether the error comes from our code failing, not from the request."""
     cause = error.original_error
-    if cause is None or isinstance(cause, (ClientError, GraphQLError, *_WRONG_OPERATION)):
+    if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
         return False
+    if isinstance(cause, GraphQLError):
+        # One without a place in the document is about a value that a resolver gave.
+        return error.path is not None and not cause.nodes and not cause.extensions
     # A value that could not be coerced has a cause and a place in the document, but no path.
     return error.path is not None or not error.nodes
 

@@ -78,6 +78,10 @@ class Query:
         raise BadUserInput("Not like this.")
 
     @strawberry.field
+    def mistyped(self) -> int | None:
+        return "the password is hunter2"  # type: ignore[return-value]
+
+    @strawberry.field
     def fail(self) -> str | None:
         raise RuntimeError("the password is hunter2")
 
@@ -575,6 +579,15 @@ class TestErrors:
         (logged,) = [entry for entry in logs if entry["log_level"] == "error"]
         assert logged["operation"] == "Q"
         assert isinstance(logged["exc_info"], RuntimeError)
+
+    async def test_value_of_a_wrong_type_from_a_resolver_is_masked(
+        self, client: httpx.AsyncClient, logs: list[Any]
+    ) -> None:
+        answer = await post(client, "{ mistyped }")
+        (shown,) = answer.json()["errors"]
+        assert shown["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert "hunter2" not in answer.text
+        assert len([entry for entry in logs if entry["log_level"] == "error"]) == 1
 
     async def test_what_is_said_to_the_client_is_shown_and_not_logged_as_a_failure(
         self, client: httpx.AsyncClient, logs: list[Any]
