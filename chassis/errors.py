@@ -10,6 +10,8 @@ class ClientError(Exception):
     """An error whose message and code may be shown to the client."""
 
     code: ClassVar[str]
+    reason: ClassVar[str | None] = None
+    """Which of several causes of the code it is, where clients do different things about them."""
     # Not `message`: graphql-core shows an attribute of that name instead of what was raised.
     default: ClassVar[str]
 
@@ -19,7 +21,7 @@ class ClientError(Exception):
     @property
     def extensions(self) -> dict[str, object]:
         """What graphql-core puts beside the message."""
-        return {"code": self.code}
+        return {"code": self.code} | ({"reason": self.reason} if self.reason else {})
 
 
 class Unauthenticated(ClientError):  # noqa: N818
@@ -90,12 +92,14 @@ class TokenExpired(StreamEnded):
     """The client is to refresh its token and to subscribe again from where it was."""
 
     code = "UNAUTHENTICATED"
+    reason = "EXPIRED"
     default = "The access token has expired."
     close_code = 4401
 
 
 class SessionEnded(StreamEnded):
     code = "FORBIDDEN"
+    reason = "SESSION_ENDED"
     default = "The session has ended."
     close_code = 4403
 

@@ -162,9 +162,8 @@ class TestRefusedToken:
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         assert "www-authenticate" in answer.headers["access-control-expose-headers"]
 
-    @pytest.mark.parametrize("blank", ["", " ", "\t"])
-    def test_blank_authorization_is_anonymous(self, edge: httpx.Client, blank: str) -> None:
-        answer = edge.post("/graphql", json=ME, headers={"authorization": blank})
+    def test_blank_authorization_is_anonymous(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json=ME, headers={"authorization": ""})
         assert (answer.status_code, answer.json()) == (200, {"data": {"me": None}})
 
     def test_two_tokens_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:

@@ -203,7 +203,10 @@ class TestIdentity:
             while "errors" not in (told := client.wait_for("next")):
                 pass
             assert told["errors"] == [
-                {"message": "The session has ended.", "extensions": {"code": "FORBIDDEN"}}
+                {
+                    "message": "The session has ended.",
+                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                }
             ]
             client.wait_for("complete")
 

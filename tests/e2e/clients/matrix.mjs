@@ -1,66 +1,63 @@
-// Plays one story with one client: `node matrix.mjs CLIENT URL`. The tokens come as JSON on stdin, and
-// what the client sees goes out as lines of JSON.
-import { text as readAll } from "node:stream/consumers";
+// Plays one story with one client, set up as its example shows: `node matrix.mjs CLIENT URL`.
 import { follow } from "./examples/follow.mjs";
 import { Session } from "./examples/session.mjs";
+import { obey, pause, tell } from "./lines.mjs";
 
 globalThis.WebSocket ??= (await import("ws")).WebSocket; // Node has one from 22 on
 
-const [client, url] = process.argv.slice(2);
-const { expired, brief, refreshToken } = JSON.parse(await readAll(process.stdin));
-const { connect } = await import(`./examples/${client}.mjs`);
-
-const session = new Session(url, { accessToken: expired, refreshToken });
-const { query = session.query.bind(session), mutate = session.query.bind(session), subscribe } = connect(url, session);
 const CREATE = "mutation ($text: String!) { createTweet(input: {text: $text}) { ... on Tweet { id text } ... on Error { message } } }";
+const [client, url] = process.argv.slice(2);
+const { connect } = await import(`./examples/${client}.mjs`);
+const session = new Session(url, {});
+// Some clients only subscribe.
+const { query = session.query.bind(session), mutate = session.query.bind(session), subscribe } = connect(url, session);
 const tweet = (text) => mutate(CREATE, { text });
-const say = (event, value) => process.stdout.write(`${JSON.stringify({ event, value })}\n`);
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function until(holds, meanwhile = () => {}) {
-  while (!holds()) {
-    await meanwhile();
-    await pause(100);
-  }
+// A query with a token that has expired, and a mutation.
+async function play({ accessToken, refreshToken }) {
+  Object.assign(session, { accessToken, refreshToken });
+  const { me } = await query("query Me { me { username } }");
+  const { createTweet } = await tweet("hello 👋");
+  tell({ event: "played", username: me.username, isRefreshed: session.accessToken !== accessToken, text: createTweet.text });
 }
 
-say("query", (await query("query Me { me { username } }")).me.username);
-say("refreshed", session.accessToken !== expired);
-say("mutation", (await tweet("hello 👋")).createTweet.text);
-
-if (subscribe) {
+// A subscription whose token expires, and another after a pause, from the last cursor on.
+async function watch({ accessToken }) {
   const texts = [];
   const ends = [];
+  let isStopped = false;
   const noted = (text, variables, { next, end }) =>
     subscribe(text, variables, {
       next,
       end(code) {
-        ends.push(code ?? null);
+        if (!isStopped) ends.push(code ?? null);
         end(code);
       },
     });
-  const listen = (after) => follow(session, noted, { after, next: (item) => texts.push(item.tweet.text), failed: fail });
-  session.accessToken = brief;
+  const listen = (after) => follow(session, noted, { after, next: ({ tweet }) => texts.push(tweet.text), failed });
+  const arrives = (text) => until(() => texts.includes(text));
+
+  session.accessToken = accessToken;
   let stop = listen();
-  let number = 0;
-  await until(() => texts.length, () => tweet(`live ${number++}`));
-  await until(() => session.accessToken !== brief); // the stream ends with its token
-  await tweet("after the token expired");
-  await until(() => texts.includes("after the token expired"));
+  await until(() => ends.length);
+  for (let number = 0; !texts.length; number++) await Promise.all([tweet(`live ${number}`), pause(200)]);
+  isStopped = true; // some clients say that they end when they are stopped
   const after = stop();
   for (const text of ["missed", "missed too"]) await tweet(text);
   stop = listen(after);
-  await until(() => texts.includes("missed too"));
+  await arrives("missed too");
   await tweet("live again");
-  await until(() => texts.includes("live again"));
+  await arrives("live again");
   stop();
-  say("feed", texts);
-  say("ends", ends);
+  tell({ event: "watched", texts, ends });
 }
-say("done");
-process.exit(0);
 
-function fail(error) {
-  console.error(error);
-  process.exit(1);
+async function until(holds) {
+  while (!holds()) await pause(50);
 }
+
+function failed(error) {
+  tell({ event: "failed", error: String(error.stack) });
+}
+
+obey({ play: (given) => play(given).catch(failed), watch: (given) => watch(given).catch(failed) });

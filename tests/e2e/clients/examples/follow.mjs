@@ -10,12 +10,15 @@ export function follow(session, subscribe, { after = null, next, failed }) {
   function begin() {
     if (stopped) return;
     const token = session.accessToken;
+    let ended = false;
     stop = subscribe(FEED, { after }, {
       next({ tweetFeed }) {
         after = tweetFeed.cursor;
         next(tweetFeed);
       },
       end(code) {
+        if (ended) return;
+        ended = true;
         if (code === "UNAUTHENTICATED") session.refresh(token).then(begin, failed);
         else if (PASSING.includes(code)) setTimeout(begin, 500 + 1000 * Math.random());
         else if (!stopped) failed(new Error(code)); // FORBIDDEN: the session has ended

@@ -1,7 +1,7 @@
 """gql for Python: httpx for queries and mutations, a WebSocket for subscriptions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import httpx
@@ -55,7 +55,7 @@ def client(url: str, session: Session) -> Client:
 
 async def follow(
     url: str, session: Session, after: str | None = None
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any]]:
     """The events of the feed after a cursor, whatever ends a subscription in between."""
     while True:
         transport = WebsocketsTransport(

@@ -11,7 +11,7 @@ export function connect(url, session, options = { exchanges: [fetchExchange], fe
     subscribe(text, variables, { next, end }) {
       const { unsubscribe } = client.subscription(text, variables).subscribe(({ data, error, hasNext }) => {
         if (data && !error) next(data);
-        if (error || hasNext === false) end(error?.graphQLErrors[0]?.extensions?.code ?? closeCode(error));
+        if (!hasNext) end(error?.graphQLErrors[0]?.extensions?.code ?? closeCode(error));
       });
       return unsubscribe;
     },

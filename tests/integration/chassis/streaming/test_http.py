@@ -159,16 +159,31 @@ class TestMultipart:
     @pytest.mark.parametrize(
         ("end", "error"),
         [
-            ("expired", {"message": "The access token has expired.", "code": "UNAUTHENTICATED"}),
-            ("ended", {"message": "The session has ended.", "code": "FORBIDDEN"}),
+            (
+                "expired",
+                {
+                    "message": "The access token has expired.",
+                    "extensions": {"code": "UNAUTHENTICATED", "reason": "EXPIRED"},
+                },
+            ),
+            (
+                "ended",
+                {
+                    "message": "The session has ended.",
+                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                },
+            ),
             (
                 RuntimeError("the password is hunter2"),
-                {"message": "Something went wrong on our side.", "code": "INTERNAL_SERVER_ERROR"},
+                {
+                    "message": "Something went wrong on our side.",
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                },
             ),
         ],
     )
     async def test_an_end_is_a_fatal_message(
-        self, server: Running, end: object, error: dict[str, str]
+        self, server: Running, end: object, error: dict[str, Any]
     ) -> None:
         with capture_logs() as logs:
             async with server.stream(EVENTS, MULTIPART) as response:
@@ -176,7 +191,7 @@ class TestMultipart:
                 text = (await response.aread()).decode()
         fatal = {
             "payload": None,
-            "errors": [{"message": error["message"], "extensions": {"code": error["code"]}}],
+            "errors": [error],
         }
         first = {"payload": {"data": {"events": {"number": 0}}}}
         assert text == multipart(first, fatal, last="--\r\n")
