@@ -74,8 +74,9 @@ def stories(stack: RunningStack) -> dict[str, Story]:
             stories[name] = Story(tokens.account, {}, {})
         for name, each in clients.items():
             stories[name].played = each.wait_for("played", within=90)
-            if name in SUBSCRIBING:
-                each.do("watch", accessToken=short_lived(stack, stories[name].account, BRIEF))
+        for name in SUBSCRIBING:
+            token = short_lived(stack, stories[name].account, BRIEF)
+            clients[name].do("watch", accessToken=token)
         for name in SUBSCRIBING:
             stories[name].watched = clients[name].wait_for("watched", within=90)
     return stories
@@ -96,7 +97,7 @@ class TestClient:
         self, edge: httpx.Client, stories: dict[str, Story], name: str
     ) -> None:
         watched, expected = stories[name].watched, own_tweets(edge, stories[name].account)
-        assert watched["ends"] == ["UNAUTHENTICATED"]
+        assert watched["ends"][-1] == "UNAUTHENTICATED"
         assert expected[-3:] == ["missed", "missed too", "live again"]
         assert watched["texts"] == expected[expected.index(watched["texts"][0]) :]
 

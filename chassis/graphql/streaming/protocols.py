@@ -117,6 +117,6 @@ def negotiate(accept: Iterable[str]) -> HttpProtocol | None:
 
 def _is_json(wanted: MediaRange) -> bool:
     return wanted.name in {
-        *("application/json", "application/graphql-response+json"),
+        *("application/json", "application/graphql-response+json", "application/graphql+json"),
         *("application/*", "*/*"),
     }

@@ -130,7 +130,7 @@ def token_in(payload: object) -> str | None:
     if not isinstance(payload, dict):
         raise bad("the payload is not an object")
     fields = {name.lower(): value for name, value in payload.items()}
-    if "authorization" not in fields and isinstance(fields.get("headers"), dict):
+    if not fields.get("authorization") and isinstance(fields.get("headers"), dict):
         fields = {name.lower(): value for name, value in fields["headers"].items()}
     credentials = fields.get("authorization")
     if credentials is None:

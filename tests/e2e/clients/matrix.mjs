@@ -39,7 +39,7 @@ async function watch({ accessToken }) {
 
   session.accessToken = accessToken;
   let stop = listen();
-  await until(() => ends.length);
+  await until(() => ends.includes("UNAUTHENTICATED") || session.accessToken !== accessToken);
   for (let number = 0; !texts.length; number++) await Promise.all([tweet(`live ${number}`), pause(200)]);
   isStopped = true; // some clients say that they end when they are stopped
   const after = stop();
