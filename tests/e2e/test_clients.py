@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
 from deploy.laptop.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
-from tests.e2e.subscribers import CLIENTS, Told, driven
+from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
 from tests.e2e.test_story import SIGN_IN, run
 from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
 from tests.stack import Account, RunningStack, new_account
@@ -50,15 +52,22 @@ class Tokens:
 
 @dataclass
 class Story:
-    """What one client saw."""
+    """One client that plays its part; what it saw is waited for once."""
 
     account: Account
-    played: Told
-    watched: Told
+    client: Subscriber
+
+    @cached_property
+    def played(self) -> Told:
+        return self.client.wait_for("played", within=90)
+
+    @cached_property
+    def watched(self) -> Told:
+        return self.client.wait_for("watched", within=90)
 
 
 @pytest.fixture(scope="module")
-def stories(stack: RunningStack) -> dict[str, Story]:
+def stories(stack: RunningStack) -> Iterator[dict[str, Story]]:
     """All clients at once, so that their tokens expire together."""
     node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
     command = [str(node), str(CLIENTS / "matrix.mjs")]
@@ -68,18 +77,20 @@ def stories(stack: RunningStack) -> dict[str, Story]:
             name: running.enter_context(driven(name, [*command, name, f"{stack.url}/graphql"]))
             for name in (*SUBSCRIBING, *QUERIES_ONLY)
         }
-        for name, each in clients.items():
+        for name, client in clients.items():
             tokens = Tokens.of_a_new_session(edge, stack)
-            each.do("play", accessToken=tokens.expired, refreshToken=tokens.refresh_token)
-            stories[name] = Story(tokens.account, {}, {})
-        for name, each in clients.items():
-            stories[name].played = each.wait_for("played", within=90)
-        for name in SUBSCRIBING:
-            token = short_lived(stack, stories[name].account, BRIEF)
-            clients[name].do("watch", accessToken=token)
-        for name in SUBSCRIBING:
-            stories[name].watched = clients[name].wait_for("watched", within=90)
-    return stories
+            client.do("play", accessToken=tokens.expired, refreshToken=tokens.refresh_token)
+            stories[name] = Story(tokens.account, client)
+        yield stories
+
+
+@pytest.fixture(scope="module")
+def watching(stack: RunningStack, stories: dict[str, Story]) -> None:
+    """Every client subscribes, with a token that soon expires."""
+    assert all(stories[name].played for name in SUBSCRIBING)
+    for name in SUBSCRIBING:
+        token = short_lived(stack, stories[name].account, BRIEF)
+        stories[name].client.do("watch", accessToken=token)
 
 
 class TestClient:
@@ -92,6 +103,7 @@ class TestClient:
             "text": "hello 👋",
         }
 
+    @pytest.mark.usefixtures("watching")
     @pytest.mark.parametrize("name", SUBSCRIBING)
     def test_subscription_outlives_its_token_and_resumes_without_a_gap(
         self, edge: httpx.Client, stories: dict[str, Story], name: str

@@ -15,10 +15,9 @@ export function operations(client) {
       let code;
       const subscription = client.subscribe({ query: gql(text), variables, fetchPolicy: "no-cache" }).subscribe({
         next({ data, error }) {
-          code = error?.errors?.[0].extensions?.code;
-          if (data) next(data);
+          if (error) code = error.errors?.[0].extensions?.code ?? closeCode(error);
+          else next(data);
         },
-        error: (error) => end(error.errors?.[0].extensions?.code ?? closeCode(error)),
         complete: () => end(code),
       });
       return () => subscription.unsubscribe();
@@ -26,5 +25,5 @@ export function operations(client) {
   };
 }
 
-// Over a WebSocket (apollo-ws.mjs) the reason is in the close code.
-const closeCode = ({ cause, code = cause?.code }) => ({ 4401: "UNAUTHENTICATED", 4403: "FORBIDDEN" })[code];
+// Over a WebSocket (apollo-ws.mjs) Apollo gives the close code in a message alone.
+const closeCode = ({ message }) => ({ 4401: "UNAUTHENTICATED", 4403: "FORBIDDEN" })[/^Socket closed with event (\d+)/.exec(message)?.[1]];
