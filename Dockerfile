@@ -118,7 +118,7 @@ CMD ["--config", "/chirp/router.yaml", "--supergraph", "/chirp/supergraph.graphq
 # Prints the configuration of the edge; Envoy itself is the official image. Runs once, before it.
 FROM ${PYTHON} AS edge-config
 WORKDIR /app
-COPY router/__init__.py router/edge.py router/edge.yaml router/
+COPY router/__init__.py router/accept.py router/edge.py router/edge.yaml router/
 # A new volume of Compose takes its owner from here.
 RUN install --directory --owner 10001 --group 10001 /configuration
 USER 10001:10001

@@ -10,6 +10,8 @@ class ClientError(Exception):
     """An error whose message and code may be shown to the client."""
 
     code: ClassVar[str]
+    reason: ClassVar[str | None] = None
+    """Which of several causes of the code it is, where clients do different things about them."""
     # Not `message`: graphql-core shows an attribute of that name instead of what was raised.
     default: ClassVar[str]
 
@@ -19,7 +21,7 @@ class ClientError(Exception):
     @property
     def extensions(self) -> dict[str, object]:
         """What graphql-core puts beside the message."""
-        return {"code": self.code}
+        return {"code": self.code, **({"reason": self.reason} if self.reason else {})}
 
 
 class Unauthenticated(ClientError):  # noqa: N818
@@ -30,17 +32,27 @@ class Unauthenticated(ClientError):  # noqa: N818
 class SessionOver(Unauthenticated):
     """The session that a request acts for has ended since the edge verified it."""
 
+    reason = "SESSION_ENDED"  # as the edge answers a token of an ended session
     default = "The session has ended."
-
-    @property
-    def extensions(self) -> dict[str, object]:
-        """As the edge's answer to a token of an ended session."""
-        return {"code": self.code, "reason": "SESSION_ENDED"}
 
 
 class Forbidden(ClientError):  # noqa: N818
     code = "FORBIDDEN"
     default = "This session may not do that."
+
+
+class BadRequest(ClientError):  # noqa: N818
+    """The request is not a GraphQL request, or not one that its path serves."""
+
+    code = "BAD_REQUEST"
+    default = "The request is not valid."
+
+
+class PersistedQueryNotFound(ClientError):  # noqa: N818
+    """The client is to send the document beside its hash; clients look for this very message."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    default = "PersistedQueryNotFound"
 
 
 class BadUserInput(ClientError):  # noqa: N818
@@ -53,6 +65,25 @@ class Overloaded(ClientError):  # noqa: N818
 
     code = "SERVICE_UNAVAILABLE"
     default = "Too much is going on at the moment. Try again shortly."
+
+
+INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+
+_STATUS = {
+    PersistedQueryNotFound.code: 200,
+    Unauthenticated.code: 401,
+    Forbidden.code: 403,
+    "TOO_MANY_REQUESTS": 429,
+    INTERNAL_SERVER_ERROR: 500,
+    Overloaded.code: 503,
+}
+
+
+def status_for(code: str) -> int:
+    """Return the HTTP status of a response that holds an error of this code and no data."""
+    return _STATUS.get(code, 400)
 
 
 class StreamEnded(ClientError):  # noqa: N818
@@ -68,12 +99,14 @@ class TokenExpired(StreamEnded):
     """The client is to refresh its token and to subscribe again from where it was."""
 
     code = "UNAUTHENTICATED"
+    reason = "EXPIRED"
     default = "The access token has expired."
     close_code = 4401
 
 
 class SessionEnded(StreamEnded):
     code = "FORBIDDEN"
+    reason = "SESSION_ENDED"
     default = "The session has ended."
     close_code = 4403
 

@@ -81,6 +81,22 @@ def require(principal: Principal | None, scope: StrEnum | None = None) -> Princi
     return principal
 
 
+_SCHEME = b"bearer "
+
+
+def bearer_token(credentials: bytes) -> bytes | None:
+    """Return the token of an Authorization header (RFC 6750); None for a blank one.
+
+    Clients without a token often send an empty header. Raises ValueError for other credentials.
+    """
+    credentials = credentials.strip(b" \t")
+    if not credentials:
+        return None
+    if credentials[: len(_SCHEME)].lower() != _SCHEME:
+        raise ValueError("The token is not a bearer token.")
+    return credentials[len(_SCHEME) :].strip(b" \t")
+
+
 class TrustedCallers:
     """ASGI middleware: answers 403 to whoever does not know the secret of the edge."""
 

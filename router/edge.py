@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,17 @@ from string import Template
 from urllib.parse import urlsplit
 
 from chassis.topology import Kind, Service, Topology, TopologyError, declared
+from router import accept
 
 TEMPLATE = Path(__file__).with_name("edge.yaml")
+
+ALLOWED_HEADERS = (
+    *("authorization", "content-type", "accept"),
+    *("apollo-require-preflight", "x-apollo-operation-name"),
+    *("apollographql-client-name", "apollographql-client-version"),
+    *("traceparent", "tracestate", "baggage", "sentry-trace"),
+)
+"""Request headers that a page of an allowed origin may send; a setting adds others."""
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 
@@ -75,6 +85,10 @@ def render(environment: Mapping[str, str], topology: Topology | None = None) -> 
     values |= _tracing(environment)
     values |= _services(environment, topology)
     values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
+    values["EDGE_ALLOWED_HEADERS"] = json.dumps(", ".join(_allowed_headers(environment)))
+    values["ACCEPTS_MULTIPART_SUBSCRIPTION"] = json.dumps(accept.MULTIPART_SUBSCRIPTION)
+    values["ACCEPTS_EVENT_STREAM"] = json.dumps(accept.EVENT_STREAM)
+    values["ACCEPTS_JSON"] = json.dumps(accept.JSON)
     return Template(TEMPLATE.read_text()).substitute(values)
 
 
@@ -208,6 +222,23 @@ def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:
     if not origins and environment.get("ENVIRONMENT") == "development":
         return [{"safe_regex": {"regex": LOCAL_ORIGINS}}]
     return [{"exact": origin} for origin in origins]
+
+
+def _allowed_headers(environment: Mapping[str, str]) -> list[str]:
+    """The built-in request headers and those in EDGE_ALLOWED_HEADERS (commas between them)."""
+    listed = environment.get("EDGE_ALLOWED_HEADERS", "")
+    added = [name.strip().lower() for name in listed.split(",") if name.strip()]
+    for name in added:
+        # The edge refuses an underscore in any name; `*` would not cover `authorization`.
+        if not re.fullmatch("[a-z0-9-]+", name):
+            raise ValueError(
+                f"EDGE_ALLOWED_HEADERS holds {name!r}; a name has letters, digits and hyphens"
+            )
+        if re.match("x-(auth|router|envoy)-|x-client-address$", name):
+            raise ValueError(
+                f"EDGE_ALLOWED_HEADERS holds {name!r}, which the edge removes from every request"
+            )
+    return list(dict.fromkeys([*ALLOWED_HEADERS, *added]))
 
 
 if __name__ == "__main__":

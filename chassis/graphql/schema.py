@@ -21,7 +21,14 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from chassis.errors import ClientError
+from chassis.errors import (
+    INTERNAL_SERVER_ERROR,
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    BadRequest,
+    BadUserInput,
+    ClientError,
+)
 from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
@@ -29,7 +36,6 @@ from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
 
-INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
@@ -50,8 +56,11 @@ class SchemaError(Exception):
 def is_internal(error: GraphQLError) -> bool:
     """Whether the error comes from our code failing, not from the request."""
     cause = error.original_error
-    if cause is None or isinstance(cause, (ClientError, GraphQLError, *_WRONG_OPERATION)):
+    if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
         return False
+    if isinstance(cause, GraphQLError):
+        # One without a place in the document is about a value that a resolver gave.
+        return error.path is not None and not cause.nodes and not cause.extensions
     # A value that could not be coerced has a cause and a place in the document, but no path.
     return error.path is not None or not error.nodes
 
@@ -71,14 +80,21 @@ def mask(error: GraphQLError) -> GraphQLError:
         return GraphQLError(
             "Only subscriptions are served like this. "
             "POST queries and mutations, with Accept: application/json.",
-            extensions={"code": "BAD_REQUEST"},
+            extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
-        syntax = isinstance(error, GraphQLSyntaxError)
-        code = "GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED"
-        error.extensions = {**(error.extensions or {}), "code": code}
+        error.extensions = {**(error.extensions or {}), "code": _code(error)}
         error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
     return error
+
+
+def _code(error: GraphQLError) -> str:
+    if isinstance(error, GraphQLSyntaxError):
+        return PARSE_FAILED
+    if isinstance(error.original_error, CannotGetOperationTypeError):
+        return BadRequest.code
+    # Only what is executed has a path: an argument whose variable holds what it may not.
+    return BadUserInput.code if error.path else VALIDATION_FAILED
 
 
 def mask_all(result: object) -> None:
@@ -105,6 +121,19 @@ class Subscribed(SchemaExtension):
             told()
 
 
+class Executor(CompilingExecutor):
+    """Gives errors of variables their code: later they look like errors of validation."""
+
+    @classmethod
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        executor = super().build(*args, **kwargs)
+        if isinstance(executor, list):
+            for error in executor:
+                if error.nodes:  # an operation that is missing has no place in the document
+                    error.extensions = {"code": BadUserInput.code}
+        return executor
+
+
 class SubgraphSchema(Schema):
     """Strawberry's federated schema that logs and masks what failed."""
 
@@ -124,7 +153,7 @@ class SubgraphSchema(Schema):
         asked = [*extensions]
         super().__init__(
             extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
-            execution_context_class=CompilingExecutor,
+            execution_context_class=Executor,
             config=CONFIG,
             **options,
         )
@@ -196,7 +225,7 @@ class SubgraphSchema(Schema):
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:
-            executor = CompilingExecutor.build(
+            executor = Executor.build(
                 self._schema,
                 document.node,
                 root,

@@ -2,24 +2,27 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Receive, Scope, Send
-from strawberry.exceptions import MissingQueryError
 from strawberry.http import process_result
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from chassis.errors import error_response
+from chassis.errors import (
+    INTERNAL_SERVER_ERROR,
+    BadRequest,
+    ClientError,
+    error_response,
+    status_for,
+)
 from chassis.graphql.context import MUTATIONS_HEADER, RequestContext
-from chassis.graphql.schema import INTERNAL_SERVER_ERROR, SubgraphSchema
+from chassis.graphql.request import GraphQLRequest, is_json
+from chassis.graphql.schema import SubgraphSchema
 from chassis.tracing import span
-
-BAD_REQUEST = "BAD_REQUEST"
 
 _JSON = (b"content-type", b"application/json")
 _MUTATIONS = MUTATIONS_HEADER.encode()
@@ -50,8 +53,12 @@ class GraphQLView:
         try:
             status, answer, mutations = await self._answer(scope, receive)
         except HTTPException as error:
-            response = error_response(error.status_code, BAD_REQUEST, error.detail)
+            response = error_response(error.status_code, BadRequest.code, error.detail)
             response.headers.update(error.headers or {})
+            await response(scope, receive, send)
+            return
+        except ClientError as error:
+            response = error_response(status_for(error.code), error.code, str(error))
             await response(scope, receive, send)
             return
         headers = [(b"content-length", b"%d" % len(answer)), _JSON]
@@ -61,24 +68,24 @@ class GraphQLView:
         await send({"type": "http.response.body", "body": answer})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, int]:
-        """The status, the JSON and how many mutations ran. Raises HTTPException."""
+        """The status, the JSON and how many mutations ran. Raises HTTPException or ClientError."""
         if scope["method"] != "POST":
             raise HTTPException(405, "A subgraph serves only POST.", {"allow": "POST"})
         connection = HTTPConnection(scope)
-        if _media_type(connection) != "application/json":
-            raise HTTPException(400, "Unsupported content type")
-        operation = _operation(await _body(receive))
+        if not is_json(connection.headers.get("content-type", "")):
+            raise HTTPException(415, "Send the request as application/json.")
+        asked = GraphQLRequest.decode(await _body(receive))
         context = self._make_context(connection)
         started = perf_counter()
         try:
             with span("graphql") as work:
                 result = await self._schema.execute(
-                    operation.get("query"),
-                    variable_values=operation.get("variables"),
+                    asked.query,
+                    variable_values=asked.variables,
                     context_value=context,
-                    operation_name=operation.get("operationName") or None,
+                    operation_name=asked.operation_name,
                     allowed_operation_types=_SERVED,
-                    operation_extensions=operation.get("extensions"),
+                    operation_extensions=asked.extensions,
                 )
                 outcome = _outcome(result, context)
                 work.rename(f"graphql {context.operation}")
@@ -86,18 +93,14 @@ class GraphQLView:
                 if outcome == INTERNAL_SERVER_ERROR:
                     work.fail(outcome)
         except CannotGetOperationTypeError as error:
-            raise HTTPException(400, error.as_http_error_reason()) from error
+            raise BadRequest(error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
-            raise HTTPException(400, error.as_http_error_reason("POST")) from error
-        except MissingQueryError as error:
-            raise HTTPException(400, "No GraphQL query found in the request") from error
+            raise BadRequest(error.as_http_error_reason("POST")) from error
         self._observe(context.operation, outcome, perf_counter() - started)
         body = orjson.dumps(process_result(result))
-        return (400, body, 0) if _was_never_run(result) else (200, body, context.mutations)
-
-
-def _media_type(connection: HTTPConnection) -> str:
-    return connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if _was_never_run(result):
+            return status_for(outcome), body, 0
+        return 200, body, context.mutations
 
 
 async def _body(receive: Receive) -> bytes:
@@ -110,30 +113,6 @@ async def _body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
-
-
-def _operation(body: bytes) -> dict[str, Any]:
-    """What a request asks for. Raises HTTPException."""
-    try:
-        operation = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise HTTPException(400, "Unable to parse request body as JSON") from error
-    if isinstance(operation, list):
-        raise HTTPException(400, "Batching is not enabled")
-    if not isinstance(operation, dict):
-        raise HTTPException(400, "The body must be a JSON object.")
-    for name, kind, called in _SHAPE:
-        if not isinstance(operation.get(name), (kind, type(None))):
-            raise HTTPException(400, f"The GraphQL operation's `{name}` must be {called}.")
-    return operation
-
-
-_SHAPE = (
-    ("query", str, "a string"),
-    ("variables", dict, "an object"),
-    ("operationName", str, "a string"),
-    ("extensions", dict, "an object"),
-)
 
 
 def _outcome(result: ExecutionResult, context: RequestContext) -> str:

@@ -158,7 +158,8 @@ class Process:
             self._popen.kill()
         self._popen.wait()
         if self._reader is not None:
-            self._reader.join(1)
+            # Or it would write to a console that the caller may close next.
+            self._reader.join(5)
 
 
 def _describe_end(exit_code: int) -> str:

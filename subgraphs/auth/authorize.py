@@ -8,12 +8,11 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.errors import Unauthenticated
+from chassis.principal import bearer_token
 from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.verification import Verification
 
 PATH = "/authorize"
-
-_SCHEME = b"bearer "
 
 _EMPTY: Message = {"type": "http.response.body", "body": b""}
 _NO_BODY = (b"content-length", b"0")
@@ -47,18 +46,19 @@ class Authorizer:
         self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        credentials = None
+        credentials = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 credentials = value
                 break
-        if credentials is None:
-            self._count(Answer.ANONYMOUS)
-            await send(_ANONYMOUS)
-            await send(_EMPTY)
-            return
         try:
-            verified = await self._verification.token(_bearer(credentials))
+            token = _token(credentials)
+            if token is None:
+                self._count(Answer.ANONYMOUS)
+                await send(_ANONYMOUS)
+                await send(_EMPTY)
+                return
+            verified = await self._verification.token(token)
         except InvalidAccessToken as refused:
             self._count(Answer[refused.refusal.name])
             await _refuse(send, refused.refusal)
@@ -73,11 +73,12 @@ class Authorizer:
             await send(_EMPTY)
 
 
-def _bearer(credentials: bytes) -> bytes:
-    """The token (RFC 6750), the same for every way of writing the header around it."""
-    if credentials[: len(_SCHEME)].lower() != _SCHEME:
-        raise InvalidAccessToken
-    return credentials[len(_SCHEME) :].strip(b" ")
+def _token(credentials: bytes) -> bytes | None:
+    """Return the token; None for a blank header. Raises InvalidAccessToken."""
+    try:
+        return bearer_token(credentials)
+    except ValueError:
+        raise InvalidAccessToken from None
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

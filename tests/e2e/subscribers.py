@@ -32,13 +32,23 @@ class Subscriber:
         self.told: list[Told] = []
         self._stdin = stdin
         self._news: queue.Queue[Told] = queue.Queue()
-        threading.Thread(target=self._read, args=(stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(stdout,), daemon=True)
+        self._reader.start()
 
     def _read(self, stdout: IO[str]) -> None:
         for line in stdout:
             told = json.loads(line)
             self.told.append(told)
             self._news.put(told)
+
+    def join(self) -> None:
+        """Wait until all that the client wrote has been read; it must have ended before."""
+        self._reader.join()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a thread still reads the client's output."""
+        return self._reader.is_alive()
 
     def do(self, what: str, **arguments: Any) -> None:
         self._stdin.write(json.dumps({"do": what, **arguments}) + "\n")
@@ -86,21 +96,28 @@ def without_type_names(value: Any) -> Any:
 
 @contextmanager
 def subscriber(kind: str, url: str) -> Iterator[Subscriber]:
+    """Run the client of this kind while the block runs."""
     node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
+    with driven(kind, [str(node), str(CLIENTS / f"{kind}.mjs"), url]) as client:
+        yield client
+
+
+@contextmanager
+def driven(kind: str, command: list[str]) -> Iterator[Subscriber]:
+    """Run a command that takes and writes lines while the block runs."""
     with subprocess.Popen(
-        [str(node), str(CLIENTS / f"{kind}.mjs"), url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin
         assert process.stdout
+        client = Subscriber(kind, process.stdin, process.stdout)
         try:
-            client = Subscriber(kind, process.stdin, process.stdout)
             client.wait_for("ready")
             yield client
         finally:
             process.kill()
+            # The pipe must not close under the thread that reads it.
+            client.join()
 
 
 Subscribe = Callable[[str], Subscriber]

@@ -162,6 +162,10 @@ class TestRefusedToken:
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         assert "www-authenticate" in answer.headers["access-control-expose-headers"]
 
+    def test_blank_authorization_is_anonymous(self, edge: httpx.Client) -> None:
+        answer = edge.post("/graphql", json=ME, headers={"authorization": ""})
+        assert (answer.status_code, answer.json()) == (200, {"data": {"me": None}})
+
     def test_two_tokens_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         token = sign_up().headers["authorization"]
         headers = [("authorization", token), ("authorization", token)]
@@ -187,7 +191,22 @@ class TestCors:
         assert answer.headers["access-control-allow-origin"] == origin
         assert "POST" in answer.headers["access-control-allow-methods"]
         allowed = answer.headers["access-control-allow-headers"].split(", ")
-        assert {"authorization", "content-type"} <= set(allowed)
+        assert {"authorization", "content-type", "baggage", "sentry-trace"} <= set(allowed)
+
+    def test_answers_differ_by_origin_for_a_cache(self, edge: httpx.Client) -> None:
+        page = edge.get("/").text
+        asset = page.partition('src="')[2].partition('"')[0]
+        answers = {
+            "JWKS": edge.get("/.well-known/jwks.json", headers={"origin": ORIGIN}),
+            "page": edge.get("/", headers={"origin": ORIGIN}),
+            "asset": edge.get(asset, headers={"origin": ORIGIN}),
+            "asset without an origin": edge.get(asset),
+            "data": edge.post("/graphql", json=ME, headers={"origin": ORIGIN}),
+            "refused": edge.post("/graphql", json=ME, headers={"authorization": "x"}),
+        }
+        for name, answer in answers.items():
+            varies = answer.headers.get("vary", "").lower().replace(" ", "").split(",")
+            assert "origin" in varies, name
 
     @pytest.mark.parametrize(
         "origin", ["https://evil.example", "http://localhost.evil.example", "null"]
@@ -223,6 +242,20 @@ class TestLimits:
         assert answer.status_code == 403
         assert code(answer) == "FORBIDDEN"
 
+    @pytest.mark.parametrize("offered", ["TLS/1.2", "TLS/1.2, HTTP/2.0", "h2c", "HTTP/3.0"])
+    def test_offer_of_another_protocol_is_ignored(self, edge: httpx.Client, offered: str) -> None:
+        headers = {"connection": "upgrade", "upgrade": offered}
+        answer = edge.post("/graphql", json=ME, headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"data": {"me": None}})
+
+    def test_websocket_opens_with_get(self, edge: httpx.Client) -> None:
+        """Where it waited for the end of a body, the answer came after 30 s."""
+        headers = {"connection": "upgrade", "upgrade": "websocket"}
+        answer = edge.post("/graphql", json=ME, headers=headers, timeout=20)
+        assert answer.status_code == 403
+        assert code(answer) == "FORBIDDEN"
+        assert "GET" in answer.json()["errors"][0]["message"]
+
     def test_pages_of_pages_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         query = "{ me { id } }"
         for _ in range(3):
@@ -244,6 +277,14 @@ class TestLimits:
         assert answer.json()["errors"]
 
 
+URQL = (
+    "application/graphql-response+json, application/graphql+json, application/json, "
+    "text/event-stream, multipart/mixed"
+)
+JSON_ACCEPTED = [
+    *("text/event-stream, */*;q=0.1", "Text/Event-Stream;q=0, */*"),
+    *("application/json;x=subscriptionSpec", 'application/json;x="text/event-stream"'),
+]
 STREAMS = ["multipart/mixed;subscriptionSpec=1.0, application/json", "text/event-stream"]
 
 
@@ -273,9 +314,7 @@ class TestStreams:
         [
             *STREAMS,
             "application/json, multipart/mixed;subscriptionSpec=1.0",
-            "application/json;x=subscriptionSpec",
-            "Text/Event-Stream;q=0, */*",
-            'application/json;x="text/event-stream"',
+            "text/event-stream, image/png",
         ],
     )
     @pytest.mark.parametrize(
@@ -295,6 +334,47 @@ class TestStreams:
         assert '"data"' not in answer.text
         assert "sdl" not in answer.text
         assert "BAD_REQUEST" in answer.text
+
+    @pytest.mark.parametrize("accept", [URQL, *JSON_ACCEPTED])
+    def test_json_in_accept_wins_over_event_stream(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str
+    ) -> None:
+        account = sign_up()
+        headers = account.headers | {"accept": accept}
+        query = {"query": 'mutation { createTweet(input: {text: "x"}) { __typename } }'}
+        answer = edge.post("/graphql", json=query, headers=headers)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == {"data": {"createTweet": {"__typename": "Tweet"}}}
+        answer = edge.post("/graphql", json=ME, headers=headers)
+        assert answer.json() == {"data": {"me": {"id": account.id}}}
+
+    @pytest.mark.parametrize("accept", [URQL, "application/json"])
+    def test_subscription_where_json_is_accepted_is_refused_and_says_what_to_accept(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str
+    ) -> None:
+        headers = sign_up().headers | {"accept": accept}
+        query = {"query": "subscription { tweetFeed { cursor } }"}
+        answer = edge.post("/graphql", json=query, headers=headers)
+        assert answer.status_code == 406
+        assert code(answer) == "SUBSCRIPTION_BAD_HEADER"
+        assert "multipart/mixed;subscriptionSpec=1.0" in answer.json()["errors"][0]["message"]
+
+    @pytest.mark.parametrize("accept", ["text/event-stream;q=0", "image/png"])
+    def test_refused_event_stream_is_not_acceptable(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str
+    ) -> None:
+        headers = sign_up().headers | {"accept": accept}
+        query = {"query": "subscription { tweetFeed { cursor } }"}
+        assert edge.post("/graphql", json=query, headers=headers).status_code == 406
+
+    @pytest.mark.parametrize("accept", STREAMS)
+    def test_media_type_of_a_subscription_is_compared_without_case(
+        self, edge: httpx.Client, sign_up: SignUp, accept: str
+    ) -> None:
+        headers = sign_up().headers | {"accept": accept, "content-type": "Application/JSON"}
+        body = json.dumps({"query": "subscription { tweetFeed { cursor } }"})
+        with edge.stream("POST", "/graphql", content=body, headers=headers) as answer:
+            assert answer.status_code == 200
 
     def test_a_socket_with_a_wrong_token_does_not_open(self, stack: RunningStack) -> None:
         with pytest.raises(InvalidStatus) as refused:

@@ -22,7 +22,7 @@ from deploy.laptop.console import Console
 from deploy.laptop.process import Process, answers
 from deploy.laptop.services import settings_of
 from subgraphs.auth.keys import KeyRing
-from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber
+from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscriber
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
 from tests.stack import Account, RunningStack, eventually
 
@@ -82,6 +82,15 @@ def short_lived(stack: RunningStack, account: Account, seconds: float) -> str:
     claims["exp"] = int((datetime.now(UTC) + timedelta(seconds=seconds)).timestamp())
     key = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
     return jwt.encode(claims, key.private, "ES256", headers={"kid": key.id})
+
+
+class TestSubscriber:
+    def test_output_is_read_to_its_end_before_the_pipe_closes(self) -> None:
+        with driven(
+            "sh", ["sh", "-c", """while :; do echo '{"event": "ready"}'; done"""]
+        ) as client:
+            assert client.is_read
+        assert not client.is_read
 
 
 class TestFeed:
@@ -194,7 +203,10 @@ class TestIdentity:
             while "errors" not in (told := client.wait_for("next")):
                 pass
             assert told["errors"] == [
-                {"message": "The session has ended.", "extensions": {"code": "FORBIDDEN"}}
+                {
+                    "message": "The session has ended.",
+                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                }
             ]
             client.wait_for("complete")
 

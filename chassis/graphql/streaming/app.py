@@ -8,18 +8,20 @@ from time import perf_counter
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chassis.background import running
-from chassis.errors import Restarting, error_response
+from chassis.errors import BadRequest, ClientError, error_response
 from chassis.graphql.context import RequestContext
+from chassis.graphql.request import GraphQLRequest
 from chassis.graphql.schema import SubgraphSchema
 from chassis.logging import bound
-from chassis.principal import Principal, principal_from
+from chassis.principal import Principal, principal_from, require
 from chassis.shutdown import Shutdown
 
-from .http import HttpStream, read_request, refused, unauthenticated
-from .places import Places, StreamLimits, TooManyStreams
+from .http import HttpStream, choose_protocol, refusal
+from .places import Places, StreamLimits
 from .socket import Socket
 
 _log = structlog.get_logger("chassis.streaming")
@@ -96,23 +98,29 @@ class Streams:
             self.open[transport] -= 1
 
     async def _serve_http(self, request: Request, send: Send) -> None:
+        response = await self._stream(request, send)
+        if response is not None:
+            await response(request.scope, request.receive, send)
+
+    async def _stream(self, request: Request, send: Send) -> Response | None:
+        """Stream the subscription, or return the answer to a request for which no stream opens."""
         try:
-            protocol, asked = await read_request(request)
-            principal = principal_from(request.headers)
-            if principal is None:
-                response = unauthenticated()
-            else:
-                with self.places.open() as place:
-                    place.take(principal)
-                    context = self._make_context(request, principal)
-                    stream = HttpStream(protocol, self._limits, request.receive, send)
-                    with self._counted(protocol.transport):
-                        await stream.run(self._schema, asked, context, place)
-                return
+            protocol = choose_protocol(request)
+            body = await request.body()
         except HTTPException as error:
-            response = refused(error)
-        except TooManyStreams as error:
-            response = error_response(429, error.code, str(error))
-        except Restarting as error:
-            response = error_response(503, error.code, str(error))
-        await response(request.scope, request.receive, send)
+            response = error_response(error.status_code, BadRequest.code, error.detail)
+            response.headers.update(error.headers or {})
+            return response
+        try:
+            asked = GraphQLRequest.decode(body)
+            # A request with a wrong token has ended at the edge.
+            principal = require(principal_from(request.headers))
+            with self.places.open() as place:
+                place.take(principal)
+                context = self._make_context(request, principal)
+                stream = HttpStream(protocol, self._limits, request.receive, send)
+                with self._counted(protocol.transport):
+                    await stream.run(self._schema, asked, context, place)
+        except ClientError as error:
+            return refusal(protocol, error)
+        return None

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 
-import orjson
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,39 +12,26 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from strawberry.types import ExecutionResult
 
-from chassis.errors import (
-    BadUserInput,
-    Forbidden,
-    Overloaded,
-    TooSlow,
-    Unauthenticated,
-    error_response,
-)
-from chassis.graphql.schema import INTERNAL_SERVER_ERROR, SubgraphSchema
+from chassis.errors import ClientError, TooSlow, error_response, status_for
+from chassis.graphql.request import GraphQLRequest, is_json
+from chassis.graphql.schema import SubgraphSchema
 
-from .operation import (
+from .places import Place, StreamLimits
+from .protocols import Error, HttpProtocol, negotiate
+from .results import (
     INTERNAL_ERROR,
-    StreamRequest,
     format_error,
     format_errors,
     is_failure,
     payload,
 )
-from .places import Place, StreamLimits
-from .protocols import Error, HttpProtocol, negotiate
 
-_STATUS = {
-    Unauthenticated.code: 401,
-    Forbidden.code: 403,
-    INTERNAL_SERVER_ERROR: 500,
-    Overloaded.code: 503,
-}
 _UNBUFFERED = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 _log = structlog.get_logger("chassis.streaming")
 
 
-async def read_request(request: Request) -> tuple[HttpProtocol, StreamRequest]:
-    """What is asked, and how the answer is to be written. Raises HTTPException."""
+def choose_protocol(request: Request) -> HttpProtocol:
+    """Return the protocol of the answer. Raises HTTPException for what is no request for one."""
     protocol = negotiate(request.headers.getlist("accept"))
     if protocol is None:
         raise HTTPException(
@@ -56,27 +42,27 @@ async def read_request(request: Request) -> tuple[HttpProtocol, StreamRequest]:
     if request.method != "POST":
         # A GET would put documents into logs, and could be a link on another site.
         raise HTTPException(405, "Subscribe with POST.", {"allow": "POST"})
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if not is_json(request.headers.get("content-type", "")):
         raise HTTPException(415, "Send the request as application/json.")
-    try:
-        return protocol, StreamRequest.parse(orjson.loads(await request.body()))
-    except orjson.JSONDecodeError:
-        raise HTTPException(400, "The body is not JSON.") from None
-    except BadUserInput as error:
-        raise HTTPException(400, str(error)) from None
+    return protocol
 
 
-def refused(error: HTTPException) -> Response:
-    """The answer to a request that is none for a stream."""
-    response = error_response(error.status_code, "BAD_REQUEST", error.detail)
-    response.headers.update(error.headers or {})
-    return response
+def refusal(protocol: HttpProtocol, error: ClientError) -> Response:
+    """Return the answer to a request for which no stream is opened.
 
-
-def unauthenticated() -> Response:
-    """The answer to a request without a token (one with a wrong token ends at the edge)."""
-    response = error_response(401, Unauthenticated.code, Unauthenticated.default)
-    response.headers["www-authenticate"] = "Bearer"
+    With status 200, the error is a result of the operation, in the form of the protocol.
+    """
+    status = status_for(error.code)
+    if status == 200:
+        errors = [format_error(error)]
+        content_type, body = protocol.refusal(errors) or (
+            protocol.content_type,
+            protocol.opening() + protocol.failure(errors),
+        )
+        return Response(body, headers={"content-type": content_type, **_UNBUFFERED})
+    response = error_response(status, error.code, str(error))
+    if status == 401:
+        response.headers["www-authenticate"] = "Bearer"
     return response
 
 
@@ -99,7 +85,7 @@ class HttpStream:
         self._is_finished = False
 
     async def run(
-        self, schema: SubgraphSchema, asked: StreamRequest, context: object, place: Place
+        self, schema: SubgraphSchema, asked: GraphQLRequest, context: object, place: Place
     ) -> None:
         """Returns when the response is complete, or nobody is there to read it."""
         subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -176,7 +162,7 @@ class HttpStream:
             return
         self._is_started = True
         content_type, body = refusal
-        status = _STATUS.get(errors[0].get("extensions", {}).get("code", ""), 400)
+        status = status_for(errors[0].get("extensions", {}).get("code", ""))
         headers = {"content-type": content_type, "content-length": str(len(body))}
         if status == 401:
             headers["www-authenticate"] = "Bearer"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from .accept import MediaRange, media_ranges
-from .operation import encode
+from .results import encode
 
 Error = dict[str, Any]
 
@@ -117,6 +117,6 @@ def negotiate(accept: Iterable[str]) -> HttpProtocol | None:
 
 def _is_json(wanted: MediaRange) -> bool:
     return wanted.name in {
-        *("application/json", "application/graphql-response+json"),
+        *("application/json", "application/graphql-response+json", "application/graphql+json"),
         *("application/*", "*/*"),
     }

@@ -11,21 +11,21 @@ from typing import Any
 import structlog
 from starlette.types import Receive, Send
 
-from chassis.errors import BadUserInput, ClientError, Restarting, TooSlow
+from chassis.errors import ClientError, Restarting, TooSlow
 from chassis.graphql.context import RequestContext
+from chassis.graphql.request import GraphQLRequest
 from chassis.graphql.schema import SubgraphSchema
 from chassis.principal import Principal, require
 
-from .operation import (
+from .places import Place, Places, StreamLimits, TooManyStreams
+from .results import (
     INTERNAL_ERROR,
-    StreamRequest,
     end_of,
     format_error,
     format_errors,
     is_failure,
     payload,
 )
-from .places import Place, Places, StreamLimits, TooManyStreams
 from .wire import (
     IDLE,
     INTERNAL_FAILURE,
@@ -211,20 +211,20 @@ class Socket:
         if id_ in self._operations:
             raise ProtocolError(Close(4409, f"Subscriber for {id_} already exists"))
         try:
-            asked = StreamRequest.parse(message.get("payload"))
-        except BadUserInput as error:
-            raise bad(str(error)) from None
-        limit = self._limits.operations_per_socket
-        # As many again may have been completed and have yet to end.
-        if len(self._operations) >= limit or len(self._tasks) >= 2 * limit:
-            too_many = TooManyStreams("Too many operations run on this socket.")
-            await self._wire.send({"id": id_, "type": "error", "payload": [format_error(too_many)]})
+            asked = GraphQLRequest.parse(message.get("payload"))
+            limit = self._limits.operations_per_socket
+            # As many again may have been completed and have yet to end.
+            if len(self._operations) >= limit or len(self._tasks) >= 2 * limit:
+                raise TooManyStreams("Too many operations run on this socket.")
+        except ClientError as error:
+            # Only this operation fails; the others of the socket go on.
+            await self._wire.send({"id": id_, "type": "error", "payload": [format_error(error)]})
             return
         context = self._make_context(self._principal)
         self._operations[id_] = self._start(self._operate(id_, asked, context))
         self._watch_idleness()
 
-    async def _operate(self, id_: str, asked: StreamRequest, context: RequestContext) -> None:
+    async def _operate(self, id_: str, asked: GraphQLRequest, context: RequestContext) -> None:
         try:
             last = await self._stream(id_, asked, context)
             if last:
@@ -241,7 +241,7 @@ class Socket:
                 await self._wire.send({"id": id_, "type": "error", "payload": [INTERNAL_ERROR]})
 
     async def _stream(
-        self, id_: str, asked: StreamRequest, context: RequestContext
+        self, id_: str, asked: GraphQLRequest, context: RequestContext
     ) -> dict[str, Any] | None:
         """Sends the events, and gives the last message; none where the socket ends with them."""
         results = self._schema.events(asked.query, asked.variables, asked.operation_name, context)

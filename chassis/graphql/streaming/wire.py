@@ -1,6 +1,7 @@
 """The wire of a graphql-transport-ws socket: messages in and out, and how it is closed."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,11 @@ import orjson
 from starlette.types import Receive, Send
 
 from chassis.errors import ClientError, Forbidden, Overloaded, StreamEnded, Unauthenticated
+from chassis.graphql.request import InvalidJson, decode
+from chassis.principal import bearer_token
 
-from .operation import encode
 from .places import TooManyStreams
+from .results import encode
 
 PROTOCOL = "graphql-transport-ws"
 _LONGEST_REASON = 123
@@ -87,10 +90,9 @@ class Wire:
         text = event.get("text")
         if text is None:
             raise bad("not a text frame")
-        try:
-            message = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise bad("not JSON") from None
+        message = decode(text)
+        if isinstance(message, InvalidJson):
+            message = _salvage(text, message)
         if not isinstance(message, dict):
             raise bad("not an object")
         return message
@@ -118,27 +120,28 @@ class Wire:
 
 
 def token_in(payload: object) -> str | None:
-    """The token in the payload of `connection_init`; None where it holds none.
+    """The token in the payload of `connection_init`; None where it holds none or a blank one.
 
     `{"authorization": "Bearer …"}`, or the same under `headers`, in any case. Raises
-    Unauthenticated for what is no bearer token.
+    ProtocolError for other credentials.
     """
     if payload is None:
         return None
     if not isinstance(payload, dict):
         raise bad("the payload is not an object")
     fields = {name.lower(): value for name, value in payload.items()}
-    if "authorization" not in fields and isinstance(fields.get("headers"), dict):
+    if not fields.get("authorization") and isinstance(fields.get("headers"), dict):
         fields = {name.lower(): value for name, value in fields["headers"].items()}
     credentials = fields.get("authorization")
-    if credentials is None or credentials == "":
+    if credentials is None:
         return None
     if not isinstance(credentials, str):
         raise bad("`authorization` is not a string")
-    scheme, _, token = credentials.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise ProtocolError(close_for(Unauthenticated("The token is not a bearer token.")))
-    return token.strip()
+    try:
+        token = bearer_token(credentials.encode())
+    except ValueError as error:
+        raise ProtocolError(close_for(Unauthenticated(str(error)))) from None
+    return None if token is None else token.decode()
 
 
 def bad(what: str) -> ProtocolError:
@@ -153,4 +156,22 @@ def id_of(message: dict[str, Any]) -> str:
 
 
 def payload_of(message: dict[str, Any]) -> dict[str, Any]:
-    return {"payload": message["payload"]} if "payload" in message else {}
+    """The payload that a pong gives back; none where it cannot be written."""
+    payload = message.get("payload")
+    return {} if payload is None or isinstance(payload, InvalidJson) else {"payload": payload}
+
+
+def _salvage(text: str, invalid: InvalidJson) -> object:
+    """Return a message of which only the payload is not JSON, as a lone surrogate is not.
+
+    Its operation fails then, and not the socket. Raises ProtocolError for any other text.
+    """
+    try:
+        message = json.loads(text)
+        if isinstance(message, dict) and "payload" in message:
+            kept = {name: value for name, value in message.items() if name != "payload"}
+            encode(kept)
+            return {**kept, "payload": invalid}
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise bad("not JSON")

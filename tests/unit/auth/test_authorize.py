@@ -80,6 +80,13 @@ class TestAuthorize:
         assert answer.status_code == 200
         assert not [name for name in answer.headers if name.startswith("x-auth-")]
 
+    @pytest.mark.parametrize("blank", ["", " ", " \t "])
+    async def test_blank_authorization_is_anonymous(self, world: World, blank: str) -> None:
+        answer = await world.get(blank)
+        assert answer.status_code == 200
+        assert not [name for name in answer.headers if name.startswith("x-auth-")]
+        assert world.verified == []
+
     async def test_a_good_token_becomes_headers_that_read_back(self, world: World) -> None:
         answer = await world.get(f"Bearer {(token := world.token())}")
         assert answer.status_code == 200
@@ -100,7 +107,7 @@ class TestAuthorize:
             "Bearer forged",
             "Basic YTpi",
             "Bearer",
-            "",
+            "Bearer ",
             "Bearer \u00ff",
             "nonsense",
             "Bearer a, b",

@@ -86,6 +86,10 @@ class Query:
         raise BadUserInput("Not like this.")
 
     @strawberry.field
+    def mistyped(self) -> int | None:
+        return "the password is hunter2"  # type: ignore[return-value]
+
+    @strawberry.field
     def fail(self) -> str | None:
         raise RuntimeError("the password is hunter2")
 
@@ -364,8 +368,12 @@ class TestBody:
             content=b'{"query": "{ add(a: 1) }"}',
             headers={"content-type": content_type},
         )
-        assert answer.status_code == 400
+        assert answer.status_code == 415
         assert code(answer) == "BAD_REQUEST"
+
+    async def test_empty_operation_name_is_none(self, client: httpx.AsyncClient) -> None:
+        answer = await post(client, "query a { add(a: 1) }", operationName="")
+        assert answer.json() == {"data": {"add": 2}}
 
     async def test_a_body_up_to_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
         body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE)
@@ -470,6 +478,20 @@ class TestDocument:
     ) -> None:
         answer = await post(client, "query ($a: Int!) { add(a: $a) }", variables=variables)
         assert answer.status_code == 400
+        assert code(answer) == "BAD_USER_INPUT"
+
+    async def test_null_for_an_argument_with_a_default_is_the_clients(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        query = "query ($b: Int) { add(a: 1, b: $b) }"
+        answer = await post(client, query, variables={"b": None})
+        assert code(answer) == "BAD_USER_INPUT"
+        assert (await post(client, query)).json() == {"data": {"add": 2}}
+
+    async def test_unused_variable_is_an_error_of_the_document(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await post(client, "query ($b: Int) { add(a: 1) }")
         assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
 
     async def test_a_subscription_is_not_answered_here(self, client: httpx.AsyncClient) -> None:
@@ -638,6 +660,15 @@ class TestErrors:
         (logged,) = [entry for entry in logs if entry["log_level"] == "error"]
         assert logged["operation"] == "Q"
         assert isinstance(logged["exc_info"], RuntimeError)
+
+    async def test_value_of_a_wrong_type_from_a_resolver_is_masked(
+        self, client: httpx.AsyncClient, logs: list[Any]
+    ) -> None:
+        answer = await post(client, "{ mistyped }")
+        (shown,) = answer.json()["errors"]
+        assert shown["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert "hunter2" not in answer.text
+        assert len([entry for entry in logs if entry["log_level"] == "error"]) == 1
 
     async def test_what_is_said_to_the_client_is_shown_and_not_logged_as_a_failure(
         self, client: httpx.AsyncClient, logs: list[Any]

@@ -16,12 +16,21 @@ SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"} | {
 }
 
 
-def origins(**settings: str) -> object:
+def cors(**settings: str) -> dict[str, Any]:
     rendered = yaml.safe_load(render(SETTINGS | settings))
     filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
     hosts = filters[0]["typed_config"]["route_config"]["virtual_hosts"]
-    cors = hosts[0]["typed_per_filter_config"]["envoy.filters.http.cors"]
-    return cors["allow_origin_string_match"]
+    policy: dict[str, Any] = hosts[0]["typed_per_filter_config"]["envoy.filters.http.cors"]
+    return policy
+
+
+def origins(**settings: str) -> object:
+    return cors(**settings)["allow_origin_string_match"]
+
+
+def headers(**settings: str) -> list[str]:
+    listed: str = cors(**settings)["allow_headers"]
+    return listed.split(", ")
 
 
 class TestRender:
@@ -44,6 +53,11 @@ class TestRender:
             ("EDGE_TRUSTED_HOPS", "-1"),
             ("AUTH_HOST", 'a", port_value: 1}}, x: {y: "'),
             ("EDGE_ALLOWED_ORIGINS", "www.example.com"),
+            ("EDGE_ALLOWED_HEADERS", "*"),
+            ("EDGE_ALLOWED_HEADERS", "x-tenant, x_tenant"),
+            ("EDGE_ALLOWED_HEADERS", "x-tenant: a"),
+            ("EDGE_ALLOWED_HEADERS", "X-Auth-User-Id"),
+            ("EDGE_ALLOWED_HEADERS", "x-client-address"),
             ("TRACING_ENDPOINT", "https://collector:4318"),
             ("TRACING_ENDPOINT", "http://collector:x"),
             ("TRACING_ENDPOINT", 'http://a"}'),
@@ -126,3 +140,13 @@ class TestAllowedOrigins:
     def test_in_development_every_port_of_this_machine(self, origin: str, allowed: bool) -> None:
         assert origins() == [{"safe_regex": {"regex": LOCAL_ORIGINS}}]
         assert bool(re.fullmatch(LOCAL_ORIGINS, origin)) is allowed
+
+
+class TestAllowedHeaders:
+    def test_those_of_graphql_clients_and_of_tracing_are_built_in(self) -> None:
+        expected = {"authorization", "content-type", "baggage", "sentry-trace", "traceparent"}
+        assert expected <= set(headers())
+
+    def test_listed_ones_are_added_once(self) -> None:
+        listed = headers(EDGE_ALLOWED_HEADERS="X-Tenant, accept,, x-tenant")
+        assert listed == [*headers(), "x-tenant"]

@@ -6,7 +6,7 @@ import email.policy
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -159,16 +159,31 @@ class TestMultipart:
     @pytest.mark.parametrize(
         ("end", "error"),
         [
-            ("expired", {"message": "The access token has expired.", "code": "UNAUTHENTICATED"}),
-            ("ended", {"message": "The session has ended.", "code": "FORBIDDEN"}),
+            (
+                "expired",
+                {
+                    "message": "The access token has expired.",
+                    "extensions": {"code": "UNAUTHENTICATED", "reason": "EXPIRED"},
+                },
+            ),
+            (
+                "ended",
+                {
+                    "message": "The session has ended.",
+                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                },
+            ),
             (
                 RuntimeError("the password is hunter2"),
-                {"message": "Something went wrong on our side.", "code": "INTERNAL_SERVER_ERROR"},
+                {
+                    "message": "Something went wrong on our side.",
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                },
             ),
         ],
     )
     async def test_an_end_is_a_fatal_message(
-        self, server: Running, end: object, error: dict[str, str]
+        self, server: Running, end: object, error: dict[str, Any]
     ) -> None:
         with capture_logs() as logs:
             async with server.stream(EVENTS, MULTIPART) as response:
@@ -176,7 +191,7 @@ class TestMultipart:
                 text = (await response.aread()).decode()
         fatal = {
             "payload": None,
-            "errors": [{"message": error["message"], "extensions": {"code": error["code"]}}],
+            "errors": [error],
         }
         first = {"payload": {"data": {"events": {"number": 0}}}}
         assert text == multipart(first, fatal, last="--\r\n")
@@ -302,13 +317,22 @@ class TestRequests:
             ('{"query": 3}', "application/json", 400),
             ('{"query": "{x}", "variables": 3}', "application/json", 400),
             ('{"query": "{x}", "operationName": 3}', "application/json", 400),
+            ('{"query": "{x} \\ud800"}', "application/json", 400),
+            (b'{"query": "{x} \xff"}', "application/json;charset=iso-8859-1", 400),
+            (
+                json.dumps(
+                    {"query": COUNT, "extensions": {"persistedQuery": {"sha256Hash": "0" * 64}}}
+                ),
+                "application/json",
+                400,
+            ),
             (json.dumps({"query": COUNT}), "text/plain", 415),
             (json.dumps({"query": COUNT}), "", 415),
             (json.dumps({"query": COUNT + " " * 300_000}), "application/json", 413),
         ],
     )
     async def test_a_bad_one_is_answered_in_graphql(
-        self, server: Running, body: str, content_type: str, status: int
+        self, server: Running, body: str | bytes, content_type: str, status: int
     ) -> None:
         headers = TRUSTED | {"accept": MULTIPART, "content-type": content_type}
         response = await server.http.post(
@@ -327,6 +351,65 @@ class TestRequests:
     async def test_empty_name_of_the_operation_is_none(self, server: Running) -> None:
         response = await server.post("subscription A { whoami }", MULTIPART, operationName="")
         assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "Application/JSON",
+            "application/json ; charset=UTF-8",
+            "application/graphql-response+json",
+        ],
+    )
+    async def test_media_type_is_compared_without_case(
+        self, server: Running, content_type: str
+    ) -> None:
+        headers = TRUSTED | {"accept": SSE, "content-type": content_type} | person().headers()
+        body = json.dumps({"query": COUNT})
+        response = await server.http.post(STREAM_PATH, content=body, headers=headers)
+        assert response.status_code == 200
+
+    @pytest.mark.parametrize("value", ["x", None])
+    async def test_wrong_variable_is_bad_user_input(
+        self, server: Running, value: str | None
+    ) -> None:
+        query = "subscription ($n: Int) { count(to: $n) { number } }"
+        response = await server.post(query, MULTIPART, variables={"n": value})
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+class TestPersistedQuery:
+    ERROR: ClassVar = {
+        "message": "PersistedQueryNotFound",
+        "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"},
+    }
+
+    async def ask(self, server: Running, accept: str) -> httpx.Response:
+        body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
+        headers = TRUSTED | {"accept": accept} | person().headers()
+        response = await server.http.post(STREAM_PATH, json=body, headers=headers)
+        assert response.status_code == 200
+        assert "no-store" in response.headers["cache-control"]
+        return response
+
+    async def test_hash_alone_is_answered_in_json_where_that_is_accepted(
+        self, server: Running
+    ) -> None:
+        response = await self.ask(server, MULTIPART)
+        assert response.headers["content-type"] == "application/json"
+        assert response.json() == {"errors": [self.ERROR]}
+
+    async def test_hash_alone_is_answered_in_a_part(self, server: Running) -> None:
+        response = await self.ask(server, "multipart/mixed;subscriptionSpec=1.0")
+        assert parse_multipart(response) == [{"errors": [self.ERROR]}]
+
+    async def test_hash_alone_is_answered_in_an_event(self, server: Running) -> None:
+        response = await self.ask(server, SSE)
+        assert response.headers["content-type"] == "text/event-stream"
+        assert parse_events(response.text) == [
+            ("next", {"errors": [self.ERROR]}),
+            ("complete", None),
+        ]
 
 
 class TestErrors:

@@ -1,6 +1,7 @@
 """graphql-transport-ws over a real socket: the protocol, who one is, limits and ends."""
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.integration.chassis.streaming.server import (
 
 EVENTS = "subscription { events { number } }"
 COUNT = "subscription { count { number } }"
+
+
+def hash_of(document: str) -> str:
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def init(token: str) -> dict[str, Any]:
@@ -91,7 +96,10 @@ class TestConnectionInit:
             await client.subscribe("subscription { whoami }")
             assert (await client.receive())["payload"] == {"data": {"whoami": "user7"}}
 
-    @pytest.mark.parametrize("message", [{}, {"payload": {}}, {"payload": None}])
+    @pytest.mark.parametrize(
+        "message",
+        [{}, {"payload": {}}, {"payload": None}, {"payload": {"Authorization": " "}}],
+    )
     async def test_without_one_the_headers_of_the_upgrade_count(
         self, server: Running, message: dict[str, Any]
     ) -> None:
@@ -113,6 +121,8 @@ class TestConnectionInit:
         [
             (None, 4401, "Sign in first."),
             ({}, 4401, "Sign in first."),
+            ({"authorization": ""}, 4401, "Sign in first."),
+            ({"authorization": " \t"}, 4401, "Sign in first."),
             ({"authorization": "Basic good"}, 4401, "The token is not a bearer token."),
             ({"authorization": "Bearer "}, 4401, "The token is not a bearer token."),
             ({"authorization": "Bearer wrong"}, 4401, "The access token is not valid."),
@@ -165,12 +175,9 @@ class TestMessages:
             *('{"type": "subscribe"}', '{"type": "complete"}', '{"type": []}'),
             '{"type": "subscribe", "id": "", "payload": {"query": "{x}"}}',
             '{"type": "subscribe", "id": 1, "payload": {"query": "{x}"}}',
-            '{"type": "subscribe", "id": "1"}',
-            '{"type": "subscribe", "id": "1", "payload": []}',
-            '{"type": "subscribe", "id": "1", "payload": {}}',
-            '{"type": "subscribe", "id": "1", "payload": {"query": 3}}',
-            '{"type": "subscribe", "id": "1", "payload": {"query": "{x}", "variables": []}}',
-            '{"type": "subscribe", "id": "1", "payload": {"query": "{x}", "operationName": 1}}',
+            '{"type": "subscribe", "id": "\\ud800", "payload": {"query": "{x}"}}',
+            '{"type": "subscribe", "id": "1", "payload": {"query": "{x}"',
+            '{"type": "subscribe", "id": "1", "x": "\\ud800", "payload": {"query": "{x}"}}',
         ],
     )
     async def test_a_bad_one_closes_it(self, server: Running, message: str) -> None:
@@ -179,6 +186,61 @@ class TestMessages:
             code, reason = await client.closed()
             assert code == 4400
             assert reason.startswith("Invalid message: ")
+
+    @pytest.mark.parametrize(
+        ("payload", "reason"),
+        [
+            ("null", "must be a JSON object"),
+            ("[]", "batching is not enabled"),
+            ("{}", "`query`"),
+            ('{"query": ""}', "`query`"),
+            ('{"query": 3}', "`query`"),
+            ('{"query": "{x}", "variables": []}', "`variables`"),
+            ('{"query": "{x}", "operationName": 1}', "`operationName`"),
+            ('{"query": "{x}", "extensions": 1}', "`extensions`"),
+            ('{"query": "{x} \\ud800"}', "surrogate"),
+            ('{"query": "{x}", "variables": {"\\udfff": [NaN]}}', "not valid JSON"),
+        ],
+    )
+    async def test_bad_payload_fails_its_operation_and_no_other(
+        self, server: Running, payload: str, reason: str
+    ) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "good")
+            await client.send(f'{{"type": "subscribe", "id": "bad", "payload": {payload}}}')
+            answer = await client.receive()
+            assert (answer["id"], answer["type"]) == ("bad", "error")
+            [error] = answer["payload"]
+            assert error["extensions"] == {"code": "BAD_REQUEST"}
+            assert reason in error["message"]
+            await server.world.put(1)
+            assert (await client.receive())["id"] == "good"
+
+    async def test_ping_with_a_bad_payload_gets_a_pong_without_one(self, server: Running) -> None:
+        async with server.initialised() as client:
+            await client.send('{"type": "ping", "payload": {"x": "\\ud800"}}')
+            assert await client.receive() == {"type": "pong"}
+
+    async def test_persisted_query_fails_its_operation_until_the_document_is_sent(
+        self, server: Running
+    ) -> None:
+        async with server.initialised() as client:
+            await client.subscribe(EVENTS, "good")
+            extensions = {"persistedQuery": {"version": 1, "sha256Hash": hash_of(COUNT)}}
+            await client.send(
+                {"type": "subscribe", "id": "hash", "payload": {"extensions": extensions}}
+            )
+            error = {
+                "message": "PersistedQueryNotFound",
+                "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"},
+            }
+            assert await client.receive() == {"id": "hash", "type": "error", "payload": [error]}
+            await client.subscribe(COUNT, "hash", extensions=extensions)
+            for _ in range(3):
+                assert (await client.receive())["type"] == "next"
+            assert (await client.receive())["type"] == "complete"
+            await server.world.put(1)
+            assert (await client.receive())["id"] == "good"
 
     async def test_binary_is_bad(self, server: Running) -> None:
         async with server.initialised() as client:
@@ -235,7 +297,8 @@ class TestSubscribe:
             ("{ _entities(representations: []) { __typename } }", "BAD_REQUEST", "Only"),
             ("{ _service { sdl } }", "BAD_REQUEST", "Only subscriptions"),
             ("subscription {", "GRAPHQL_PARSE_FAILED", "Syntax Error"),
-            ("fragment F on Query { hello }", "GRAPHQL_VALIDATION_FAILED", "operation"),
+            ("fragment F on Query { hello }", "BAD_REQUEST", "operation"),
+            ("subscription ($n: Int!) { count(to: $n) { number } }", "BAD_USER_INPUT", "$n"),
             ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field"),
             (
                 "subscription A { whoami } subscription B { whoami }",

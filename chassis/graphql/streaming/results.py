@@ -1,7 +1,6 @@
-"""What a client asks to be streamed, and what it is to be told about each result."""
+"""Formats the results of a subscription, and says which of them end it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -9,37 +8,12 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from chassis.errors import BadUserInput, ClientError, StreamEnded
-from chassis.graphql.schema import INTERNAL_SERVER_ERROR
+from chassis.errors import INTERNAL_SERVER_ERROR, ClientError, StreamEnded
 
 INTERNAL_ERROR = {
     "message": "Something went wrong on our side.",
     "extensions": {"code": INTERNAL_SERVER_ERROR},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRequest:
-    """A GraphQL request as it came in JSON."""
-
-    query: str
-    variables: dict[str, Any] | None
-    operation_name: str | None
-
-    @classmethod
-    def parse(cls, body: object) -> "StreamRequest":
-        """Raises BadUserInput, which says what is wrong."""
-        if not isinstance(body, dict):
-            raise BadUserInput("A GraphQL request is a JSON object.")
-        query, variables = body.get("query"), body.get("variables")
-        name = body.get("operationName")
-        if not isinstance(query, str) or not query:
-            raise BadUserInput("The `query` of a GraphQL request is a string.")
-        if not isinstance(variables, dict | None):
-            raise BadUserInput("The `variables` of a GraphQL request are an object.")
-        if not isinstance(name, str | None):
-            raise BadUserInput("The `operationName` of a GraphQL request is a string.")
-        return cls(query, variables, name or None)
 
 
 def end_of(result: ExecutionResult) -> StreamEnded | None:

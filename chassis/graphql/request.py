@@ -1,0 +1,83 @@
+"""Reads a GraphQL request, the same way for every transport."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from chassis.errors import BadRequest, PersistedQueryNotFound
+
+_MEDIA_TYPES = frozenset({"application/json", "application/graphql-response+json"})
+_SHAPE = (
+    ("query", str, "a string"),
+    ("variables", dict, "an object"),
+    ("operationName", str, "a string"),
+    ("extensions", dict, "an object"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidJson:
+    """Stands in the place of a value that is not JSON."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> "GraphQLRequest":
+        """Return the request that a JSON value holds.
+
+        Raises BadRequest, or PersistedQueryNotFound for a hash without its document.
+        """
+        if isinstance(value, InvalidJson):
+            raise BadRequest(f"The request is not valid JSON: {value.reason}.")
+        if isinstance(value, list):
+            raise BadRequest("Send one operation in each request: batching is not enabled.")
+        if not isinstance(value, dict):
+            raise BadRequest("A GraphQL request must be a JSON object.")
+        for name, kind, called in _SHAPE:
+            if not isinstance(value.get(name), (kind, type(None))):
+                raise BadRequest(f"The `{name}` of a GraphQL request must be {called}.")
+        query, extensions = value.get("query"), value.get("extensions")
+        persisted = extensions.get("persistedQuery") if extensions else None
+        if not query:
+            if persisted:
+                raise PersistedQueryNotFound
+            raise BadRequest("The `query` of a GraphQL request must be a string and not empty.")
+        if persisted:
+            _check_hash(persisted, query)
+        # An empty name is none, as in the parameters of a URL.
+        return cls(query, value.get("variables"), value.get("operationName") or None, extensions)
+
+    @classmethod
+    def decode(cls, body: bytes) -> "GraphQLRequest":
+        """Return the request that a body holds. Raises as `parse` does."""
+        return cls.parse(decode(body))
+
+
+def decode(text: bytes | str) -> Any:
+    """Return the JSON value, or InvalidJson, which a lone surrogate and bad UTF-8 give too."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return InvalidJson(str(error))
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is read as a GraphQL request."""
+    return content_type.partition(";")[0].strip().lower() in _MEDIA_TYPES
+
+
+def _check_hash(persisted: object, query: str) -> None:
+    """Raise BadRequest for a hash of another document. No document is kept by its hash here."""
+    given = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    if isinstance(given, str) and given.lower() != sha256(query.encode()).hexdigest():
+        raise BadRequest("The `sha256Hash` of `extensions.persistedQuery` is not that of `query`.")

@@ -1,0 +1,29 @@
+// Apollo Client 4; a subscription is a multipart response.
+import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
+
+export function connect(url, session, around = (http) => http) {
+  const http = new HttpLink({ uri: url, fetch: session.fetch });
+  const client = new ApolloClient({ cache: new InMemoryCache(), link: around(http) });
+  return { client, ...operations(client) };
+}
+
+export function operations(client) {
+  return {
+    query: async (text, variables) => (await client.query({ query: gql(text), variables, fetchPolicy: "network-only" })).data,
+    mutate: async (text, variables) => (await client.mutate({ mutation: gql(text), variables })).data,
+    subscribe(text, variables, { next, end }) {
+      let code;
+      const subscription = client.subscribe({ query: gql(text), variables, fetchPolicy: "no-cache" }).subscribe({
+        next({ data, error }) {
+          if (error) code = error.errors?.[0].extensions?.code ?? closeCode(error);
+          else next(data);
+        },
+        complete: () => end(code),
+      });
+      return () => subscription.unsubscribe();
+    },
+  };
+}
+
+// Over a WebSocket (apollo-ws.mjs) Apollo gives the close code in a message alone.
+const closeCode = ({ message }) => ({ 4401: "UNAUTHENTICATED", 4403: "FORBIDDEN" })[/^Socket closed with event (\d+)/.exec(message)?.[1]];

@@ -1,0 +1,163 @@
+"""The clients that people use, each set up as docs/clients.md shows, through the edge."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import httpx
+import pytest
+from gql import gql
+
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.node import install_packages
+from tests.e2e.clients.examples.gql_client import Session, client, follow
+from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
+from tests.e2e.test_story import SIGN_IN, run
+from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
+from tests.stack import Account, RunningStack, new_account
+
+EXAMPLES = CLIENTS / "examples"
+QUERIES_ONLY = ["graphql-request"]
+SUBSCRIBING = [
+    *("apollo", "apollo-persisted", "apollo-ws", "urql", "urql-ws"),
+    *("relay", "graphql-ws", "graphql-sse"),
+]
+BRIEF = 8  # seconds, in which a subscription has to begin before it sees its token expire
+
+
+@dataclass
+class Tokens:
+    """Of one session: a token that has expired, and how to get others."""
+
+    account: Account
+    expired: str
+    refresh_token: str
+
+    @classmethod
+    def of_a_new_session(cls, edge: httpx.Client, stack: RunningStack) -> "Tokens":
+        account = new_account(edge)
+        given = {"login": account.username, "password": account.password}
+        signed_in = run(edge, SIGN_IN, input=given)["signIn"]
+        own = replace(account, token=signed_in["accessToken"])
+        return cls(own, short_lived(stack, own, -10), signed_in["refreshToken"])
+
+
+@dataclass
+class Story:
+    """One client that plays its part; what it saw is waited for once."""
+
+    account: Account
+    client: Subscriber
+
+    @cached_property
+    def played(self) -> Told:
+        return self.client.wait_for("played", within=90)
+
+    @cached_property
+    def watched(self) -> Told:
+        return self.client.wait_for("watched", within=90)
+
+
+@pytest.fixture(scope="module")
+def stories(stack: RunningStack) -> Iterator[dict[str, Story]]:
+    """All clients at once, so that their tokens expire together."""
+    node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
+    command = [str(node), str(CLIENTS / "matrix.mjs")]
+    stories = {}
+    with httpx.Client(base_url=stack.url, trust_env=False) as edge, ExitStack() as running:
+        clients = {
+            name: running.enter_context(driven(name, [*command, name, f"{stack.url}/graphql"]))
+            for name in (*SUBSCRIBING, *QUERIES_ONLY)
+        }
+        for name, client in clients.items():
+            tokens = Tokens.of_a_new_session(edge, stack)
+            client.do("play", accessToken=tokens.expired, refreshToken=tokens.refresh_token)
+            stories[name] = Story(tokens.account, client)
+        yield stories
+
+
+@pytest.fixture(scope="module")
+def watching(stack: RunningStack, stories: dict[str, Story]) -> None:
+    """Every client subscribes, with a token that soon expires."""
+    assert all(stories[name].played for name in SUBSCRIBING)
+    for name in SUBSCRIBING:
+        token = short_lived(stack, stories[name].account, BRIEF)
+        stories[name].client.do("watch", accessToken=token)
+
+
+class TestClient:
+    @pytest.mark.parametrize("name", [*SUBSCRIBING, *QUERIES_ONLY])
+    def test_query_and_mutation_after_a_refresh(self, stories: dict[str, Story], name: str) -> None:
+        assert stories[name].played == {
+            "event": "played",
+            "username": stories[name].account.username,
+            "isRefreshed": True,
+            "text": "hello 👋",
+        }
+
+    @pytest.mark.usefixtures("watching")
+    @pytest.mark.parametrize("name", SUBSCRIBING)
+    def test_subscription_outlives_its_token_and_resumes_without_a_gap(
+        self, edge: httpx.Client, stories: dict[str, Story], name: str
+    ) -> None:
+        watched, expected = stories[name].watched, own_tweets(edge, stories[name].account)
+        assert watched["ends"][-1] == "UNAUTHENTICATED"
+        assert expected[-3:] == ["missed", "missed too", "live again"]
+        assert watched["texts"] == expected[expected.index(watched["texts"][0]) :]
+
+
+class TestGqlForPython:
+    async def test_query_mutation_and_subscription(
+        self, edge: httpx.Client, stack: RunningStack
+    ) -> None:
+        tokens, url = Tokens.of_a_new_session(edge, stack), f"{stack.url}/graphql"
+        session = Session(url, tokens.expired, tokens.refresh_token)
+        async with client(url, session) as http:
+            answer = await http.execute(gql("{ me { username } }"))
+            assert answer == {"me": {"username": tokens.account.username}}
+            assert session.access_token != tokens.expired
+            create = gql('mutation { createTweet(input: {text: "hello 👋"}) { __typename } }')
+            assert (await http.execute(create))["createTweet"] == {"__typename": "Tweet"}
+        session.access_token = tokens.expired  # the socket is refused, and the token refreshed
+        texts = []
+        async with aclosing(follow(url, session, "AAAAAAAAAAA")) as feed:
+            async for event in feed:
+                texts.append(event["tweet"]["text"])
+                if len(texts) == 1:
+                    tweet(edge, tokens.account, "live")
+                else:
+                    break
+        assert texts == ["hello 👋", "live"]
+
+
+class TestCurl:
+    def test_query_mutation_and_subscription(self, edge: httpx.Client, stack: RunningStack) -> None:
+        tokens = Tokens.of_a_new_session(edge, stack)
+        settings = {
+            "URL": f"{stack.url}/graphql",
+            "ACCESS_TOKEN": tokens.expired,
+            "REFRESH_TOKEN": tokens.refresh_token,
+            "LAST_CURSOR": '"AAAAAAAAAAA"',
+            "SECONDS_TO_WATCH": "3",  # it comes at once
+        }
+        done = subprocess.run(
+            ["bash", str(EXAMPLES / "curl.sh")],
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert '"reason":"EXPIRED"' in done.stdout
+        assert f'{{"data":{{"me":{{"username":"{tokens.account.username}"}}}}}}' in done.stdout
+        assert '"createTweet":{"id":' in done.stdout
+        [event] = re.findall("event: next\ndata: (.*)", done.stdout)
+        assert json.loads(event)["data"]["tweetFeed"]["tweet"] == {"text": "hello 👋"}
