@@ -27,7 +27,7 @@ GROUP = "readers"
 
 
 def relay(database: Database, redis: Redis, **settings: Any) -> OutboxRelay:
-    return OutboxRelay(database, redis, STREAM, **{"groups": [GROUP], **settings})
+    return OutboxRelay(database, redis, STREAM, **{"groups": [GROUP], "settle": 0.0, **settings})
 
 
 def numbered(count: int) -> list[Event]:
