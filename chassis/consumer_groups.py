@@ -95,7 +95,7 @@ class Review:
     settled: bool
     """False shortly after Redis came up empty: consumers may not have returned yet."""
     undeclared: Collection[str]
-    """Groups that exist, have been seen lately and are in no declaration that this process knows."""
+    """Groups that exist, have been seen lately and are not declared to this process."""
 
 
 class GroupReview:

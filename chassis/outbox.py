@@ -1,9 +1,10 @@
 """The transactional outbox: events are written with the change they tell of, then published.
 
 An event waits in the table until every consumer group has acknowledged it, so Redis may lose what
-it holds: it is published again. One that has no consumer is removed at once. What keeps this simple is that the entry's id is chosen here and
-kept in the row. Redis refuses an id that is not above its last one, so nothing is published twice
-or out of order, and its last id tells how far the stream has got. See docs/adr/0003.
+it holds: it is published again. One that has no consumer is removed at once. What keeps this simple
+is that the entry's id is chosen here and kept in the row. Redis refuses an id that is not above its
+last one, so nothing is published twice or out of order, and its last id says how far the stream has
+got. See docs/adr/0003.
 """
 
 import asyncio

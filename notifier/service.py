@@ -1,10 +1,11 @@
 """The use cases: what happens here when something has happened elsewhere, and settings."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis.events import Event
 from notifier.domain import Delivery, EmailSettings, Notice, Recipient, State, Tweet
 from notifier.events import (
     Happened,
@@ -13,6 +14,7 @@ from notifier.events import (
     TweetRetweeted,
     UserDeleted,
     UserRegistered,
+    email_settings_changed,
 )
 from notifier.ports import Repositories, UnitOfWork
 
@@ -21,8 +23,9 @@ from notifier.ports import Repositories, UnitOfWork
 class NotifierService:
     """Each use case is one unit of work.
 
-    An event and its effect are one transaction, and an event has its effect once. Events may come
-    in any order: what is known of a later one wins over an earlier one that comes after it.
+    An event and its effect are one transaction. Events may come in any order: what is known of a
+    later one wins over an earlier one that comes after it. A retweet has its effect once, by the
+    id of its event. What is known of people may come again, as newer state with the same id.
     """
 
     unit_of_work: UnitOfWork
@@ -35,7 +38,8 @@ class NotifierService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            if not await repositories.inbox.add(event_id, now):
+            about_people = isinstance(happened, UserRegistered | UserDeleted)
+            if not about_people and not await repositories.inbox.add(event_id, now):
                 return
             match happened:
                 case UserRegistered():
@@ -59,10 +63,11 @@ class NotifierService:
 
     async def change_settings(self, user_id: UUID, *, retweets: bool | None) -> EmailSettings:
         """None leaves a setting as it is."""
+        now = self.now()
 
         async def work(repositories: Repositories) -> EmailSettings:
             if retweets is not None:
-                await repositories.recipients.change_settings(user_id, EmailSettings(retweets))
+                await self._change(repositories, user_id, EmailSettings(retweets), now)
             known = await repositories.recipients.settings([user_id])
             return known.get(user_id, EmailSettings())
 
@@ -72,12 +77,33 @@ class NotifierService:
         """From mails about retweets."""
         await self.change_settings(user_id, retweets=False)
 
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
+        """Return the events that make the settings of the next people, each with its id."""
+        known = await self.unit_of_work.read(lambda r: r.recipients.known_after(after, limit))
+        return [
+            (
+                each.user_id,
+                email_settings_changed(
+                    each.user_id, each.settings or EmailSettings(), each.settings_changed_at
+                ),
+            )
+            for each in known
+        ]
+
+    async def _change(
+        self, repositories: Repositories, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> None:
+        """Auth keeps the settings as well: they would be lost with the notifier's database."""
+        at = await repositories.recipients.change_settings(user_id, settings, now)
+        if at is not None:
+            await repositories.events.add(email_settings_changed(user_id, settings, at))
+
     async def _user_registered(
         self, repositories: Repositories, event: UserRegistered, now: datetime
     ) -> None:
         settings = EmailSettings(event.retweets)
         await repositories.recipients.register(
-            Recipient(event.user_id, settings, event.username, event.email)
+            Recipient(event.user_id, settings, event.username, event.email, event.changed_at)
         )
         await repositories.deliveries.release(event.user_id, now)
 

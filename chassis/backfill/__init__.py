@@ -5,7 +5,7 @@ by page (`snapshot`). A consumer applies the pages through the handler that it h
 (`runner`) and remembers in its own database how far it got (`progress`). See docs/adr/0017.
 """
 
-from chassis.backfill.progress import SCHEMA, BackfillTable, Progress
+from chassis.backfill.progress import SCHEMA, BackfillTable, Progress, finished_row
 from chassis.backfill.runner import Backfill
 from chassis.backfill.snapshot import (
     PATH,
@@ -16,6 +16,7 @@ from chassis.backfill.snapshot import (
     by_id,
     snapshot_route,
 )
+from chassis.backfill.wiring import backfill_from
 
 __all__ = [
     "PATH",
@@ -27,6 +28,8 @@ __all__ = [
     "OwnerUnavailableError",
     "Page",
     "Progress",
+    "backfill_from",
     "by_id",
+    "finished_row",
     "snapshot_route",
 ]

@@ -50,9 +50,7 @@ class Progress:
 
     def after(self, events: int, cursor: str | None) -> "Progress":
         """Return the progress after a page of `events`; no next `cursor` means it was the last."""
-        return replace(
-            self, cursor=cursor, events=self.events + events, finished=cursor is None
-        )
+        return replace(self, cursor=cursor, events=self.events + events, finished=cursor is None)
 
 
 class ProgressChange(Protocol):

@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from chassis.background import Outage, running
 from chassis.backfill.progress import Progress, ProgressChange, ProgressStore
 from chassis.backfill.snapshot import Owner, OwnerUnavailableError
+from chassis.background import Outage, running
 from chassis.events import Event, MalformedEventError
 from chassis.streams import INFRASTRUCTURE
 
@@ -43,19 +43,14 @@ class Backfill:
         handle: Callable[[Event], Awaitable[None]],
         reject: Callable[[str, str], Awaitable[None]],
         page_size: int = 100,
-        record: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
-        """`join` creates the consumer group on a stream and returns whether it was missing.
-
-        `record` is called with the owner and the number of events that have been applied.
-        """
+        """`join` creates the consumer group on a stream and returns whether it was missing."""
         self._owners: Mapping[str, Owner] = {owner.name: owner for owner in owners}
         self._store = store
         self._join = join
         self._handle = handle
         self._reject = reject
         self._page_size = page_size
-        self._record = record
         self._turn = asyncio.Lock()
         self._wanted = {name: asyncio.Event() for name in self._owners}
 
@@ -140,7 +135,6 @@ class Backfill:
                 await self._apply(text, state)
             progress = progress.after(len(page.events), page.next)
             await state.save(progress)
-        self._record(owner.name, len(page.events))
         if progress.finished:
             _log.info("backfill finished", owner=owner.name, events=progress.events)
         return progress

@@ -107,7 +107,7 @@ class SqlDeliveryRepository:
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         rows = await self._connection.fetch_all(
             f"""
-            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets,
+            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets, r.settings_changed_at,
                    t.author_id, t.text,
                    (SELECT count(*) FROM notices
                     WHERE delivery_id = d.id AND NOT undone) AS retweeters,

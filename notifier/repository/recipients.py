@@ -1,6 +1,6 @@
 """Who is known, where their mail goes and what they want."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -34,11 +34,18 @@ class SqlRecipientRepository:
     async def register(self, recipient: Recipient) -> None:
         await self._connection.execute(
             """
-            INSERT INTO recipients (user_id, username, email, retweets)
-            VALUES (:id, :username, :email, :retweets)
+            INSERT INTO recipients (user_id, username, email, retweets, settings_changed_at)
+            VALUES (:id, :username, :email, :retweets, :changed_at)
             ON CONFLICT (user_id) DO UPDATE
             SET username = excluded.username, email = excluded.email,
-                retweets = coalesce(recipients.retweets, excluded.retweets)
+                (retweets, settings_changed_at) = (
+                    SELECT * FROM (VALUES
+                        (recipients.retweets, recipients.settings_changed_at),
+                        (excluded.retweets, excluded.settings_changed_at)
+                    ) AS choice (retweets, changed_at)
+                    WHERE choice.retweets IS NOT NULL
+                    ORDER BY changed_at DESC NULLS LAST LIMIT 1
+                )
             WHERE recipients.deleted_at IS NULL
             """,
             {
@@ -46,6 +53,7 @@ class SqlRecipientRepository:
                 "username": recipient.username,
                 "email": recipient.email,
                 "retweets": recipient.settings and recipient.settings.retweets,
+                "changed_at": recipient.settings_changed_at,
             },
         )
 
@@ -59,15 +67,36 @@ class SqlRecipientRepository:
         )
         return {row["user_id"]: EmailSettings(row["retweets"]) for row in rows}
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        await self._connection.execute(
+    async def change_settings(
+        self, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> datetime | None:
+        changed_at: datetime | None = await self._connection.fetch_val(
             """
-            INSERT INTO recipients (user_id, retweets) VALUES (:id, :retweets)
-            ON CONFLICT (user_id) DO UPDATE SET retweets = excluded.retweets
+            INSERT INTO recipients (user_id, retweets, settings_changed_at)
+            VALUES (:id, :retweets, :now)
+            ON CONFLICT (user_id) DO UPDATE
+            SET retweets = excluded.retweets,
+                settings_changed_at = greatest(
+                    excluded.settings_changed_at,
+                    recipients.settings_changed_at + interval '1 microsecond'
+                )
             WHERE recipients.deleted_at IS NULL
+            RETURNING settings_changed_at
             """,
-            {"id": user_id, "retweets": settings.retweets},
+            {"id": user_id, "retweets": settings.retweets, "now": now},
         )
+        return changed_at
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
+        rows = await self._connection.fetch_all(
+            """
+            SELECT * FROM recipients
+            WHERE user_id > :after AND retweets IS NOT NULL AND deleted_at IS NULL
+            ORDER BY user_id LIMIT :limit
+            """,
+            {"after": user_id, "limit": limit},
+        )
+        return [recipient(row) for row in rows]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         # First, because it waits for whoever is about to add something of theirs.
@@ -93,4 +122,5 @@ class SqlRecipientRepository:
 
 def recipient(row: Row) -> Recipient:
     settings = None if row["retweets"] is None else EmailSettings(row["retweets"])
-    return Recipient(row["user_id"], settings, row["username"], row["email"])
+    changed_at = row["settings_changed_at"]
+    return Recipient(row["user_id"], settings, row["username"], row["email"], changed_at)

@@ -1,6 +1,6 @@
 """What the use cases need from the world."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -50,6 +50,9 @@ class TweetRepository(Protocol):
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
         """The first `limit` pieces of a feed after that place, of tweets that are still there."""
 
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
+        """Return the next tweets and retweets by id, each with its place in a feed."""
+
     async def forget_feed(self, owner_id: UUID) -> None:
         """Somebody has no feed any more."""
 
@@ -91,11 +94,6 @@ class EndedSessions(Protocol):
         """Returns when it is current again."""
 
     def has_ended(self, session_id: str) -> bool: ...
-
-
-class RejectedEvents(Protocol):
-    async def add(self, text: str, reason: str) -> None:
-        """Keeps what could not be handled, for somebody to look at."""
 
 
 CharacterCounter = Callable[[str], int]

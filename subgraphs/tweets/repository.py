@@ -222,6 +222,21 @@ class SqlTweetRepository:
             return FeedPage(items, items[-1].position, is_last=False)
         return FeedPage(items, head, is_last=True)
 
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
+        rows = await self._connection.fetch_all(
+            f"""
+            SELECT t.feed_position, {_COLUMNS}
+            FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
+            WHERE t.id > :after ORDER BY t.id LIMIT :limit
+            """,  # noqa: S608
+            {"after": tweet_id, "limit": limit},
+        )
+        found = []
+        for row in rows:
+            position, *columns = row.values()
+            found.append((_tweet(*columns), position))
+        return found
+
     async def forget_feed(self, owner_id: UUID) -> None:
         await self._connection.execute(
             "DELETE FROM feeds WHERE owner_id = :owner", {"owner": owner_id}

@@ -1,10 +1,11 @@
 """The use cases of tweets, retweets and timelines."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.tweets.domain import (
     Author,
     FeedPage,
@@ -162,6 +163,14 @@ class TweetService:
         """How far each of these feeds reaches; 0 for one in which nothing ever was."""
         heads = await self.unit_of_work.read(lambda r: r.tweets.feed_heads(owner_ids))
         return {owner_id: heads.get(owner_id, 0) for owner_id in owner_ids}
+
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
+        """Return the events that make the next tweets and retweets, each with its id."""
+        found = await self.unit_of_work.read(lambda r: r.tweets.known_after(after, limit))
+        return [
+            (tweet.id, (tweet_retweeted if tweet.retweet_of else tweet_created)(tweet, position))
+            for tweet, position in found
+        ]
 
     async def feed(self, owner_id: UUID, after: int) -> FeedPage:
         """What came next in somebody's feed."""

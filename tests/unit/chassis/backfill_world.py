@@ -130,7 +130,8 @@ class Change:
 class World:
     """`state` is the owner's, `copy` the consumer's, kept by a handler that remembers no deletion.
 
-    So a page that is older than what was handled before it shows in the copy for good.
+    So a page that is older than what was handled before it shows in the copy for good. The owner
+    remembers what was deleted: a consumer that missed events has no other way to learn it.
     """
 
     name = "owner"
@@ -141,6 +142,7 @@ class World:
         self.steps = Steps()
         self.store = Store(locks=locks)
         self.state: dict[int, int] = {}
+        self._deleted: set[int] = set()
         self.copy: dict[int, int] = {}
         self._version = 0
         self._kept = kept
@@ -157,10 +159,12 @@ class World:
     def change(self, subject: int) -> None:
         self._version += 1
         self.state[subject] = self._version
+        self._deleted.discard(subject)
         self._unpublished.append(event(subject, self._version))
 
     def delete(self, subject: int) -> None:
         if self.state.pop(subject, None) is not None:
+            self._deleted.add(subject)
             self._unpublished.append(event(subject, None))
 
     def publish(self) -> None:
@@ -172,7 +176,8 @@ class World:
 
     async def page(self, after: str | None, limit: int) -> Page:
         await self.steps.step()
-        rows = sorted((s, v) for s, v in self.state.items() if s > int(after or 0))[:limit]
+        known: dict[int, int | None] = {**self.state, **dict.fromkeys(self._deleted)}
+        rows = [(each, known[each]) for each in sorted(known) if each > int(after or 0)][:limit]
         await self.steps.step()
         cursor = str(rows[-1][0]) if len(rows) == limit else None
         return Page([event(subject, value).to_json() for subject, value in rows], cursor)

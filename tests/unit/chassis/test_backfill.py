@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.chassis.backfill_world import IDS, World, settle
@@ -56,7 +56,12 @@ KEPT = st.integers(0, 3)
 
 class TestInterleavings:
     @given(CHOICES, SUBJECTS, KEPT)
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(
+        max_examples=60,
+        deadline=None,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     def test_the_copy_ends_as_the_owners_state(
         self, choices: list[Choice], before: list[int], kept: int
     ) -> None:

@@ -1,7 +1,7 @@
 """The tweets service's ports without any I/O."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -85,6 +85,10 @@ class FakeTweetRepository:
         if len(items) >= limit:
             return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
         return FeedPage(items, self.heads.get(owner_id, after), is_last=True)
+
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
+        ids = [each for each in sorted(self.rows) if each > tweet_id][:limit]
+        return [(self._shown(each), self.places.get(each)) for each in ids]
 
     async def forget_feed(self, owner_id: UUID) -> None:
         self.heads.pop(owner_id, None)
