@@ -39,12 +39,12 @@ class SqlRecipientRepository:
             ON CONFLICT (user_id) DO UPDATE
             SET username = excluded.username, email = excluded.email,
                 (retweets, settings_changed_at) = (
-                    SELECT * FROM (VALUES
-                        (recipients.retweets, recipients.settings_changed_at),
-                        (excluded.retweets, excluded.settings_changed_at)
-                    ) AS choice (retweets, changed_at)
+                    SELECT choice.retweets, changed_at FROM (VALUES
+                        (1, recipients.retweets, recipients.settings_changed_at),
+                        (2, excluded.retweets, excluded.settings_changed_at)
+                    ) AS choice (rank, retweets, changed_at)
                     WHERE choice.retweets IS NOT NULL
-                    ORDER BY changed_at DESC NULLS LAST LIMIT 1
+                    ORDER BY changed_at DESC NULLS LAST, rank LIMIT 1
                 )
             WHERE recipients.deleted_at IS NULL
             """,

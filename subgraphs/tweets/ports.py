@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import FeedPage, KnownTweet, Page, PageRequest, Tweet
 
 T = TypeVar("T")
 
@@ -41,8 +41,11 @@ class TweetRepository(Protocol):
         tweet of one's own.
         """
 
-    async def remove(self, tweet: Tweet) -> None:
-        """Removes an original and all its retweets, or one retweet from its original's count."""
+    async def remove(self, tweet: Tweet, event: Event) -> None:
+        """Remove an original and all its retweets, or one retweet from its original's count.
+
+        The event of the deletion is kept, for `known_after`.
+        """
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """The last place of each feed; one in which nothing ever was is not among them."""
@@ -50,8 +53,11 @@ class TweetRepository(Protocol):
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
         """The first `limit` pieces of a feed after that place, of tweets that are still there."""
 
-    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
-        """Return the next tweets and retweets by id, each with its place in a feed."""
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        """Return the next tweets and retweets by id, deleted ones too, as they are at one moment.
+
+        What was deleted with its original is not among them.
+        """
 
     async def forget_feed(self, owner_id: UUID) -> None:
         """Somebody has no feed any more."""

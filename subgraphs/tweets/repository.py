@@ -8,8 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from chassis.database import Connection, Database
+from chassis.events import Event
 from chassis.outbox import SqlEventOutbox
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import (
+    Author,
+    FeedItem,
+    FeedPage,
+    KnownTweet,
+    Page,
+    PageRequest,
+    Tweet,
+)
 from subgraphs.tweets.ports import T, Work
 
 _FIRST = UUID(int=2**128 - 1)
@@ -179,15 +188,19 @@ class SqlTweetRepository:
         assert earlier is not None  # noqa: S101  (nobody takes it back: its original is locked)
         return earlier, None
 
-    async def remove(self, tweet: Tweet) -> None:
+    async def remove(self, tweet: Tweet, event: Event) -> None:
         await self._connection.execute(
             # For an original nothing matches in `counted`, and its retweets go by cascade.
             """
-            WITH removed AS (DELETE FROM tweets WHERE id = :id RETURNING retweet_of)
+            WITH removed AS (
+                DELETE FROM tweets WHERE id = :id RETURNING id, retweet_of
+            ), kept AS (
+                INSERT INTO deleted_tweets (id, event) SELECT id, :event FROM removed
+            )
             UPDATE tweets SET retweet_count = retweet_count - 1
             WHERE id = (SELECT retweet_of FROM removed)
             """,
-            {"id": tweet.id},
+            {"id": tweet.id, "event": event.to_json()},
         )
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
@@ -222,20 +235,28 @@ class SqlTweetRepository:
             return FeedPage(items, items[-1].position, is_last=False)
         return FeedPage(items, head, is_last=True)
 
-    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        # One statement, so that a tweet that is being deleted is in it once.
         rows = await self._connection.fetch_all(
             f"""
-            SELECT t.feed_position, {_COLUMNS}
-            FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
-            WHERE t.id > :after ORDER BY t.id LIMIT :limit
+            (
+                SELECT NULL AS event, t.feed_position, {_COLUMNS}
+                FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
+                WHERE t.id > :after ORDER BY t.id LIMIT :limit
+            ) UNION ALL (
+                SELECT event, NULL, id{", NULL" * (_COLUMNS.count(","))}
+                FROM deleted_tweets WHERE id > :after ORDER BY id LIMIT :limit
+            )
+            ORDER BY 3 LIMIT :limit
             """,  # noqa: S608
             {"after": tweet_id, "limit": limit},
         )
-        found = []
+        known = []
         for row in rows:
-            position, *columns = row.values()
-            found.append((_tweet(*columns), position))
-        return found
+            event, position, *columns = row.values()
+            tweet = None if event else _tweet(*columns)
+            known.append(KnownTweet(columns[0], tweet, position, event))
+        return known
 
     async def forget_feed(self, owner_id: UUID) -> None:
         await self._connection.execute(

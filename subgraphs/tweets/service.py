@@ -9,6 +9,7 @@ from chassis.events import Event
 from subgraphs.tweets.domain import (
     Author,
     FeedPage,
+    KnownTweet,
     Page,
     PageRequest,
     Tweet,
@@ -167,10 +168,7 @@ class TweetService:
     async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
         """Return the events that make the next tweets and retweets, each with its id."""
         found = await self.unit_of_work.read(lambda r: r.tweets.known_after(after, limit))
-        return [
-            (tweet.id, (tweet_retweeted if tweet.retweet_of else tweet_created)(tweet, position))
-            for tweet, position in found
-        ]
+        return [(known.id, _as_event(known)) for known in found]
 
     async def feed(self, owner_id: UUID, after: int) -> FeedPage:
         """What came next in somebody's feed."""
@@ -185,8 +183,14 @@ async def _locked(repositories: Repositories, tweet_id: UUID) -> Tweet:
 
 
 async def _remove(repositories: Repositories, tweet: Tweet, now: datetime) -> None:
-    """Removes what is locked and tells of it."""
-    await repositories.tweets.remove(tweet)
-    await repositories.events.add(
-        retweet_undone(tweet, now) if tweet.retweet_of else tweet_deleted(tweet, now)
-    )
+    """Remove a locked tweet or retweet and publish that."""
+    event = retweet_undone(tweet, now) if tweet.retweet_of else tweet_deleted(tweet, now)
+    await repositories.tweets.remove(tweet, event)
+    await repositories.events.add(event)
+
+
+def _as_event(known: KnownTweet) -> Event:
+    if known.tweet is None:
+        return Event.from_json(known.deletion or "")
+    make = tweet_retweeted if known.tweet.retweet_of else tweet_created
+    return make(known.tweet, known.feed_position)

@@ -1,4 +1,4 @@
-"""How far the backfill of what others own has got."""
+"""How far the backfill from auth has got, and what was deleted, for services that were away."""
 
 from alembic import op
 
@@ -10,9 +10,14 @@ down_revision = "tweets0003"
 
 def upgrade() -> None:
     # A database with tweets has followed auth all along.
-    for statement in (*SCHEMA, finished_row("auth", "tweets")):
+    for statement in (
+        *SCHEMA,
+        finished_row("auth", "tweets"),
+        # The event of the deletion, which holds ids only.
+        "CREATE TABLE deleted_tweets (id uuid PRIMARY KEY, event text NOT NULL)",
+    ):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE backfills")
+    op.execute("DROP TABLE deleted_tweets, backfills")

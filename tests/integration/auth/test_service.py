@@ -18,6 +18,7 @@ from tests.unit.auth.service_suite import (
     SignIn,
     SignOut,
     SignUp,
+    Snapshot,
     sign_up,
 )
 
@@ -28,6 +29,10 @@ def auth(database: Database) -> FakeAuth:
 
 
 class TestSignUp(SignUp):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass
 
 

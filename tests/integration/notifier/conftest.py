@@ -10,7 +10,7 @@ from notifier.app import MIGRATIONS
 from tests.integration.conftest import FreshDatabase
 from tests.integration.notifier.smtp import SmtpSink
 
-TABLES = "recipients, tweets, notices, deliveries, inbox, rejected_events"
+TABLES = "recipients, tweets, notices, deliveries, inbox, rejected_events, outbox, backfills"
 
 
 @pytest.fixture(scope="session")

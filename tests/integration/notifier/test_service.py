@@ -9,17 +9,25 @@ from chassis.database import Database
 from notifier.domain import Delivery, EmailSettings, Recipient, State
 from notifier.ports import Repositories
 from notifier.repository import SqlUnitOfWork
-from tests.integration.conftest import is_empty, somebody_waits, until
+from tests.integration.conftest import is_empty, outbox, somebody_waits, until
 from tests.unit.notifier import suite
 from tests.unit.notifier.fakes import ADA, GRACE, TWEET, FakeNotifier
 
 
 @pytest.fixture
 def notifier(database: Database) -> FakeNotifier:
-    return FakeNotifier(SqlUnitOfWork(database))
+    return FakeNotifier(SqlUnitOfWork(database), lambda: outbox(database))
 
 
 class TestSettings(suite.Settings):
+    pass
+
+
+class TestSnapshot(suite.Snapshot):
+    pass
+
+
+class TestBackfilled(suite.Backfilled):
     pass
 
 

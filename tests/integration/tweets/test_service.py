@@ -15,6 +15,7 @@ from tests.unit.tweets.service_suite import (
     ForgetUser,
     Retweet,
     Retweeted,
+    Snapshot,
     Timelines,
     Tweets,
     UndoRetweet,
@@ -64,4 +65,8 @@ class TestRetweeted(Retweeted):
 
 
 class TestFeeds(Feeds):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass

@@ -11,6 +11,7 @@ from tests.unit.auth.service_suite import (
     SignIn,
     SignOut,
     SignUp,
+    Snapshot,
     sign_in,
     sign_up,
 )
@@ -22,6 +23,10 @@ def auth() -> FakeAuth:
 
 
 class TestSignUp(SignUp):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass
 
 

@@ -15,6 +15,14 @@ class TestSettings(suite.Settings):
     pass
 
 
+class TestSnapshot(suite.Snapshot):
+    pass
+
+
+class TestBackfilled(suite.Backfilled):
+    pass
+
+
 class TestDeletedUser(suite.DeletedUser):
     pass
 

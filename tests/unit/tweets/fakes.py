@@ -8,7 +8,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, KnownTweet, Page, PageRequest, Tweet
 from subgraphs.tweets.graphemes import count_characters
 from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
@@ -25,10 +25,15 @@ class FakeTweetRepository:
     keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
     heads: dict[UUID, int] = field(default_factory=dict)
     places: dict[UUID, int] = field(default_factory=dict)
+    deleted: dict[UUID, str] = field(default_factory=dict)
 
     def copy(self) -> "FakeTweetRepository":
         return FakeTweetRepository(
-            dict(self.rows), dict(self.keys), dict(self.heads), dict(self.places)
+            dict(self.rows),
+            dict(self.keys),
+            dict(self.heads),
+            dict(self.places),
+            dict(self.deleted),
         )
 
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
@@ -64,7 +69,8 @@ class FakeTweetRepository:
         self._count(retweet.original.id, 1)
         return retweet, self._add(retweet)
 
-    async def remove(self, tweet: Tweet) -> None:
+    async def remove(self, tweet: Tweet, event: Event) -> None:
+        self.deleted[tweet.id] = event.to_json()
         for retweet in self._retweets_of(tweet.id):
             del self.rows[retweet.id]
         del self.rows[tweet.id]
@@ -86,9 +92,11 @@ class FakeTweetRepository:
             return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
         return FeedPage(items, self.heads.get(owner_id, after), is_last=True)
 
-    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[tuple[Tweet, int | None]]:
-        ids = [each for each in sorted(self.rows) if each > tweet_id][:limit]
-        return [(self._shown(each), self.places.get(each)) for each in ids]
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        living = [KnownTweet(i, self._shown(i), self.places.get(i)) for i in self.rows]
+        deleted = [KnownTweet(i, None, None, event) for i, event in self.deleted.items()]
+        known = sorted(living + deleted, key=lambda each: each.id)
+        return [each for each in known if each.id > tweet_id][:limit]
 
     async def forget_feed(self, owner_id: UUID) -> None:
         self.heads.pop(owner_id, None)

@@ -7,6 +7,7 @@ from tests.unit.tweets.service_suite import (
     ForgetUser,
     Retweet,
     Retweeted,
+    Snapshot,
     Timelines,
     Tweets,
     UndoRetweet,
@@ -46,4 +47,8 @@ class TestRetweeted(Retweeted):
 
 
 class TestFeeds(Feeds):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass
