@@ -38,8 +38,8 @@ class NotifierService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            about_people = isinstance(happened, UserRegistered | UserDeleted)
-            if not about_people and not await repositories.inbox.add(event_id, now):
+            is_new = await repositories.inbox.add(event_id, now)
+            if not is_new and not isinstance(happened, UserRegistered | UserDeleted):
                 return
             match happened:
                 case UserRegistered():

@@ -675,8 +675,8 @@ class Purge:
         now = notifier.clock.now
         assert await notifier.unit_of_work.transaction(lambda r: r.purge(now)) == 0
         removed = await notifier.unit_of_work.transaction(lambda r: r.purge(now + MINUTE))
-        # Three events of retweets, the mail that was taken back, and that it was undone.
-        assert removed == 5
+        # Four events, the mail that was taken back, and that it was undone.
+        assert removed == 6
         await notifier.undone(told)
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == [BY_GRACE]
