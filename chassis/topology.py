@@ -278,8 +278,8 @@ def _own_problems(service: Service) -> Iterator[str]:
         if not 1 <= port <= 65535:
             yield f"port {port} is not between 1 and 65535"
     for path in service.public_paths:
-        if not path.startswith("/") or path == "/" or path.startswith("/graphql"):
-            yield f"public path {path!r} must begin with / and not be one of the edge's own"
+        if not path.startswith("/") or path == "/" or path.startswith(("/graphql", "/events")):
+            yield f"public path {path!r} must begin with / and not be one of the system's own"
     if (service.consumes or service.publishes) and not service.database:
         yield "consumes or publishes events, which needs database = true"
     if service.replicas.min > service.replicas.max:
