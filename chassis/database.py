@@ -270,6 +270,7 @@ class Database:
         """
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         raw = await self._acquired()
+        committed = False
         try:
             with _DISCREET:
                 # One round trip. The block may take longer than a transaction may be idle.
@@ -279,8 +280,9 @@ class Database:
                 )
                 yield Connection(raw)
                 await raw.execute("COMMIT")
+            committed = True
         finally:
-            await _guarded(_ended(raw))
+            await _guarded(_released(raw) if committed else _undone(raw))
 
     async def _attempts(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS):
@@ -313,11 +315,10 @@ async def _released(raw: Raw) -> None:
         await raw._holder.release(None)  # noqa: SLF001
 
 
-async def _ended(raw: Raw) -> None:
-    """Release a connection, and roll back what it has not committed."""
+async def _undone(raw: Raw) -> None:
+    """Roll back and release a connection, whatever it was doing."""
     with suppress(Exception):
-        if raw.is_in_transaction():
-            await raw.execute("ROLLBACK")
+        await raw.execute("ROLLBACK")
     await _released(raw)
 
 

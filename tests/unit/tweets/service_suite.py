@@ -570,7 +570,7 @@ class Snapshot:
     async def test_what_was_deleted_is_in_it(self, service: TweetService, events: Events) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         await service.retweet(BOB, other.id)
-        await service.undo_retweet(BOB, other.id)
+        await service.undo_retweet(BOB.id, other.id)
         await service.delete_tweet(ADA.id, tweet.id)
         deletions = [e for e in await events() if e.type in {"tweet-deleted", "retweet-undone"}]
         found = [event for _, event in await pages(service, 10)]
