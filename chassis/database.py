@@ -3,9 +3,10 @@
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -273,6 +274,31 @@ class Database:
         """
         return await self._on_connection(lambda raw: work(Connection(raw)))
 
+    @asynccontextmanager
+    async def locked(self, name: str, *, shared: bool = False) -> AsyncIterator[Connection]:
+        """Hold the advisory lock `name` inside the block, in a transaction of its own.
+
+        The block gets the connection of that transaction, which is committed at its end and rolled
+        back after an exception. When PostgreSQL has ended the connection, the lock is lost: the
+        next statement on it raises, at the latest the commit. Other units of work of the block run
+        on other connections, so the pool must have two.
+        """
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        raw = await self._acquired()
+        committed = False
+        try:
+            with _DISCREET:
+                # One round trip. The block may take longer than a transaction may be idle.
+                await raw.execute(
+                    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; "
+                    f"SELECT {function}({_lock_key(name)})"
+                )
+                yield Connection(raw)
+                await raw.execute("COMMIT")
+            committed = True
+        finally:
+            await _guarded(_released(raw) if committed else _undone(raw))
+
     async def _attempts(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS):
             try:
@@ -283,18 +309,37 @@ class Database:
         return await self._on_connection(work)
 
     async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
-        if (pool := self._pool) is None:
-            raise DatabaseUnavailableError(f"There is no connection to {self._where}.")
-        raw = await pool.acquire()
+        raw = await self._acquired()
         try:
             with _DISCREET:  # COMMIT may have something to say too
                 return await work(raw)
         finally:
-            # `pool.release` does this in a task under a shield, which costs as much as the rest of
-            # a read. Of a connection that the server has ended the place is back already, and may
-            # be another's by now.
-            if raw._con is not None:  # type: ignore[attr-defined]  # noqa: SLF001
-                await raw._holder.release(None)  # noqa: SLF001
+            await _released(raw)
+
+    async def _acquired(self) -> Raw:
+        if (pool := self._pool) is None:
+            raise DatabaseUnavailableError(f"There is no connection to {self._where}.")
+        return await pool.acquire()
+
+
+async def _released(raw: Raw) -> None:
+    # `pool.release` does this in a task under a shield, which costs as much as the rest of a read.
+    # Of a connection that the server has ended the place is back already, and may be another's by
+    # now.
+    if raw._con is not None:  # type: ignore[attr-defined]  # noqa: SLF001
+        await raw._holder.release(None)  # noqa: SLF001
+
+
+async def _undone(raw: Raw) -> None:
+    """Roll back and release a connection, whatever it was doing."""
+    with suppress(Exception):
+        await raw.execute("ROLLBACK")
+    await _released(raw)
+
+
+def _lock_key(name: str) -> int:
+    """Return PostgreSQL's number for the lock of this name."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 async def _nothing_to_reset(_: object) -> None:

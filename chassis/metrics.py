@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from chassis.backfill import Backfill
 from chassis.background import running
 from chassis.database import Database
 from chassis.outbox import OutboxRelay
@@ -146,6 +147,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        undeclared = Gauge(
+            "chirp_stream_undeclared_group_events",
+            "Published events that wait for a consumer group which no service declares.",
+            ("stream", "group"),
+            registry=self.registry,
+        )
+
         async def take() -> None:
             backlog = await relay.backlog()
             events.labels(relay.stream).set(backlog.events)
@@ -154,6 +162,32 @@ class Metrics:
             lag.clear()
             for group, count in backlog.lags.items():
                 lag.labels(relay.stream, group).set(count)
+            undeclared.clear()
+            for group in backlog.undeclared:
+                undeclared.labels(relay.stream, group).set(backlog.lags[group])
+
+        self.sample(take)
+
+    def backfill(self, backfill: Backfill) -> None:
+        """Every replica of a service reports the same: take the maximum, not the sum."""
+        finished = Gauge(
+            "chirp_backfill_finished",
+            "1 when all of an owner's state has been applied, 0 before.",
+            ("owner",),
+            registry=self.registry,
+        )
+        events = Gauge(
+            "chirp_backfill_events",
+            "Events of an owner's state that have been applied.",
+            ("owner",),
+            registry=self.registry,
+        )
+
+        async def take() -> None:
+            for owner in backfill.owners:
+                progress = await backfill.progress(owner)
+                finished.labels(owner).set(progress.finished)
+                events.labels(owner).set(progress.events)
 
         self.sample(take)
 

@@ -1,9 +1,10 @@
 """The transactional outbox: events are written with the change they tell of, then published.
 
 An event waits in the table until every consumer group has acknowledged it, so Redis may lose what
-it holds: it is published again. What keeps this simple is that the entry's id is chosen here and
-kept in the row. Redis refuses an id that is not above its last one, so nothing is published twice
-or out of order, and its last id tells how far the stream has got. See docs/adr/0003.
+it holds: it is published again. One that has no consumer is removed at once. What keeps this simple
+is that the entry's id is chosen here and kept in the row. Redis refuses an id that is not above its
+last one, so nothing is published twice or out of order, and its last id says how far the stream has
+got. See docs/adr/0003.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chassis.background import Outage, running
+from chassis.consumer_groups import GroupReview
 from chassis.database import Connection, Database, Row
 from chassis.events import Event
 from chassis.streams import FIELD, INFRASTRUCTURE
@@ -73,7 +75,7 @@ class SqlEventOutbox:
 
 @dataclass(frozen=True, slots=True)
 class _Acknowledged:
-    """What every group has: all entries below `until`. `behind` names who holds the others up."""
+    """All groups have acknowledged the entries below `until`; `behind` names the slowest group."""
 
     until: int
     behind: str
@@ -81,13 +83,15 @@ class _Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What an outbox holds, what of it nobody has yet, and `lags`: events by consumer group."""
+    """What an outbox holds, what of it is not published, and `lags`: events by consumer group."""
 
     events: int
     unpublished: int
     oldest_unpublished: float
     """Seconds since the oldest unpublished event was written; 0 if there is none."""
     lags: Mapping[str, int]
+    undeclared: Collection[str]
+    """The consumer groups among them that no service declares."""
 
 
 class OutboxRelay:
@@ -102,19 +106,27 @@ class OutboxRelay:
         groups: Collection[str],
         limit: int = 10_000,
         keep: float = 0.0,
+        unseen: float = 24 * 60 * 60,
+        settle: float = 10.0,
     ) -> None:
-        """`groups` have to acknowledge an event before it is forgotten, as has every other group
-        that there is: naming them keeps events for one that was never there, or that Redis lost.
+        """`groups` are the declared consumers. They have to acknowledge an event before it is
+        removed, whether Redis knows them or not, and so has every other group that Redis has.
 
         `limit`: entries that the stream holds at most. Beyond it events wait in the outbox.
 
         `keep`: seconds for which an entry stays in the stream after every group has it, while there
         is room: for readers without a group.
+
+        `unseen`: seconds after which an undeclared group without a sign of life is destroyed.
+
+        `settle`: seconds for which nothing is removed after Redis came up empty, so that the
+        undeclared groups that were there can return.
         """
         self._database = database
         self._redis = redis
         self.stream = stream
         self._groups = groups
+        self._review = GroupReview(redis, stream, groups, unseen=unseen, settle=settle)
         self._limit = limit
         self._keep = int(keep * 1_000_000)
         self._wanted = asyncio.Event()
@@ -123,7 +135,7 @@ class OutboxRelay:
         self._last_known = 0
 
     def wake(self) -> None:
-        """Call it after the commit of a transaction that wrote an event."""
+        """Publish without delay. Call it after the commit of a transaction that wrote an event."""
         self._wanted.set()
 
     @asynccontextmanager
@@ -133,7 +145,7 @@ class OutboxRelay:
             yield
 
     async def backlog(self) -> Backlog:
-        """How far consumers are behind. Without Redis, what it last said is what they have had."""
+        """Return how far consumers are behind, by what Redis last said while it is away."""
         try:
             last, length = await self._state()
             self._last_known = last
@@ -152,10 +164,11 @@ class OutboxRelay:
             )
         )
         assert row is not None  # noqa: S101  (an aggregate has a row)
-        return Backlog(row["events"], row["unpublished"], float(row["age"]), lags)
+        undeclared = lags.keys() - set(self._groups)
+        return Backlog(row["events"], row["unpublished"], float(row["age"]), lags, undeclared)
 
     async def _lags(self, length: int) -> dict[str, int]:
-        """For each group that is there or has to be, the entries that it has not acknowledged."""
+        """Return the entries that each group, existing or declared, has not acknowledged."""
         lags = dict.fromkeys(self._groups, length)
         if await self._redis.exists(self.stream):
             groups: Any = await self._redis.xinfo_groups(self.stream)
@@ -264,7 +277,9 @@ class OutboxRelay:
         return _entry(stream["last-generated-id"]), stream["length"]
 
     async def _trim(self, keep: int = 0) -> _Acknowledged:
-        """Removes what is acknowledged and `keep` microseconds older than the newest entry."""
+        """Remove what is acknowledged and `keep` microseconds older than the newest entry."""
+        if not (await self._review()).settled:
+            return _Acknowledged(0, "consumers that may return")
         acknowledged = await self._acknowledged()
         if acknowledged.until:
             last, _ = await self._state()
@@ -273,7 +288,8 @@ class OutboxRelay:
         return acknowledged
 
     async def _acknowledged(self) -> _Acknowledged:
-        if not await self._redis.exists(self.stream):
+        last, _ = await self._state()
+        if not last:
             return _Acknowledged(0, "nobody")
         groups: Any = await self._redis.xinfo_groups(self.stream)
         until = dict.fromkeys(self._groups, 0)
@@ -284,7 +300,8 @@ class OutboxRelay:
             if not pending["min"]:
                 until[group["name"]] += 1
         if not until:
-            return _Acknowledged(0, "nobody")
+            # A group that is created from now on belongs to a consumer that asks for the past.
+            return _Acknowledged(last + 1, "nobody")
         behind = min(until, key=lambda name: until[name])
         return _Acknowledged(until[behind], behind)
 
@@ -294,6 +311,7 @@ class OutboxRelay:
                 "the stream is full, events wait in the outbox",
                 stream=self.stream,
                 waiting_for_group=behind,
+                declared=behind in self._groups,
             )
         self._full = True
 

@@ -127,7 +127,7 @@ class ServiceSettings:
             "host": read.text(f"{prefix}HOST"),
             "port": read.integer(f"{prefix}PORT", at_least=1),
             "database_url": read.secret(f"{prefix}DATABASE_URL"),
-            "database_pool_size": read.integer(f"{prefix}DATABASE_POOL_SIZE", 10, at_least=1),
+            "database_pool_size": read.integer(f"{prefix}DATABASE_POOL_SIZE", 10, at_least=4),
             "redis_url": Secret(read.text("REDIS_URL")),
             "router_secret": read.secret("ROUTER_SECRET", at_least=32),
             "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from time import monotonic
 from typing import Any
@@ -14,9 +15,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from chassis.background import Outage, running
+from chassis.consumer_groups import announce, join
 from chassis.database import UNAVAILABLE
 from chassis.events import Event, MalformedEventError
 from chassis.logging import bound, trace_id
@@ -41,6 +43,10 @@ end
 """
 
 _log = structlog.get_logger("chassis.streams")
+
+
+async def _log_gap(stream: str) -> None:
+    _log.warning("consumer group missing: events may have been missed", stream=stream)
 
 
 def connect(url: str) -> Redis:
@@ -93,8 +99,12 @@ class StreamConsumer:
         claim_idle: float = 10.0,
         attempts: int = 5,
         tell: Callable[[str, datetime | None, str], None] = lambda *_: None,
+        missed: Callable[[str], Awaitable[None]] = _log_gap,
     ) -> None:
         """`claim_idle`: seconds after which what a silent consumer holds is taken over.
+
+        `missed` is called with a stream whose group existed and is missing, before it is created
+        again: events may have been removed that this group never read.
 
         `tell` hears of each event that is done with: its stream, its time if it has one, and
         whether it was `handled` or `rejected`.
@@ -109,6 +119,7 @@ class StreamConsumer:
         self._claim_idle = claim_idle
         self._attempts = attempts
         self._tell = tell
+        self._missed = missed
         self._in_hand: list[_Entry] = []
         self._reading = Outage(f"{group}: reading {' and '.join(streams)}")
         self._handling = Outage(f"{group}: handling events")
@@ -117,7 +128,7 @@ class StreamConsumer:
     async def running(self) -> AsyncIterator[None]:
         """Reads while the block runs, whatever becomes of Redis."""
         try:
-            consuming = self._reading.outlast(self._consume, (RedisError, OSError))
+            consuming = self._reading.outlast(self._consume, INFRASTRUCTURE)
             async with running(self._keep()), running(consuming):
                 yield
         finally:
@@ -139,13 +150,9 @@ class StreamConsumer:
             self._reading.over()
 
     async def _join(self) -> None:
-        """Makes the group where it is missing; it begins with what the stream still holds."""
+        """Create the group where it is missing; it begins with what the stream still holds."""
         for stream in self._streams:
-            try:
-                await self._redis.xgroup_create(stream, self._group, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
+            await join(self._redis, stream, self._group, partial(self._missed, stream))
 
     async def _read(self) -> None:
         answer: Any = await self._redis.xreadgroup(
@@ -184,11 +191,14 @@ class StreamConsumer:
         return bool(self._in_hand)
 
     async def _keep(self) -> None:
-        """Shows that what is in hand is being seen to, however long that takes."""
+        """Heartbeat: resets the idle time of in-flight entries so that no other consumer claims
+        them, and announces the group."""
         while True:
             await asyncio.sleep(self._claim_idle / _BEATS)
             try:
                 await self._show(idle=0)
+                for stream in self._streams:
+                    await announce(self._redis, stream, self._group)
             except Exception as error:
                 _log.info("entries could not be held", group=self._group, reason=repr(error))
 

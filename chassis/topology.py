@@ -290,7 +290,7 @@ def _misfits(service: Service) -> Iterator[str]:
         if not _SCOPE.fullmatch(scope):
             yield f"scope {scope!r} must be lower-case letters, digits and any of : . _ -"
     for path in service.public_paths:
-        if not path.startswith("/") or path == "/" or path.startswith("/graphql"):
+        if not path.startswith("/") or path == "/" or path.startswith(("/graphql", "/events")):
             yield f"public path {path!r} must begin with / and not be one of the edge's own"
 
 

@@ -1,4 +1,4 @@
-"""The notifier's command line: `python -m notifier serve|migrate|schema|dead-letters|purge`."""
+"""The notifier's command line: `python -m notifier serve|migrate|schema|backfill|…`."""
 
 import argparse
 import asyncio
@@ -8,9 +8,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from chassis.app import open_database
+from chassis.backfill.command import add_backfill
 from chassis.cli import AddCommand, run
 from chassis.events import MalformedEventError
-from notifier.app import MIGRATIONS, create_app, dead_letters, open_pool, unit_of_work
+from notifier.app import (
+    MIGRATIONS,
+    create_app,
+    dead_letters,
+    open_backfill,
+    open_pool,
+    unit_of_work,
+)
 from notifier.dead_letters import DeadLetter, DeadLetters
 from notifier.domain import RejectedEvent
 from notifier.errors import DeadLetterNotFound, InvalidEvent
@@ -87,6 +95,7 @@ def _run_purge(arguments: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
+    add_backfill(add, "notifier", Settings.from_env, open_backfill)
     text = "look after mails that were given up and events that could not be handled"
     letters = add("dead-letters", help=text, description=text)
     commands = letters.add_subparsers(required=True, metavar="what")

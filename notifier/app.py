@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app
+from chassis.backfill import Backfill, backfill_from, by_id, snapshot_route
 from chassis.database import Database
 from chassis.events import Event
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
+from chassis.outbox import OutboxRelay
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
 from chassis.sessions.watch import SessionWatch
@@ -24,7 +27,7 @@ from notifier.consumer import EventHandler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
 from notifier.domain import Outcome
-from notifier.events import GROUP, STREAMS
+from notifier.events import GROUP, STREAM, STREAMS
 from notifier.letters import LetterWriter
 from notifier.mailer import SmtpMailer
 from notifier.messages import Composer
@@ -46,20 +49,26 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     redis = connect(settings.redis_url)
     sessions = GrpcSessions(settings.grpc_addresses["auth"])
     watch = SessionWatch(redis, sessions)
-    service = notifier_service(settings, database)
+    relay = OutboxRelay(
+        database, redis, STREAM, groups=settings.event_groups, limit=settings.event_limit
+    )
+    service = notifier_service(settings, database, relay.wake)
     links = unsubscribe_links(settings)
     mailer, sender = mail_sender(settings, database, count_mails(metrics))
-    handler = EventHandler(service, sender.wake)
+    backfill = _backfill(settings, database, redis, EventHandler(service, sender.wake))
     consumer = StreamConsumer(
         redis,
         STREAMS,
         group=GROUP,
-        handle=handler.handle,
+        handle=backfill.handle,
         reject=dead_letters(settings, database).add,
         claim_idle=settings.claim_after.total_seconds(),
         tell=metrics.events_of(GROUP, STREAMS),
+        missed=backfill.missed,
     )
     metrics.database(database)
+    metrics.outbox(relay)
+    metrics.backfill(backfill)
     watch_deliveries(metrics, unit_of_work(settings, database))
 
     @asynccontextmanager
@@ -71,7 +80,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             watch.following(),
             mailer.open(),
             sender.running(),
+            relay.running(),
             consumer.running(),
+            backfill.running(),
         ):
             yield
 
@@ -87,7 +98,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         metrics=metrics,
         lifespan=lifespan,
         checks={"database": database.ping},
-        routes=unsubscribe_routes(links, service.unsubscribe, service.resubscribe),
+        routes=[
+            *unsubscribe_routes(links, service.unsubscribe, service.resubscribe),
+            snapshot_route(by_id(service.snapshot), settings.router_secret),
+        ],
     )
 
 
@@ -95,13 +109,42 @@ def open_pool(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.database_pool_size)
 
 
-def unit_of_work(settings: Settings, database: Database) -> SqlUnitOfWork:
-    return SqlUnitOfWork(database, AddressDigests(settings.unsubscribe_secrets))
+def unit_of_work(
+    settings: Settings, database: Database, wake_relay: Callable[[], None] = lambda: None
+) -> SqlUnitOfWork:
+    return SqlUnitOfWork(database, AddressDigests(settings.unsubscribe_secrets), wake_relay)
 
 
-def notifier_service(settings: Settings, database: Database) -> NotifierService:
+@asynccontextmanager
+async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
+    """Open the backfill of this service, for the command line."""
+    database = open_pool(settings)
+    redis = connect(settings.redis_url)
+    async with open_database(database, MIGRATIONS), redis:
+        handler = EventHandler(notifier_service(settings, database))
+        yield _backfill(settings, database, redis, handler)
+
+
+def _backfill(
+    settings: Settings, database: Database, redis: Redis, handler: EventHandler
+) -> Backfill:
+    """Of auth alone: about retweets of the past nobody wants a mail."""
+    return backfill_from(
+        ["auth"],
+        settings,
+        database,
+        redis,
+        group=GROUP,
+        handle=handler.handle,
+        reject=dead_letters(settings, database).add,
+    )
+
+
+def notifier_service(
+    settings: Settings, database: Database, wake_relay: Callable[[], None] = lambda: None
+) -> NotifierService:
     return NotifierService(
-        unit_of_work=unit_of_work(settings, database),
+        unit_of_work=unit_of_work(settings, database, wake_relay),
         now=_now,
         new_id=uuid7,
         digests=AddressDigests(settings.unsubscribe_secrets),

@@ -41,6 +41,8 @@ class Recipient:
     settings: EmailSettings | None = None
     username: str | None = None
     email: str | None = None
+    settings_changed_at: datetime | None = None
+    """When the settings were changed here. None: as chosen at sign-up, or in an older release."""
 
 
 @dataclass(frozen=True, slots=True)

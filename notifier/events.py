@@ -1,16 +1,25 @@
-"""What the notifier understands of the events of other services; it ignores the rest."""
+"""The events of the notifier, and those of others that it understands; it ignores the rest."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from chassis.events import Event
 from chassis.text import is_one_line
+from notifier.domain import EmailSettings
 from notifier.errors import InvalidEvent
 
 T = TypeVar("T")
 STREAMS = ("events.auth", "events.tweets")
 GROUP = "notifier"
+
+STREAM = "events.notifier"
+SOURCE = "/notifier"
+EMAIL_SETTINGS_CHANGED = "email-settings-changed"
+
+_BEFORE_THERE_WERE_TIMES = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LONGEST_ADDRESS = 320
 _LONGEST_NAME = 100
@@ -23,6 +32,8 @@ class UserRegistered:
     username: str
     email: str
     retweets: bool
+    changed_at: datetime | None = None
+    """When the settings were changed here, if auth was told; None for those of sign-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,18 @@ class _Data:
         except ValueError:
             raise InvalidEvent(f"{name} is not an id") from None
 
+    def time(self, name: str) -> datetime:
+        try:
+            time = datetime.fromisoformat(self._get(name, str))
+        except ValueError:
+            raise InvalidEvent(f"{name} is not a time") from None
+        if time.tzinfo is None:
+            raise InvalidEvent(f"{name} has no offset from UTC")
+        return time
+
+    def has(self, name: str) -> bool:
+        return name in self._data
+
     def flag(self, name: str) -> bool:
         return self._get(name, bool)
 
@@ -96,11 +119,13 @@ class _Data:
 
 
 def _user_registered(data: _Data) -> UserRegistered:
+    settings = data.part("emailSettings")
     return UserRegistered(
         user_id=data.id("userId"),
         username=data.line("username", _LONGEST_NAME),
         email=data.line("email", _LONGEST_ADDRESS),
-        retweets=data.part("emailSettings").flag("retweets"),
+        retweets=settings.flag("retweets"),
+        changed_at=settings.time("changedAt") if settings.has("changedAt") else None,
     )
 
 
@@ -134,3 +159,19 @@ def parse(type: str, data: object) -> Happened | None:  # noqa: A002
     if not isinstance(data, Mapping):
         raise InvalidEvent("data is not an object")
     return parser(_Data(data))
+
+
+def email_settings_changed(user_id: UUID, settings: EmailSettings, at: datetime | None) -> Event:
+    """Return the event of a choice; its id follows from the person and the time.
+
+    `at` is None for a choice of which no time is known: it gives way to every other.
+    """
+    time = at or _BEFORE_THERE_WERE_TIMES
+    return Event(
+        id=uuid5(user_id, f"{EMAIL_SETTINGS_CHANGED} {time.astimezone(UTC).isoformat()}"),
+        source=SOURCE,
+        type=EMAIL_SETTINGS_CHANGED,
+        subject=str(user_id),
+        time=time,
+        data={"userId": str(user_id), "retweets": settings.retweets},
+    )

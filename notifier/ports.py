@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from chassis.events import Event
 from notifier.domain import (
     Delivery,
     Draft,
@@ -36,13 +37,25 @@ class RecipientRepository(Protocol):
         """
 
     async def register(self, recipient: Recipient) -> None:
-        """Keeps the settings of somebody who has chosen already; does nothing for the deleted."""
+        """Add the name, the address and, unless a choice is known that is as new, the settings.
+
+        Does nothing for a deleted person.
+        """
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         """Of those whose settings are known."""
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
-        """Remember the settings, also of an unknown person. False for a deleted one."""
+    async def change_settings(
+        self, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> datetime | None:
+        """Remember the settings, also of an unknown person. Return the time of the change.
+
+        It is later than that of the change before, whatever the clock says. None for a deleted
+        person, of whom nothing is remembered.
+        """
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
+        """Return the next people by id of those whose settings are known."""
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         """Leaves only the fact that they were there; removes their tweets, deliveries, retweets."""
@@ -123,6 +136,11 @@ class RejectedEventRepository(Protocol):
     async def remove(self, rejected_id: UUID) -> bool: ...
 
 
+class EventOutbox(Protocol):
+    async def add(self, event: Event) -> None:
+        """Has the event published if, and only if, the unit of work is committed."""
+
+
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -140,6 +158,9 @@ class Repositories(Protocol):
 
     @property
     def deliveries(self) -> DeliveryRepository: ...
+
+    @property
+    def events(self) -> EventOutbox: ...
 
     @property
     def rejected(self) -> RejectedEventRepository: ...

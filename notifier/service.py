@@ -1,10 +1,11 @@
 """The use cases: what happens here when something has happened elsewhere, and settings."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis.events import Event
 from notifier.addresses import AddressDigests
 from notifier.domain import (
     Delivery,
@@ -22,6 +23,7 @@ from notifier.events import (
     TweetRetweeted,
     UserDeleted,
     UserRegistered,
+    email_settings_changed,
 )
 from notifier.ports import Repositories, UnitOfWork
 
@@ -30,8 +32,9 @@ from notifier.ports import Repositories, UnitOfWork
 class NotifierService:
     """Each use case is one unit of work.
 
-    An event and its effect are one transaction, and an event has its effect once. Events may come
-    in any order: what is known of a later one wins over an earlier one that comes after it.
+    An event and its effect are one transaction. Events may come in any order: what is known of a
+    later one wins over an earlier one that comes after it. A retweet has its effect once, by the
+    id of its event. What is known of people may come again, as newer state with the same id.
     """
 
     unit_of_work: UnitOfWork
@@ -45,7 +48,8 @@ class NotifierService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            if not await repositories.inbox.add(event_id, now):
+            is_new = await repositories.inbox.add(event_id, now)
+            if not is_new and not isinstance(happened, UserRegistered | UserDeleted):
                 return
             match happened:
                 case UserRegistered():
@@ -75,13 +79,11 @@ class NotifierService:
         None leaves a setting as it is. What is switched on for an address that has unsubscribed
         has no effect before the reader of the address resubscribes.
         """
+        now = self.now()
 
         async def work(repositories: Repositories) -> EmailSettings | None:
-            recipients = repositories.recipients
-            if retweets is not None and not await recipients.change_settings(
-                user_id, EmailSettings(retweets)
-            ):
-                return None
+            if retweets is not None:
+                return await self._change(repositories, user_id, EmailSettings(retweets), now)
             known = await repositories.recipients.settings([user_id])
             return known.get(user_id, EmailSettings())
 
@@ -92,36 +94,66 @@ class NotifierService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            if link.address:
-                await repositories.addresses.unsubscribe(link.address, now)
-                return
-            person = await repositories.recipients.hold(link.user_id)
-            if person and person.email:
-                digest = self.digests.of(person.email)
-                await repositories.addresses.unsubscribe(digest, now)
+            digests = await self._digests_of(repositories, link.user_id)
+            if address := link.address or next(iter(digests), None):
+                await repositories.addresses.unsubscribe(address, now)
+            if digests and (link.address is None or link.address in digests):
+                await self._change(repositories, link.user_id, EmailSettings(False), now)
 
         await self.unit_of_work.transaction(work)
 
     async def resubscribe(self, link: UnsubscribeLink) -> None:
         """Allow mails to the address of the link again, and switch them on for its account."""
+        now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            person = await repositories.recipients.hold(link.user_id)
-            digests = self.digests.all(person.email) if person and person.email else []
+            digests = await self._digests_of(repositories, link.user_id)
             if link.address and link.address not in digests:
                 await repositories.addresses.resubscribe([link.address])
                 return
             await repositories.addresses.resubscribe(digests)
-            await repositories.recipients.change_settings(link.user_id, EmailSettings(True))
+            await self._change(repositories, link.user_id, EmailSettings(True), now)
 
         await self.unit_of_work.transaction(work)
+
+    async def _digests_of(self, repositories: Repositories, user_id: UUID) -> Sequence[bytes]:
+        """Lock a person; return the digests of their address, the current one first."""
+        person = await repositories.recipients.hold(user_id)
+        return self.digests.all(person.email) if person and person.email else []
+
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
+        """Return the events that make the settings of the next people, each with its id."""
+        known = await self.unit_of_work.read(lambda r: r.recipients.known_after(after, limit))
+        return [
+            (
+                each.user_id,
+                email_settings_changed(
+                    each.user_id, each.settings or EmailSettings(), each.settings_changed_at
+                ),
+            )
+            for each in known
+        ]
+
+    async def _change(
+        self, repositories: Repositories, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> EmailSettings | None:
+        """Change the settings and return those in effect, or None for a deleted account.
+
+        Auth keeps them as well: they would be lost with the notifier's database.
+        """
+        at = await repositories.recipients.change_settings(user_id, settings, now)
+        if at is None:
+            return None
+        in_effect = (await repositories.recipients.settings([user_id]))[user_id]
+        await repositories.events.add(email_settings_changed(user_id, in_effect, at))
+        return in_effect
 
     async def _user_registered(
         self, repositories: Repositories, event: UserRegistered, now: datetime
     ) -> None:
         settings = EmailSettings(event.retweets)
         await repositories.recipients.register(
-            Recipient(event.user_id, settings, event.username, event.email)
+            Recipient(event.user_id, settings, event.username, event.email, event.changed_at)
         )
         resting_until = await self._resting_until(repositories, event.email)
         await repositories.deliveries.release(event.user_id, max(now, resting_until or now))

@@ -1,9 +1,11 @@
 """All SQL of the notifier, by what it is about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.database import Connection, Database
+from chassis.outbox import SqlEventOutbox
 from notifier.addresses import AddressDigests
 from notifier.ports import T, Work
 from notifier.repository.addresses import SqlAddressRepository
@@ -21,6 +23,7 @@ class SqlRepositories:
         self.retweets = SqlRetweetRepository(connection)
         self.deliveries = SqlDeliveryRepository(connection, self.addresses)
         self.rejected = SqlRejectedEventRepository(connection)
+        self.events = SqlEventOutbox(connection)
         self._connection = connection
 
     async def purge(self, before: datetime) -> int:
@@ -43,11 +46,21 @@ class SqlRepositories:
 
 @dataclass(frozen=True, slots=True)
 class SqlUnitOfWork:
+    """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
+
     _database: Database
     _digests: AddressDigests
+    _wake_relay: Callable[[], None] = lambda: None
 
     async def transaction(self, work: Work[T]) -> T:
-        return await self._database.transaction(lambda c: work(SqlRepositories(c, self._digests)))
+        async def run(connection: Connection) -> tuple[T, bool]:
+            repositories = SqlRepositories(connection, self._digests)
+            return await work(repositories), repositories.events.written
+
+        result, written = await self._database.transaction(run)
+        if written:
+            self._wake_relay()
+        return result
 
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(lambda c: work(SqlRepositories(c, self._digests)))

@@ -113,7 +113,7 @@ class SqlDeliveryRepository:
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         rows = await self._connection.fetch_all(
             f"""
-            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets,
+            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets, r.settings_changed_at,
                    (SELECT count(DISTINCT retweeter_id) FROM notices
                     WHERE delivery_id = d.id AND NOT undone) AS retweeters,
                    ARRAY(SELECT username FROM (

@@ -1,6 +1,6 @@
 """Who is known, where their mail goes and what they want."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,11 +32,18 @@ class SqlRecipientRepository:
     async def register(self, recipient: Recipient) -> None:
         await self._connection.execute(
             """
-            INSERT INTO recipients (user_id, username, email, retweets)
-            VALUES (:id, :username, :email, :retweets)
+            INSERT INTO recipients (user_id, username, email, retweets, settings_changed_at)
+            VALUES (:id, :username, :email, :retweets, :changed_at)
             ON CONFLICT (user_id) DO UPDATE
             SET username = excluded.username, email = excluded.email,
-                retweets = coalesce(recipients.retweets, excluded.retweets)
+                (retweets, settings_changed_at) = (
+                    SELECT choice.retweets, changed_at FROM (VALUES
+                        (1, recipients.retweets, recipients.settings_changed_at),
+                        (2, excluded.retweets, excluded.settings_changed_at)
+                    ) AS choice (rank, retweets, changed_at)
+                    WHERE choice.retweets IS NOT NULL
+                    ORDER BY changed_at DESC NULLS LAST, rank LIMIT 1
+                )
             WHERE recipients.deleted_at IS NULL
             """,
             {
@@ -44,6 +51,7 @@ class SqlRecipientRepository:
                 "username": recipient.username,
                 "email": recipient.email,
                 "retweets": recipient.settings and recipient.settings.retweets,
+                "changed_at": recipient.settings_changed_at,
             },
         )
 
@@ -59,17 +67,37 @@ class SqlRecipientRepository:
         people = [recipient(row, unsubscribed) for row in rows]
         return {person.user_id: person.settings for person in people if person.settings}
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
-        changed = await self._connection.fetch_val(
+    async def change_settings(
+        self, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> datetime | None:
+        changed_at: datetime | None = await self._connection.fetch_val(
             """
-            INSERT INTO recipients (user_id, retweets) VALUES (:id, :retweets)
-            ON CONFLICT (user_id) DO UPDATE SET retweets = excluded.retweets
+            INSERT INTO recipients (user_id, retweets, settings_changed_at)
+            VALUES (:id, :retweets, :now)
+            ON CONFLICT (user_id) DO UPDATE
+            SET retweets = excluded.retweets,
+                settings_changed_at = greatest(
+                    excluded.settings_changed_at,
+                    recipients.settings_changed_at + interval '1 microsecond'
+                )
             WHERE recipients.deleted_at IS NULL
-            RETURNING true
+            RETURNING settings_changed_at
             """,
-            {"id": user_id, "retweets": settings.retweets},
+            {"id": user_id, "retweets": settings.retweets, "now": now},
         )
-        return bool(changed)
+        return changed_at
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
+        rows = await self._connection.fetch_all(
+            """
+            SELECT * FROM recipients
+            WHERE user_id > :after AND retweets IS NOT NULL AND deleted_at IS NULL
+            ORDER BY user_id LIMIT :limit
+            """,
+            {"after": user_id, "limit": limit},
+        )
+        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
+        return [recipient(row, unsubscribed) for row in rows]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         # First, because it waits for whoever is about to add something of theirs.
@@ -98,4 +126,5 @@ def recipient(row: Row, unsubscribed: Collection[str]) -> Recipient:
     email, wanted = row["email"], row["retweets"]
     vetoed = email in unsubscribed
     settings = None if wanted is None else EmailSettings(wanted and not vetoed, vetoed)
-    return Recipient(row["user_id"], settings, row["username"], email)
+    changed_at = row["settings_changed_at"]
+    return Recipient(row["user_id"], settings, row["username"], email, changed_at)

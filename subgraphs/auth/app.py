@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app, traced
+from chassis.backfill import Backfill, backfill_from, by_id, snapshot_route
 from chassis.database import Database
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
@@ -20,15 +21,16 @@ from chassis.outbox import OutboxRelay
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
-from chassis.streams import connect
+from chassis.streams import StreamConsumer, connect
 from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.consumer import GROUP, EventHandler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.events import STREAM
+from subgraphs.auth.events import NOTIFIER_STREAM, STREAM
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
-from subgraphs.auth.repository import SqlUnitOfWork
+from subgraphs.auth.repository import SqlRejectedEvents, SqlUnitOfWork
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
 from subgraphs.auth.rpc import address, serving
 from subgraphs.auth.schema import build_schema
@@ -62,6 +64,16 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         database, streams, STREAM, groups=settings.event_groups, limit=settings.event_limit
     )
     unit_of_work = SqlUnitOfWork(database, relay.wake)
+    backfill = _backfill(settings, database, streams)
+    consumer = StreamConsumer(
+        streams,
+        [NOTIFIER_STREAM],
+        group=GROUP,
+        handle=backfill.handle,
+        reject=SqlRejectedEvents(database).add,
+        tell=metrics.events_of(GROUP, [NOTIFIER_STREAM]),
+        missed=backfill.missed,
+    )
     access_tokens = JwtAccessTokens(
         keys,
         issuer=settings.issuer,
@@ -100,6 +112,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     authorize = traced(authorizer)
     metrics.database(database)
     metrics.outbox(relay)
+    metrics.backfill(backfill)
     jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
 
     async def serve_jwks(_: Request) -> Response:
@@ -123,6 +136,8 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             streams,
             feed.following(),
             relay.running(),
+            consumer.running(),
+            backfill.running(),
             serving(
                 sessions_handler(verification),
                 services=[SERVICE],
@@ -147,7 +162,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         metrics=metrics,
         lifespan=lifespan,
         checks={"database": database.ping},
-        routes=[Route("/.well-known/jwks.json", serve_jwks)],
+        routes=[
+            Route("/.well-known/jwks.json", serve_jwks),
+            snapshot_route(by_id(service.snapshot), settings.router_secret),
+        ],
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +175,29 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             await subgraph(scope, receive, send)
 
     return app
+
+
+@asynccontextmanager
+async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
+    """Open the backfill of this service, for the command line."""
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    redis = connect(settings.redis_url)
+    async with open_database(database, MIGRATIONS), redis:
+        yield _backfill(settings, database, redis)
+
+
+def _backfill(settings: Settings, database: Database, redis: Redis) -> Backfill:
+    # Its handler writes no event, so there is no relay to wake.
+    handler = EventHandler(SqlUnitOfWork(database, lambda: None))
+    return backfill_from(
+        ["notifier"],
+        settings,
+        database,
+        redis,
+        group=GROUP,
+        handle=handler.handle,
+        reject=SqlRejectedEvents(database).add,
+    )
 
 
 def _key_ring(settings: Settings) -> KeyRing:

@@ -37,9 +37,30 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """What somebody wants mail about. Only told at sign-up: the notifier keeps it."""
+    """What a person gets mail about: chosen at sign-up, changed in the notifier later.
+
+    Kept here too, so that the notifier can be told again when its database is lost.
+    """
 
     retweets: bool = False
+    changed_at: datetime | None = None
+    """When the notifier changed it, by its clock. None: as chosen at sign-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user with what other services learn of them."""
+
+    user: User
+    email_settings: EmailSettings
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedUser:
+    """What is left of a deleted account."""
+
+    id: UUID
+    deleted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What the auth service tells others: people come and go, sessions end."""
+"""The events of the auth service, and those of others that it understands."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from chassis.events import Event
+from chassis.events import Event, MalformedEventError
 from subgraphs.auth.domain import EmailSettings, User
 
 STREAM = "events.auth"
@@ -15,8 +15,15 @@ USER_REGISTERED = "user-registered"
 USER_DELETED = "user-deleted"
 SESSION_REVOKED = "session-revoked"
 
+NOTIFIER_STREAM = "events.notifier"
+EMAIL_SETTINGS_CHANGED = "email-settings-changed"
+
 
 def user_registered(user: User, settings: EmailSettings) -> Event:
+    """The settings are those of sign-up; in a snapshot those of today, with `changedAt`."""
+    chosen: dict[str, Any] = {"retweets": settings.retweets}
+    if settings.changed_at is not None:
+        chosen["changedAt"] = _text(settings.changed_at)
     return _event(
         USER_REGISTERED,
         user.id,
@@ -26,7 +33,7 @@ def user_registered(user: User, settings: EmailSettings) -> Event:
             "userId": str(user.id),
             "username": user.username,
             "email": user.email,
-            "emailSettings": {"retweets": settings.retweets},
+            "emailSettings": chosen,
         },
     )
 
@@ -44,6 +51,25 @@ def session_revoked(user_id: UUID, session_ids: Sequence[UUID], time: datetime) 
         time=time,
         data={"userId": str(user_id), "sessionIds": [str(s) for s in session_ids]},
     )
+
+
+def changed_email_settings(event: Event) -> tuple[UUID, EmailSettings]:
+    """Return whose settings an `email-settings-changed` is about, and what they are.
+
+    Raises MalformedEventError.
+    """
+    try:
+        user_id = UUID(event.data["userId"])
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise MalformedEventError("data.userId is not the id of a user") from None
+    retweets = event.data.get("retweets")
+    if not isinstance(retweets, bool):
+        raise MalformedEventError("data.retweets is not true or false")
+    return user_id, EmailSettings(retweets, changed_at=event.time)
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _event(

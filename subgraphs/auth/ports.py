@@ -6,13 +6,21 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.auth.domain import AccessToken, RefreshToken, Session, User
+from subgraphs.auth.domain import (
+    AccessToken,
+    Account,
+    DeletedUser,
+    EmailSettings,
+    RefreshToken,
+    Session,
+    User,
+)
 
 T = TypeVar("T")
 
 
 class UserRepository(Protocol):
-    async def add(self, user: User) -> None:
+    async def add(self, user: User, email_settings: EmailSettings) -> None:
         """Raises UsernameTaken or EmailTaken."""
 
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]: ...
@@ -29,7 +37,14 @@ class UserRepository(Protocol):
         False if they are no longer there.
         """
 
-    async def remove(self, user_id: UUID) -> None: ...
+    async def remove(self, user_id: UUID, now: datetime) -> None:
+        """Leaves only the fact that the user existed."""
+
+    async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+        """Does nothing if the user does not exist or settings of a later time are known."""
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
+        """Return the next users by id, deleted ones among them, as they are at one moment."""
 
 
 class SessionRepository(Protocol):

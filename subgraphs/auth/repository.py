@@ -9,7 +9,15 @@ import asyncpg
 
 from chassis.database import Connection, Database, Row
 from chassis.outbox import SqlEventOutbox
-from subgraphs.auth.domain import Device, RefreshToken, Session, User
+from subgraphs.auth.domain import (
+    Account,
+    DeletedUser,
+    Device,
+    EmailSettings,
+    RefreshToken,
+    Session,
+    User,
+)
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
 from subgraphs.auth.ports import T, Work
 
@@ -18,12 +26,12 @@ from subgraphs.auth.ports import T, Work
 class SqlUserRepository:
     _connection: Connection
 
-    async def add(self, user: User) -> None:
+    async def add(self, user: User, email_settings: EmailSettings) -> None:
         # Not refused but ignored where something is taken: PostgreSQL would log the address.
         added = await self._connection.fetch_val(
             """
-            INSERT INTO users (id, username, email, password_hash, created_at)
-            VALUES (:id, :username, :email, :password_hash, :created_at)
+            INSERT INTO users (id, username, email, password_hash, created_at, retweet_emails)
+            VALUES (:id, :username, :email, :password_hash, :created_at, :retweets)
             ON CONFLICT DO NOTHING RETURNING id
             """,
             {
@@ -32,6 +40,7 @@ class SqlUserRepository:
                 "email": user.email,
                 "password_hash": user.password_hash,
                 "created_at": user.created_at,
+                "retweets": email_settings.retweets,
             },
         )
         if added is None:
@@ -65,8 +74,44 @@ class SqlUserRepository:
         )
         return bool(found)
 
-    async def remove(self, user_id: UUID) -> None:
-        await self._connection.execute("DELETE FROM users WHERE id = :id", {"id": user_id})
+    async def remove(self, user_id: UUID, now: datetime) -> None:
+        await self._connection.execute(
+            """
+            WITH removed AS (DELETE FROM users WHERE id = :id RETURNING id)
+            INSERT INTO deleted_users (id, deleted_at) SELECT id, :now FROM removed
+            """,
+            {"id": user_id, "now": now},
+        )
+
+    async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+        await self._connection.execute(
+            """
+            UPDATE users SET retweet_emails = :retweets, email_settings_changed_at = :at
+            WHERE id = :id
+                AND (email_settings_changed_at IS NULL OR email_settings_changed_at <= :at)
+            """,
+            {"id": user_id, "retweets": settings.retweets, "at": settings.changed_at},
+        )
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
+        # One statement, so that a user who is being deleted is in it once.
+        rows = await self._connection.fetch_all(
+            """
+            (
+                SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
+                    SELECT id, username, email, password_hash, created_at,
+                           retweet_emails, email_settings_changed_at
+                    FROM users WHERE id > :after ORDER BY id LIMIT :limit
+                ) living
+            ) UNION ALL (
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
+            )
+            ORDER BY id LIMIT :limit
+            """,
+            {"after": user_id, "limit": limit},
+        )
+        return [_known(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +272,22 @@ class SqlRepositories:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlRejectedEvents:
+    """Events that could not be handled, for an operator to look at."""
+
+    _database: Database
+
+    async def add(self, text: str, reason: str) -> None:
+        await self._database.transaction(
+            lambda connection: connection.execute(
+                "INSERT INTO rejected_events (event, reason) VALUES (:event, :reason)",
+                # PostgreSQL takes every character but one.
+                {"event": text.replace("\0", "\ufffd"), "reason": reason.replace("\0", "\ufffd")},
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SqlUnitOfWork:
     """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
 
@@ -261,6 +322,13 @@ def _user(row: Row) -> User:
         password_hash=row["password_hash"],
         created_at=row["created_at"],
     )
+
+
+def _known(row: Row) -> Account | DeletedUser:
+    if row["deleted_at"]:
+        return DeletedUser(row["id"], row["deleted_at"])
+    settings = EmailSettings(bool(row["retweet_emails"]), row["email_settings_changed_at"])
+    return Account(_user(row), settings)
 
 
 def _session(row: Row) -> Session:

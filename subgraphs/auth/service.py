@@ -5,8 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.auth.domain import (
     LONGEST_INPUT,
+    Account,
+    DeletedUser,
     Device,
     EmailSettings,
     Session,
@@ -96,7 +99,7 @@ class AuthService:
         refresh_token = self.refresh_tokens.first()
 
         async def work(repositories: Repositories) -> None:
-            await repositories.users.add(user)
+            await repositories.users.add(user, email_settings)
             await repositories.events.add(user_registered(user, email_settings))
             await self._open(repositories, session, refresh_token)
 
@@ -180,7 +183,7 @@ class AuthService:
             if not await repositories.users.lock(user_id):
                 return []
             ended = await self._ended(repositories, user_id, now)
-            await repositories.users.remove(user_id)
+            await repositories.users.remove(user_id, now)
             await repositories.events.add(user_deleted(user_id, now))
             return ended
 
@@ -196,6 +199,13 @@ class AuthService:
             lambda repositories: repositories.sessions.of_user(user_id, self.now())
         )
         return [self._current(session) for session in sessions]
+
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
+        """Return the events that make the state of the next users, each with its id."""
+        known = await self.unit_of_work.read(
+            lambda repositories: repositories.users.known_after(after, limit)
+        )
+        return [_as_event(user) for user in known]
 
     def _checked(self, username: str, email: str, password: str) -> tuple[str, str]:
         problems = username_problems(username)
@@ -306,3 +316,9 @@ class AuthService:
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
         access_token = self.access_tokens.issue(user, session, self.now())
         return SignedIn(user, session, access_token, refresh_token)
+
+
+def _as_event(known: Account | DeletedUser) -> tuple[UUID, Event]:
+    if isinstance(known, DeletedUser):
+        return known.id, user_deleted(known.id, known.deleted_at)
+    return known.user.id, user_registered(known.user, known.email_settings)

@@ -1,15 +1,17 @@
 """Puts the tweets service together."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app
+from chassis.backfill import Backfill, backfill_from, by_id, snapshot_route
 from chassis.database import Database
 from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
@@ -20,11 +22,11 @@ from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
 from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
-from chassis.streams import connect
+from chassis.streams import StreamConsumer, connect
 from chassis.text import count_characters, is_visible
-from subgraphs.tweets.consumer import event_consumer
+from subgraphs.tweets.consumer import GROUP, EventHandler
 from subgraphs.tweets.context import TweetsContext
-from subgraphs.tweets.events import STREAM
+from subgraphs.tweets.events import AUTH_STREAM, STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRejectedEvents, SqlUnitOfWork
@@ -47,13 +49,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         limit=settings.event_limit,
         keep=KEPT,
     )
-    tweets = TweetService(
-        unit_of_work=SqlUnitOfWork(database, relay.wake),
-        count_characters=count_characters,
-        is_visible=is_visible,
-        now=lambda: datetime.now(UTC),
-        new_id=uuid7,
-    )
+    tweets = _service(database, relay.wake)
     sessions = GrpcSessions(settings.grpc_addresses["auth"])
     subscriptions = Subscriptions()
 
@@ -71,9 +67,19 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         redis, sessions, open_sessions=streams.places.sessions, on_ended=end_sessions
     )
     feed = Feed(redis, tweets, subscriptions, watch, feed_delay(metrics.registry))
-    consumer = event_consumer(redis, tweets, SqlRejectedEvents(database), metrics)
+    backfill = _backfill(settings, database, redis, tweets)
+    consumer = StreamConsumer(
+        redis,
+        [AUTH_STREAM],
+        group=GROUP,
+        handle=backfill.handle,
+        reject=SqlRejectedEvents(database).add,
+        tell=metrics.events_of(GROUP, [AUTH_STREAM]),
+        missed=backfill.missed,
+    )
     metrics.database(database)
     metrics.outbox(relay)
+    metrics.backfill(backfill)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -85,6 +91,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             watch.following(),
             feed.running(),
             consumer.running(),
+            backfill.running(),
         ):
             yield
 
@@ -99,4 +106,39 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         lifespan=lifespan,
         # Not Redis: without it events wait in the outbox, and every request is answered.
         checks={"database": database.ping},
+        routes=[snapshot_route(by_id(tweets.snapshot), settings.router_secret)],
+    )
+
+
+@asynccontextmanager
+async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
+    """Open the backfill of this service, for the command line."""
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    redis = connect(settings.redis_url)
+    async with open_database(database, MIGRATIONS), redis:
+        # The relays of the running service find what is written here within a second.
+        yield _backfill(settings, database, redis, _service(database, lambda: None))
+
+
+def _service(database: Database, wake_relay: Callable[[], None]) -> TweetService:
+    return TweetService(
+        unit_of_work=SqlUnitOfWork(database, wake_relay),
+        count_characters=count_characters,
+        is_visible=is_visible,
+        now=lambda: datetime.now(UTC),
+        new_id=uuid7,
+    )
+
+
+def _backfill(
+    settings: Settings, database: Database, redis: Redis, service: TweetService
+) -> Backfill:
+    return backfill_from(
+        ["auth"],
+        settings,
+        database,
+        redis,
+        group=GROUP,
+        handle=EventHandler(service).handle,
+        reject=SqlRejectedEvents(database).add,
     )

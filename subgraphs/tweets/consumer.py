@@ -1,31 +1,21 @@
-"""What the tweets service does when others tell what has happened."""
+"""What the tweets service does with events of other services."""
 
-from redis.asyncio import Redis
+from dataclasses import dataclass
 
 from chassis.events import Event
-from chassis.metrics import Metrics
-from chassis.streams import StreamConsumer
-from subgraphs.tweets.events import AUTH_STREAM, USER_DELETED, deleted_user
-from subgraphs.tweets.ports import RejectedEvents
+from subgraphs.tweets.events import USER_DELETED, deleted_user
 from subgraphs.tweets.service import TweetService
 
 GROUP = "tweets"
 
 
-def event_consumer(
-    redis: Redis, tweets: TweetService, rejected: RejectedEvents, metrics: Metrics
-) -> StreamConsumer:
-    """Removes what somebody said when their account is deleted."""
+@dataclass(frozen=True, slots=True)
+class EventHandler:
+    """Removes what a person said when their account is deleted."""
 
-    async def handle(event: Event) -> None:
+    service: TweetService
+
+    async def handle(self, event: Event) -> None:
+        """Raises MalformedEventError."""
         if event.type == USER_DELETED:
-            await tweets.forget_user(deleted_user(event))
-
-    return StreamConsumer(
-        redis,
-        [AUTH_STREAM],
-        group=GROUP,
-        handle=handle,
-        reject=rejected.add,
-        tell=metrics.events_of(GROUP, [AUTH_STREAM]),
-    )
+            await self.service.forget_user(deleted_user(event))

@@ -49,6 +49,17 @@ class Tweet(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownTweet:
+    """A tweet or retweet with its place in a feed, or what is left of a deleted one."""
+
+    id: UUID
+    tweet: Tweet | None
+    feed_position: int | None = None
+    deletion: str | None = None
+    """The event of the deletion, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageRequest:
     """The `first` tweets of a timeline, or those that follow the place of the tweet `after`."""
 

@@ -1,12 +1,12 @@
 """What the use cases need from the world."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.tweets.domain import FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import FeedPage, KnownTweet, Page, PageRequest, Tweet
 
 T = TypeVar("T")
 
@@ -47,8 +47,11 @@ class TweetRepository(Protocol):
         the retweeter's account is deleted.
         """
 
-    async def remove(self, tweet: Tweet) -> None:
-        """Removes an original and all its retweets, or one retweet from its original's count."""
+    async def remove(self, tweet: Tweet, event: Event) -> None:
+        """Remove an original and all its retweets, or one retweet from its original's count.
+
+        The event of the deletion is kept, for `known_after`.
+        """
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
         """The last place of each feed; one in which nothing ever was is not among them."""
@@ -61,6 +64,12 @@ class TweetRepository(Protocol):
 
         Waits for transactions that write for the account. What they wrote is seen by the next
         statement.
+        """
+
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        """Return the next tweets and retweets by id, deleted ones too, as they are at one moment.
+
+        What was deleted with its original is not among them.
         """
 
 
@@ -101,11 +110,6 @@ class EndedSessions(Protocol):
         """Returns when it is current again."""
 
     def has_ended(self, session_id: str) -> bool: ...
-
-
-class RejectedEvents(Protocol):
-    async def add(self, text: str, reason: str) -> None:
-        """Keeps what could not be handled, for somebody to look at."""
 
 
 CharacterCounter = Callable[[str], int]

@@ -9,8 +9,17 @@ from uuid import UUID
 
 from chassis.database import Connection, Database
 from chassis.errors import SessionOver
+from chassis.events import Event
 from chassis.outbox import SqlEventOutbox
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import (
+    Author,
+    FeedItem,
+    FeedPage,
+    KnownTweet,
+    Page,
+    PageRequest,
+    Tweet,
+)
 from subgraphs.tweets.ports import T, Work
 
 _FIRST = UUID(int=2**128 - 1)
@@ -202,15 +211,19 @@ class SqlTweetRepository:
             raise SessionOver
         return earlier, None
 
-    async def remove(self, tweet: Tweet) -> None:
+    async def remove(self, tweet: Tweet, event: Event) -> None:
         await self._connection.execute(
             # For an original nothing matches in `counted`, and its retweets go by cascade.
             """
-            WITH removed AS (DELETE FROM tweets WHERE id = :id RETURNING retweet_of)
+            WITH removed AS (
+                DELETE FROM tweets WHERE id = :id RETURNING id, retweet_of
+            ), kept AS (
+                INSERT INTO deleted_tweets (id, event) SELECT id, :event FROM removed
+            )
             UPDATE tweets SET retweet_count = retweet_count - 1
             WHERE id = (SELECT retweet_of FROM removed)
             """,
-            {"id": tweet.id},
+            {"id": tweet.id, "event": event.to_json()},
         )
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
@@ -261,6 +274,29 @@ class SqlTweetRepository:
             ),
         ):
             await self._connection.execute(statement, {"id": user_id, **values})
+
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        # One statement, so that a tweet that is being deleted is in it once.
+        rows = await self._connection.fetch_all(
+            f"""
+            (
+                SELECT NULL AS event, t.feed_position, {_COLUMNS}
+                FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
+                WHERE t.id > :after ORDER BY t.id LIMIT :limit
+            ) UNION ALL (
+                SELECT event, NULL, id{", NULL" * (_COLUMNS.count(","))}
+                FROM deleted_tweets WHERE id > :after ORDER BY id LIMIT :limit
+            )
+            ORDER BY 3 LIMIT :limit
+            """,  # noqa: S608
+            {"after": tweet_id, "limit": limit},
+        )
+        known = []
+        for row in rows:
+            event, position, *columns = row.values()
+            tweet = None if event else _tweet(*columns)
+            known.append(KnownTweet(columns[0], tweet, position, event))
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """The use cases of tweets, retweets and timelines."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from chassis.events import Event
 from subgraphs.tweets.domain import (
     Author,
     FeedPage,
+    KnownTweet,
     Page,
     PageRequest,
     Tweet,
@@ -167,6 +169,11 @@ class TweetService:
         heads = await self.unit_of_work.read(lambda r: r.tweets.feed_heads(owner_ids))
         return {owner_id: heads.get(owner_id, 0) for owner_id in owner_ids}
 
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
+        """Return the events that make the next tweets and retweets, each with its id."""
+        found = await self.unit_of_work.read(lambda r: r.tweets.known_after(after, limit))
+        return [(known.id, _as_event(known)) for known in found]
+
     async def feed(self, owner_id: UUID, after: int) -> FeedPage:
         """What came next in somebody's feed."""
         return await self.unit_of_work.read(lambda r: r.tweets.feed(owner_id, after, _FEED_PAGE))
@@ -180,8 +187,14 @@ async def _locked(repositories: Repositories, tweet_id: UUID, by: UUID) -> Tweet
 
 
 async def _remove(repositories: Repositories, tweet: Tweet, now: datetime) -> None:
-    """Removes what is locked and tells of it."""
-    await repositories.tweets.remove(tweet)
-    await repositories.events.add(
-        retweet_undone(tweet, now) if tweet.retweet_of else tweet_deleted(tweet, now)
-    )
+    """Remove a locked tweet or retweet and publish that."""
+    event = retweet_undone(tweet, now) if tweet.retweet_of else tweet_deleted(tweet, now)
+    await repositories.tweets.remove(tweet, event)
+    await repositories.events.add(event)
+
+
+def _as_event(known: KnownTweet) -> Event:
+    if known.tweet is None:
+        return Event.from_json(known.deletion or "")
+    make = tweet_retweeted if known.tweet.retweet_of else tweet_created
+    return make(known.tweet, known.feed_position)

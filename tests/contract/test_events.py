@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from chassis.events import Event, MalformedEventError
+from notifier import domain as notifier_domain
+from notifier import events as notifier
 from subgraphs.auth import events as auth
 from subgraphs.auth.domain import EmailSettings, User
 from subgraphs.tweets import events as tweets
@@ -54,6 +57,9 @@ PRODUCED: dict[str, Callable[[], Event]] = {
     "tweet-deleted": lambda: tweets.tweet_deleted(TWEET, LATER),
     "tweet-retweeted": lambda: tweets.tweet_retweeted(RETWEET, 2),
     "retweet-undone": lambda: tweets.retweet_undone(RETWEET, LATER),
+    "email-settings-changed": lambda: notifier.email_settings_changed(
+        ADA.id, notifier_domain.EmailSettings(retweets=True), LATER
+    ),
 }
 
 
@@ -103,6 +109,30 @@ class TestTheFeed:
         data = {name: value for name, value in event.data.items() if name != "text"}
         with pytest.raises(MalformedEventError):
             tweets.feed_item(replace(event, data=data))
+
+
+class TestAuthAsConsumer:
+    def test_it_listens_where_the_notifier_publishes(self) -> None:
+        assert auth.NOTIFIER_STREAM == notifier.STREAM
+        assert auth.EMAIL_SETTINGS_CHANGED == notifier.EMAIL_SETTINGS_CHANGED
+
+    def test_it_understands_whose_settings_changed_when(self) -> None:
+        event = Event.from_json((EXAMPLES / "email-settings-changed.json").read_text())
+        settings = EmailSettings(retweets=True, changed_at=LATER)
+        assert auth.changed_email_settings(event) == (ADA.id, settings)
+
+    @pytest.mark.parametrize("data", [{}, {"userId": "ada"}, {"userId": str(ADA.id)}])
+    def test_what_lacks_something_is_malformed(self, data: dict[str, Any]) -> None:
+        event = Event.from_json((EXAMPLES / "email-settings-changed.json").read_text())
+        with pytest.raises(MalformedEventError):
+            auth.changed_email_settings(replace(event, data=data))
+
+
+class TestTheNotifierAsConsumer:
+    def test_it_understands_settings_that_were_changed(self) -> None:
+        event = auth.user_registered(ADA, EmailSettings(retweets=True, changed_at=LATER))
+        happened = notifier.parse(event.type, event.data)
+        assert happened == notifier.UserRegistered(ADA.id, "ada", "ada@example.com", True, LATER)
 
 
 class TestTweetsAsConsumer:

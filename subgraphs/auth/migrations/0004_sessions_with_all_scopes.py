@@ -7,7 +7,7 @@ refresh by this code decides (`Session.has_all_scopes`).
 from alembic import op
 
 revision = "auth0004"
-down_revision = "auth0002"
+down_revision = "auth0003"
 
 
 def upgrade() -> None:

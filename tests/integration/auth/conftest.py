@@ -22,7 +22,10 @@ async def database(auth_database_url: str) -> AsyncIterator[Database]:
     await database.connect()
     yield database
     await database.transaction(
-        lambda c: c.execute("TRUNCATE users, sessions, refresh_tokens, ended_sessions, outbox")
+        lambda c: c.execute(
+            "TRUNCATE users, sessions, refresh_tokens, ended_sessions, outbox, "
+            "deleted_users, backfills, rejected_events"
+        )
     )
     await database.disconnect()
 

@@ -19,6 +19,7 @@ from tests.unit.auth.service_suite import (
     SignIn,
     SignOut,
     SignUp,
+    Snapshot,
     sign_up,
 )
 
@@ -29,6 +30,10 @@ def auth(database: Database) -> FakeAuth:
 
 
 class TestSignUp(SignUp):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass
 
 

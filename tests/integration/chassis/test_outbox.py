@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis import outbox
+from chassis.consumer_groups import join, registry
 from chassis.database import Connection, Database
 from chassis.events import Event
 from chassis.outbox import OutboxRelay, add_to_outbox
@@ -27,7 +28,7 @@ GROUP = "readers"
 
 
 def relay(database: Database, redis: Redis, **settings: Any) -> OutboxRelay:
-    return OutboxRelay(database, redis, STREAM, **{"groups": [GROUP], **settings})
+    return OutboxRelay(database, redis, STREAM, **{"groups": [GROUP], "settle": 0.0, **settings})
 
 
 def numbered(count: int) -> list[Event]:
@@ -344,6 +345,97 @@ class TestForget:
             await until(lambda: holds(redis, events[2:]))
             await redis.xack(STREAM, GROUP, ids[2], ids[4])
             await until(lambda: is_empty(outbox_database, "outbox"))
+
+
+class TestConsumers:
+    """Which groups an event waits for."""
+
+    async def test_an_event_without_a_consumer_is_removed(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        async with relay(outbox_database, redis, groups=[], limit=5).running():
+            await write(outbox_database, *numbered(30))
+            await until(lambda: is_empty(outbox_database, "outbox"))
+        assert await redis.xlen(STREAM) == 0
+
+    async def test_it_is_kept_for_readers_without_a_group(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        events = numbered(5)
+        async with relay(outbox_database, redis, groups=[], keep=60).running():
+            await write(outbox_database, *events)
+            await until(lambda: is_empty(outbox_database, "outbox"))
+        assert await published(redis) == events
+
+    async def test_a_group_that_is_alive_and_not_declared_is_waited_for(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        """A release with a new consumer is being rolled out; this producer is of the one before."""
+        events = numbered(5)
+        some = relay(outbox_database, redis)
+        async with some.running(), reading(redis) as handled:
+            await join(redis, STREAM, "newcomer", nothing)
+            await write(outbox_database, *events)
+            await until(lambda: has_handled(handled, events))
+            await outbox_database.transaction(some._forget)
+            assert await published(redis) == events
+            assert (await some.backlog()).undeclared == {"newcomer"}
+            async with reading(redis, "newcomer") as late:
+                await until(lambda: has_handled(late, events))
+            await until(lambda: is_empty(outbox_database, "outbox"))
+
+    async def test_a_group_that_is_left_over_is_destroyed(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        some = relay(outbox_database, redis)
+        await join(redis, STREAM, "leftover", nothing)
+        await some._review()
+        await redis.hset(registry(STREAM), "leftover", "1")
+        events = numbered(5)
+        async with some.running(), reading(redis) as handled:
+            await write(outbox_database, *events)
+            await until(lambda: has_handled(handled, events))
+            await until(lambda: is_empty(outbox_database, "outbox"))
+        groups: Any = await redis.xinfo_groups(STREAM)
+        assert [group["name"] for group in groups] == [GROUP]
+
+    async def test_time_in_which_no_producer_ran_does_not_count(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        """Redis was away for long, and consumers could not show that they live."""
+        await join(redis, STREAM, "newcomer", nothing)
+        await redis.hset(registry(STREAM), "newcomer", "1")
+        review = await relay(outbox_database, redis)._review()
+        assert review.undeclared == {"newcomer"}
+        assert await redis.hget(registry(STREAM), "newcomer") != "1"
+
+    async def test_a_declared_group_is_never_destroyed(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        some = relay(outbox_database, redis)
+        await join(redis, STREAM, GROUP, nothing)
+        await some._review()
+        await redis.hset(registry(STREAM), GROUP, "1")
+        await some._review()
+        assert await redis.xinfo_groups(STREAM)
+
+    async def test_nothing_is_removed_before_consumers_can_have_returned(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
+        """Redis came back empty: it knows no group, but an undeclared one may be alive."""
+        events = numbered(5)
+        some = relay(outbox_database, redis, settle=3600)
+        async with some.running(), reading(redis) as handled:
+            await write(outbox_database, *events)
+            await until(lambda: has_handled(handled, events))
+            await outbox_database.transaction(some._forget)
+            assert await published(redis) == events
+            assert not await is_empty(outbox_database, "outbox")
+            await redis.hset(registry(STREAM), "@since", "1")
+            await until(lambda: is_empty(outbox_database, "outbox"))
+
+
+async def nothing() -> None: ...
 
 
 class TestLimit:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from chassis.consumer_groups import registry
 from chassis.database import DatabaseUnavailableError
 from chassis.events import Event
 from chassis.streams import StreamConsumer, connect
@@ -304,6 +305,51 @@ class TestClaim:
             await until(only_one_is_left)
         assert reader.handled == [each]
         assert await redis.xinfo_consumers(STREAM, GROUP) == []
+
+
+class TestGroup:
+    async def test_a_consumer_shows_that_its_group_lives(self, redis: Redis) -> None:
+        async with Reader().consumer(redis, claim_idle=0.1).running():
+            await until(lambda: redis.hexists(registry(STREAM), GROUP))
+            await redis.hset(registry(STREAM), GROUP, "1")
+
+            async def is_renewed() -> bool:
+                return await redis.hget(registry(STREAM), GROUP) != "1"
+
+            await until(is_renewed)
+
+    async def test_a_group_that_was_destroyed_is_reported_before_it_is_made_again(
+        self, redis: Redis
+    ) -> None:
+        groups: list[Any] = []
+
+        async def missed(stream: str) -> None:
+            groups.append((stream, await redis.xinfo_groups(stream)))
+
+        reader = Reader()
+        async with reader.consumer(redis, missed=missed).running():
+            await send(redis, first := event(n=1))
+            await until(lambda: reader.has_handled(first))
+            await until(lambda: nothing_is_pending(redis))
+            await redis.xtrim(STREAM, 0)
+            await redis.xgroup_destroy(STREAM, GROUP)
+            await send(redis, second := event(n=2))
+            await until(lambda: reader.has_handled(first, second))
+        assert groups == [(STREAM, [])]
+
+    async def test_a_new_group_and_one_that_redis_lost_have_missed_nothing(
+        self, redis: Redis
+    ) -> None:
+        async def missed(stream: str) -> None:
+            raise AssertionError(stream)
+
+        reader = Reader()
+        async with reader.consumer(redis, missed=missed).running():
+            await send(redis, first := event(n=1))
+            await until(lambda: reader.has_handled(first))
+            await redis.flushall()
+            await send(redis, second := event(n=2))
+            await until(lambda: reader.has_handled(first, second))
 
 
 class TestRedisAway:

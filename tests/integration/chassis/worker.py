@@ -27,7 +27,7 @@ async def work(database_url: str, redis_url: str) -> None:
 
     async with (
         connect(redis_url) as redis,
-        OutboxRelay(database, redis, STREAM, groups=["workers"], limit=50).running(),
+        OutboxRelay(database, redis, STREAM, groups=["workers"], limit=50, settle=0.0).running(),
         StreamConsumer(
             redis, [STREAM], group="workers", handle=handle, reject=reject, claim_idle=1.0
         ).running(),

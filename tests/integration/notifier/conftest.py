@@ -10,7 +10,9 @@ from notifier.app import MIGRATIONS
 from tests.integration.conftest import FreshDatabase
 from tests.integration.notifier.smtp import SmtpSink
 
-TABLES = "recipients, addresses, tweets, notices, deliveries, inbox, rejected_events"
+TABLES = (
+    "recipients, addresses, tweets, notices, deliveries, inbox, rejected_events, outbox, backfills"
+)
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ from chassis.database import Database
 from notifier.domain import Delivery, EmailSettings, Recipient, State
 from notifier.ports import Repositories, T, Work
 from notifier.repository import SqlUnitOfWork
-from tests.integration.conftest import is_empty, somebody_waits, until
+from tests.integration.conftest import is_empty, outbox, somebody_waits, until
 from tests.unit.notifier import suite
 from tests.unit.notifier.fakes import ADA, DIGESTS, GRACE, MINUTE, TWEET, FakeNotifier, tweet_of
 
 
 @pytest.fixture
 def notifier(database: Database) -> FakeNotifier:
-    return FakeNotifier(SqlUnitOfWork(database, DIGESTS))
+    return FakeNotifier(SqlUnitOfWork(database, DIGESTS), lambda: outbox(database))
 
 
 class TestSettings(suite.Settings):
@@ -25,6 +25,14 @@ class TestSettings(suite.Settings):
 
 
 class TestUnsubscribed(suite.Unsubscribed):
+    pass
+
+
+class TestSnapshot(suite.Snapshot):
+    pass
+
+
+class TestBackfilled(suite.Backfilled):
     pass
 
 

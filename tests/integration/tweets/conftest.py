@@ -21,7 +21,9 @@ async def database(tweets_url: str) -> AsyncIterator[Database]:
     database = Database(tweets_url)
     await database.connect()
     await database.read(
-        lambda connection: connection.execute("TRUNCATE tweets, feeds, outbox, rejected_events")
+        lambda connection: connection.execute(
+            "TRUNCATE tweets, feeds, outbox, rejected_events, deleted_tweets, backfills"
+        )
     )
     yield database
     await database.disconnect()

@@ -16,6 +16,7 @@ from tests.unit.tweets.service_suite import (
     ForgetUser,
     Retweet,
     Retweeted,
+    Snapshot,
     Timelines,
     Tweets,
     UndoRetweet,
@@ -69,4 +70,8 @@ class TestRetweeted(Retweeted):
 
 
 class TestFeeds(Feeds):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass

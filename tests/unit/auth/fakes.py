@@ -8,7 +8,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.events import Event
-from subgraphs.auth.domain import RefreshToken, Session, User
+from subgraphs.auth.domain import (
+    Account,
+    DeletedUser,
+    EmailSettings,
+    RefreshToken,
+    Session,
+    User,
+)
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
@@ -34,6 +41,8 @@ class FakeClock:
 @dataclass
 class _Tables:
     users: dict[UUID, User] = field(default_factory=dict)
+    email_settings: dict[UUID, EmailSettings] = field(default_factory=dict)
+    deleted: dict[UUID, DeletedUser] = field(default_factory=dict)
     sessions: dict[UUID, Session] = field(default_factory=dict)
     tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
     ended: dict[UUID, datetime] = field(default_factory=dict)
@@ -44,13 +53,14 @@ class _Tables:
 class FakeUserRepository:
     _tables: _Tables
 
-    async def add(self, user: User) -> None:
+    async def add(self, user: User, email_settings: EmailSettings) -> None:
         for other in self._tables.users.values():
             if other.username.lower() == user.username.lower():
                 raise UsernameTaken
             if other.email.lower() == user.email.lower():
                 raise EmailTaken
         self._tables.users[user.id] = user
+        self._tables.email_settings[user.id] = email_settings
 
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         return [user for user in self._tables.users.values() if user.id in set(ids)]
@@ -69,8 +79,24 @@ class FakeUserRepository:
     async def lock(self, user_id: UUID) -> bool:
         return user_id in self._tables.users
 
-    async def remove(self, user_id: UUID) -> None:
-        self._tables.users.pop(user_id, None)
+    async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+        known = self._tables.email_settings.get(user_id)
+        if known and (
+            not (known.changed_at and settings.changed_at)
+            or known.changed_at <= settings.changed_at
+        ):
+            self._tables.email_settings[user_id] = settings
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
+        known: dict[UUID, Account | DeletedUser] = {**self._tables.deleted}
+        for user in self._tables.users.values():
+            known[user.id] = Account(user, self._tables.email_settings[user.id])
+        return [known[each] for each in sorted(known) if each > user_id][:limit]
+
+    async def remove(self, user_id: UUID, now: datetime) -> None:
+        if self._tables.users.pop(user_id, None):
+            self._tables.email_settings.pop(user_id)
+            self._tables.deleted[user_id] = DeletedUser(user_id, now)
         for session in [s for s in self._tables.sessions.values() if s.user_id == user_id]:
             _forget(self._tables, session.id)
 

@@ -6,13 +6,14 @@ the fakes cannot lie.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from chassis.events import Event
+from subgraphs.auth.consumer import EventHandler
 from subgraphs.auth.domain import Device, EmailSettings, Session, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -121,6 +122,75 @@ class SignUp:
 
 
 LONG = "a" + "\u0300\u0316" * 60_000
+
+
+class Snapshot:
+    """What other services would be told if they had forgotten everything."""
+
+    async def test_it_is_the_registrations_and_deletions_by_id(self, auth: FakeAuth) -> None:
+        people = [(await sign_up(auth.service, name)).user for name in ("ada", "grace", "joan")]
+        await auth.service.delete_account(people[1].id, PASSWORD)
+        told = {(e.subject, e.type): e for e in await auth.events()}
+        kinds = ["user-registered", "user-deleted", "user-registered"]
+        expected = [
+            (person.id, told[str(person.id), kind])
+            for person, kind in zip(people, kinds, strict=True)
+        ]
+        assert await pages(auth.service, 10) == sorted(expected, key=lambda each: each[0])
+
+    async def test_it_comes_in_pages(self, auth: FakeAuth) -> None:
+        people = [(await sign_up(auth.service, f"user{n}")).user for n in range(5)]
+        await auth.service.delete_account(people[2].id, PASSWORD)
+        found = [user_id for user_id, _ in await pages(auth.service, 2)]
+        assert found == sorted(person.id for person in people)
+
+    async def test_settings_that_were_changed_are_in_it_with_their_time(
+        self, auth: FakeAuth
+    ) -> None:
+        ada = (await sign_up(auth.service)).user
+        await change(auth, ada.id, EmailSettings(True, auth.clock.now))
+        ((_, event),) = await pages(auth.service, 10)
+        settings = event.data["emailSettings"]
+        assert settings["retweets"] is True
+        assert datetime.fromisoformat(settings["changedAt"]) == auth.clock.now
+
+    @pytest.mark.parametrize(("seconds", "retweets"), [(-1, True), (0, False), (1, False)])
+    async def test_an_older_change_is_ignored(
+        self, auth: FakeAuth, seconds: int, retweets: bool
+    ) -> None:
+        ada = (await sign_up(auth.service)).user
+        await change(auth, ada.id, EmailSettings(True, auth.clock.now))
+        later = auth.clock.now + timedelta(seconds=seconds)
+        await change(auth, ada.id, EmailSettings(False, later))
+        ((_, event),) = await pages(auth.service, 10)
+        assert event.data["emailSettings"]["retweets"] is retweets
+
+    async def test_a_change_for_a_person_who_does_not_exist_is_ignored(
+        self, auth: FakeAuth
+    ) -> None:
+        await change(auth, uuid4(), EmailSettings(True, auth.clock.now))
+        assert await pages(auth.service, 10) == []
+
+
+async def change(auth: FakeAuth, user_id: UUID, settings: EmailSettings) -> None:
+    """As the consumer does, for an event of the notifier."""
+    event = Event(
+        id=uuid4(),
+        source="/notifier",
+        type="email-settings-changed",
+        subject=str(user_id),
+        time=settings.changed_at or auth.clock.now,
+        data={"userId": str(user_id), "retweets": settings.retweets},
+    )
+    await EventHandler(auth.unit_of_work).handle(event)
+
+
+async def pages(service: AuthService, size: int) -> list[tuple[UUID, Event]]:
+    """The whole snapshot."""
+    found: list[tuple[UUID, Event]] = []
+    while page := await service.snapshot(found[-1][0] if found else UUID(int=0), size):
+        found += page
+    return found
 
 
 class SignIn:

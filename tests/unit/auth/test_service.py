@@ -12,6 +12,7 @@ from tests.unit.auth.service_suite import (
     SignIn,
     SignOut,
     SignUp,
+    Snapshot,
     sign_in,
     sign_up,
 )
@@ -23,6 +24,10 @@ def auth() -> FakeAuth:
 
 
 class TestSignUp(SignUp):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass
 
 

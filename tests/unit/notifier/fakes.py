@@ -1,6 +1,6 @@
 """The notifier on fakes: its repositories in memory, a server that is a list, a clock."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -48,6 +48,7 @@ class _Tables:
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
     inbox: dict[UUID, datetime] = field(default_factory=dict)
     rejected: dict[UUID, RejectedEvent] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -98,17 +99,30 @@ class FakeRecipientRepository:
 
     async def register(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id)
-        chosen = earlier and earlier.settings
-        self._save(replace(recipient, settings=chosen or recipient.settings))
+        if earlier and earlier.settings and not _is_newer(recipient, earlier):
+            at = earlier.settings_changed_at
+            recipient = replace(recipient, settings=earlier.settings, settings_changed_at=at)
+        self._save(recipient)
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         known = [self.known(user_id) for user_id in ids]
         return {r.user_id: r.settings for r in known if r and r.settings}
 
-    async def change_settings(self, user_id: UUID, settings: EmailSettings) -> bool:
+    async def change_settings(
+        self, user_id: UUID, settings: EmailSettings, now: datetime
+    ) -> datetime | None:
+        if user_id in self._tables.deleted:
+            return None
         known = self._tables.recipients.get(user_id) or Recipient(user_id)
-        self._save(replace(known, settings=settings))
-        return user_id not in self._tables.deleted
+        if known.settings_changed_at:
+            now = max(now, known.settings_changed_at + timedelta(microseconds=1))
+        self._save(replace(known, settings=settings, settings_changed_at=now))
+        return now
+
+    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
+        people = self._tables.recipients.values()
+        known = [r for r in people if r.user_id > user_id and r.settings]
+        return sorted(known, key=lambda recipient: recipient.user_id)[:limit]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         tables = self._tables
@@ -125,6 +139,21 @@ class FakeRecipientRepository:
     def _save(self, recipient: Recipient) -> None:
         if recipient.user_id not in self._tables.deleted:
             self._tables.recipients[recipient.user_id] = recipient
+
+
+def _is_newer(this: Recipient, that: Recipient) -> bool:
+    """Whether its settings were changed later. Those of no known time were there first."""
+    if this.settings_changed_at is None:
+        return False
+    return that.settings_changed_at is None or this.settings_changed_at > that.settings_changed_at
+
+
+@dataclass
+class FakeEventOutbox:
+    _events: list[Event]
+
+    async def add(self, event: Event) -> None:
+        self._events.append(Event.from_json(event.to_json()))
 
 
 @dataclass
@@ -290,6 +319,7 @@ class FakeRepositories:
         self.retweets = FakeRetweetRepository(tables)
         self.deliveries = FakeDeliveryRepository(tables)
         self.rejected = FakeRejectedEventRepository(tables)
+        self.events = FakeEventOutbox(tables.events)
         self._tables = tables
 
     async def purge(self, before: datetime) -> int:
@@ -336,6 +366,9 @@ class FakeUnitOfWork:
 
     async def read(self, work: Work[T]) -> T:
         return await work(FakeRepositories(self.tables))
+
+    async def events(self) -> list[Event]:
+        return self.tables.events
 
 
 @dataclass
@@ -403,11 +436,17 @@ def link_to(person: Person) -> UnsubscribeLink:
     return UnsubscribeLink(person.id, DIGESTS.of(address(person)))
 
 
+async def _nothing_published() -> list[Event]:
+    return []
+
+
 @dataclass
 class FakeNotifier:
     """All of the notifier but its edges, and the words to tell a story with."""
 
     unit_of_work: UnitOfWork = field(default_factory=FakeUnitOfWork)
+    published: Callable[[], Awaitable[list[Event]]] = field(default=_nothing_published)
+    """Gives the events in the outbox."""
     clock: FakeClock = field(default_factory=FakeClock)
     mailer: FakeMailer = field(default_factory=FakeMailer)
     pace: Pace = field(
@@ -418,6 +457,8 @@ class FakeNotifier:
     letters: DeadLetters = field(init=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.unit_of_work, FakeUnitOfWork):
+            self.published = self.unit_of_work.events
         self._ids = count(1)
         self.service = NotifierService(
             unit_of_work=self.unit_of_work,
@@ -449,9 +490,11 @@ class FakeNotifier:
 
     # -- what happens elsewhere ------------------------------------------------------------------
 
-    async def registered(self, person: Person, *, retweets: bool = False) -> None:
-        event = UserRegistered(person.id, person.name, address(person), retweets)
-        await self.service.handle(self.new_id(), event)
+    async def registered(
+        self, person: Person, *, retweets: bool = False, changed_at: datetime | None = None
+    ) -> None:
+        event = UserRegistered(person.id, person.name, address(person), retweets, changed_at)
+        await self.service.handle(person.id, event)
 
     async def deleted(self, person: Person) -> None:
         await self.service.handle(self.new_id(), UserDeleted(person.id))

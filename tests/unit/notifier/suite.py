@@ -187,6 +187,86 @@ class Unsubscribed:
         assert not await notifier.wants_mail(again)
 
 
+class Snapshot:
+    """What auth would be told if it had forgotten everything."""
+
+    async def test_a_change_is_published_with_its_time(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA)
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        (event,) = await notifier.published()
+        assert (event.type, event.subject) == ("email-settings-changed", str(ADA.id))
+        assert event.data == {"userId": str(ADA.id), "retweets": True}
+        assert event.time == notifier.clock.now
+
+    async def test_unsubscribing_is_published(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.service.unsubscribe(UnsubscribeLink(ADA.id))
+        (event,) = await notifier.published()
+        assert event.data["retweets"] is False
+
+    async def test_nothing_is_published_for_a_deleted_person(self, notifier: FakeNotifier) -> None:
+        await notifier.deleted(ADA)
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        assert await notifier.published() == []
+
+    async def test_a_later_change_has_a_later_time_whatever_the_clock_says(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        notifier.clock.advance(-MINUTE)
+        await notifier.service.change_settings(ADA.id, retweets=False)
+        first, second = await notifier.published()
+        assert first.time < second.time
+
+    async def test_it_is_the_events_of_the_last_changes(self, notifier: FakeNotifier) -> None:
+        for person in (ADA, GRACE, JOAN):
+            await notifier.registered(person)
+        for retweets in (True, False, True):
+            await notifier.service.change_settings(GRACE.id, retweets=retweets)
+        await notifier.deleted(JOAN)
+        told = await notifier.published()
+        (ada, of_ada), (grace, of_grace) = await notifier.service.snapshot(UUID(int=0), 10)
+        assert (ada, of_ada.data["retweets"]) == (ADA.id, False)
+        assert (grace, of_grace) == (GRACE.id, told[-1])
+
+    async def test_it_comes_in_pages(self, notifier: FakeNotifier) -> None:
+        for person in CROWD[:5]:
+            await notifier.registered(person)
+        found, after = [], UUID(int=0)
+        while page := await notifier.service.snapshot(after, 2):
+            after = page[-1][0]
+            found += [user_id for user_id, _ in page]
+        assert found == [person.id for person in CROWD[:5]]
+
+
+class Backfilled:
+    """A registration may come again, with the settings of today."""
+
+    async def test_settings_that_were_changed_later_win(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.registered(ADA, retweets=False, changed_at=notifier.clock.now)
+        assert not await notifier.wants_mail(ADA)
+
+    async def test_the_choice_of_sign_up_that_comes_after_it_changes_nothing(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=False, changed_at=notifier.clock.now)
+        await notifier.registered(ADA, retweets=True)
+        assert not await notifier.wants_mail(ADA)
+
+    async def test_an_older_change_gives_way_to_what_is_chosen_here(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.registered(ADA, retweets=False, changed_at=notifier.clock.now - MINUTE)
+        assert await notifier.wants_mail(ADA)
+
+    async def test_a_change_of_no_known_time_gives_way(self, notifier: FakeNotifier) -> None:
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.registered(ADA, retweets=False)
+        assert await notifier.wants_mail(ADA)
+
+
 class DeletedUser:
     async def test_no_late_event_brings_them_back(self, notifier: FakeNotifier) -> None:
         await notifier.deleted(ADA)

@@ -1,5 +1,6 @@
 """What is understood of the events of others."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,10 @@ RETWEETED = {
 UNDONE = {"retweetId": ID, "tweetId": ID, "retweeterId": ID, "retweetCount": 0}
 
 
+def settings(**more: Any) -> dict[str, Any]:
+    return REGISTERED | {"emailSettings": {"retweets": True, **more}}
+
+
 class TestParse:
     def test_each_type_is_read(self) -> None:
         one = UUID(ID)
@@ -48,6 +53,13 @@ class TestParse:
         )
         assert parse("retweet-undone", UNDONE) == RetweetUndone(one, one, one)
         assert parse("tweet-deleted", {"tweetId": ID, "authorId": ID}) == TweetDeleted(one, one)
+
+    def test_the_settings_of_a_snapshot_have_a_time(self) -> None:
+        assert parse("user-registered", settings(changedAt="2026-11-01T12:00:00Z")) == (
+            UserRegistered(
+                UUID(ID), "ada", "ada@example.com", True, datetime(2026, 11, 1, 12, tzinfo=UTC)
+            )
+        )
 
     @pytest.mark.parametrize("kind", ["tweet-created", "session-revoked", "of-the-future"])
     def test_other_types_mean_nothing(self, kind: str) -> None:
@@ -72,6 +84,9 @@ class TestParse:
             ("user-deleted", {"userId": "ada"}, "userId"),
             ("user-registered", REGISTERED | {"emailSettings": True}, "emailSettings"),
             ("user-registered", REGISTERED | {"emailSettings": {"retweets": 1}}, "retweets"),
+            ("user-registered", settings(changedAt="yesterday"), "changedAt"),
+            ("user-registered", settings(changedAt="2026-11-01T12:00:00"), "changedAt"),
+            ("user-registered", settings(changedAt=None), "changedAt"),
             ("user-registered", REGISTERED | {"username": ""}, "username"),
             ("user-registered", REGISTERED | {"username": "ada\r\nBcc: eve@x"}, "username"),
             ("user-registered", REGISTERED | {"email": "a@b\nBcc: eve@x"}, "email"),

@@ -19,6 +19,14 @@ class TestUnsubscribed(suite.Unsubscribed):
     pass
 
 
+class TestSnapshot(suite.Snapshot):
+    pass
+
+
+class TestBackfilled(suite.Backfilled):
+    pass
+
+
 class TestDeletedUser(suite.DeletedUser):
     pass
 

@@ -1,7 +1,7 @@
 """The tweets service's ports without any I/O."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.errors import SessionOver
 from chassis.events import Event
 from chassis.text import count_characters, is_visible
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, Page, PageRequest, Tweet
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, KnownTweet, Page, PageRequest, Tweet
 from subgraphs.tweets.ports import T, UnitOfWork, Work
 from subgraphs.tweets.service import TweetService
 
@@ -26,7 +26,8 @@ class FakeTweetRepository:
     keys: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
     heads: dict[UUID, int] = field(default_factory=dict)
     places: dict[UUID, int] = field(default_factory=dict)
-    deleted: set[UUID] = field(default_factory=set)
+    closed: set[UUID] = field(default_factory=set)
+    deleted: dict[UUID, str] = field(default_factory=dict)
 
     def copy(self) -> "FakeTweetRepository":
         return FakeTweetRepository(
@@ -34,7 +35,8 @@ class FakeTweetRepository:
             dict(self.keys),
             dict(self.heads),
             dict(self.places),
-            set(self.deleted),
+            set(self.closed),
+            dict(self.deleted),
         )
 
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
@@ -75,7 +77,8 @@ class FakeTweetRepository:
         self._count(retweet.original.id, 1)
         return retweet, self._add(retweet)
 
-    async def remove(self, tweet: Tweet) -> None:
+    async def remove(self, tweet: Tweet, event: Event) -> None:
+        self.deleted[tweet.id] = event.to_json()
         for retweet in self._retweets_of(tweet.id):
             del self.rows[retweet.id]
         del self.rows[tweet.id]
@@ -101,11 +104,17 @@ class FakeTweetRepository:
         return FeedPage(items, self.heads.get(owner_id, after), is_last=True)
 
     async def close_author(self, user_id: UUID, now: datetime) -> None:
-        self.deleted.add(user_id)
+        self.closed.add(user_id)
 
     def _require_account(self, user_id: UUID | None) -> None:
-        if user_id in self.deleted:
+        if user_id in self.closed:
             raise SessionOver
+
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
+        living = [KnownTweet(i, self._shown(i), self.places.get(i)) for i in self.rows]
+        deleted = [KnownTweet(i, None, None, event) for i, event in self.deleted.items()]
+        known = sorted(living + deleted, key=lambda each: each.id)
+        return [each for each in known if each.id > tweet_id][:limit]
 
     def _add(self, tweet: Tweet) -> int | None:
         owner = tweet.original.author

@@ -720,3 +720,54 @@ class Feeds:
         await service.forget_user(ADA.id)
         assert await service.feed_heads([ADA.id]) == {ADA.id: 0}
         assert await service.feed(ADA.id, 0) == FeedPage([], 0, is_last=True)
+
+
+class Snapshot:
+    """What other services would be told if they had forgotten everything."""
+
+    async def test_it_is_the_events_of_what_there_is(
+        self, service: TweetService, events: Events
+    ) -> None:
+        await service.create_tweet(ADA, "Hello")
+        await service.create_tweet(BOB, "Hi")
+        told = {str(event.id): event for event in await events()}
+        found = await pages(service, 10)
+        assert [event for _, event in found] == [told[str(event.id)] for _, event in found]
+        assert len(found) == 2
+
+    async def test_a_retweet_has_the_count_of_today(
+        self, service: TweetService, events: Events
+    ) -> None:
+        tweet = await service.create_tweet(ADA, "Hello")
+        for author in (BOB, CAT):
+            await service.retweet(author, tweet.id)
+        retweets = [e for _, e in await pages(service, 10) if e.type == "tweet-retweeted"]
+        assert [event.data["retweetCount"] for event in retweets] == [2, 2]
+        told = [event.id for event in await events() if event.type == "tweet-retweeted"]
+        assert {event.id for event in retweets} == set(told)
+
+    async def test_what_was_deleted_is_in_it(self, service: TweetService, events: Events) -> None:
+        tweet, other = await tweets_of(service, ADA, 2)
+        await service.retweet(BOB, other.id)
+        await service.undo_retweet(BOB.id, other.id)
+        await service.delete_tweet(ADA.id, tweet.id)
+        deletions = [e for e in await events() if e.type in {"tweet-deleted", "retweet-undone"}]
+        found = [event for _, event in await pages(service, 10)]
+        assert {e.id: e for e in found if e.type != "tweet-created"} == {
+            event.id: event for event in deletions
+        }
+        assert [e.data["tweetId"] for e in found if e.type == "tweet-created"] == [str(other.id)]
+
+    async def test_it_comes_in_pages(self, service: TweetService) -> None:
+        tweets = await tweets_of(service, ADA, 5)
+        await service.delete_tweet(ADA.id, tweets[2].id)
+        found = [tweet_id for tweet_id, _ in await pages(service, 2)]
+        assert found == sorted(tweet.id for tweet in tweets)
+
+
+async def pages(service: TweetService, size: int) -> list[tuple[UUID, Event]]:
+    """The whole snapshot."""
+    found: list[tuple[UUID, Event]] = []
+    while page := await service.snapshot(found[-1][0] if found else UUID(int=0), size):
+        found += page
+    return found

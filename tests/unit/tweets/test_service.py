@@ -8,6 +8,7 @@ from tests.unit.tweets.service_suite import (
     ForgetUser,
     Retweet,
     Retweeted,
+    Snapshot,
     Timelines,
     Tweets,
     UndoRetweet,
@@ -51,4 +52,8 @@ class TestRetweeted(Retweeted):
 
 
 class TestFeeds(Feeds):
+    pass
+
+
+class TestSnapshot(Snapshot):
     pass

@@ -1,0 +1,57 @@
+"""The command `python -m <service> backfill`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+from chassis.backfill.progress import Progress
+from chassis.backfill.runner import AWAY, Backfill
+from chassis.logging import configure_logging
+from chassis.settings import ServiceSettings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def add_backfill(
+    add: Callable[..., argparse.ArgumentParser],
+    service: str,
+    read_settings: Callable[[], S],
+    open_backfill: Callable[[S], AbstractAsyncContextManager[Backfill]],
+) -> None:
+    """Add the command to a service's own. `add` is `add_parser` of argparse.
+
+    The command applies all that is left and prints the progress after each page. It exits with
+    status 1 when something that it needs is away; the next run goes on there.
+    """
+
+    def run(arguments: argparse.Namespace) -> None:
+        settings = read_settings()
+        configure_logging(service, settings.stage)
+        asyncio.run(_run(open_backfill(settings), again=arguments.again))
+
+    text = "ask the services whose events are consumed for their current state"
+    parser = add("backfill", help=text, description=f"{text}; goes on where it was interrupted")
+    parser.add_argument("--again", action="store_true", help="begin with the first page")
+    parser.set_defaults(run=run)
+
+
+async def _run(opened: AbstractAsyncContextManager[Backfill], *, again: bool) -> None:
+    try:
+        async with opened as backfill:
+            for owner in backfill.owners:
+                if again:
+                    await backfill.again(owner)
+                elif (await backfill.progress(owner)).finished:
+                    print(f"{owner}: finished before; --again begins with the first page")  # noqa: T201
+                    continue
+                await backfill.run(owner, _print)
+    except AWAY as error:
+        sys.exit(f"backfill interrupted: {error}. Run it again to go on.")
+
+
+def _print(progress: Progress) -> None:
+    state = "finished" if progress.finished else "applied"
+    print(f"{progress.owner}: {progress.events} events {state}", flush=True)  # noqa: T201

@@ -1,0 +1,163 @@
+"""A notifier that loses its database learns it again from auth, while people come and go."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from chassis.topology import declared
+from tests.e2e.test_mail import OPT_IN
+from tests.e2e.test_story import run
+from tests.e2e.test_watching import told
+from tests.stack import Account, RunningStack, eventually, new_account
+
+DELETE = """mutation ($password: String!) { deleteAccount(password: $password) { __typename } }"""
+SNAPSHOT = "/events/snapshot"
+
+
+def query(stack: RunningStack, service: str, statement: str) -> list[Any]:
+    async def ask() -> list[Any]:
+        connection = await asyncpg.connect(stack.settings[f"{service.upper()}_DATABASE_URL"])
+        try:
+            return await connection.fetch(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+class People:
+    """Accounts that come, go and choose, and what the notifier should know of them."""
+
+    def __init__(self, edge: httpx.Client) -> None:
+        self._edge = edge
+        self._accounts: list[Account] = []
+        self.deleted: set[str] = set()
+        self.expected: dict[str, tuple[str, bool]] = {}
+
+    def come(self) -> Account:
+        account = new_account(self._edge)
+        self._accounts.append(account)
+        self.expected[account.id] = (account.username, False)
+        return account
+
+    def choose(self, account: Account, *, retweets: bool) -> None:
+        run(self._edge, OPT_IN, account, on=retweets)
+        self.expected[account.id] = (account.username, retweets)
+
+    def go(self, account: Account) -> None:
+        run(self._edge, DELETE, account, password=account.password)
+        del self.expected[account.id]
+        self.deleted.add(account.id)
+
+    def are_known(self, stack: RunningStack, service: str, statement: str) -> bool:
+        rows = {str(row["id"]): row for row in query(stack, service, statement)}
+        known = {
+            each: (rows[each]["username"], bool(rows[each]["retweets"]))
+            for each in self.expected.keys() & rows.keys()
+        }
+        return known == self.expected and not self.deleted & rows.keys()
+
+    def are_recipients(self, stack: RunningStack) -> bool:
+        return self.are_known(
+            stack,
+            "notifier",
+            "SELECT user_id AS id, username, retweets FROM recipients WHERE email IS NOT NULL",
+        )
+
+    def are_accounts(self, stack: RunningStack) -> bool:
+        return self.are_known(
+            stack, "auth", "SELECT id, username, retweet_emails AS retweets FROM users"
+        )
+
+
+@contextmanager
+def coming_and_going(people: People) -> Iterator[None]:
+    """People sign up and leave while the block runs."""
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.is_set():
+            stays, goes = people.come(), people.come()
+            people.go(goes)
+            assert stays.id in people.expected
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def empty(stack: RunningStack, service: str) -> None:
+    """Remove all that a service has stored, as if its database were new."""
+    rows = query(
+        stack,
+        service,
+        """
+        SELECT string_agg(quote_ident(tablename), ', ') AS tables FROM pg_tables
+        WHERE schemaname = 'public' AND tablename NOT LIKE 'alembic%'
+        """,
+    )
+    query(stack, service, f"TRUNCATE {rows[0]['tables']}")
+
+
+class TestALostDatabase:
+    def test_the_recipients_are_the_same_again(
+        self, stack: RunningStack, edge: httpx.Client
+    ) -> None:
+        people = People(edge)
+        accounts = [people.come() for _ in range(6)]
+        for account in accounts[:3]:
+            people.choose(account, retweets=True)
+        people.choose(accounts[2], retweets=False)
+        people.go(accounts[3])
+        eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
+        eventually(lambda: people.are_accounts(stack), "auth knows what they chose")
+
+        stack.kill("notifier")
+        empty(stack, "notifier")
+        with coming_and_going(people):
+            people.go(accounts[4])
+            stack.restart("notifier")
+            people.choose(accounts[0], retweets=False)
+            people.choose(accounts[5], retweets=True)
+            name = 'chirp_backfill_finished{"owner": "auth"}'
+            eventually(lambda: told(stack.notifier_url).get(name) == 1, "it has asked auth")
+        eventually(lambda: people.are_recipients(stack), "the notifier knows everybody again")
+        eventually(lambda: people.are_accounts(stack), "and auth")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        SNAPSHOT,
+        f"/graphql{SNAPSHOT}",
+        f"/graphql/..{SNAPSHOT}",
+        f"/email/..{SNAPSHOT}",
+        f"/email/%2e%2e{SNAPSHOT}",
+        *(f"/{name}{SNAPSHOT}" for name in declared().services),
+    ],
+)
+def test_no_way_leads_to_a_snapshot_from_outside(
+    edge: httpx.Client, stack: RunningStack, method: str, path: str
+) -> None:
+    """Not even with the secret that the services ask for."""
+    secret = {"x-router-secret": stack.settings["ROUTER_SECRET"]}
+    # Not normalised by the client.
+    answer = edge.request(
+        method, httpx.URL(stack.url).copy_with(raw_path=path.encode()), headers=secret
+    )
+    assert answer.status_code >= 400
+    assert '"events"' not in answer.text
+    for url in (stack.auth_url, stack.tweets_url, stack.notifier_url):
+        assert httpx.get(url + SNAPSHOT, trust_env=False).status_code == 403
+        assert httpx.get(url + SNAPSHOT, headers=secret, trust_env=False).status_code == 200
