@@ -2,7 +2,7 @@
 
 An owner serves its state as the events that it would have published for it, with the same ids, page
 by page (`snapshot`). A consumer applies the pages through the handler that it has for the stream
-(`runner`) and remembers in its own database how far it got (`progress`). See docs/adr/0017.
+(`runner`) and remembers in its own database how far it got (`progress`). See docs/adr/0018.
 """
 
 from chassis.backfill.progress import SCHEMA, BackfillTable, Progress, finished_row

@@ -83,9 +83,14 @@ def mask(error: GraphQLError) -> GraphQLError:
             extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
-        error.extensions = {**(error.extensions or {}), "code": _code(error)}
-        error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
+        _classify(error, _code(error))
     return error
+
+
+def _classify(error: GraphQLError, code: str) -> None:
+    """Give an error of graphql-core its code, and spell its message as JSON does."""
+    error.extensions = {**(error.extensions or {}), "code": code}
+    error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
 
 
 def _code(error: GraphQLError) -> str:
@@ -130,7 +135,7 @@ class Executor(CompilingExecutor):
         if isinstance(executor, list):
             for error in executor:
                 if error.nodes:  # an operation that is missing has no place in the document
-                    error.extensions = {"code": BadUserInput.code}
+                    _classify(error, BadUserInput.code)
         return executor
 
 

@@ -87,11 +87,11 @@ class FakeTweetRepository:
             self._count(tweet.original.id, -1)
 
     async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        known = self.heads.keys() - self.deleted
+        known = self.heads.keys() - self.closed
         return {owner_id: self.heads[owner_id] for owner_id in owner_ids if owner_id in known}
 
     async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
-        if owner_id in self.deleted:
+        if owner_id in self.closed:
             return FeedPage([], after, is_last=True)
         items = [
             FeedItem.of(self._shown(i), self.places[i])
@@ -119,7 +119,7 @@ class FakeTweetRepository:
     def _add(self, tweet: Tweet) -> int | None:
         owner = tweet.original.author
         self.rows[tweet.id] = tweet
-        if (tweet.retweet_of and owner == tweet.author) or owner.id in self.deleted:
+        if (tweet.retweet_of and owner == tweet.author) or owner.id in self.closed:
             return None
         self.places[tweet.id] = self.heads[owner.id] = self.heads.get(owner.id, 0) + 1
         return self.places[tweet.id]
