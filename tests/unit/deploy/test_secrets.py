@@ -15,7 +15,8 @@ from subgraphs.auth.keys import KeyRing
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "deploy").mkdir()
-    shutil.copy(ROOT / "deploy" / "secrets.sh", tmp_path / "deploy")
+    for script in ("secrets.sh", "services.sh"):
+        shutil.copy(ROOT / "deploy" / script, tmp_path / "deploy")
     return tmp_path
 
 
