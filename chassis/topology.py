@@ -280,7 +280,11 @@ def _contradictions(topology: Topology) -> Iterator[str]:
     if "auth" not in topology.services:
         yield "there is no [services.auth]; the edge asks it about every token"
     for service in topology.services.values():
-        problems = (*_own_problems(service), *_dangling(service, topology.services))
+        problems = (
+            *_own_problems(service),
+            *_unsupported(service),
+            *_dangling(service, topology.services),
+        )
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
     for what, values in (
         ("port", lambda s: filter(None, (s.port, s.grpc_port))),
@@ -306,6 +310,12 @@ def _own_problems(service: Service) -> Iterator[str]:
     yield from _misfits(service)
     if (service.consumes or service.publishes) and not service.database:
         yield "consumes or publishes events, which needs database = true"
+    if service.replicas.min > service.replicas.max:
+        yield "replicas.min is greater than replicas.max"
+
+
+def _unsupported(service: Service) -> Iterator[str]:
+    """Yield what the stanza asks for and its kind, or the generators of secrets, do not offer."""
     for name, kind in service.secrets.items():
         if kind not in SECRET_KINDS:
             yield f"secrets {name} is {kind!r}; it must be one of {', '.join(SECRET_KINDS)}"
@@ -313,8 +323,6 @@ def _own_problems(service: Service) -> Iterator[str]:
         for key in _NOT_OF_PAGES:
             if getattr(service, key):
                 yield f"is a page, which has no {key}"
-    if service.replicas.min > service.replicas.max:
-        yield "replicas.min is greater than replicas.max"
 
 
 def _misfits(service: Service) -> Iterator[str]:

@@ -10,7 +10,7 @@ from deploy.generate.outputs import outputs
 
 
 def main() -> int:
-    """Return the status of the process: 1 if something is wrong, or differs from what it must be."""
+    """Return the status of the process: 1 for an error, or for a difference that --check finds."""
     parser = argparse.ArgumentParser(prog="python -m deploy.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail on a difference")
     parser.add_argument("root", nargs="?", type=Path, default=ROOT, help="the repository")

@@ -24,9 +24,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
     services = topology.services.values()
     namespace = f"namespace: {project}\n"
     part_of = f"labels:\n- pairs: {{app.kubernetes.io/part-of: {project}}}\n"
-    secrets = (
-        f"- {{name: {s.name}, envs: [secrets/{s.name}.env]}}\n" for s in topology.subgraphs
-    )
+    secrets = (f"- {{name: {s.name}, envs: [secrets/{s.name}.env]}}\n" for s in topology.subgraphs)
     return [
         *(File(f"{FOLDER}/{s.name}.yaml", _manifests(s)) for s in services),
         File(f"{FOLDER}/kustomization.yaml", _kustomization(topology)),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.topology import Topology, declared
+from chassis.topology import Service, Topology, declared
 from deploy.generate.images import Image, images
 from deploy.laptop.environment import EXAMPLE, SERVICE_EXAMPLE
 from deploy.laptop.environment import read as read_settings
@@ -119,16 +119,24 @@ def by_the_rule(
         if service.name in SHIPPED:
             continue
         yield ("edge", service.name, service.port)
-        if service.database:
-            for client in (service.name, *(f"{service.name}-{job}" for job in JOBS[service.name])):
-                yield (client, *servers["postgres"])
-        if service.sends_mail:
-            yield (service.name, *servers["smtp"])
         if service.name in SUBGRAPHS:
             yield ("router", service.name, service.port)
-            yield (service.name, *servers["redis"])
             yield ("prometheus", service.name, service.port)
             yield (service.name, "otel", 4318)
+        yield from to_servers(service, servers)
+
+
+def to_servers(
+    service: Service, servers: Mapping[str, tuple[str, int]]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield the arrows to the servers that a service uses."""
+    if service.database:
+        for client in (service.name, *(f"{service.name}-{job}" for job in JOBS[service.name])):
+            yield (client, *servers["postgres"])
+    if service.sends_mail:
+        yield (service.name, *servers["smtp"])
+    if service.name in SUBGRAPHS:
+        yield (service.name, *servers["redis"])
 
 
 JOBS = {

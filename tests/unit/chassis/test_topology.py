@@ -98,6 +98,14 @@ class TestParse:
             (PROJECT + AUTH + LIKES.replace("4105", "4101"), "[services.likes] port 4101 is"),
             (PROJECT + AUTH + LIKES.replace("likes]", "edge]"), "[services.edge] has a reserved"),
             (PROJECT + AUTH + LIKES.replace("likes]", "a-b]"), "[services.a-b] must be named"),
+            (
+                PROJECT + AUTH + 'secrets = { AUTH_KEY = "rot13" }',
+                "[services.auth] secrets AUTH_KEY is 'rot13'; it must be one of random,",
+            ),
+            (
+                PROJECT + AUTH.replace('"subgraph"', '"page"'),
+                "[services.auth] is a page, which has no database",
+            ),
             ("[project", "Expected"),
         ],
     )
