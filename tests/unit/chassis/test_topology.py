@@ -1,10 +1,12 @@
 """The declaration of the services: what it holds, and how its mistakes are reported."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from chassis.topology import FILE, Kind, TopologyError, declared, parse
+from chassis.topology import FILE, RESERVED, Kind, TopologyError, declared, parse
+from deploy.laptop.environment import examples
 
 PROJECT = '[project]\nname = "wren"\ntitle = "Wren"\n'
 AUTH = """
@@ -126,3 +128,13 @@ class TestDeclared:
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(TopologyError, match=r"services\.toml cannot be read"):
             declared(tmp_path)
+
+
+class TestReserved:
+    def test_no_service_can_give_another_setting_a_second_meaning(self) -> None:
+        names = {*examples(), "GRAFANA_PORT", "GRAFANA_PASSWORD", "POSTGRES_PASSWORD", "PUBLIC_URL"}
+        of_a_service = re.compile(r"([A-Z]+)_(?:HOST|PORT|URL|PASSWORD)")
+        first_words = {
+            found[1].lower() for name in names if (found := of_a_service.fullmatch(name))
+        }
+        assert first_words - RESERVED - declared().services.keys() == set()
