@@ -51,9 +51,10 @@ BETWEEN = {
     *{("edge", "router", 4100), ("edge", "auth", 4101), ("edge", "tweets", 4102)},
     *{("edge", "notifier", 4103), ("edge", "explorer", 4104)},
     *{("router", "auth", 4101), ("router", "tweets", 4102), ("router", "notifier", 4103)},
-    *{("tweets", "auth", 4111), ("prober", "edge", 4000)},
+    *{("tweets", "auth", 4111), ("notifier", "auth", 4111), ("prober", "edge", 4000)},
     # A consumer asks the owner of the events for a snapshot.
     *{("tweets", "auth", 4101), ("notifier", "auth", 4101), ("notifier", "tweets", 4102)},
+    ("auth", "notifier", 4103),
 }
 DATABASES = {
     *{"auth", "auth-migrate", "auth-purge", "tweets", "tweets-migrate"},
