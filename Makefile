@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo probe check test bench chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up demo probe check generate test bench chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -27,9 +27,13 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 	run lint $(PYTHON_IN) -m ruff check .; \
 	run types $(PYTHON_IN) -m mypy; \
 	run layers .venv/bin/lint-imports --no-logo; \
+	run generated $(PYTHON_IN) -m deploy.generate --check; \
 	run manifests $(PYTHON_IN) -m deploy.validate; \
 	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \
 	if [ -n "$$failed" ]; then echo "make check failed at:$$failed" >&2; exit 1; fi
+
+generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
+	@$(PYTHON_IN) -m deploy.generate
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)

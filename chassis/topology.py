@@ -17,12 +17,24 @@ from typing import Any, get_args, get_origin
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "services.toml"
 
-RESERVED = frozenset({"edge", "router", "mailbox", "postgres", "redis", "valkey", "prober"})
-"""Names of processes that are no service."""
+RESERVED = frozenset(
+    {
+        *("edge", "router", "mailbox", "mailpit", "postgres", "redis", "valkey", "prober"),
+        *("prometheus", "grafana", "jaeger", "database", "databases", "mail", "public"),
+    }
+)
+"""Names of other processes, and words that would give a setting of a service a second meaning."""
+
+SECRET_KINDS = ("random", "signing-key")
+"""What a secret can be; deploy/secrets.sh and `make up` generate each kind."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _SCOPE = re.compile(r"[a-z0-9:._-]+")
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_NOT_OF_PAGES = (
+    *("grpc_port", "database", "subscriptions", "publishes", "consumes", "calls", "sends_mail"),
+    *("cron", "secrets"),
+)
 
 
 class TopologyError(Exception):
@@ -61,6 +73,8 @@ class Project:
 
     name: str
     title: str
+    registry: str = "ghcr.io/example"
+    """Where released images are: `<registry>/<name>/<image>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,12 @@ class Service:
     """Secret settings of its own: name to the kind of value that is generated for it."""
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
+    target: str = "service"
+    """The target in the Dockerfile that builds its image."""
+    compose: Mapping[str, str] = field(default_factory=dict)
+    """Further settings under Docker Compose; a value may hold `${NAME:-default}`."""
+    kubernetes: Mapping[str, str] = field(default_factory=dict)
+    """Further settings on Kubernetes."""
     resources: Resources = Resources()
     replicas: Replicas = Replicas()
 
@@ -120,8 +140,12 @@ class Service:
         return self.module.replace(".", "/")
 
     @property
-    def uses_redis(self) -> bool:
+    def is_subgraph(self) -> bool:
         return self.kind is Kind.SUBGRAPH
+
+    @property
+    def uses_redis(self) -> bool:
+        return self.is_subgraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +166,7 @@ class Topology:
 
     @property
     def subgraphs(self) -> Sequence[Service]:
-        return [s for s in self.services.values() if s.kind is Kind.SUBGRAPH]
+        return [s for s in self.services.values() if s.is_subgraph]
 
     @property
     def databases(self) -> Sequence[Service]:
@@ -161,7 +185,12 @@ class Topology:
 
 @cache
 def declared(root: Path = ROOT) -> Topology:
-    """Return the declaration in `services.toml` under `root`. Raises TopologyError."""
+    """Return the declaration in `services.toml` under `root`, read once. Raises TopologyError."""
+    return read(root)
+
+
+def read(root: Path) -> Topology:
+    """Read the declaration in `services.toml` under `root`. Raises TopologyError."""
     try:
         text = (root / FILE).read_text()
     except OSError as error:
@@ -251,7 +280,11 @@ def _contradictions(topology: Topology) -> Iterator[str]:
     if "auth" not in topology.services:
         yield "there is no [services.auth]; the edge asks it about every token"
     for service in topology.services.values():
-        problems = (*_own_problems(service), *_dangling(service, topology.services))
+        problems = (
+            *_own_problems(service),
+            *_unsupported(service),
+            *_dangling(service, topology.services),
+        )
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
     for what, values in (
         ("port", lambda s: filter(None, (s.port, s.grpc_port))),
@@ -279,6 +312,17 @@ def _own_problems(service: Service) -> Iterator[str]:
         yield "consumes or publishes events, which needs database = true"
     if service.replicas.min > service.replicas.max:
         yield "replicas.min is greater than replicas.max"
+
+
+def _unsupported(service: Service) -> Iterator[str]:
+    """Yield what the stanza asks for and its kind, or the generators of secrets, do not offer."""
+    for name, kind in service.secrets.items():
+        if kind not in SECRET_KINDS:
+            yield f"secrets {name} is {kind!r}; it must be one of {', '.join(SECRET_KINDS)}"
+    if service.kind is Kind.PAGE:
+        for key in _NOT_OF_PAGES:
+            if getattr(service, key):
+                yield f"is a page, which has no {key}"
 
 
 def _misfits(service: Service) -> Iterator[str]:

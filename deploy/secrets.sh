@@ -8,7 +8,9 @@ set -eu
 cd "$(dirname "$0")/.."
 umask 077
 file=.env
-secrets=deploy/kubernetes/overlays/local/secrets
+folder=deploy/kubernetes/overlays/local/secrets
+# shellcheck source=deploy/services.sh
+. deploy/services.sh
 
 value_of() { sed -n "s/^$1=//p" "$file" | tail -n 1; }
 
@@ -29,40 +31,54 @@ signing_key() {
         openssl pkcs8 -topk8 -nocrypt -outform DER | openssl base64 -A | tr '+/' '-_' | tr -d '='
 }
 
+password_of() { echo "$(echo "$1" | tr '[:lower:]' '[:upper:]')_DATABASE_PASSWORD"; }
+
 touch "$file"
 add ROUTER_SECRET "$(secret)"
-add AUTH_SIGNING_KEYS "$(signing_key)"
-add AUTH_REFRESH_SECRET "$(secret)"
-add NOTIFIER_UNSUBSCRIBE_SECRET "$(secret)"
 add PROBER_SECRET "$(secret)"
+echo "$secrets" | while read -r _ name kind; do
+    case "$kind" in
+    random) add "$name" "$(secret)" ;;
+    signing-key) add "$name" "$(signing_key)" ;;
+    esac
+done
 add POSTGRES_PASSWORD "$(secret)"
-add AUTH_DATABASE_PASSWORD "$(secret)"
-add TWEETS_DATABASE_PASSWORD "$(secret)"
-add NOTIFIER_DATABASE_PASSWORD "$(secret)"
+for service in $databases; do
+    add "$(password_of "$service")" "$(secret)"
+done
 add REDIS_PASSWORD "$(secret)"
 add GRAFANA_PASSWORD "$(secret)"
 
 [ "${1:-}" = kubernetes ] || exit 0
 
-database() { echo "postgresql://$1:$(value_of "$2")@postgres:5432/$1"; }
-redis="redis://:$(value_of REDIS_PASSWORD)@redis:6379/0"
-router="ROUTER_SECRET=$(value_of ROUTER_SECRET)"
+settings() {
+    for name; do
+        printf '%s=%s\n' "$name" "$(value_of "$name")"
+    done
+}
 
-mkdir -p "$secrets"
-printf '%s\n' "$router" >"$secrets/edge.env"
-printf '%s\n' "$router" "REDIS_URL=$redis" \
-    "AUTH_DATABASE_URL=$(database auth AUTH_DATABASE_PASSWORD)" \
-    "AUTH_SIGNING_KEYS=$(value_of AUTH_SIGNING_KEYS)" \
-    "AUTH_REFRESH_SECRET=$(value_of AUTH_REFRESH_SECRET)" >"$secrets/auth.env"
-printf '%s\n' "$router" "REDIS_URL=$redis" \
-    "TWEETS_DATABASE_URL=$(database tweets TWEETS_DATABASE_PASSWORD)" >"$secrets/tweets.env"
-printf '%s\n' "$router" "REDIS_URL=$redis" \
-    "NOTIFIER_DATABASE_URL=$(database notifier NOTIFIER_DATABASE_PASSWORD)" \
-    "NOTIFIER_UNSUBSCRIBE_SECRET=$(value_of NOTIFIER_UNSUBSCRIBE_SECRET)" >"$secrets/notifier.env"
-for name in POSTGRES_PASSWORD AUTH_DATABASE_PASSWORD TWEETS_DATABASE_PASSWORD \
-    NOTIFIER_DATABASE_PASSWORD; do
-    printf '%s=%s\n' "$name" "$(value_of "$name")"
-done >"$secrets/postgres.env"
-printf 'PROBER_SECRET=%s\n' "$(value_of PROBER_SECRET)" >"$secrets/prober.env"
-printf 'REDIS_PASSWORD=%s\n' "$(value_of REDIS_PASSWORD)" >"$secrets/redis.env"
-echo "The secrets are in $secrets" >&2
+secrets_of() {
+    echo "$secrets" | while read -r owner name _; do
+        if [ "$owner" = "$1" ]; then settings "$name"; fi
+    done
+}
+
+mkdir -p "$folder"
+settings ROUTER_SECRET >"$folder/edge.env"
+settings PROBER_SECRET >"$folder/prober.env"
+settings REDIS_PASSWORD >"$folder/redis.env"
+settings POSTGRES_PASSWORD >"$folder/postgres.env"
+for service in $subgraphs; do
+    {
+        settings ROUTER_SECRET
+        echo "REDIS_URL=redis://:$(value_of REDIS_PASSWORD)@redis:6379/0"
+        secrets_of "$service"
+    } >"$folder/$service.env"
+done
+for service in $databases; do
+    password=$(password_of "$service")
+    settings "$password" >>"$folder/postgres.env"
+    printf '%s_URL=postgresql://%s:%s@postgres:5432/%s\n' \
+        "${password%_PASSWORD}" "$service" "$(value_of "$password")" "$service" >>"$folder/$service.env"
+done
+echo "The secrets are in $folder" >&2

@@ -127,7 +127,8 @@ def render(root: Path, overlay: str) -> str:
             # Secrets that somebody uses stay where they are.
             ignored = shutil.ignore_patterns("secrets")
             shutil.copytree(root / "deploy" / part, copy / "deploy" / part, ignore=ignored)
-        shutil.copy(root / "deploy" / "secrets.sh", copy / "deploy")
+        for script in ("secrets.sh", "services.sh"):
+            shutil.copy(root / "deploy" / script, copy / "deploy")
         run(copy, "sh", "deploy/secrets.sh", "kubernetes")
         return run(copy, "kubectl", "kustomize", f"deploy/kubernetes/overlays/{overlay}")
 

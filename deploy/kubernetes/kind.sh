@@ -1,12 +1,15 @@
 #!/bin/sh
-# Makes a kind cluster with our images in it. Needs docker and kind.
+# Makes a kind cluster with our images in it. Needs docker with Compose, and kind.
 #   deploy/kubernetes/kind.sh && deploy/kubernetes/roll-out.sh local
 set -eu
 cd "$(dirname "$0")/../.."
+# shellcheck source=deploy/services.sh
+. deploy/services.sh
 deploy/secrets.sh kubernetes
-kind get clusters | grep -qx chirp || kind create cluster --name chirp
-kubectl config use-context kind-chirp
-for target in auth tweets notifier explorer prober router edge-config; do
-    docker build --target "$target" --tag "chirp-$target:local" .
-    kind load docker-image "chirp-$target:local" --name chirp
+kind get clusters | grep -qx "$project" || kind create cluster --name "$project"
+kubectl config use-context "kind-$project"
+docker compose --project-name "$project" --profile observability build
+for image in $images; do
+    docker tag "$project-$image" "$project-$image:local"
+    kind load docker-image "$project-$image:local" --name "$project"
 done

@@ -8,13 +8,15 @@
 #   deploy/kubernetes/roll-out.sh OVERLAY [URL of the edge, for the smoke test]
 set -eu
 cd "$(dirname "$0")"
+# shellcheck source=deploy/services.sh
+. ../services.sh
 overlay=${1:?Which overlay? local or digitalocean}
 url=${2:-}
 timeout=${ROLL_OUT_TIMEOUT:-300s}
 
-chirp() { kubectl --namespace chirp "$@"; }
+cluster() { kubectl --namespace "$project" "$@"; }
 revision() {
-    chirp get deployment "$1" --ignore-not-found \
+    cluster get deployment "$1" --ignore-not-found \
         --output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}'
 }
 say() { printf '==> %s\n' "$1"; }
@@ -23,7 +25,6 @@ manifests=$(mktemp)
 trap 'rm -f "$manifests"' EXIT
 kubectl kustomize "overlays/$overlay" >"$manifests"
 
-services="auth tweets notifier explorer"
 before=
 for name in $services router edge prober; do
     before="$before $name=$(revision "$name")"
@@ -37,8 +38,8 @@ roll_back() {
         if [ -z "$old" ]; then
             echo "$name was not there before: nothing to go back to" >&2
         elif [ "$now" != "$old" ]; then
-            chirp rollout undo "deployment/$name" --to-revision "$old"
-            chirp rollout status "deployment/$name" --timeout "$timeout" ||
+            cluster rollout undo "deployment/$name" --to-revision "$old"
+            cluster rollout status "deployment/$name" --timeout "$timeout" ||
                 echo "$name does not come back by itself" >&2
         fi
     done
@@ -52,17 +53,17 @@ roll_out() {
         --selector "app.kubernetes.io/component=service,app.kubernetes.io/name in ($names)" ||
         roll_back "$* could not be applied"
     for name; do
-        chirp rollout status "deployment/$name" --timeout "$timeout" ||
+        cluster rollout status "deployment/$name" --timeout "$timeout" ||
             roll_back "$name does not become ready"
     done
 }
 
 say "Settings, policies and migrations"
-chirp delete job --selector app.kubernetes.io/component=migration --ignore-not-found
-kubectl apply --filename "$manifests" --selector "app.kubernetes.io/component notin (service,purge)"
-if ! chirp wait --for condition=complete job --selector app.kubernetes.io/component=migration \
+cluster delete job --selector app.kubernetes.io/component=migration --ignore-not-found
+kubectl apply --filename "$manifests" --selector "app.kubernetes.io/component notin (service,cron)"
+if ! cluster wait --for condition=complete job --selector app.kubernetes.io/component=migration \
     --timeout "$timeout"; then
-    chirp logs --selector app.kubernetes.io/component=migration --tail 20 --prefix || true
+    cluster logs --selector app.kubernetes.io/component=migration --tail 20 --prefix || true
     echo "A migration has not come to its end; what was running goes on." >&2
     exit 1
 fi
@@ -78,5 +79,5 @@ if [ -n "$url" ]; then
 fi
 
 say "What runs at night"
-kubectl apply --filename "$manifests" --selector app.kubernetes.io/component=purge
+kubectl apply --filename "$manifests" --selector app.kubernetes.io/component=cron
 say "Done"

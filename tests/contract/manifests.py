@@ -11,19 +11,26 @@ from typing import Any
 
 import yaml
 
+from chassis.topology import declared
 from deploy.laptop.process import ROOT
 from deploy.validate import render
 
 Object = dict[str, Any]
 
-NAMESPACE = "chirp"
+NAMESPACE = declared().project.name
 _WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
 
 
 @cache
 def documents(overlay: str) -> list[Object]:
+    """Return the documents of an overlay of this repository."""
+    return rendered(ROOT, overlay)
+
+
+def rendered(root: Path, overlay: str) -> list[Object]:
+    """Return the documents of an overlay of the repository in `root`."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
-    return [document for document in yaml.load_all(render(ROOT, overlay), loader) if document]
+    return [document for document in yaml.load_all(render(root, overlay), loader) if document]
 
 
 def of_kind(found: list[Object], *kinds: str) -> Iterator[Object]:
@@ -102,11 +109,12 @@ class Peer:
 
 
 def peers(found: list[Object]) -> list[Peer]:
+    """Return the pods as network policies see them, each once."""
     return [
         Peer(
-            name,
+            document["metadata"]["name"],
             f"10.244.0.{number}",
-            NAMESPACE,
+            document["metadata"]["namespace"],
             template["metadata"]["labels"],
             {
                 port["name"]: port["containerPort"]
@@ -114,7 +122,8 @@ def peers(found: list[Object]) -> list[Peer]:
                 for port in container.get("ports", [])
             },
         )
-        for number, (name, template) in enumerate(pods(found).items(), start=10)
+        for number, document in enumerate(of_kind(found, *_WITH_PODS), start=10)
+        for template in [pod_template(document)]
     ]
 
 
@@ -129,16 +138,17 @@ def _allows(
     policies: list[Object], direction: str, subject: Peer, other: Peer, target: Peer, port: int
 ) -> bool:
     rules, others = ("egress", "to") if direction == "Egress" else ("ingress", "from")
+    namespace = subject.namespace
     applying = [
         policy["spec"]
         for policy in policies
-        if subject.namespace == policy["metadata"]["namespace"]
+        if namespace == policy["metadata"]["namespace"]
         and direction in policy["spec"]["policyTypes"]
         and _selects(policy["spec"]["podSelector"], subject.labels)
     ]
     return not applying or any(
         _matches_port(rule, target, port)
-        and (others not in rule or any(_is(peer, other) for peer in rule[others]))
+        and (others not in rule or any(_is(peer, other, namespace) for peer in rule[others]))
         for specification in applying
         for rule in specification.get(rules, [])
     )
@@ -151,7 +161,8 @@ def _matches_port(rule: Object, target: Peer, port: int) -> bool:
     return port in {target.ports.get(p) if isinstance(p, str) else p for p in wanted}
 
 
-def _is(description: Object, peer: Peer) -> bool:
+def _is(description: Object, peer: Peer, namespace: str) -> bool:
+    """Return whether a rule of a policy in this namespace means the peer."""
     if "ipBlock" in description:
         block, address = description["ipBlock"], ip_address(peer.address)
         return address in ip_network(block["cidr"]) and not any(
@@ -162,7 +173,7 @@ def _is(description: Object, peer: Peer) -> bool:
             description["namespaceSelector"], {"kubernetes.io/metadata.name": peer.namespace}
         ):
             return False
-    elif peer.namespace != NAMESPACE:
+    elif peer.namespace != namespace:
         return False
     return _selects(description.get("podSelector", {}), peer.labels)
 

@@ -1,25 +1,28 @@
 """Compose and Kubernetes run what the code needs, as the architecture draws it, and no more."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from deploy.laptop.environment import EXAMPLE
+from chassis.topology import Service, Topology, declared
+from deploy.generate.images import Image, images
+from deploy.laptop.environment import EXAMPLE, SERVICE_EXAMPLE
 from deploy.laptop.environment import read as read_settings
 from deploy.laptop.process import ROOT
-from deploy.laptop.services import module, subgraph_names
 from deploy.validate import OVERLAYS, install
-from explorer.settings import Settings as ExplorerSettings
-from notifier.settings import Settings as NotifierSettings
 from router.edge import render
-from subgraphs.auth.settings import Settings as AuthSettings
-from subgraphs.tweets.settings import Settings as TweetsSettings
 from tests.contract.manifests import (
+    NAMESPACE,
     Object,
     Peer,
     VariableMissingError,
@@ -34,26 +37,31 @@ from tests.contract.manifests import (
 )
 
 COMPONENT = "app.kubernetes.io/component"
-SETTINGS: Mapping[str, Any] = {
-    "auth": AuthSettings,
-    "tweets": TweetsSettings,
-    "notifier": NotifierSettings,
-    "explorer": ExplorerSettings,
-}
+PROJECT = declared().project.name
+SERVICES = declared().services
+SUBGRAPHS = [service.name for service in declared().subgraphs]
+DATABASE_OWNERS = [service.name for service in declared().databases]
 
 # -- the arrows of the architecture, once ----------------------------------------------------------
+# Written by hand for the services that we ship, as a second opinion on what is generated. Those of
+# another service follow from its stanza (`by_the_rule`).
 
+SHIPPED = {"auth", "tweets", "notifier", "explorer"}
 BETWEEN = {
     *{("edge", "router", 4100), ("edge", "auth", 4101), ("edge", "tweets", 4102)},
     *{("edge", "notifier", 4103), ("edge", "explorer", 4104)},
     *{("router", "auth", 4101), ("router", "tweets", 4102), ("router", "notifier", 4103)},
     *{("tweets", "auth", 4111), ("notifier", "auth", 4111), ("prober", "edge", 4000)},
+    # A consumer asks the owner of the events for a snapshot.
+    *{("tweets", "auth", 4101), ("notifier", "auth", 4101), ("notifier", "tweets", 4102)},
+    ("auth", "notifier", 4103),
 }
 DATABASES = {
     *{"auth", "auth-migrate", "auth-purge", "tweets", "tweets-migrate"},
     *{"notifier", "notifier-migrate", "notifier-purge"},
 }
 STREAMS = {"auth", "tweets", "notifier"}
+MAIL = {"notifier"}
 SCRAPED = {
     *{("auth", 4101), ("tweets", 4102), ("notifier", 4103), ("router", 4100), ("prober", 4190)}
 }
@@ -67,7 +75,7 @@ OUTSIDE = [
     Peer("prometheus", "10.244.2.1", "observability", {"app.kubernetes.io/name": "prometheus"}),
     Peer("otel", "10.244.2.2", "observability", {"app.kubernetes.io/name": "otel-collector"}),
     Peer("dns", "10.244.3.1", "kube-system", {"k8s-app": "kube-dns"}),
-    Peer("neighbour", "10.244.0.9", "chirp", {"app.kubernetes.io/name": "neighbour"}),
+    Peer("neighbour", "10.244.0.9", NAMESPACE, {"app.kubernetes.io/name": "neighbour"}),
     Peer("vpc", "10.110.0.7"),
     Peer("elsewhere-in-private", "10.120.0.7"),
 ]
@@ -78,19 +86,66 @@ SERVERS: Mapping[str, Mapping[str, tuple[str, int]]] = {
 
 
 def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
+    """Return every connection that the overlay must allow between the pods and those outside."""
     servers = SERVERS[overlay]
     everyone = inside | {peer.name for peer in OUTSIDE}
-    outside = {peer.name for peer in OUTSIDE if peer.namespace != "chirp"}
-    return {
+    outside = {peer.name for peer in OUTSIDE if peer.namespace != NAMESPACE}
+    ours = {
         *BETWEEN,
         *((client, *servers["postgres"]) for client in DATABASES),
         *((client, *servers["redis"]) for client in STREAMS),
-        ("notifier", *servers["smtp"]),
+        *((client, *servers["smtp"]) for client in MAIL),
         *(("prometheus", *target) for target in SCRAPED),
         *((client, "otel", 4318) for client in TRACED),
+    }
+    removed = SHIPPED - set(SERVICES)
+    return {
+        *(arrow for arrow in ours if not {end.split("-")[0] for end in arrow[:2]} & removed),
+        *by_the_rule(declared(), servers),
         *((client, "edge", 4000) for client in outside),
         *((client, "dns", 53) for client in everyone - outside),
     }
+
+
+def by_the_rule(
+    topology: Topology, servers: Mapping[str, tuple[str, int]]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield the arrows from and to the services that we do not ship, as docs/services.md says."""
+    for service in topology.services.values():
+        for owner in (topology[name] for name in service.consumes):
+            if {service.name, owner.name} - SHIPPED:
+                yield (service.name, owner.name, owner.port)
+        for called in (topology[name] for name in service.calls):
+            if {service.name, called.name} - SHIPPED:
+                yield (service.name, called.name, called.grpc_port or 0)
+        if service.name in SHIPPED:
+            continue
+        yield ("edge", service.name, service.port)
+        if service.name in SUBGRAPHS:
+            yield ("router", service.name, service.port)
+            yield ("prometheus", service.name, service.port)
+            yield (service.name, "otel", 4318)
+        yield from to_servers(service, servers)
+
+
+def to_servers(
+    service: Service, servers: Mapping[str, tuple[str, int]]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield the arrows to the servers that a service uses."""
+    if service.database:
+        for client in (service.name, *(f"{service.name}-{job}" for job in JOBS[service.name])):
+            yield (client, *servers["postgres"])
+    if service.sends_mail:
+        yield (service.name, *servers["smtp"])
+    if service.name in SUBGRAPHS:
+        yield (service.name, *servers["redis"])
+
+
+JOBS = {
+    name: [*(["migrate"] if service.database else []), *service.cron]
+    for name, service in SERVICES.items()
+}
+"""The commands that run beside a service, once or on a schedule."""
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
@@ -112,7 +167,7 @@ def connections(
         for source in everyone
         for target in everyone
         for port in ports
-        if source != target and "chirp" in {source.namespace, target.namespace}
+        if source != target and NAMESPACE in {source.namespace, target.namespace}
         if reaches(policies, source, target, port)
     }
 
@@ -129,7 +184,10 @@ class TestNetworkPolicies:
         policies = list(of_kind(rendered, "NetworkPolicy"))
         everyone = {peer.name: peer for peer in [*peers(rendered), *OUTSIDE]}
         expected = arrows(overlay, {peer.name for peer in peers(rendered)})
+        sends_mail = any(service.sends_mail for service in SERVICES.values())
         for missing in policies:
+            if missing["metadata"]["name"] in {"to-smtp", "mailpit"} and not sends_mail:
+                continue  # written by hand, for the service that will
             others = [policy for policy in policies if policy is not missing]
             if missing["metadata"]["name"] == "default-deny":
                 assert reaches(others, everyone["stranger"], everyone["neighbour"], 22)
@@ -155,14 +213,23 @@ def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
 
 
 READ_ELSEWHERE = {"PGSSLMODE", "PGSSLROOTCERT"}  # by asyncpg
+SHARED = set(re.findall(r"^(?:# )?(\w+)=", EXAMPLE.read_text(), re.MULTILINE))
+"""The settings of the whole system. A service may be given one that it does not read."""
+
+
+def example_of(service: str) -> dict[str, str]:
+    """Return the settings of the examples that a service reads, without those in comments."""
+    own = ROOT / SERVICES[service].folder / SERVICE_EXAMPLE
+    return read_settings(EXAMPLE) | (read_settings(own) if own.exists() else {})
 
 
 def assert_fits(service: str, given: Mapping[str, str]) -> None:
-    read = names_read(SETTINGS[service], given)
-    decided = {name for name in read_settings(EXAMPLE) if name in read}
-    assert decided <= set(given), "what .env.example asks to be decided is not"
-    unread = set(given) - read - READ_ELSEWHERE
-    assert not unread, "nobody reads this"
+    settings = import_module(f"{SERVICES[service].module}.settings").Settings
+    read = names_read(settings, given)
+    decided = {name for name in example_of(service) if name in read}
+    assert decided <= set(given), "a setting of the examples is missing"
+    unread = set(given) - read - READ_ELSEWHERE - SHARED
+    assert not unread, "the service does not read this setting"
     assert given[f"{service.upper()}_HOST"] == "0.0.0.0"
 
 
@@ -171,50 +238,48 @@ def made_secrets(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """What `deploy/secrets.sh` writes into an empty directory."""
     root = tmp_path_factory.mktemp("secrets")
     (root / "deploy").mkdir()
-    script = root / "deploy" / "secrets.sh"
-    script.write_text((ROOT / "deploy" / "secrets.sh").read_text())
-    subprocess.run(["sh", script], check=True, capture_output=True)
+    for script in ("secrets.sh", "services.sh"):
+        shutil.copy(ROOT / "deploy" / script, root / "deploy")
+    subprocess.run(["sh", root / "deploy" / "secrets.sh"], check=True, capture_output=True)
     return read_settings(root / ".env")
 
 
 SECRETS_MADE_ELSEWHERE = {
-    "AUTH_DATABASE_URL": "postgresql://u:p@db:25060/d",
-    "TWEETS_DATABASE_URL": "postgresql://u:p@db:25060/d",
-    "NOTIFIER_DATABASE_URL": "postgresql://u:p@db:25060/d",
+    **{f"{name.upper()}_DATABASE_URL": "postgresql://u:p@db:25060/d" for name in DATABASE_OWNERS},
     "REDIS_URL": "rediss://u:p@redis:25061/0",
 }
 
 
 class TestEnvironment:
-    @pytest.mark.parametrize("service", subgraph_names())
-    @pytest.mark.parametrize("suffix", ["", "-migrate", "-purge"])
+    @pytest.mark.parametrize("service", SERVICES)
     def test_in_kubernetes_a_service_has_what_its_settings_need(
         self,
         overlay: str,
         rendered: list[Object],
         service: str,
-        suffix: str,
         made_secrets: Mapping[str, str],
     ) -> None:
-        template = pods(rendered).get(service + suffix)
-        if template is None:
-            assert (service, suffix) == ("tweets", "-purge"), "only tweets has nothing to purge"
-            return
-        container = template["spec"]["containers"][0]
-        given = environment(rendered, container)
-        if overlay != "local":
-            referenced = {s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s}
-            assert referenced == {service}
-            known = {**made_secrets, **SECRETS_MADE_ELSEWHERE}
-            given |= {name: known[name] for name in keys_of_secret(service)}
-        assert_fits(service, given)
+        templates = pods(rendered)
+        for job in ("", *JOBS[service]):
+            container = templates[f"{service}-{job}" if job else service]["spec"]["containers"][0]
+            assert container.get("args", [""]) == [job]
+            given = environment(rendered, container)
+            if overlay != "local":
+                sources = container["envFrom"]
+                referenced = {s["secretRef"]["name"] for s in sources if "secretRef" in s}
+                assert referenced == ({service} if service in SUBGRAPHS else set())
+                known = {**made_secrets, **SECRETS_MADE_ELSEWHERE}
+                given |= {name: known[name] for name in keys_of_secrets(service)}
+            assert_fits(service, given)
 
-    @pytest.mark.parametrize("service", subgraph_names())
-    @pytest.mark.parametrize("suffix", ["", "-migrate"])
+    @pytest.mark.parametrize("service", SERVICES)
     def test_in_compose_a_service_has_what_its_settings_need(
-        self, service: str, suffix: str, made_secrets: Mapping[str, str]
+        self, service: str, made_secrets: Mapping[str, str]
     ) -> None:
-        assert_fits(service, compose(made_secrets)["services"][service + suffix]["environment"])
+        services = compose(made_secrets)["services"]
+        assert_fits(service, services[service]["environment"])
+        if service in DATABASE_OWNERS:
+            assert_fits(service, services[f"{service}-migrate"]["environment"])
 
     def test_the_edge_is_told_where_everything_is(
         self, rendered: list[Object], made_secrets: Mapping[str, str]
@@ -253,7 +318,7 @@ class TestEnvironment:
             if (found := re.match(r"http://(?P<host>[\w-]+)(:(?P<port>\d+))?(/|$)", value))
             if found["host"] != "localhost"  # a person's browser
         }
-        assert {host for host, _ in named} == {"edge", "auth", "tweets", "notifier"}
+        assert {host for host, _ in named} == {"edge", *SUBGRAPHS}
         assert named <= ports
 
     def test_compose_hands_the_edge_what_decides_about_traces(
@@ -271,13 +336,13 @@ class TestEnvironment:
                 compose({key: value for key, value in made_secrets.items() if key != name})
 
 
-def keys_of_secret(service: str) -> list[str]:
-    """What the Secret of that name holds: the same in every overlay, so the local one tells."""
+def keys_of_secrets(service: str) -> list[str]:
+    """Return what a service's Secrets hold: the same in every overlay, so read in the local one."""
     local = documents("local")
     container = pods(local)[service]["spec"]["containers"][0]
-    reference = next(s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s)
-    secret = next(d for d in of_kind(local, "Secret") if d["metadata"]["name"] == reference)
-    return list(secret["data"])
+    names = {s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s}
+    secrets = (d for d in of_kind(local, "Secret") if d["metadata"]["name"] in names)
+    return [key for secret in secrets for key in secret["data"]]
 
 
 class TestPods:
@@ -315,7 +380,7 @@ class TestPods:
             assert {"readinessProbe", "livenessProbe"} <= container.keys(), name
             before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
             given = environment(rendered, container)
-            notice = int(given["SHUTDOWN_NOTICE_SECONDS"]) if name in SETTINGS else 0
+            notice = int(given["SHUTDOWN_NOTICE_SECONDS"]) if name in SERVICES else 0
             drain = 0 if name == "edge" else 25
             assert specification["terminationGracePeriodSeconds"] > before + notice + drain, name
 
@@ -325,13 +390,13 @@ class TestPods:
         ours = {
             document["metadata"]["name"]: document["metadata"]["labels"].get(COMPONENT)
             for document in of_kind(rendered, "Deployment", "StatefulSet", "Job", "CronJob")
-            if "chirp" in pod_template(document)["spec"]["containers"][0]["image"]
+            if PROJECT in pod_template(document)["spec"]["containers"][0]["image"]
         }
-        later = {name for name, component in ours.items() if component in {"service", "purge"}}
-        assert {name for name, component in ours.items() if component == "purge"} == {
-            *("auth-purge", "notifier-purge")
+        later = {name for name, component in ours.items() if component in {"service", "cron"}}
+        assert {name for name, component in ours.items() if component == "cron"} == {
+            f"{name}-{command}" for name, service in SERVICES.items() for command in service.cron
         }
-        assert ours.keys() - later == {f"{name}-migrate" for name in subgraph_names()}
+        assert ours.keys() - later == {f"{name}-migrate" for name in DATABASE_OWNERS}
 
     def test_disruptions_and_load_are_provided_for(
         self, overlay: str, rendered: list[Object]
@@ -343,7 +408,8 @@ class TestPods:
         budgets = {d["metadata"]["name"] for d in of_kind(rendered, "PodDisruptionBudget")}
         scaled = {d["metadata"]["name"] for d in of_kind(rendered, "HorizontalPodAutoscaler")}
         assert budgets == ours
-        assert scaled == (set() if overlay == "local" else ours - {"explorer"})
+        fixed = {s.name for s in SERVICES.values() if s.replicas.min == s.replicas.max}
+        assert scaled == (set() if overlay == "local" else ours - fixed)
 
     def test_only_the_digitalocean_edge_faces_the_world(
         self, overlay: str, rendered: list[Object]
@@ -393,10 +459,20 @@ class TestCompose:
 
     def test_a_service_waits_for_its_migration(self, made_secrets: Mapping[str, str]) -> None:
         services = compose(made_secrets)["services"]
-        for name in subgraph_names():
+        for name in DATABASE_OWNERS:
             waits = services[name]["depends_on"][f"{name}-migrate"]
             assert waits == {"condition": "service_completed_successfully"}
             assert services[f"{name}-migrate"]["command"] == ["migrate"]
+
+    def test_images_are_named_as_in_a_kind_cluster(self, made_secrets: Mapping[str, str]) -> None:
+        """Compose names an image after the project and the service if it has no name."""
+        document = compose(made_secrets)
+        built = {
+            service.get("image", f"{document['name']}-{name}")
+            for name, service in document["services"].items()
+            if "build" in service
+        }
+        assert built == {f"{PROJECT}-{image.name}" for image in images(declared())}
 
 
 def dockerfile_stages() -> dict[str, list[str]]:
@@ -410,26 +486,112 @@ def dockerfile_stages() -> dict[str, list[str]]:
     return stages
 
 
-class TestDockerfile:
-    @pytest.mark.parametrize("stage", dockerfile_stages())
-    def test_what_a_stage_copies_is_there(self, stage: str) -> None:
-        for line in dockerfile_stages()[stage]:
-            instruction, *words = line.split()
-            if instruction == "COPY" and not words[0].startswith("--from"):
-                for source in words[:-1]:
-                    assert list(ROOT.glob(source)), source
+def parent(stage: str) -> str:
+    """Return the stage from which a stage begins, or the base image."""
+    text = Path(ROOT, "Dockerfile").read_text()
+    found = re.search(rf"^FROM (\S+) AS {stage}$", text, re.MULTILINE)
+    assert found, f"the Dockerfile has no target {stage}"
+    return found[1]
 
-    @pytest.mark.parametrize("name", subgraph_names())
+
+def copied(image: Image) -> list[tuple[list[str], str]]:
+    """Return the sources and the destination of each COPY from the repository into an image."""
+    stages = dockerfile_stages()
+    found = []
+    stage = image.target
+    while stage in stages:
+        for line in stages[stage]:
+            words = re.sub(r"\$\{(\w+)\}", lambda m: image.arguments.get(m[1], m[0]), line).split()
+            if words[0] == "COPY" and not words[1].startswith("--from"):
+                found.append((words[1:-1], words[-1]))
+        stage = parent(stage)
+    return found
+
+
+def entrypoint(image: Image) -> list[str]:
+    """Return what an image starts."""
+    stages = dockerfile_stages()
+    stage = image.target
+    while True:
+        for line in stages[stage]:
+            if line.startswith("ENTRYPOINT "):
+                command: list[str] = json.loads(line.removeprefix("ENTRYPOINT "))
+                return command
+        stage = parent(stage)
+
+
+IMAGES = {image.name: image for image in images(declared())}
+
+
+class TestDockerfile:
+    @pytest.mark.parametrize("name", IMAGES)
+    def test_what_an_image_copies_is_there_and_not_ignored(self, name: str) -> None:
+        lines = (ROOT / ".dockerignore").read_text().splitlines()
+        sent = [Path(line.removeprefix("!")) for line in lines if line.startswith("!")]
+        for source in (source for sources, _ in copied(IMAGES[name]) for source in sources):
+            assert list(ROOT.glob(source)), source
+            assert any(
+                Path(source).match(str(path)) or path in Path(source).parents for path in sent
+            ), source
+
+    @pytest.mark.parametrize("name", SERVICES)
     def test_an_image_holds_one_service(self, name: str) -> None:
-        copied = [line.split()[1] for line in dockerfile_stages()[name] if line.startswith("COPY")]
-        folder = module(name).replace(".", "/")
-        package = ["subgraphs/__init__.py"] if "/" in folder else []
-        assert copied == [f"--from={name}-packages", "chassis", *package, folder]
+        sources = {source for sources, _ in copied(IMAGES[name]) for source in sources}
+        own = {source for source in sources if source.startswith(SERVICES[name].folder)}
+        assert own
+        assert sources - own == {"chassis", "services.toml"}
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_the_packages_of_a_service_are_locked(self, name: str) -> None:
+        assert (ROOT / "requirements" / f"{SERVICES[name].requirements}.txt").exists()
+
+    @pytest.mark.parametrize("name", sorted(IMAGES.keys() - {"router"}))
+    def test_an_image_has_the_code_that_it_starts(self, name: str, tmp_path: Path) -> None:
+        for sources, destination in copied(IMAGES[name]):
+            for source in (path for pattern in sources for path in ROOT.glob(pattern)):
+                copy_as_docker_does(source, tmp_path, destination)
+        python = Path(sys.executable).parent
+        addresses = {
+            setting: value
+            for part in ("edge", "router", *SERVICES)
+            for setting, value in (
+                (f"{part.upper()}_HOST", "127.0.0.1"),
+                (f"{part.upper()}_PORT", "4000"),
+            )
+        }
+        done = subprocess.run(
+            [*entrypoint(IMAGES[name]), *([] if name == "edge-config" else ["--help"])],
+            cwd=tmp_path,
+            env={
+                "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
+                "MODULE": IMAGES[name].arguments.get("MODULE", ""),
+                "ROUTER_SECRET": "s" * 32,
+                **addresses,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
 
     def test_releases_build_every_image(self) -> None:
         workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
-        released = workflow["jobs"]["image"]["strategy"]["matrix"]["target"]
+        released = workflow["jobs"]["image"]["strategy"]["matrix"]["include"]
         overlay = ROOT / "deploy" / "kubernetes" / "overlays" / "digitalocean"
-        images = yaml.safe_load((overlay / "kustomization.yaml").read_text())["images"]
-        assert {f"chirp-{target}" for target in released} == {image["name"] for image in images}
-        assert set(released) <= set(dockerfile_stages())
+        overlaid = yaml.safe_load((overlay / "kustomization.yaml").read_text())["images"]
+        assert [entry["image"] for entry in released] == [image["name"] for image in overlaid]
+        assert {entry["target"] for entry in released} <= set(dockerfile_stages())
+
+
+def copy_as_docker_does(source: Path, root: Path, destination: str) -> None:
+    """Copy a file to a file, or into a folder that ends in `/`; the content of a folder."""
+    target = root / destination
+    if source.is_dir():
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
+        shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
+        return
+    if destination.endswith(("/", ".")):
+        target /= source.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)

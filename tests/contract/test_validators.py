@@ -28,7 +28,7 @@ BREAKAGES = [
     ("shell scripts (shellcheck)", "deploy/smoke.sh", '"$url/healthz"', "$url/healthz", "SC2086"),
     (
         "YAML (yamllint)",
-        "deploy/kubernetes/base/auth.yaml",
+        "deploy/kubernetes/base/services/auth.yaml",
         "  maxReplicas: 20",
         "  maxReplicas: 20\n  maxReplicas: 40",
         "duplication of key",
@@ -70,7 +70,7 @@ BREAKAGES = [
     ),
     (
         "Kubernetes (kustomize, the schemas)",
-        "deploy/kubernetes/base/tweets.yaml",
+        "deploy/kubernetes/base/services/auth.yaml",
         "containerPort",
         "containerport",
         "'containerPort' is a required property",

@@ -1,10 +1,12 @@
 """The declaration of the services: what it holds, and how its mistakes are reported."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from chassis.topology import FILE, Kind, TopologyError, declared, parse
+from chassis.topology import FILE, RESERVED, Kind, TopologyError, declared, parse
+from deploy.laptop.environment import examples
 
 PROJECT = '[project]\nname = "wren"\ntitle = "Wren"\n'
 AUTH = """
@@ -98,6 +100,14 @@ class TestParse:
             (PROJECT + AUTH + LIKES.replace("4105", "4101"), "[services.likes] port 4101 is"),
             (PROJECT + AUTH + LIKES.replace("likes]", "edge]"), "[services.edge] has a reserved"),
             (PROJECT + AUTH + LIKES.replace("likes]", "a-b]"), "[services.a-b] must be named"),
+            (
+                PROJECT + AUTH + 'secrets = { AUTH_KEY = "rot13" }',
+                "[services.auth] secrets AUTH_KEY is 'rot13'; it must be one of random,",
+            ),
+            (
+                PROJECT + AUTH.replace('"subgraph"', '"page"'),
+                "[services.auth] is a page, which has no database",
+            ),
             ("[project", "Expected"),
         ],
     )
@@ -118,3 +128,13 @@ class TestDeclared:
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(TopologyError, match=r"services\.toml cannot be read"):
             declared(tmp_path)
+
+
+class TestReserved:
+    def test_no_service_can_give_another_setting_a_second_meaning(self) -> None:
+        names = {*examples(), "GRAFANA_PORT", "GRAFANA_PASSWORD", "POSTGRES_PASSWORD", "PUBLIC_URL"}
+        of_a_service = re.compile(r"([A-Z]+)_(?:HOST|PORT|URL|PASSWORD)")
+        first_words = {
+            found[1].lower() for name in names if (found := of_a_service.fullmatch(name))
+        }
+        assert first_words - RESERVED - declared().services.keys() == set()

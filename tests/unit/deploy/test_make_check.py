@@ -9,7 +9,10 @@ import pytest
 
 from deploy.laptop.process import ROOT
 
-TOOLS = ["ruff format", "ruff check", "mypy", "lint-imports", "deploy.validate", "pytest"]
+TOOLS = [
+    *("ruff format", "ruff check", "mypy", "lint-imports", "deploy.generate", "deploy.validate"),
+    "pytest",
+]
 
 
 def check(folder: Path, failing: Collection[str]) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop.process import ROOT
 
+SERVICES = list(declared().services)
 SCRIPT = ROOT / "deploy" / "kubernetes" / "roll-out.sh"
 KUBECTL = """#!/bin/sh
 # Notes what it is asked and fails where `fails` has words of it; knows revisions.
@@ -65,7 +67,7 @@ def cluster(tmp_path: Path) -> Cluster:
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(KUBECTL)
     kubectl.chmod(0o755)
-    names = ("auth", "tweets", "notifier", "explorer", "router", "edge", "prober")
+    names = (*SERVICES, "router", "edge", "prober")
     return Cluster(tmp_path, dict.fromkeys(names, 7), changed=["auth", "router"])
 
 
@@ -74,11 +76,10 @@ class TestRollOut:
         assert cluster.roll_out().returncode == 0
         steps = cluster.calls("rollout status")
         order = [
-            *("delete job", "notin (service,purge)", "wait --for condition=complete"),
-            *("auth,tweets,notifier,explorer", "deployment/auth", "deployment/tweets"),
-            *("deployment/notifier", "deployment/explorer"),
+            *("delete job", "notin (service,cron)", "wait --for condition=complete"),
+            *(",".join(SERVICES), *(f"deployment/{name}" for name in SERVICES)),
             *("name in (router)", "deployment/router", "name in (edge,prober)"),
-            *("deployment/edge", "deployment/prober", "component=purge"),
+            *("deployment/edge", "deployment/prober", "component=cron"),
         ]
         assert len(steps) == len(order)
         for step, expected in zip(steps, order, strict=True):
@@ -99,18 +100,18 @@ class TestRollOut:
         assert result.returncode == 1
         undone = [call for call in cluster.calls() if "undo" in call]
         assert undone == [
-            f"--namespace chirp rollout undo deployment/{name} --to-revision 7"
+            f"--namespace {declared().project.name} rollout undo deployment/{name} --to-revision 7"
             for name in ("auth", "router")
         ]
         assert not [call for call in cluster.calls() if "name in (edge" in call]
-        assert not [call for call in cluster.calls() if "component=purge" in call]
+        assert not [call for call in cluster.calls() if "component=cron" in call]
 
     def test_a_smoke_test_that_fails_is_a_roll_back(self, cluster: Cluster) -> None:
         result = cluster.roll_out("http://127.0.0.1:9")
         assert result.returncode == 1
         assert "The smoke test failed: rolling back" in result.stdout
         assert len([call for call in cluster.calls() if "undo" in call]) == 2
-        assert not [call for call in cluster.calls() if "component=purge" in call]
+        assert not [call for call in cluster.calls() if "component=cron" in call]
 
     def test_the_first_roll_out_has_nothing_to_go_back_to(self, cluster: Cluster) -> None:
         cluster.revisions, cluster.fails = {}, ["rollout status deployment/auth"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop.environment import read
 from deploy.laptop.process import ROOT
 from subgraphs.auth.keys import KeyRing
@@ -15,7 +16,8 @@ from subgraphs.auth.keys import KeyRing
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "deploy").mkdir()
-    shutil.copy(ROOT / "deploy" / "secrets.sh", tmp_path / "deploy")
+    for script in ("secrets.sh", "services.sh"):
+        shutil.copy(ROOT / "deploy" / script, tmp_path / "deploy")
     return tmp_path
 
 
@@ -47,9 +49,25 @@ class TestSecrets:
         make(root, "kubernetes")
         folder = root / "deploy" / "kubernetes" / "overlays" / "local" / "secrets"
         made = read(root / ".env")
-        auth, tweets = read(folder / "auth.env"), read(folder / "tweets.env")
-        assert auth["AUTH_SIGNING_KEYS"] == made["AUTH_SIGNING_KEYS"]
-        assert auth["ROUTER_SECRET"] == tweets["ROUTER_SECRET"] == made["ROUTER_SECRET"]
-        assert made["AUTH_DATABASE_PASSWORD"] in auth["AUTH_DATABASE_URL"]
-        assert not {key for key in tweets if key.startswith(("AUTH_", "NOTIFIER_"))}
-        assert stat.S_IMODE((folder / "auth.env").stat().st_mode) == 0o600
+        for service in declared().subgraphs:
+            given = read(folder / f"{service.name}.env")
+            own = {name: made[name] for name in ("ROUTER_SECRET", *service.secrets)}
+            if service.database:
+                password = made[f"{service.prefix}DATABASE_PASSWORD"]
+                name = service.name
+                url = f"postgresql://{name}:{password}@postgres:5432/{name}"
+                own[f"{service.prefix}DATABASE_URL"] = url
+            assert given == {**own, "REDIS_URL": given["REDIS_URL"]}
+            assert made["REDIS_PASSWORD"] in given["REDIS_URL"]
+            assert stat.S_IMODE((folder / f"{service.name}.env").stat().st_mode) == 0o600
+
+    def test_a_service_that_is_new_is_added_and_the_others_stay(self, root: Path) -> None:
+        make(root)
+        first = read(root / ".env")
+        services = root / "deploy" / "services.sh"
+        script = services.read_text().replace('databases="', 'databases="likes ')
+        services.write_text(script.replace('secrets="', 'secrets="likes LIKES_SALT random\n'))
+        make(root)
+        second = read(root / ".env")
+        assert first.items() <= second.items()
+        assert second.keys() - first == {"LIKES_DATABASE_PASSWORD", "LIKES_SALT"}

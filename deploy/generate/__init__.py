@@ -1,0 +1,1 @@
+"""Generates from `services.toml` what deployment says about the services: `make generate`."""

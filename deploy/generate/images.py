@@ -1,0 +1,75 @@
+"""The images of the system, and what lists them: overlays, workflows, build contexts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chassis.topology import Service, Topology
+from deploy.generate.engine import Block, Output
+
+_LOCAL = "deploy/kubernetes/overlays/local/kustomization.yaml"
+_DIGITALOCEAN = "deploy/kubernetes/overlays/digitalocean/kustomization.yaml"
+_PLACEHOLDER = "0.1.0"
+"""The version in the overlay of a release, until the workflow `deploy` names the digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What `docker build` makes of a target in the Dockerfile and these arguments."""
+
+    name: str
+    target: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+def image_of(service: Service) -> Image:
+    """Return the image of a service."""
+    arguments = {
+        "MODULE": service.module,
+        "FOLDER": service.folder,
+        "PORT": str(service.port),
+        "REQUIREMENTS": service.requirements,
+    }
+    return Image(service.name, service.target, arguments)
+
+
+def images(topology: Topology) -> list[Image]:
+    """Return every image of the system: those of the services, then the others."""
+    others = [Image(name, name) for name in ("prober", "router", "edge-config")]
+    return [*map(image_of, topology.services.values()), *others]
+
+
+def outputs(topology: Topology) -> Sequence[Output]:
+    """Return the lists of images."""
+    project = topology.project
+    local, released = "images:\n", "images:\n"
+    for image in images(topology):
+        local += f"- {{name: {image.name}, newName: {project.name}-{image.name}, newTag: local}}\n"
+        name = f"{project.registry}/{project.name}/{image.name}"
+        released += f"- {{name: {image.name}, newName: {name}, newTag: {_PLACEHOLDER}}}\n"
+    return [
+        Block(_LOCAL, "images", local),
+        Block(_DIGITALOCEAN, "images", released),
+        Block(".github/workflows/release.yml", "images", _matrix(topology)),
+        Block(".dockerignore", "folders", _folders(topology)),
+        Block("requirements/dev.in", "services", _requirements(topology)),
+    ]
+
+
+def _matrix(topology: Topology) -> str:
+    text = "include:\n"
+    for image in images(topology):
+        text += f"- image: {image.name}\n  target: {image.target}\n"
+        if image.arguments:
+            text += "  arguments: |\n"
+            text += "".join(f"    {name}={value}\n" for name, value in image.arguments.items())
+    return text
+
+
+def _folders(topology: Topology) -> str:
+    folders = (service.folder.split("/")[0] for service in topology.services.values())
+    return "".join(f"!{folder}\n" for folder in dict.fromkeys(folders))
+
+
+def _requirements(topology: Topology) -> str:
+    files = (service.requirements for service in topology.services.values())
+    return "".join(f"-r {file}.in\n" for file in dict.fromkeys(files))

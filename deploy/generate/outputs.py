@@ -1,0 +1,12 @@
+"""Everything that is generated from the declaration of the services."""
+
+from chassis.topology import Topology
+from deploy.generate import compose, images, kubernetes, observability, policies, router, scripts
+from deploy.generate.engine import Output
+
+_PARTS = (router, compose, kubernetes, policies, images, scripts, observability)
+
+
+def outputs(topology: Topology) -> list[Output]:
+    """Return every generated file and block."""
+    return [output for part in _PARTS for output in part.outputs(topology)]

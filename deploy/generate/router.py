@@ -1,0 +1,29 @@
+"""The subgraphs, as the composition and the router know them."""
+
+from collections.abc import Sequence
+
+from chassis.topology import Service, Topology
+from deploy.generate.engine import Block, Output
+
+
+def address_setting(subgraph: Service) -> str:
+    """Return the setting with a subgraph's address for the router: `AUTH_URL`."""
+    return f"{subgraph.prefix}URL"
+
+
+def outputs(topology: Topology) -> Sequence[Output]:
+    """Return the subgraphs of `supergraph.yaml` and the router's addresses."""
+    subgraphs = "subgraphs:\n"
+    addresses = "override_subgraph_url:\n"
+    for subgraph in topology.subgraphs:
+        subgraphs += (
+            f"  {subgraph.name}:\n"
+            f"    routing_url: http://127.0.0.1:{subgraph.port}/graphql\n"
+            f"    schema:\n"
+            f"      file: {subgraph.folder}/schema.graphql\n"
+        )
+        addresses += f'  {subgraph.name}: "${{env.{address_setting(subgraph)}}}"\n'
+    return [
+        Block("supergraph.yaml", "subgraphs", subgraphs),
+        Block("router/router.yaml", "addresses", addresses),
+    ]

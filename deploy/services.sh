@@ -1,0 +1,12 @@
+# Generated from services.toml. Change that file and run: make generate
+# shellcheck shell=sh disable=SC2034
+# The services, for the scripts that source this file.
+project=chirp
+services="auth tweets notifier explorer"
+subgraphs="auth tweets notifier"
+databases="auth tweets notifier"
+images="auth tweets notifier explorer prober router edge-config"
+# Of each secret that a service declares: the service, the setting, the kind of value.
+secrets="auth AUTH_SIGNING_KEYS signing-key
+auth AUTH_REFRESH_SECRET random
+notifier NOTIFIER_UNSUBSCRIBE_SECRET random"
