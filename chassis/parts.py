@@ -1,0 +1,115 @@
+"""The parts of a usual service, built from its settings: its `app.py` wires only its own."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
+
+from chassis.app import open_database, subgraph_app
+from chassis.database import Database
+from chassis.dead_letters import EventHandler, RejectedEvents
+from chassis.graphql.context import RequestContext
+from chassis.graphql.schema import SubgraphSchema
+from chassis.graphql.streaming import Streams
+from chassis.graphql.view import GraphQLView
+from chassis.metrics import Metrics
+from chassis.migrations import versions_of
+from chassis.outbox import OutboxRelay
+from chassis.settings import ServiceSettings
+from chassis.shutdown import Shutdown
+from chassis.streams import StreamConsumer, connect
+from chassis.topology import declared
+
+Running = Callable[[], AbstractAsyncContextManager[object]]
+"""Opens something for as long as the application runs."""
+
+
+class Parts:
+    """The database, the Redis client, the outbox and the metrics of one service.
+
+    Nothing is connected before the application starts.
+    """
+
+    def __init__(self, name: str, settings: ServiceSettings, *, keep_events: float = 0.0) -> None:
+        """`name` is that of the service in services.toml; `keep_events` as in OutboxRelay."""
+        self.service = declared()[name]
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(settings.database_url, pool_size=settings.database_pool_size)
+        self.redis = connect(settings.redis_url)
+        self.metrics.database(self.database)
+        self.relay: OutboxRelay | None = None
+        if self.service.publishes:
+            self.relay = OutboxRelay(
+                self.database,
+                self.redis,
+                self.service.stream,
+                groups=settings.event_groups,
+                limit=settings.event_limit,
+                keep=keep_events,
+            )
+            self.metrics.outbox(self.relay)
+
+    def wake_relay(self) -> None:
+        """Publish at once what was written to the outbox."""
+        if self.relay:
+            self.relay.wake()
+
+    def consumer(self, handle: EventHandler) -> StreamConsumer:
+        """Return the consumer of the events of every service that this one `consumes`.
+
+        What `handle` cannot handle is kept in the table of rejected events.
+        """
+        streams = [declared()[owner].stream for owner in self.service.consumes]
+        return StreamConsumer(
+            self.redis,
+            streams,
+            group=self.service.name,
+            handle=handle,
+            reject=RejectedEvents(self.database, handle).add,
+            tell=self.metrics.events_of(self.service.name, streams),
+        )
+
+    def app(
+        self,
+        schema: SubgraphSchema,
+        make_context: Callable[[HTTPConnection], RequestContext],
+        shutdown: Shutdown,
+        *,
+        running: Sequence[Running] = (),
+        streams: Streams | None = None,
+        routes: Sequence[BaseRoute] = (),
+    ) -> Starlette:
+        """Return the application.
+
+        `make_context` builds the context of each operation. `running` are opened in their order,
+        after the database, Redis and the outbox, and closed in reverse. `streams` and `routes` are
+        those of `subgraph_app`.
+        """
+
+        @asynccontextmanager
+        async def lifespan() -> AsyncIterator[None]:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(
+                    open_database(self.database, versions_of(self.service.name))
+                )
+                await stack.enter_async_context(self.redis)
+                if self.relay:
+                    await stack.enter_async_context(self.relay.running())
+                for open_part in running:
+                    await stack.enter_async_context(open_part())
+                yield
+
+        return subgraph_app(
+            GraphQLView(schema, make_context, self.metrics.operation),
+            streams=streams,
+            router_secret=self.settings.router_secret,
+            shutdown=shutdown,
+            metrics=self.metrics,
+            lifespan=lifespan,
+            # Not Redis: without it events wait in the outbox, and every request is answered.
+            checks={"database": self.database.ping},
+            routes=routes,
+        )
