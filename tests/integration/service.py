@@ -49,9 +49,7 @@ async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def run_command(
-    name: str, *arguments: str, **variables: str
-) -> "subprocess.CompletedProcess[str]":
+def run_command(name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of a declared service in an environment of these variables."""
     return subprocess.run(
         [sys.executable, "-m", declared()[name].module, *arguments],
