@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,6 +13,8 @@ import asyncpg
 from starlette.types import ASGIApp
 
 from chassis.app import open_database
+from chassis.backfill import Backfill
+from chassis.backfill.command import add_backfill
 from chassis.database import Database, DatabaseUnavailableError
 from chassis.dead_letters import (
     DeadLetter,
@@ -24,6 +27,7 @@ from chassis.dead_letters import (
 from chassis.graphql.schema import SchemaError, SubgraphSchema
 from chassis.logging import configure_logging
 from chassis.migrations import SchemaNotCurrentError, head, upgrade, versions_of
+from chassis.parts import Parts
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 from chassis.shutdown import Draining, Shutdown
@@ -68,9 +72,9 @@ def run(
     The status is 2 for wrong settings, 1 for a database that cannot be used or a dead letter that
     cannot be handled. `service` is the name of its stanza in services.toml, which says the rest.
 
-    `event_handler` returns what the service does with an event, for the commands that handle
-    events outside of `serve`. A service whose dead letters are not only events gives
-    `dead_letters`.
+    `event_handler` returns what the service does with an event of the services that it `consumes`,
+    for the commands `backfill` and `dead-letters`. A service that has dead letters of other kinds
+    gives `dead_letters`.
     """
     try:
         service_commands = _Program(declared()[service], read_settings, create_app, build_schema)
@@ -82,9 +86,12 @@ def run(
             ("schema", service_commands.schema, "print the GraphQL schema"),
         ):
             commands.add_parser(name, help=text, description=text).set_defaults(run=command)
-        letters = dead_letters or (event_handler and _rejected_events(event_handler))
-        if letters:
-            _add_dead_letters(commands.add_parser, service_commands.on_letters(letters))
+        if event_handler:
+            dead_letters = dead_letters or _rejected_events(event_handler)
+            opened = service_commands.opened_backfill(event_handler)
+            add_backfill(commands.add_parser, service, read_settings, opened)
+        if dead_letters:
+            _add_dead_letters(commands.add_parser, service_commands.on_letters(dead_letters))
         if own_commands:
             own_commands(commands.add_parser)
         chosen = parser.parse_args(arguments)
@@ -168,6 +175,19 @@ class _Program(Generic[S]):
                 await work(dead_letters(settings, database))
 
         return lambda work: asyncio.run(on_database(work))
+
+    def opened_backfill(
+        self, event_handler: Callable[[S, Database], EventHandler]
+    ) -> Callable[[S], AbstractAsyncContextManager[Backfill]]:
+        """Return what opens the backfill of the service."""
+
+        @asynccontextmanager
+        async def opened(settings: S) -> AsyncIterator[Backfill]:
+            parts = Parts(self._name, settings)
+            async with parts.opened():
+                yield parts.backfill(event_handler(settings, parts.database))
+
+        return opened
 
     def _settings(self) -> S:
         settings = self.read_settings()

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from chassis.app import open_database, subgraph_app
+from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.context import RequestContext
@@ -17,10 +18,15 @@ from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
+from chassis.sessions.client import GrpcSessions
+from chassis.sessions.guard import SessionGuard
+from chassis.sessions.watch import SessionWatch
 from chassis.settings import ServiceSettings
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from chassis.topology import declared
+
+_AUTH = "auth"
 
 Running = Callable[[], AbstractAsyncContextManager[object]]
 """Opens something for as long as the application runs."""
@@ -29,6 +35,7 @@ Running = Callable[[], AbstractAsyncContextManager[object]]
 class Parts:
     """The database, the Redis client, the outbox and the metrics of one service.
 
+    The service calls auth, which knows the sessions that have ended: a write of one is refused.
     Nothing is connected before the application starts.
     """
 
@@ -39,6 +46,7 @@ class Parts:
         self.metrics = Metrics()
         self.database = Database(settings.database_url, pool_size=settings.database_pool_size)
         self.redis = connect(settings.redis_url)
+        self.sessions = GrpcSessions(settings.grpc_addresses[_AUTH])
         self.metrics.database(self.database)
         self.relay: OutboxRelay | None = None
         if self.service.publishes:
@@ -57,20 +65,55 @@ class Parts:
         if self.relay:
             self.relay.wake()
 
-    def consumer(self, handle: EventHandler) -> StreamConsumer:
-        """Return the consumer of the events of every service that this one `consumes`.
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep the database and the Redis client open inside the block.
 
-        What `handle` cannot handle is kept in the table of rejected events.
+        Raises DatabaseUnavailableError or SchemaNotCurrentError.
+        """
+        async with open_database(self.database, versions_of(self.service.name)), self.redis:
+            yield
+
+    def rejected_events(self, handle: EventHandler) -> RejectedEvents:
+        """Return the events that `handle` could not handle."""
+        return RejectedEvents(self.database, handle)
+
+    def backfill(self, handle: EventHandler) -> Backfill:
+        """Return what asks the services that this one `consumes` for what happened before."""
+        return backfill_from(
+            self.service.consumes,
+            self.settings,
+            self.database,
+            self.redis,
+            group=self.service.name,
+            handle=handle,
+            reject=self.rejected_events(handle).add,
+        )
+
+    def consumer(self, handle: EventHandler) -> Running:
+        """Return what follows the events of every service that this one `consumes`.
+
+        It backfills what happened before. What `handle` cannot handle is rejected and kept.
         """
         streams = [declared()[owner].stream for owner in self.service.consumes]
-        return StreamConsumer(
+        backfill = self.backfill(handle)
+        consumer = StreamConsumer(
             self.redis,
             streams,
             group=self.service.name,
-            handle=handle,
-            reject=RejectedEvents(self.database, handle).add,
+            handle=backfill.handle,
+            reject=self.rejected_events(handle).add,
             tell=self.metrics.events_of(self.service.name, streams),
+            missed=backfill.missed,
         )
+        self.metrics.backfill(backfill)
+
+        @asynccontextmanager
+        async def running() -> AsyncIterator[None]:
+            async with consumer.running(), backfill.running():
+                yield
+
+        return running
 
     def app(
         self,
@@ -79,33 +122,37 @@ class Parts:
         shutdown: Shutdown,
         *,
         running: Sequence[Running] = (),
+        snapshot: ReadPage | None = None,
+        watch: SessionWatch | None = None,
         streams: Streams | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> Starlette:
         """Return the application.
 
         `make_context` builds the context of each operation. `running` are opened in their order,
-        after the database, Redis and the outbox, and closed in reverse. `streams` and `routes` are
-        those of `subgraph_app`.
+        after the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of
+        the state that other services ask for. `watch` is the service's own, where more than writes
+        depends on it. `streams` and `routes` are those of `subgraph_app`.
         """
+        watch = watch or SessionWatch(self.redis, self.sessions)
 
         @asynccontextmanager
         async def lifespan() -> AsyncIterator[None]:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(
-                    open_database(self.database, versions_of(self.service.name))
-                )
-                await stack.enter_async_context(self.redis)
+                await stack.enter_async_context(self.opened())
                 if self.relay:
                     await stack.enter_async_context(self.relay.running())
-                for open_part in running:
+                for open_part in (self.sessions.running, watch.following, *running):
                     await stack.enter_async_context(open_part())
                 yield
 
+        if snapshot:
+            routes = (*routes, snapshot_route(snapshot, self.settings.router_secret))
         return subgraph_app(
             GraphQLView(schema, make_context, self.metrics.operation),
             streams=streams,
             router_secret=self.settings.router_secret,
+            sessions=SessionGuard(watch, self.sessions.has_ended),
             shutdown=shutdown,
             metrics=self.metrics,
             lifespan=lifespan,

@@ -79,6 +79,7 @@ port = {port}
 database = true
 publishes = true
 consumes = [{quoted}]
+calls = ["{_AUTH}"]
 scopes = ["{name}:read", "{name}:write"]
 """
 
