@@ -4,7 +4,7 @@ LAPTOP = $(PYTHON_IN) -m deploy.laptop
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo probe check generate test bench chaos-mail migrate supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up demo probe check generate test bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -47,6 +47,14 @@ bench: setup  ## what each layer costs here, beside what else there is (ROWS=…
 
 migrate: setup  ## bring the databases to the newest schema
 	@exec $(LAPTOP) migrate
+
+subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singular: ITEM=like; EXTENDS=tweets or auth)
+	@$(PYTHON_IN) -m deploy.scaffold $(or $(NAME),$(error Name it: make subgraph NAME=likes)) \
+		$(if $(ITEM),--item $(ITEM)) $(if $(EXTENDS),--extends $(EXTENDS))
+
+rename: setup  ## give the product another name: NAME in identifiers, TITLE on pages and in mails
+	@$(PYTHON_IN) -m deploy.rename "$(NAME)" $(if $(TITLE),"$(TITLE)") && \
+		$(PYTHON_IN) -m deploy.generate && $(LAPTOP) supergraph
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(LAPTOP) supergraph

@@ -1,110 +1,251 @@
-"""The commands that every service has (`serve`, `migrate`, `schema`) and room for its own."""
+"""The commands that every service has (`serve`, `migrate`, `schema`, …) and room for its own."""
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import asyncpg
 from starlette.types import ASGIApp
 
 from chassis.app import open_database
+from chassis.backfill import Backfill
+from chassis.backfill.command import add_backfill
 from chassis.database import Database, DatabaseUnavailableError
+from chassis.dead_letters import (
+    DeadLetter,
+    DeadLetterNotFoundError,
+    DeadLetters,
+    EventHandler,
+    RejectedEvents,
+    RetryFailedError,
+)
 from chassis.graphql.schema import SchemaError, SubgraphSchema
 from chassis.logging import configure_logging
-from chassis.migrations import SchemaNotCurrentError, head, upgrade
+from chassis.migrations import SchemaNotCurrentError, head, upgrade, versions_of
+from chassis.parts import Parts
 from chassis.server import serve
 from chassis.settings import ServiceSettings, SettingsError
 from chassis.shutdown import Draining, Shutdown
-from chassis.topology import TopologyError, declared
+from chassis.topology import Service, TopologyError, declared
 from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 AddCommand = Callable[..., argparse.ArgumentParser]
-"""`add_parser` of argparse: the parser that it gives needs `set_defaults(run=…)`, a function that
+"""`add_parser` of argparse: the parser that it returns needs `set_defaults(run=…)`, a function that
 takes the parsed arguments."""
+
+LetterWork = Callable[[DeadLetters], Awaitable[None]]
+
+_EXPLAINED = (
+    SettingsError,
+    TopologyError,
+    SchemaError,
+    DatabaseUnavailableError,
+    SchemaNotCurrentError,
+    DeadLetterNotFoundError,
+    RetryFailedError,
+    asyncpg.PostgresError,
+)
 
 
 def run(
     service: str,
     *,
-    program: str | None = None,
     read_settings: Callable[[], S],
     create_app: Callable[[S, Shutdown], ASGIApp],
     build_schema: Callable[[], SubgraphSchema],
-    migrations: Path,
+    program: str | None = None,
+    migrations: Path | None = None,
     sockets: bool = False,
+    event_handler: Callable[[S, Database], EventHandler] | None = None,
+    dead_letters: Callable[[S, Database], DeadLetters] | None = None,
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Run one command and return its exit status.
+    """Run one command of a service and return the exit status.
 
-    That is 2 for wrong settings or a wrong declaration or schema, and 1 for an unfit database.
+    The status is 2 for wrong settings, 1 for a database that cannot be used or a dead letter that
+    cannot be handled. `service` is the name of its stanza in services.toml, which says the rest.
 
-    `program` is the module that was started, by default the subgraph of this name; `sockets` says
-    that it serves WebSockets.
+    `event_handler` returns what the service does with an event of the services that it `consumes`,
+    for the commands `backfill` and `dead-letters`. A service that has dead letters of other kinds
+    gives `dead_letters`.
     """
+    try:
+        service_commands = _Program(declared()[service], read_settings, create_app, build_schema)
+        parser = argparse.ArgumentParser(prog=f"python -m {service_commands.declaration.module}")
+        commands = parser.add_subparsers(required=True, metavar="command")
+        for name, command, text in (
+            ("serve", service_commands.serve, "answer requests until told to stop"),
+            ("migrate", service_commands.migrate, "bring the database to the newest schema"),
+            ("schema", service_commands.schema, "print the GraphQL schema"),
+        ):
+            commands.add_parser(name, help=text, description=text).set_defaults(run=command)
+        if event_handler:
+            dead_letters = dead_letters or _rejected_events(event_handler)
+            opened = service_commands.opened_backfill(event_handler)
+            add_backfill(commands.add_parser, service, read_settings, opened)
+        if dead_letters:
+            _add_dead_letters(commands.add_parser, service_commands.on_letters(dead_letters))
+        if own_commands:
+            own_commands(commands.add_parser)
+        chosen = parser.parse_args(arguments)
+        chosen.run(chosen)
+    except _EXPLAINED as error:
+        message, status = _explanation(service, error)
+        print(f"{service}: {message}", file=sys.stderr)  # noqa: T201
+        return status
+    return 0
 
-    def run_serve(_: argparse.Namespace) -> None:
-        settings = read_settings()
-        configure_logging(service, settings.stage)
+
+def _explanation(service: str, error: Exception) -> tuple[str, int]:
+    """Return the line that explains an error, and the exit status."""
+    match error:
+        case SettingsError():
+            where = (
+                f"see {declared()[service].folder}/README.md; `make up` writes the settings to .env"
+            )
+            return f"the environment is not complete: {'; '.join(error.problems)} ({where})", 2
+        case TopologyError() | SchemaError():
+            return str(error), 2
+        case RetryFailedError():
+            return f"the dead letter still cannot be handled: {error}", 1
+        case asyncpg.PostgresError():
+            return f"PostgreSQL refused: {error}", 1
+    return str(error), 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Program(Generic[S]):
+    """The commands of one service."""
+
+    declaration: Service
+    read_settings: Callable[[], S]
+    create_app: Callable[[S, Shutdown], ASGIApp]
+    build_schema: Callable[[], SubgraphSchema]
+
+    @property
+    def _name(self) -> str:
+        return self.declaration.name
+
+    @property
+    def _migrations(self) -> Path:
+        return versions_of(self._name)
+
+    def serve(self, _: argparse.Namespace) -> None:
+        settings = self._settings()
         # Asked before the server starts, because that would show a traceback for it.
-        asyncio.run(_open_and_close(settings.database_url, migrations))
-        configure_tracing(service, settings.tracing_endpoint)
+        asyncio.run(_open_and_close(settings.database_url, self._migrations))
+        configure_tracing(self._name, settings.tracing_endpoint)
         shutdown = Shutdown()
         try:
             serve(
-                Draining(create_app(settings, shutdown), shutdown),
+                Draining(self.create_app(settings, shutdown), shutdown),
                 shutdown,
                 host=settings.host,
                 port=settings.port,
                 notice=settings.shutdown_notice,
-                sockets=sockets,
+                sockets=self.declaration.subscriptions,
             )
         finally:
             end_tracing()
 
-    def run_migrate(_: argparse.Namespace) -> None:
-        settings = read_settings()
-        configure_logging(service, settings.stage)
-        asyncio.run(_migrate(settings.database_url, migrations))
-        print(f"{service}: the database is at revision {head(migrations)}.")  # noqa: T201
+    def migrate(self, _: argparse.Namespace) -> None:
+        asyncio.run(_migrate(self._settings().database_url, self._migrations))
+        revision = head(self._migrations)
+        print(f"{self._name}: the database is at revision {revision}.")  # noqa: T201
 
-    def run_schema(_: argparse.Namespace) -> None:
-        print(build_schema().sdl)  # noqa: T201
+    def schema(self, _: argparse.Namespace) -> None:
+        print(self.build_schema().sdl)  # noqa: T201
 
-    parser = argparse.ArgumentParser(prog=f"python -m {program or f'subgraphs.{service}'}")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for name, command, text in (
-        ("serve", run_serve, "answer requests until told to stop"),
-        ("migrate", run_migrate, "bring the database to the newest schema"),
-        ("schema", run_schema, "print the GraphQL schema"),
+    def on_letters(
+        self, dead_letters: Callable[[S, Database], DeadLetters]
+    ) -> Callable[[LetterWork], None]:
+        """Return what runs work on the dead letters of the service."""
+
+        async def on_database(work: LetterWork) -> None:
+            settings = self._settings()
+            database = Database(settings.database_url, pool_size=2)
+            async with open_database(database, self._migrations):
+                await work(dead_letters(settings, database))
+
+        return lambda work: asyncio.run(on_database(work))
+
+    def opened_backfill(
+        self, event_handler: Callable[[S, Database], EventHandler]
+    ) -> Callable[[S], AbstractAsyncContextManager[Backfill]]:
+        """Return what opens the backfill of the service."""
+
+        @asynccontextmanager
+        async def opened(settings: S) -> AsyncIterator[Backfill]:
+            parts = Parts(self._name, settings)
+            async with parts.opened():
+                yield parts.backfill(event_handler(settings, parts.database))
+
+        return opened
+
+    def _settings(self) -> S:
+        settings = self.read_settings()
+        configure_logging(self._name, settings.stage)
+        return settings
+
+
+def _rejected_events(
+    event_handler: Callable[[S, Database], EventHandler],
+) -> Callable[[S, Database], DeadLetters]:
+    return lambda settings, database: RejectedEvents(database, event_handler(settings, database))
+
+
+def _add_dead_letters(add: AddCommand, on_letters: Callable[[LetterWork], None]) -> None:
+    """Add `dead-letters list|show|retry|drop`."""
+
+    async def list_all(letters: DeadLetters) -> None:
+        found = await letters.all()
+        for letter in found:
+            print(_line(letter))  # noqa: T201
+        if not found:
+            print("There are no dead letters.")  # noqa: T201
+
+    async def show(letters: DeadLetters, letter_id: str) -> None:
+        letter = await letters.get(letter_id)
+        print(_line(letter), letter.details, sep="\n")  # noqa: T201
+
+    async def retry(letters: DeadLetters, letter_id: str) -> None:
+        await letters.retry(letter_id)
+        print(f"Dead letter {letter_id} is retried.")  # noqa: T201
+
+    async def drop(letters: DeadLetters, letter_id: str) -> None:
+        await letters.drop(letter_id)
+        print(f"Dead letter {letter_id} is dropped.")  # noqa: T201
+
+    def on_one(
+        action: Callable[[DeadLetters, str], Awaitable[None]],
+    ) -> Callable[[argparse.Namespace], None]:
+        return lambda chosen: on_letters(lambda letters: action(letters, chosen.id))
+
+    text = "list, show, retry and drop what could not be handled"
+    parser = add("dead-letters", help=text, description=text)
+    commands = parser.add_subparsers(required=True, metavar="action")
+    text = "print one line for each"
+    parser = commands.add_parser("list", help=text, description=text)
+    parser.set_defaults(run=lambda _: on_letters(list_all))
+    for name, action, text in (
+        ("show", show, "print all that is known of one"),
+        ("retry", retry, "handle it again, and forget it if that succeeds"),
+        ("drop", drop, "forget it"),
     ):
-        commands.add_parser(name, help=text, description=text).set_defaults(run=command)
-    if own_commands:
-        own_commands(commands.add_parser)
-    chosen = parser.parse_args(arguments)
-
-    try:
-        chosen.run(chosen)
-    except SettingsError as error:
-        problems = "; ".join(error.problems)
-        where = f"see {declared()[service].folder}/README.md; `make up` writes the settings to .env"
-        return _fail(service, f"the environment is not complete: {problems} ({where})", 2)
-    except (TopologyError, SchemaError) as error:
-        return _fail(service, str(error), 2)
-    except (DatabaseUnavailableError, SchemaNotCurrentError) as error:
-        return _fail(service, str(error), 1)
-    except asyncpg.PostgresError as error:
-        return _fail(service, f"PostgreSQL refused: {error}", 1)
-    return 0
+        parser = commands.add_parser(name, help=text, description=text)
+        parser.add_argument("id", help="the id that `list` prints")
+        parser.set_defaults(run=on_one(action))
 
 
-def _fail(service: str, message: str, status: int) -> int:
-    print(f"{service}: {message}", file=sys.stderr)  # noqa: T201
-    return status
+def _line(letter: DeadLetter) -> str:
+    return f"{letter.id}  {letter.kind}  {letter.since:%Y-%m-%d %H:%M:%S}  {letter.reason}"
 
 
 async def _open_and_close(url: str, migrations: Path) -> None:

@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+T = TypeVar("T")
 
 _SPECVERSION = "1.0"
 _CONTENT_TYPE = "application/json"
+_LONGEST_TEXT = 10_000
 
 
 class MalformedEventError(ValueError):
@@ -32,6 +35,28 @@ class Event:
     data: Mapping[str, Any]
     traceparent: str | None = None
 
+    @classmethod
+    def of_fact(
+        cls,
+        type: str,  # noqa: A002
+        fact: UUID,
+        *,
+        source: str,
+        subject: UUID,
+        time: datetime,
+        data: Mapping[str, Any],
+    ) -> "Event":
+        """Return the event of something that happens to `fact` only once.
+
+        Its id follows from `type` and `fact`, so that the same fact is always the same event.
+        """
+        return cls(uuid5(fact, type), source, type, str(subject), time, data)
+
+    @property
+    def fields(self) -> "EventData":
+        """The data, for a consumer to read."""
+        return EventData(self.data)
+
     def to_json(self) -> str:
         """The event in CloudEvents' structured JSON format."""
         attributes = {
@@ -40,7 +65,7 @@ class Event:
             "source": self.source,
             "type": self.type,
             "subject": self.subject,
-            "time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "time": time_text(self.time),
             "datacontenttype": _CONTENT_TYPE,
             "data": self.data,
         }
@@ -76,6 +101,77 @@ class Event:
             data=data,
             traceparent=_text(attributes, "traceparent") if "traceparent" in attributes else None,
         )
+
+
+class EventData:
+    """Typed access to the data of an event.
+
+    Every method raises MalformedEventError for a field that is missing or holds something else. The
+    message names the field and never quotes its value.
+    """
+
+    __slots__ = ("_data", "_path")
+
+    def __init__(self, data: Mapping[str, Any], path: str = "data") -> None:
+        self._data = data
+        self._path = path
+
+    def id(self, name: str) -> UUID:
+        try:
+            return UUID(self._get(name, str))
+        except ValueError:
+            raise self._malformed(name, "an id") from None
+
+    def flag(self, name: str) -> bool:
+        return self._get(name, bool)
+
+    def integer(self, name: str) -> int:
+        if isinstance(value := self._get(name, int), bool):
+            raise self._malformed(name, "an int")
+        return value
+
+    def time(self, name: str) -> datetime:
+        """Return a time, in UTC."""
+        try:
+            time = datetime.fromisoformat(self._get(name, str))
+        except ValueError:
+            raise self._malformed(name, "a time") from None
+        if time.tzinfo is None:
+            raise self._malformed(name, "a time with an offset from UTC")
+        return time.astimezone(UTC)
+
+    def text(self, name: str) -> str:
+        """Return a text that PostgreSQL can store, of at most 10,000 characters."""
+        text = self._get(name, str)
+        # PostgreSQL refuses a NUL and half of a surrogate pair.
+        if len(text) > _LONGEST_TEXT or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+            raise self._malformed(name, "a text that can be stored")
+        return text
+
+    def line(self, name: str, longest: int) -> str:
+        """Return one line of 1 to `longest` printable characters."""
+        line = self.text(name)
+        if not line or len(line) > longest or not line.isprintable():
+            raise self._malformed(name, f"one line of at most {longest} characters")
+        return line
+
+    def part(self, name: str) -> "EventData":
+        """Return access to an object inside the data."""
+        return EventData(self._get(name, dict), f"{self._path}.{name}")
+
+    def _get(self, name: str, kind: type[T]) -> T:
+        value = self._data.get(name)
+        if not isinstance(value, kind):
+            raise self._malformed(name, f"a {kind.__name__}")
+        return value
+
+    def _malformed(self, name: str, wanted: str) -> MalformedEventError:
+        return MalformedEventError(f"{self._path}.{name} is not {wanted}")
+
+
+def time_text(time: datetime) -> str:
+    """Return a time as events write it: ISO 8601 in UTC, with a Z."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _text(attributes: Mapping[str, Any], name: str) -> str:

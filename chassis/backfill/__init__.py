@@ -13,6 +13,7 @@ from chassis.backfill.snapshot import (
     Owner,
     OwnerUnavailableError,
     Page,
+    ReadPage,
     by_id,
     snapshot_route,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "OwnerUnavailableError",
     "Page",
     "Progress",
+    "ReadPage",
     "backfill_from",
     "by_id",
     "finished_row",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from starlette.requests import HTTPConnection
 
@@ -50,6 +50,13 @@ class RequestContext:
             "user_agent": headers.get("user-agent", ""),
             "mutations_before": int(headers.get(MUTATIONS_HEADER, "0")),
         }
+
+    @classmethod
+    def from_connection(
+        cls, connection: HTTPConnection, principal: Principal | None = None, **own: Any
+    ) -> Self:
+        """Return the context of one operation; `own` are the fields that the service adds."""
+        return cls(**cls.caller(connection, principal), **own)
 
     def require(self, scope: StrEnum | None = None) -> Principal:
         """Return the signed-in caller.

@@ -28,6 +28,13 @@ class ErrorAsData(Generic[Raised, Shown]):
     error_type: type[Shown]
     convert: Callable[[Raised], Shown]
 
+    @classmethod
+    def saying(
+        cls, exception_type: type[Raised], error_type: type[Shown], message: str
+    ) -> "ErrorAsData[Raised, Shown]":
+        """Return a handler for an exception that always has the same `message`."""
+        return cls(exception_type, error_type, lambda _: error_type(message=message))  # type: ignore[call-arg]
+
     def handle(self, exception: Raised, *, field: object, info: Any) -> Shown:
         if isinstance(context := info.context, RequestContext):
             context.outcome = self.error_type.__name__

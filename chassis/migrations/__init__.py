@@ -9,6 +9,7 @@ from pathlib import Path
 from asyncpg import UndefinedTableError
 
 from chassis.database import Connection, Database
+from chassis.topology import ROOT, declared
 
 HERE = Path(__file__).parent
 _LOCK = 0x43_48_49_52_50  # "CHIRP": one migration at a time, whoever else starts one
@@ -16,6 +17,11 @@ _LOCK = 0x43_48_49_52_50  # "CHIRP": one migration at a time, whoever else start
 
 class SchemaNotCurrentError(Exception):
     """The database's schema is not the one this code was written for."""
+
+
+def versions_of(service: str) -> Path:
+    """Return the directory with the migrations of a declared service. Raises TopologyError."""
+    return ROOT / declared()[service].folder / "migrations"
 
 
 def head(versions: Path) -> str | None:

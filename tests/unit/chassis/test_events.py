@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.events import Event, MalformedEventError
+from chassis.events import Event, EventData, MalformedEventError
 
 EVENT = Event(
     id=UUID(int=1),
@@ -81,3 +81,71 @@ class TestFromJson:
         with pytest.raises(MalformedEventError) as refused:
             Event.from_json(text)
         assert str(refused.value) == reason
+
+
+class TestOfFact:
+    def of(self, type: str, fact: int) -> Event:  # noqa: A002
+        return Event.of_fact(
+            type, UUID(int=fact), source="/tests", subject=UUID(int=2), time=EVENT.time, data={}
+        )
+
+    def test_same_fact_has_the_same_id(self) -> None:
+        assert self.of("it-happened", 1) == self.of("it-happened", 1)
+
+    def test_other_fact_or_type_has_another_id(self) -> None:
+        events = [self.of("it-happened", 1), self.of("it-happened", 2), self.of("it-ended", 1)]
+        assert len({event.id for event in events}) == 3
+
+
+class TestEventData:
+    DATA = EventData(
+        {
+            "id": str(UUID(int=1)),
+            "flag": True,
+            "number": 3,
+            "time": "2026-01-02T04:04:05+01:00",
+            "text": "Grüße\n👋",
+            "nothing": None,
+            "part": {"flag": False, "text": 1},
+        }
+    )
+
+    def test_fields_are_read_by_their_types(self) -> None:
+        assert self.DATA.id("id") == UUID(int=1)
+        assert self.DATA.flag("flag") is True
+        assert self.DATA.integer("number") == 3
+        assert self.DATA.time("time") == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        assert self.DATA.text("text") == "Grüße\n👋"
+        assert self.DATA.line("time", 25) == "2026-01-02T04:04:05+01:00"
+        assert self.DATA.part("part").flag("flag") is False
+
+    @pytest.mark.parametrize("read", ["id", "flag", "integer", "time", "text", "part"])
+    @pytest.mark.parametrize("name", ["missing", "nothing"])
+    def test_missing_field_is_named(self, read: str, name: str) -> None:
+        with pytest.raises(MalformedEventError, match=rf"^data\.{name} is not "):
+            getattr(self.DATA, read)(name)
+
+    @pytest.mark.parametrize(
+        ("read", "value"),
+        [
+            *(("id", value) for value in ("1", "", 1)),
+            *(("flag", value) for value in (1, "true")),
+            *(("integer", value) for value in (True, 1.0, "1")),
+            *(("time", value) for value in ("2026-01-02T03:04:05", "today", 1)),
+            *(("text", value) for value in ("a\0", "\ud83d", "a" * 10_001, 1)),
+            ("part", []),
+        ],
+    )
+    def test_wrong_value_is_named_and_not_quoted(self, read: str, value: object) -> None:
+        with pytest.raises(MalformedEventError) as raised:
+            getattr(EventData({"secret": value}), read)("secret")
+        assert str(raised.value).startswith("data.secret is not a")
+
+    @pytest.mark.parametrize("line", ["", "a\nb", "abcd", "a\u202eb"])
+    def test_line_is_printable_and_not_too_long(self, line: str) -> None:
+        with pytest.raises(MalformedEventError, match="one line of at most 3 characters"):
+            EventData({"line": line}).line("line", 3)
+
+    def test_field_of_a_part_has_a_path(self) -> None:
+        with pytest.raises(MalformedEventError, match=r"^data\.part\.text is not a str$"):
+            self.DATA.part("part").text("text")

@@ -1,0 +1,1 @@
+"""Writes a new subgraph that works at once: `make subgraph NAME=likes`."""

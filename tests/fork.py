@@ -1,0 +1,86 @@
+"""A copy of the repository, to be changed as a fork changes it."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.topology import ROOT
+from deploy.laptop import explorer, mailbox
+from deploy.laptop.commands import Commands
+from deploy.laptop.console import Console
+from deploy.laptop.node import ROUTER_PACKAGES, install_packages
+
+_AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A repository of its own, with one commit, that uses the packages installed here."""
+
+    root: Path
+
+    def python(self, *arguments: str, **environment: str) -> str:
+        """Run Python in the fork and return what it printed. Fails with all of that."""
+        return self._run(sys.executable, *arguments, **environment)
+
+    def script(self, name: str, *arguments: str) -> str:
+        """Run a program that a Python package has installed."""
+        return self._run(str(Path(sys.executable).with_name(name)), *arguments)
+
+    def changes(self) -> set[str]:
+        """Return the paths of the files that differ from the commit."""
+        status = self._run("git", "status", "--porcelain", "--untracked-files=all")
+        return {line[3:] for line in status.splitlines()}
+
+    def _run(self, *command: str, **environment: str) -> str:
+        result = subprocess.run(
+            command,
+            cwd=self.root,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}"
+        return result.stdout
+
+
+def fork(root: Path) -> Fork:
+    """Copy the files that Git does not ignore, changed or not, and commit them there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():  # and not deleted
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    made = Fork(root)
+    for command in (("init", "-q"), ("add", "-A"), (*_AUTHOR, "commit", "-q", "-m", "Fork")):
+        made._run("git", *command)
+    _link_packages(root)
+    return made
+
+
+def _link_packages(root: Path) -> None:
+    """Use the npm packages and the built explorer of this repository, which cost a minute."""
+    commands = Commands(Console(io.StringIO()), threading.Event())
+    explorer.build(commands)
+    linked = [explorer.PACKAGES / "dist"]
+    for folder in (ROUTER_PACKAGES, mailbox.PACKAGES):
+        install_packages(commands, folder)
+        linked.append(folder / "node_modules")
+    names = [path.relative_to(ROOT) for path in linked]
+    for name in names:
+        (root / name).symlink_to(ROOT / name, target_is_directory=True)
+    # A pattern of .gitignore that ends in a slash does not match a link.
+    with (root / ".git" / "info" / "exclude").open("a") as exclude:
+        exclude.writelines(f"/{name}\n" for name in names)

@@ -1,0 +1,32 @@
+"""Many fields ask a use case once."""
+
+import asyncio
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from chassis.graphql.loaders import batch_loader
+
+
+class TestBatchLoader:
+    async def test_keys_are_asked_for_once_and_answered_in_their_order(self) -> None:
+        asked: list[AbstractSet[int]] = []
+
+        async def fetch(keys: AbstractSet[int]) -> Mapping[int, str]:
+            asked.append(keys)
+            return {key: str(key) for key in keys if key != 3}
+
+        loader = batch_loader(fetch, "none")
+        answers = await asyncio.gather(*(loader.load(key) for key in (2, 1, 2, 3)))
+        assert answers == ["2", "1", "2", "none"]
+        assert asked == [{1, 2, 3}]
+
+    async def test_later_load_sees_what_has_changed(self) -> None:
+        values = {1: "old"}
+
+        async def fetch(_: AbstractSet[int]) -> Mapping[int, str]:
+            return dict(values)
+
+        loader = batch_loader(fetch, "none")
+        assert await loader.load(1) == "old"
+        values[1] = "new"
+        assert await loader.load(1) == "new"

@@ -1,0 +1,130 @@
+"""What a new subgraph can be called, and what writing one leaves behind."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import FILE, ROOT, parse
+from deploy.scaffold.__main__ import create
+from deploy.scaffold.names import NameProblemError, Names, singular
+from deploy.scaffold.templates import render
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository that holds the declaration alone."""
+    shutil.copy(ROOT / FILE, tmp_path / FILE)
+    return tmp_path
+
+
+def files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+class TestSingular:
+    @pytest.mark.parametrize(
+        ("plural", "expected"),
+        [
+            ("likes", "like"),
+            ("bookmarks", "bookmark"),
+            ("stories", "story"),
+            ("matches", "match"),
+            ("boxes", "box"),
+            ("classes", "class"),
+            ("media", "media"),
+            ("press", "press"),
+        ],
+    )
+    def test_regular_plurals(self, plural: str, expected: str) -> None:
+        assert singular(plural) == expected
+
+
+class TestCreate:
+    def test_stanza_is_appended_and_the_rest_is_kept(self, root: Path) -> None:
+        before = (root / FILE).read_text()
+        create(root, Names.of("likes"), None)
+        after = (root / FILE).read_text()
+        assert after.startswith(before)
+        service = parse(after)["likes"]
+        assert service.consumes == ("auth", "tweets")
+        assert service.scopes == ("likes:read", "likes:write")
+        assert service.publishes
+
+    def test_port_is_free(self, root: Path) -> None:
+        create(root, Names.of("likes"), None)
+        create(root, Names.of("bookmarks"), None)
+        services = parse((root / FILE).read_text()).services.values()
+        ports = [port for s in services for port in (s.port, s.grpc_port) if port]
+        assert len(set(ports)) == len(ports)
+
+    def test_files_are_the_package_and_its_tests(self, root: Path) -> None:
+        created = create(root, Names.of("likes"), None)
+        assert files(root) == {FILE, *created}
+        assert {Path(path).parts[:-1] for path in created} == {
+            ("subgraphs", "likes"),
+            ("subgraphs", "likes", "migrations"),
+            ("tests", "unit", "likes"),
+            ("tests", "integration", "likes"),
+            ("tests", "e2e"),
+        }
+
+    def test_it_has_the_files_of_every_service(self, root: Path) -> None:
+        create(root, Names.of("likes"), None)
+        own = {path.name for path in (ROOT / "subgraphs" / "tweets").glob("*.py")}
+        written = {path.name for path in (root / "subgraphs" / "likes").glob("*.py")}
+        assert written < own
+
+    def test_user_is_extended_where_there_are_no_tweets(self, root: Path) -> None:
+        text = (root / FILE).read_text()
+        head, _, rest = text.partition("[services.tweets]")
+        rest = rest.partition("[services.notifier]")[2].replace(', "tweets"]', "]")
+        (root / FILE).write_text(f"{head}[services.notifier]{rest}")
+        create(root, Names.of("likes"), None)
+        assert parse((root / FILE).read_text())["likes"].consumes == ("auth",)
+        assert "class User:" in (root / "subgraphs/likes/types.py").read_text()
+
+    @pytest.mark.parametrize("folder", ["subgraphs/likes", "tests/unit/likes"])
+    def test_existing_file_is_not_overwritten(self, root: Path, folder: str) -> None:
+        (root / folder).mkdir(parents=True)
+        name = next(Path(p).name for p in render(Names.of("likes"), "auth") if p.startswith(folder))
+        (root / folder / name).write_text("mine")
+        before = (root / FILE).read_text()
+        with pytest.raises(NameProblemError, match=f"{folder}/{name} exist already"):
+            create(root, Names.of("likes"), None)
+        assert files(root) == {FILE, f"{folder}/{name}"}
+        assert (root / FILE).read_text() == before
+
+    @pytest.mark.parametrize(
+        ("name", "problem"),
+        [
+            ("Likes", "must be lower-case letters and digits"),
+            ("my-likes", "must be lower-case letters and digits"),
+            ("4likes", "must be lower-case letters and digits"),
+            ("l" * 21 + "s", "has 22 characters; 20 are allowed"),
+            ("tweets", "is a service already"),
+            ("router", "is reserved"),
+            ("classes", "has another meaning in Python"),
+            ("lists", "has another meaning in Python"),
+            ("events", "has another meaning in Python or in the service's own code"),
+            ("owners", "has another meaning in Python or in the service's own code"),
+            ("references", "has another meaning in SQL"),
+            ("media", "must be a plural; or give the singular with ITEM=…"),
+        ],
+    )
+    def test_unfit_name_is_refused_with_the_reason(
+        self, root: Path, name: str, problem: str
+    ) -> None:
+        before = (root / FILE).read_text()
+        with pytest.raises(NameProblemError, match=problem):
+            create(root, Names.of(name), None)
+        assert files(root) == {FILE}
+        assert (root / FILE).read_text() == before
+
+    def test_extended_type_cannot_be_the_name(self, root: Path) -> None:
+        with pytest.raises(NameProblemError, match="NAME users has another meaning"):
+            create(root, Names.of("users"), "auth")
+
+    def test_unknown_owner_is_refused(self, root: Path) -> None:
+        with pytest.raises(NameProblemError, match="There is no service notes to extend"):
+            create(root, Names.of("likes"), "notes")
