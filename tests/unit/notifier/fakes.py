@@ -342,7 +342,7 @@ def letter_writer() -> LetterWriter:
     )
 
 
-@dataclass
+@dataclass(repr=False)  # Hypothesis prints it for each example
 class FakeNotifier:
     """All of the notifier but its edges, and the words to tell a story with."""
 
