@@ -43,9 +43,9 @@ def subgraph_app(
     """The application of one subgraph.
 
     `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
-    `sessions` refuses what a request would write after its session has ended, `streams` serves
-    subscriptions, `routes` are what the service serves beside GraphQL, each with
-    a guard of its own.
+    `sessions` refuses what a request would do after its session has ended, `streams` serves
+    subscriptions, `routes` are what the service serves beside GraphQL, each with a guard of its
+    own.
     """
 
     def guarded(app: ASGIApp) -> ASGIApp:

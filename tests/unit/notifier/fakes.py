@@ -440,7 +440,7 @@ async def _nothing_published() -> list[Event]:
     return []
 
 
-@dataclass
+@dataclass(repr=False)  # Hypothesis prints it for each example
 class FakeNotifier:
     """All of the notifier but its edges, and the words to tell a story with."""
 

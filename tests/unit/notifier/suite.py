@@ -304,7 +304,7 @@ class DeletedUser:
 
     @given(order=st.permutations(range(9)), twice=st.sets(st.integers(0, 8)))
     @settings(
-        max_examples=40,
+        max_examples=15,
         deadline=None,
         # Each example has people of its own; the suite is run by two classes.
         suppress_health_check=[

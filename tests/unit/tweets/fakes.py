@@ -162,7 +162,7 @@ class FakeRepositories:
     events: FakeEventOutbox = field(default_factory=FakeEventOutbox)
 
 
-@dataclass
+@dataclass(repr=False)  # Hypothesis prints it for each example
 class FakeUnitOfWork:
     repositories: FakeRepositories = field(default_factory=FakeRepositories)
     reads: int = 0
