@@ -21,7 +21,8 @@ class ClientError(Exception):
     @property
     def extensions(self) -> dict[str, object]:
         """What graphql-core puts beside the message."""
-        return {"code": self.code, **({"reason": self.reason} if self.reason else {})}
+        known = {"code": self.code, "reason": self.reason}
+        return {name: value for name, value in known.items() if value}
 
 
 class Unauthenticated(ClientError):  # noqa: N818
