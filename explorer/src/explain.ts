@@ -81,7 +81,8 @@ const CODES: Record<string, readonly [title: string, advice: string]> = {
   SERVICE_UNAVAILABLE: ["Too much is going on, or a service is away.", "Try again shortly."],
 };
 
-function fromErrors(errors: readonly ApiError[]): Notice {
+function fromErrors(all: readonly ApiError[]): Notice {
+  const errors = withoutRefusals(all);
   const details = errors.map((error) => ({ where: placeOf(error), text: error.message }));
   const away = errors.map(awayService).find((name) => name !== null);
   if (away) {
@@ -102,6 +103,15 @@ function fromErrors(errors: readonly ApiError[]): Notice {
     advice: known[1],
     ...(code === "UNAUTHENTICATED" ? { offer: "sign-in" as const } : {}),
   };
+}
+
+/** What a subgraph refuses (4xx) is told twice: by HTTP, and by the error that says why. */
+function withoutRefusals(errors: readonly ApiError[]): readonly ApiError[] {
+  const reasons = errors.filter(
+    ({ message, extensions }) =>
+      extensions?.["code"] !== "SUBREQUEST_HTTP_ERROR" || !/': 4\d\d: /.test(message),
+  );
+  return reasons.length > 0 ? reasons : errors;
 }
 
 /** The subgraph that gave no answer, as both routers tell it. */

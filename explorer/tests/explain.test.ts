@@ -69,6 +69,23 @@ test("a subgraph is away: which one, and what is lost", () => {
   });
 });
 
+test("what a subgraph refuses is not a service that is away", () => {
+  const errors = [
+    {
+      message: "HTTP fetch failed from 'tweets': 400: Bad Request",
+      extensions: { code: "SUBREQUEST_HTTP_ERROR" },
+    },
+    {
+      message: "The operation has 31 aliases; 30 are allowed.",
+      extensions: { code: "GRAPHQL_VALIDATION_FAILED" },
+    },
+  ];
+  expect(explain(answer(200, { data: null, errors }), null)).toMatchObject({
+    title: "The operation does not fit the schema.",
+    details: [{ text: "The operation has 31 aliases; 30 are allowed." }],
+  });
+});
+
 test("a mistake in the operation has a place", () => {
   const errors = [{ message: "No.", locations: [{ line: 2, column: 3 }] }];
   expect(explain(answer(400, { errors }), null)?.details).toEqual([
