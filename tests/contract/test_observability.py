@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from chassis.backfill import Backfill
 from chassis.database import Database
 from chassis.graphql.streaming import Streams
 from chassis.metrics import Metrics
@@ -80,6 +81,7 @@ def told() -> dict[str, set[str]]:
     metrics.database(database)
     metrics.outbox(OutboxRelay(database, connect("redis://127.0.0.1:1"), "events", groups=()))
     metrics.events_of("group", ["events"])
+    metrics.backfill(cast("Backfill", SimpleNamespace(owners=())))
     count_answers(metrics.registry)
     count_verifications(metrics.registry, _no_token)
     feed_delay(metrics.registry)

@@ -1,6 +1,10 @@
 """A notifier that loses its database learns it again from auth, while people come and go."""
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +15,7 @@ import httpx
 import pytest
 
 from chassis.topology import declared
+from deploy.laptop.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import run
 from tests.e2e.test_watching import told
@@ -133,6 +138,38 @@ class TestALostDatabase:
             eventually(lambda: told(stack.notifier_url).get(name) == 1, "it has asked auth")
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody again")
         eventually(lambda: people.are_accounts(stack), "and auth")
+
+
+class TestTheCommand:
+    def test_it_prints_the_progress(self, stack: RunningStack, edge: httpx.Client) -> None:
+        people = People(edge)
+        people.come()
+        eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
+        assert "auth: finished before" in backfill(stack)
+        assert re.search(r"auth: \d+ events finished", backfill(stack, "--again"))
+
+    def test_an_owner_that_is_away_is_named(self, stack: RunningStack) -> None:
+        settings = stack.settings | {"NOTIFIER_AUTH_URL": f"http://127.0.0.1:{free_ports(1)[0]}"}
+        done = command(settings, "--again")
+        assert done.returncode == 1
+        assert "backfill interrupted: auth at http://127.0.0.1" in done.stderr
+        assert "auth: " in backfill(stack)  # goes on
+
+
+def backfill(stack: RunningStack, *options: str) -> str:
+    done = command(stack.settings, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def command(settings: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "notifier", "backfill", *options],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
