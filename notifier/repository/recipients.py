@@ -58,7 +58,7 @@ class SqlRecipientRepository:
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         rows = await self._connection.fetch_all(
             """
-            SELECT user_id, username, email, retweets FROM recipients
+            SELECT user_id, username, email, retweets, settings_changed_at FROM recipients
             WHERE user_id = ANY(:ids) AND retweets IS NOT NULL
             """,
             {"ids": list(ids)},
