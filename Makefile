@@ -25,7 +25,7 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 	@failed=; run() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
 	run format $(PYTHON_IN) -m ruff format --check .; \
 	run lint $(PYTHON_IN) -m ruff check .; \
-	run types $(PYTHON_IN) -m mypy; \
+	run types $(PYTHON_IN) -m mypy $$($(PYTHON_IN) -m deploy.undeclared); \
 	run layers .venv/bin/lint-imports --no-logo; \
 	run generated $(PYTHON_IN) -m deploy.generate --check; \
 	run manifests $(PYTHON_IN) -m deploy.validate; \

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.postgres import Postgres
 from deploy.laptop.router import Kind
 from deploy.laptop.valkey import valkey
+from deploy.undeclared import undeclared
 from tests.stack import edge, sign_up, stack
 
 __all__ = ["edge", "sign_up", "stack"]
@@ -47,6 +49,23 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+# -- services that a fork has removed -------------------------------------------------------------
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the files that import a service which is not declared."""
+    return True if collection_path in undeclared() else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need a service which is not declared; pytest counts them."""
+    needed = {item: {s for mark in item.iter_markers("needs") for s in mark.args} for item in items}
+    left_out = [item for item in items if needed[item] - declared().services.keys()]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 # -- which router ran what, and what it wrote where a test failed ----------------------------------

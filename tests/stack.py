@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chassis.topology import declared
 from deploy.laptop import mailbox
 from deploy.laptop.commands import Commands
 from deploy.laptop.console import Console
@@ -44,9 +45,7 @@ class RunningStack:
     kind: Kind
     url: str
     router_url: str
-    auth_url: str
-    tweets_url: str
-    notifier_url: str
+    service_urls: Mapping[str, str]
     mailbox_url: str
     settings: dict[str, str]
     data: Path
@@ -56,6 +55,18 @@ class RunningStack:
     """Ends one process (edge, router, mailbox, postgres, valkey, a service) the hard way."""
     restart: Callable[[str], None]
     """Starts it again; returns when it is ready."""
+
+    @property
+    def auth_url(self) -> str:
+        return self.service_urls["auth"]
+
+    @property
+    def tweets_url(self) -> str:
+        return self.service_urls["tweets"]
+
+    @property
+    def notifier_url(self) -> str:
+        return self.service_urls["notifier"]
 
 
 @pytest.fixture(scope="session", params=router_kinds(), ids=str)
@@ -72,7 +83,7 @@ def stack(
 def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]:
     """A stack with its data in `folder`; `chosen` are settings."""
     settings = fresh_settings(folder / "settings.env", **chosen)
-    if not settings.get("TWEETS_ENDPOINTS"):
+    if "tweets" in declared().services and not settings.get("TWEETS_ENDPOINTS"):
         # Where a second tweets process may serve subscriptions; none does unless a test starts it.
         endpoints = [f"127.0.0.1:{port}" for port in (settings["TWEETS_PORT"], *free_ports(1))]
         settings["TWEETS_ENDPOINTS"] = ",".join(endpoints)
@@ -85,10 +96,8 @@ def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]
                 kind=running.kind,
                 url=running.url("edge"),
                 router_url=running.url("router"),
-                auth_url=running.url("auth"),
-                tweets_url=running.url("tweets"),
-                notifier_url=running.url("notifier"),
-                mailbox_url=mailbox.address(settings),
+                service_urls={name: running.url(name) for name in declared().services},
+                mailbox_url=mailbox.address(settings) if mailbox.is_wanted(settings) else "",
                 settings=settings,
                 data=folder / "data",
                 log=folder / "log",

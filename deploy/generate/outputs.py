@@ -1,10 +1,19 @@
 """Everything that is generated from the declaration of the services."""
 
 from chassis.topology import Topology
-from deploy.generate import compose, images, kubernetes, observability, policies, router, scripts
+from deploy.generate import (
+    compose,
+    images,
+    kubernetes,
+    lint,
+    observability,
+    policies,
+    router,
+    scripts,
+)
 from deploy.generate.engine import Output
 
-_PARTS = (router, compose, kubernetes, policies, images, scripts, observability)
+_PARTS = (router, compose, kubernetes, policies, images, scripts, observability, lint)
 
 
 def outputs(topology: Topology) -> list[Output]:

@@ -1,12 +1,13 @@
 """What goes wrong is told: which field, what to do; and whoever is away, and comes back."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ON_ONE_ROUTER, Watch
 from tests.browser.explorer import Explorer
 from tests.stack import RunningStack
 
-pytestmark = ON_ONE_ROUTER
+pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 def forgive(watch: Watch, *statuses: int) -> None:

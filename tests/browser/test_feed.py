@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ON_ONE_ROUTER, Open, Watch
@@ -9,7 +10,7 @@ from tests.browser.explorer import Explorer
 from tests.browser.test_errors import forgive
 from tests.stack import RunningStack
 
-pytestmark = ON_ONE_ROUTER
+pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 class TestFeed:

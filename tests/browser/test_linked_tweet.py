@@ -1,11 +1,12 @@
 """The page of one tweet, where the button of a mail leads."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ON_ONE_ROUTER, Open
 from tests.browser.explorer import Explorer
 
-pytestmark = ON_ONE_ROUTER
+pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 def follow(explorer: Explorer, tweet_id: str) -> None:

@@ -1,11 +1,12 @@
 """The story that the tabs tell, from signing up to signing out."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ON_ONE_ROUTER, Open
 from tests.browser.explorer import PASSWORD, Explorer
 
-pytestmark = ON_ONE_ROUTER
+pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 def account(name: str) -> dict[str, object]:

@@ -32,6 +32,8 @@ from deploy.laptop.stack import Stack
 from tests.e2e.test_story import CREATE, RETWEET
 from tests.stack import fresh_settings
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
 AUTHORS, RETWEETERS, NEWCOMERS = 3, 6, 0.3

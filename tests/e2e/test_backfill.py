@@ -21,6 +21,8 @@ from tests.e2e.test_story import run
 from tests.e2e.test_watching import told
 from tests.stack import Account, RunningStack, eventually, new_account
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 DELETE = """mutation ($password: String!) { deleteAccount(password: $password) { __typename } }"""
 SNAPSHOT = "/events/snapshot"
 

@@ -24,6 +24,8 @@ from tests.e2e.test_story import SIGN_IN, run
 from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
 from tests.stack import Account, RunningStack, new_account
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 EXAMPLES = CLIENTS / "examples"
 QUERIES_ONLY = ["graphql-request"]
 SUBSCRIBING = [

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 from tests.stack import Account, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
+NEEDS_TWEETS = pytest.mark.needs("tweets")
 TWEETS = {"query": "{ myTweets { edges { node { id } } } }"}
 ORIGIN = "http://localhost:5173"
 SECRETS = [None, "guess", "", "-"]
@@ -89,6 +90,7 @@ class TestSpoofedIdentity:
         assert code(answer) == "BAD_REQUEST"
 
     @pytest.mark.parametrize("secret", SECRETS)
+    @NEEDS_TWEETS
     def test_at_the_router_the_subgraphs_refuse(
         self, stack: RunningStack, sign_up: SignUp, secret: str | None
     ) -> None:
@@ -101,6 +103,7 @@ class TestSpoofedIdentity:
             assert not any((answer.json().get("data") or {}).values())
             assert victim.id not in answer.text
 
+    @NEEDS_TWEETS
     def test_at_the_router_the_right_secret_would_pass(
         self, stack: RunningStack, sign_up: SignUp
     ) -> None:
@@ -111,12 +114,12 @@ class TestSpoofedIdentity:
         assert answer.json() == {"data": {"me": {"id": victim.id}}}
 
     @pytest.mark.parametrize("secret", SECRETS)
-    @pytest.mark.parametrize("service", ["auth", "tweets"])
+    @pytest.mark.parametrize("service", ["auth", pytest.param("tweets", marks=NEEDS_TWEETS)])
     @pytest.mark.parametrize("query", ["{ __typename }", "{ _service { sdl } }"])
     def test_at_a_subgraph_it_is_forbidden(
         self, stack: RunningStack, service: str, query: str, secret: str | None
     ) -> None:
-        url = {"auth": stack.auth_url, "tweets": stack.tweets_url}[service]
+        url = stack.service_urls[service]
         answer = httpx.post(
             f"{url}/graphql", json={"query": query}, headers=spoofed("someone", secret)
         )
@@ -256,6 +259,7 @@ class TestLimits:
         assert code(answer) == "FORBIDDEN"
         assert "GET" in answer.json()["errors"][0]["message"]
 
+    @NEEDS_TWEETS
     def test_pages_of_pages_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         query = "{ me { id } }"
         for _ in range(3):
@@ -265,6 +269,7 @@ class TestLimits:
         assert answer.json()["errors"]
         assert answer.json()["data"] is None
 
+    @NEEDS_TWEETS
     def test_fragments_that_double_are_refused(self, edge: httpx.Client) -> None:
         author = "tweets { edges { node { author { ...me } } } }"
         fragments = "".join(
@@ -303,6 +308,7 @@ class TestStreams:
         assert answer.headers["access-control-allow-origin"] == ORIGIN
 
     @pytest.mark.parametrize("accept", STREAMS)
+    @NEEDS_TWEETS
     def test_with_a_wrong_token_too(self, edge: httpx.Client, accept: str) -> None:
         headers = {"accept": accept, "authorization": "Bearer nonsense"}
         answer = edge.post("/graphql", json=ME, headers=headers)
@@ -336,6 +342,7 @@ class TestStreams:
         assert "BAD_REQUEST" in answer.text
 
     @pytest.mark.parametrize("accept", [URQL, *JSON_ACCEPTED])
+    @NEEDS_TWEETS
     def test_json_in_accept_wins_over_event_stream(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
@@ -349,6 +356,7 @@ class TestStreams:
         assert answer.json() == {"data": {"me": {"id": account.id}}}
 
     @pytest.mark.parametrize("accept", [URQL, "application/json"])
+    @NEEDS_TWEETS
     def test_subscription_where_json_is_accepted_is_refused_and_says_what_to_accept(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
@@ -360,6 +368,7 @@ class TestStreams:
         assert "multipart/mixed;subscriptionSpec=1.0" in answer.json()["errors"][0]["message"]
 
     @pytest.mark.parametrize("accept", ["text/event-stream;q=0", "image/png"])
+    @NEEDS_TWEETS
     def test_refused_event_stream_is_not_acceptable(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
@@ -368,6 +377,7 @@ class TestStreams:
         assert edge.post("/graphql", json=query, headers=headers).status_code == 406
 
     @pytest.mark.parametrize("accept", STREAMS)
+    @NEEDS_TWEETS
     def test_media_type_of_a_subscription_is_compared_without_case(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
@@ -495,6 +505,7 @@ class TestOperations:
         codes = {error["extensions"]["code"] for error in answer.json()["errors"]}
         assert expected in codes or (expected is None and all(codes))
 
+    @NEEDS_TWEETS
     def test_a_variable_of_the_wrong_type(self, edge: httpx.Client) -> None:
         query = "query ($id: ID!) { tweet(id: $id) { id } }"
         answer = edge.post("/graphql", json={"query": query, "variables": {"id": None}})
@@ -550,6 +561,7 @@ class TestOperations:
 
 
 class TestFailure:
+    @NEEDS_TWEETS
     def test_without_the_authoriser_nobody_gets_through(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
@@ -580,7 +592,7 @@ class TestFailure:
             stack.restart("router")
         eventually(lambda: edge.post("/graphql", json=ME).status_code == 200, "it answers again")
 
-    @pytest.mark.parametrize("name", ["tweets", "auth", "router"])
+    @pytest.mark.parametrize("name", [pytest.param("tweets", marks=NEEDS_TWEETS), "auth", "router"])
     def test_healthz_tells_of_every_part(
         self, edge: httpx.Client, stack: RunningStack, name: str
     ) -> None:

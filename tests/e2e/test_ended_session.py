@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.test_story import run
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SESSION_ENDED = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
 ENDINGS = [
     'deleteAccount(password: "%s") { __typename }',

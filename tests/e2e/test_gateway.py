@@ -18,6 +18,8 @@ from deploy.laptop.router import Kind
 from deploy.laptop.stack import Stack
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 JSON = {"content-type": "application/json"}
 ME = {"query": "{ me { id } }"}
 

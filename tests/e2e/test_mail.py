@@ -15,6 +15,8 @@ import pytest
 from tests.e2e.test_story import CREATE, RETWEET, run
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SignUp = Callable[[], Account]
 
 OPT_IN = """mutation ($on: Boolean!) {

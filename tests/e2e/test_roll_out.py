@@ -23,6 +23,8 @@ from tests.e2e.balancer import balancer
 from tests.e2e.test_story import CREATE, MINE, SIGN_IN
 from tests.stack import Account, RunningStack, new_account
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 NOTICE = 6
 """Seconds. Edge and router keep an idle connection for 4, and the balancer looks every second."""
 CLIENTS = 4

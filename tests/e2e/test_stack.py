@@ -134,7 +134,7 @@ class TestUp:
 
     @pytest.mark.parametrize(
         ("name", "program"),
-        [("postgres", "postgres -D"), ("tweets", "subgraphs.tweets"), ("edge", "/envoy")],
+        [("postgres", "postgres -D"), ("auth", "subgraphs.auth"), ("edge", "/envoy")],
     )
     def test_the_death_of_one_stops_all_and_is_told(
         self, start: Start, name: str, program: str
@@ -159,7 +159,7 @@ class TestUp:
         supervisor.demand_nothing_left(children)
 
     def test_a_busy_port_is_named_and_by_whom_it_is_held(self, start: Start, folder: Path) -> None:
-        port = read(folder / "settings.env")["TWEETS_PORT"]
+        port = read(folder / "settings.env")["AUTH_PORT"]
         program = f"import http.server as h; h.test(h.SimpleHTTPRequestHandler, port={port})"
         holder = subprocess.Popen(
             [sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -173,7 +173,7 @@ class TestUp:
             holder.wait()
         told = supervisor.log.read_text()
         assert f"Port {port} is in use" in told
-        assert "TWEETS_PORT" in told
+        assert "AUTH_PORT" in told
         if sys.platform == "linux":
             assert f"(process {holder.pid})" in told
 

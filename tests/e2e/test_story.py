@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from subgraphs.auth.keys import KeyRing, SigningKey
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SignUp = Callable[[], Account]
 
 SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {

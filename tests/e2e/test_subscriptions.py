@@ -26,6 +26,8 @@ from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscrib
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SignUp = Callable[[], Account]
 CREATE_ONCE = """mutation ($text: String!, $key: String!) {
     createTweet(input: {text: $text, idempotencyKey: $key}) {

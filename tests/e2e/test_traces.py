@@ -17,9 +17,12 @@ from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import CREATE, RETWEET, run
 from tests.stack import Account, RunningStack, eventually, new_account, router_kinds, started
 
-pytestmark = pytest.mark.skipif(
-    Kind.ROUTER not in router_kinds(), reason="the stand-in for the router makes no traces"
-)
+pytestmark = [
+    pytest.mark.needs("tweets", "notifier"),
+    pytest.mark.skipif(
+        Kind.ROUTER not in router_kinds(), reason="the stand-in for the router makes no traces"
+    ),
+]
 TEXT = "a text that no trace may show"
 
 

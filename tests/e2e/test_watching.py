@@ -15,6 +15,8 @@ from tests.e2e.test_mail import OPT_IN, Mailbox, mailbox  # noqa: F401  (a fixtu
 from tests.e2e.test_story import CREATE, MINE, REFRESH, RETWEET, SIGN_IN, run
 from tests.stack import Account, RunningStack, eventually
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 SignUp = Callable[[], Account]
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 DELETE = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"

@@ -1,0 +1,27 @@
+"""The packages that the linter of imports and mypy look at."""
+
+from collections.abc import Iterable, Sequence
+
+from chassis.topology import Topology
+from deploy.generate.engine import Block, Output
+
+_OURS = ("bench", "deploy", "router", "tests")
+"""Packages that are no services."""
+
+
+def outputs(topology: Topology) -> Sequence[Output]:
+    """Return the blocks of `.importlinter` and `pyproject.toml`."""
+    modules = [service.module for service in topology.services.values()]
+    packages = list(dict.fromkeys(module.partition(".")[0] for module in modules))
+    checked = ", ".join(f'"{name}"' for name in ("chassis", *packages, *_OURS))
+    return [
+        Block(".importlinter", "packages", _lines(packages)),
+        Block(".importlinter", "containers", _lines(modules)),
+        Block(".importlinter", "independent", _lines(modules)),
+        Block(".importlinter", "unknown to the chassis", _lines(packages)),
+        Block("pyproject.toml", "packages", f"packages = [{checked}]\n"),
+    ]
+
+
+def _lines(names: Iterable[str]) -> str:
+    return "".join(f"{name}\n" for name in names)
