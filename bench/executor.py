@@ -27,8 +27,9 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.federation import Schema
 
 from chassis.graphql.compiled import CompilingExecutor
+from chassis.graphql.paging import PageInfo
 from deploy.laptop.ports import free_ports
-from subgraphs.tweets.types import PageInfo, Tweet, TweetConnection, TweetEdge, User
+from subgraphs.tweets.types import Tweet, TweetConnection, TweetEdge, User
 
 DOCUMENTS = {
     "20 tweets with their authors": "{ tweets { id text createdAt author { id username } } }",

@@ -23,8 +23,9 @@ from bench import reference
 from chassis.database import Database
 from chassis.principal import TrustedCallers
 from chassis.text import count_characters, is_visible
+from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.context import TweetsContext
-from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.schema import Query
 from subgraphs.tweets.service import TweetService
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
     database = Database(database_url)
     service = TweetService(
-        unit_of_work=SqlUnitOfWork(database, lambda: None),
+        unit_of_work=SqlUnitOfWork(database, SqlRepositories.on),
         count_characters=count_characters,
         is_visible=is_visible,
         now=lambda: datetime.now(UTC),
@@ -44,9 +45,8 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
 
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
-            return TweetsContext.of(
-                request, None, service, cast("Feed", None)
-            )  # no feed is asked for
+            # No feed is asked for.
+            return TweetsContext.from_connection(request, tweets=service, feed=cast("Feed", None))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Generic[T_co]):
     """Consecutive items of a list, and whether there are more on either side."""
 
-    items: Sequence[T] = ()
+    items: Sequence[T_co] = ()
     has_next: bool = False
     has_previous: bool = False

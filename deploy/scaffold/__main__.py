@@ -8,7 +8,7 @@ from pathlib import Path
 from chassis.topology import FILE, ROOT, Topology, TopologyError, parse
 from deploy.laptop.environment import EXAMPLE, read
 from deploy.scaffold.names import NameProblemError, Names, problems
-from deploy.scaffold.templates import own_identifiers, render
+from deploy.scaffold.templates import TYPES, extended, own_identifiers, render
 
 _FIRST_PORT = 4101
 _TWEETS, _AUTH = "tweets", "auth"
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--item", help="the singular, where it is irregular: medium for media")
     parser.add_argument(
         "--extends",
-        choices=(_TWEETS, _AUTH),
+        choices=tuple(TYPES),
         help="whose type it adds fields to: Tweet of tweets (as long as there is that service), "
         "or User of auth",
     )
@@ -53,9 +53,10 @@ def create(root: Path, names: Names, extends: str | None) -> list[str]:
     owner = extends or (_TWEETS if _TWEETS in topology.services else _AUTH)
     if owner not in topology.services:
         raise NameProblemError(f"There is no service {owner} to extend.")
-    if found := [*problems(names, topology, own_identifiers(owner))]:
+    type_ = extended(root, topology[owner])
+    if found := [*problems(names, topology, own_identifiers(type_))]:
         raise NameProblemError("\n".join(found))
-    files = render(names, owner)
+    files = render(names, type_)
     taken = [path for path in files if (root / path).exists()]
     if taken:
         raise NameProblemError(f"{', '.join(taken)} exist already; remove them first.")

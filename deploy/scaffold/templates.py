@@ -1,16 +1,54 @@
 """Renders the templates of a subgraph: its package and its tests."""
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from graphql import ObjectTypeDefinitionNode, parse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from chassis.topology import Service
 from deploy.scaffold.names import Names, identifiers
+
+TYPES = {"tweets": "Tweet", "auth": "User"}
+"""The types that a new subgraph can extend, by the service that owns them."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SUFFIX = ".jinja"
 _NAME = "NAME"
 """Stands for the subgraph's name in the name of a template."""
+
+_LITERAL = 80  # characters of a string in one line
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A type of another service, which owns it, and how its schema describes it."""
+
+    owner: str
+    name: str
+    description: str
+    id_description: str
+
+
+def extended(root: Path, owner: Service) -> Extended:
+    """Read the type of `owner` that a new subgraph extends, from its exported schema.
+
+    A type that several subgraphs share has the same description in each.
+    """
+    name = TYPES[owner.name]
+    schema = parse((root / owner.folder / "schema.graphql").read_text())
+    (type_,) = (
+        definition
+        for definition in schema.definitions
+        if isinstance(definition, ObjectTypeDefinitionNode) and definition.name.value == name
+    )
+    (id_,) = (field for field in type_.fields or () if field.name.value == "id")
+    described = [node.description.value if node.description else "" for node in (type_, id_)]
+    return Extended(owner.name, name, *described)
+
 
 _PLACEHOLDER = Names("thezzzs", "thezzz")
 
@@ -25,13 +63,10 @@ def folders(name: str) -> Mapping[str, str]:
     }
 
 
-def render(names: Names, owner: str) -> Mapping[str, str]:
-    """Return the text of each file by its path in the repository.
-
-    The subgraph extends the `Tweet` of the service `tweets`, or else the `User` of `auth`.
-    """
-    tweets = owner == "tweets"
-    entity = "tweet" if tweets else "user"
+def render(names: Names, type_: Extended) -> Mapping[str, str]:
+    """Return the text of each file by its path in the repository."""
+    tweets = type_.name == "Tweet"
+    entity = type_.name.lower()
     words = {
         **_cases("name", names.name),
         **_cases("item", names.item),
@@ -39,7 +74,9 @@ def render(names: Names, owner: str) -> Mapping[str, str]:
         "an_entity": f"a {entity}",
         "a_item": f"an {names.item}" if names.item[0] in "aeiou" else f"a {names.item}",
         "module": f"subgraphs.{names.name}",
-        "owner": owner,
+        "owner": type_.owner,
+        "description": _literal(type_.description),
+        "id_description": _literal(type_.id_description),
         "tweets": tweets,
         "created": "tweet-created" if tweets else "user-registered",
     }
@@ -59,9 +96,9 @@ def render(names: Names, owner: str) -> Mapping[str, str]:
     return files
 
 
-def own_identifiers(owner: str) -> set[str]:
+def own_identifiers(type_: Extended) -> set[str]:
     """Return the names that the generated code gives to other things."""
-    files = render(_PLACEHOLDER, owner)
+    files = render(_PLACEHOLDER, type_)
     found = {
         word
         for path, text in files.items()
@@ -70,6 +107,12 @@ def own_identifiers(owner: str) -> set[str]:
         if _PLACEHOLDER.item not in word.lower()
     }
     return {word.lower() for word in found}
+
+
+def _literal(text: str) -> str:
+    """Return a Python string, in pieces that fit a line."""
+    pieces = re.findall(rf".{{1,{_LITERAL}}}(?:\s|$)|.{{{_LITERAL}}}", text, re.DOTALL) or [text]
+    return "\n".join(json.dumps(piece, ensure_ascii=False) for piece in pieces)
 
 
 def _cases(key: str, word: str) -> dict[str, str]:

@@ -1,21 +1,19 @@
-"""What the tweets service does with events of other services."""
+"""What the tweets service does with the events of other services."""
 
-from dataclasses import dataclass
-
+from chassis.dead_letters import EventHandler
 from chassis.events import Event
 from subgraphs.tweets.events import USER_DELETED, deleted_user
 from subgraphs.tweets.service import TweetService
 
-GROUP = "tweets"
 
+def handler(tweets: TweetService) -> EventHandler:
+    """Return what handles an event. An event may come again and out of order.
 
-@dataclass(frozen=True, slots=True)
-class EventHandler:
-    """Removes what a person said when their account is deleted."""
+    It ignores other types, and raises MalformedEventError for data that it cannot read.
+    """
 
-    service: TweetService
-
-    async def handle(self, event: Event) -> None:
-        """Raises MalformedEventError."""
+    async def handle(event: Event) -> None:
         if event.type == USER_DELETED:
-            await self.service.forget_user(deleted_user(event))
+            await tweets.forget_user(deleted_user(event))
+
+    return handle

@@ -7,12 +7,12 @@ from functools import cached_property
 from uuid import UUID
 
 import strawberry
-from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
-from chassis.principal import Principal
-from subgraphs.tweets.domain import Author, Page, PageRequest, Tweet
+from chassis.graphql.loaders import batch_loader
+from chassis.paging import Page, PageRequest
+from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
@@ -39,42 +39,27 @@ class TweetsContext(RequestContext):
 
     @cached_property
     def tweet(self) -> DataLoader[UUID, Tweet | None]:
-        return DataLoader(self._tweets, cache=False)
+        return batch_loader(self.tweets.tweets, None)
 
     @cached_property
     def has_retweeted(self) -> DataLoader[UUID, bool]:
         return DataLoader(self._has_retweeted, cache=False)
 
     @cached_property
-    def timeline(self) -> DataLoader[Timeline, Page]:
+    def timeline(self) -> DataLoader[Timeline, Page[Tweet]]:
         return DataLoader(self._timelines, cache=False)
-
-    @classmethod
-    def of(
-        cls,
-        connection: HTTPConnection,
-        principal: Principal | None,
-        tweets: TweetService,
-        feed: Feed,
-    ) -> "TweetsContext":
-        """`principal` as in `RequestContext.caller`."""
-        return cls(**cls.caller(connection, principal), tweets=tweets, feed=feed)
 
     def author(self, scope: Scope) -> Author:
         """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""
         principal = self.require(scope)
         return Author(principal.user_id, principal.username)
 
-    async def _tweets(self, ids: list[UUID]) -> list[Tweet | None]:
-        tweets = await self.tweets.tweets(set(ids))
-        return [tweets.get(tweet_id) for tweet_id in ids]
-
     async def _has_retweeted(self, original_ids: list[UUID]) -> list[bool]:
         viewer = self.require().user_id
         retweeted = await self.tweets.retweeted(viewer, set(original_ids))
         return [tweet_id in retweeted for tweet_id in original_ids]
 
-    async def _timelines(self, timelines: list[Timeline]) -> list[Page]:
+    async def _timelines(self, timelines: list[Timeline]) -> list[Page[Tweet]]:
         """Asks once for each page that is wanted, whatever number of authors it is wanted of."""
         authors: dict[PageRequest, set[UUID]] = {}
         for author_id, page in timelines:

@@ -59,23 +59,6 @@ class KnownTweet:
     """The event of the deletion, as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """The `first` tweets of a timeline, or those that follow the place of the tweet `after`."""
-
-    first: int
-    after: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A piece of a timeline, newest first, and whether there is more on either side."""
-
-    tweets: Sequence[Tweet] = ()
-    has_next: bool = False
-    has_previous: bool = False
-
-
 class FeedKind(Enum):
     TWEETED = "tweeted"
     RETWEETED = "retweeted"

@@ -1,11 +1,11 @@
 """What the tweets service tells others, and what it hears from them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from chassis.events import Event, MalformedEventError
+from chassis.events import Event, MalformedEventError, time_text
 from subgraphs.tweets.domain import Author, FeedItem, Tweet
 
 STREAM = "events.tweets"
@@ -30,7 +30,7 @@ def tweet_created(tweet: Tweet, feed_position: int | None) -> Event:
             "authorId": str(tweet.author.id),
             "authorUsername": tweet.author.username,
             "text": tweet.text,
-            "createdAt": _text(tweet.created_at),
+            "createdAt": time_text(tweet.created_at),
             "feedPosition": feed_position,
         },
     )
@@ -57,8 +57,8 @@ def tweet_retweeted(retweet: Tweet, feed_position: int | None) -> Event:
             "retweeterId": str(retweet.author.id),
             "retweeterUsername": retweet.author.username,
             "retweetCount": retweet.retweet_count,
-            "createdAt": _text(retweet.created_at),
-            "tweetCreatedAt": _text(retweet.original.created_at),
+            "createdAt": time_text(retweet.created_at),
+            "tweetCreatedAt": time_text(retweet.original.created_at),
             "feedPosition": feed_position,
         },
     )
@@ -81,10 +81,7 @@ def retweet_undone(retweet: Tweet, time: datetime) -> Event:
 
 def deleted_user(event: Event) -> UUID:
     """Whom a `user-deleted` is about. Raises MalformedEventError."""
-    try:
-        return UUID(event.data["userId"])
-    except (KeyError, ValueError, AttributeError, TypeError):
-        raise MalformedEventError("data.userId is not the id of a user") from None
+    return event.fields.id("userId")
 
 
 def feed_item(event: Event) -> FeedItem | None:
@@ -137,15 +134,11 @@ def _event(
     data: Mapping[str, Any],
 ) -> Event:
     """Each of these happens to a tweet or retweet only once, so the event's id follows from it."""
-    return Event(
-        id=uuid5(tweet.id, type),
+    return Event.of_fact(
+        type,
+        tweet.id,
         source=SOURCE,
-        type=type,
-        subject=str(tweet.original.id),
+        subject=tweet.original.id,
         time=time,
         data=data,
     )
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

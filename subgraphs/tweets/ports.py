@@ -1,14 +1,14 @@
 """What the use cases need from the world."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
+from chassis import ports
 from chassis.events import Event
-from subgraphs.tweets.domain import FeedPage, KnownTweet, Page, PageRequest, Tweet
-
-T = TypeVar("T")
+from chassis.paging import Page, PageRequest
+from subgraphs.tweets.domain import FeedPage, KnownTweet, Tweet
 
 
 class TweetRepository(Protocol):
@@ -17,7 +17,7 @@ class TweetRepository(Protocol):
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
-    ) -> Mapping[UUID, Page]:
+    ) -> Mapping[UUID, Page[Tweet]]:
         """One page of each author's tweets and retweets, newest first."""
 
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
@@ -73,11 +73,6 @@ class TweetRepository(Protocol):
         """
 
 
-class EventOutbox(Protocol):
-    async def add(self, event: Event) -> None:
-        """Has the event published if, and only if, the unit of work is committed."""
-
-
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -85,18 +80,10 @@ class Repositories(Protocol):
     def tweets(self) -> TweetRepository: ...
 
     @property
-    def events(self) -> EventOutbox: ...
+    def events(self) -> ports.EventOutbox: ...
 
 
-Work = Callable[[Repositories], Awaitable[T]]
-
-
-class UnitOfWork(Protocol):
-    async def transaction(self, work: Work[T]) -> T:
-        """All of `work` or nothing. It may be run more than once."""
-
-    async def read(self, work: Work[T]) -> T:
-        """Runs `work` with each statement for itself."""
+UnitOfWork = ports.UnitOfWork[Repositories]
 
 
 class EndedSessions(Protocol):

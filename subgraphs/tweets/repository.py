@@ -1,26 +1,24 @@
 """All SQL of the tweets service."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.database import Connection, Database
+from chassis.database import Connection
 from chassis.errors import SessionOver
 from chassis.events import Event
 from chassis.outbox import SqlEventOutbox
+from chassis.paging import Page, PageRequest
 from subgraphs.tweets.domain import (
     Author,
     FeedItem,
     FeedPage,
     KnownTweet,
-    Page,
-    PageRequest,
     Tweet,
 )
-from subgraphs.tweets.ports import T, Work
 
 _FIRST = UUID(int=2**128 - 1)
 """Comes before every tweet, newest first."""
@@ -60,7 +58,7 @@ class SqlTweetRepository:
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
-    ) -> Mapping[UUID, Page]:
+    ) -> Mapping[UUID, Page[Tweet]]:
         rows = await self._connection.fetch_all(
             f"""
             SELECT {_COLUMNS} FROM unnest(CAST(:authors AS uuid[])) AS author
@@ -309,41 +307,6 @@ class SqlRepositories:
         return cls(SqlTweetRepository(connection), SqlEventOutbox(connection))
 
 
-@dataclass(frozen=True, slots=True)
-class SqlUnitOfWork:
-    """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
-
-    _database: Database
-    _wake_relay: Callable[[], None]
-
-    async def transaction(self, work: Work[T]) -> T:
-        async def run(connection: Connection) -> tuple[T, bool]:
-            repositories = SqlRepositories.on(connection)
-            return await work(repositories), repositories.events.written
-
-        result, written = await self._database.transaction(run)
-        if written:
-            self._wake_relay()
-        return result
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlRejectedEvents:
-    _database: Database
-
-    async def add(self, text: str, reason: str) -> None:
-        await self._database.transaction(
-            lambda connection: connection.execute(
-                "INSERT INTO rejected_events (event, reason) VALUES (:event, :reason)",
-                # PostgreSQL takes every character but one.
-                {"event": text.replace("\0", "\ufffd"), "reason": reason.replace("\0", "\ufffd")},
-            )
-        )
-
-
 def _tweet(
     tweet_id: UUID,
     author_id: UUID,
@@ -361,7 +324,7 @@ def _tweet(
     return Tweet(tweet_id, author, of.text, created_at, of.retweet_count, of)
 
 
-def _page(found: Sequence[Tweet], page: PageRequest) -> Page:
+def _page(found: Sequence[Tweet], page: PageRequest) -> Page[Tweet]:
     """From what was found: where there are more on either side, one of them too."""
     begin = 1 if found and found[0].id >= (page.after or _FIRST) else 0
     end = begin + page.first

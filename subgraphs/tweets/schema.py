@@ -7,11 +7,11 @@ from typing import Annotated
 import strawberry
 
 from chassis.graphql import schema
+from chassis.graphql.paging import After, page_request
 from subgraphs.tweets import feed
 from subgraphs.tweets.context import Info, Scope
 from subgraphs.tweets.types import (
     EXCEPTION_HANDLERS,
-    After,
     CreateTweetInput,
     CreateTweetResult,
     DeleteTweetResult,
@@ -27,7 +27,6 @@ from subgraphs.tweets.types import (
     feed_position,
     known_id,
     load_tweet,
-    page_request,
 )
 
 TweetId = Annotated[

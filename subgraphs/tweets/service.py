@@ -6,12 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.events import Event
+from chassis.paging import Page, PageRequest
 from subgraphs.tweets.domain import (
     Author,
     FeedPage,
     KnownTweet,
-    Page,
-    PageRequest,
     Tweet,
     checked_idempotency_key,
     tweet_text,
@@ -138,10 +137,10 @@ class TweetService:
         async def work(repositories: Repositories) -> bool:
             page = (await repositories.tweets.timelines([user_id], _FORGOTTEN_AT_ONCE))[user_id]
             # Two of these at once lock originals of others in the same order.
-            for shown in sorted(page.tweets, key=lambda tweet: tweet.original.id):
+            for shown in sorted(page.items, key=lambda tweet: tweet.original.id):
                 if tweet := await repositories.tweets.locked(shown.id):
                     await _remove(repositories, tweet, now)
-            return bool(page.tweets)
+            return bool(page.items)
 
         while await self.unit_of_work.transaction(work):
             pass
@@ -152,7 +151,7 @@ class TweetService:
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
-    ) -> Mapping[UUID, Page]:
+    ) -> Mapping[UUID, Page[Tweet]]:
         """One page for each author."""
         return await self.unit_of_work.read(
             lambda repositories: repositories.tweets.timelines(author_ids, page)

@@ -1,8 +1,6 @@
 """The GraphQL types of tweets, and what becomes of the exceptions of the domain."""
 
 import struct
-from base64 import b64decode
-from binascii import b2a_base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
@@ -14,20 +12,17 @@ import strawberry
 from chassis.errors import BadUserInput
 from chassis.graphql.ids import parse_id
 from chassis.graphql.outcomes import Error, ErrorAsData
+from chassis.graphql.paging import After, PageInfo, cursor, page_request, place
+from chassis.paging import Page
 from subgraphs.tweets import domain, errors
 from subgraphs.tweets.context import Info, Scope
 
 _FEED_PLACE = struct.Struct(">Q")
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 # `strawberry.ID(str(…))`, in one call.
 _id = cast("Callable[[UUID], strawberry.ID]", str)
 
 First = Annotated[int, strawberry.argument(description="How many tweets to get: 1 to 100.")]
-After = Annotated[
-    str | None,
-    strawberry.argument(description="The `endCursor` of the page before; none for the first page."),
-]
 
 
 def known_id(text: str) -> UUID:
@@ -44,30 +39,6 @@ FeedAfter = Annotated[
         "first. Without it the feed begins now."
     ),
 ]
-
-
-def cursor(place: bytes) -> str:
-    """A place in a timeline or a feed, opaque to clients."""
-    return b2a_base64(place, newline=False).translate(_URL_SAFE, delete=b"=").decode()
-
-
-def place(after: str) -> bytes:
-    """Raises ValueError."""
-    if "=" in after:
-        raise ValueError("a cursor has no padding")
-    return b64decode(after + "=" * (-len(after) % 4), b"-_", validate=True)
-
-
-def page_request(first: int, after: str | None) -> domain.PageRequest:
-    """Raises BadUserInput."""
-    if not 1 <= first <= 100:
-        raise BadUserInput("`first` must be between 1 and 100.")
-    if after is None:
-        return domain.PageRequest(first)
-    try:
-        return domain.PageRequest(first, UUID(bytes=place(after)))
-    except ValueError:
-        raise BadUserInput("`after` is not a cursor of this connection.") from None
 
 
 def feed_cursor(position: int) -> str:
@@ -180,39 +151,19 @@ class TweetEdge:
     cursor: str = strawberry.field(description="Its place: give it as `after` to go on from here.")
 
 
-@strawberry.federation.type(
-    shareable=True, description="Which part of a list this is (Relay's cursor connections)."
-)
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether more follow.")
-    has_previous_page: bool = strawberry.field(description="Whether there are any before these.")
-    start_cursor: str | None = strawberry.field(description="The place of the first of these.")
-    end_cursor: str | None = strawberry.field(
-        description="The place of the last of these: give it as `after` to get the next page."
-    )
-
-
 @strawberry.type(description="A piece of a timeline.")
 class TweetConnection:
     edges: list[TweetEdge] = strawberry.field(description="The tweets, each with its place.")
     page_info: PageInfo = strawberry.field(description="Whether there is more, and from where.")
 
     @classmethod
-    def from_page(cls, page: domain.Page) -> "TweetConnection":
+    def from_page(cls, page: Page[domain.Tweet]) -> "TweetConnection":
         user = _Users().__getitem__
         edges = [
             TweetEdge(node=Tweet.from_entity(tweet, user), cursor=cursor(tweet.id.bytes))
-            for tweet in page.tweets
+            for tweet in page.items
         ]
-        return cls(
-            edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=page.has_previous,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
-        )
+        return cls(edges=edges, page_info=PageInfo.of(page, edges))
 
 
 @strawberry.enum(description="What happened.")
@@ -307,19 +258,13 @@ EXCEPTION_HANDLERS = (
         InvalidTweetError,
         lambda error: InvalidTweetError(message=str(error)),
     ),
-    ErrorAsData(
+    ErrorAsData.saying(
         errors.IdempotencyKeyReused,
         IdempotencyKeyReusedError,
-        lambda _: IdempotencyKeyReusedError(message="This key belongs to a tweet of other text."),
+        "This key belongs to a tweet of other text.",
     ),
-    ErrorAsData(
-        errors.TweetNotFound,
-        TweetNotFoundError,
-        lambda _: TweetNotFoundError(message="There is no such tweet."),
-    ),
-    ErrorAsData(
-        errors.NotTweetAuthor,
-        NotTweetAuthorError,
-        lambda _: NotTweetAuthorError(message="Only its author can delete a tweet."),
+    ErrorAsData.saying(errors.TweetNotFound, TweetNotFoundError, "There is no such tweet."),
+    ErrorAsData.saying(
+        errors.NotTweetAuthor, NotTweetAuthorError, "Only its author can delete a tweet."
     ),
 )

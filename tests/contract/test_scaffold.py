@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis.topology import ROOT
+from chassis.topology import ROOT, declared
 from deploy.scaffold.names import LONGEST, Names
-from deploy.scaffold.templates import render
+from deploy.scaffold.templates import extended, render
 
 
 def ruff(root: Path, *arguments: str) -> None:
@@ -24,7 +24,7 @@ def test_code_passes_the_linter_with_short_and_long_names(
     tmp_path: Path, owner: str, name: str
 ) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for path, text in render(Names.of(name), owner).items():
+    for path, text in render(Names.of(name), extended(ROOT, declared()[owner])).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     ruff(tmp_path, "check", "--quiet", "--fix", "--select", "I")

@@ -62,11 +62,11 @@ extend schema
 """
 
 
-def add_likes(root: Path, sdl: str) -> None:
+def add_guests(root: Path, sdl: str) -> None:
     """Adds a subgraph."""
     configuration = yaml.safe_load((root / CONFIGURATION.name).read_text())
-    file = "subgraphs/likes/schema.graphql"
-    configuration["subgraphs"]["likes"] = {
+    file = "subgraphs/guests/schema.graphql"
+    configuration["subgraphs"]["guests"] = {
         "routing_url": "http://127.0.0.1:4109/graphql",
         "schema": {"file": file},
     }
@@ -130,7 +130,6 @@ class TestSupergraph:
         assert "User.username" in checked.stderr
 
     def test_disagreement_of_the_composers_is_seen(self, node: Path, copy: Path) -> None:
-        """Of two schemas that differ in one key and one field, each shows."""
         script = copy / "router" / "compose.mjs"
         text = script.read_text()
         assert "services.map(lowered)" in text
@@ -138,8 +137,7 @@ class TestSupergraph:
             text.replace("services.map(lowered)", "services.map(lowered).map(other)")
             + (
                 "function other(service) {\n"
-                '  const sdl = print(service.typeDefs).replace("me: User", "me: User!")'
-                '.replace(/(type Tweet @key\\(fields: "id")\\)/, "$1, resolvable: false)");\n'
+                '  const sdl = print(service.typeDefs).replace("me: User", "me: User!");\n'
                 "  return { ...service, typeDefs: parse(sdl) };\n}\n"
             )
         )
@@ -157,21 +155,24 @@ class TestHints:
     """
 
     def test_hint_fails_with_code_place_and_subgraphs(self, node: Path, copy: Path) -> None:
-        add_likes(copy, '"""Another text.""" type User @key(fields: "id") { id: ID! likes: Int! }')
+        add_guests(
+            copy, '"""Another text.""" type User @key(fields: "id") { id: ID! guests: Int! }'
+        )
         composed = compose(node, copy)
         assert composed.returncode == 1
-        expected = "INCONSISTENT_DESCRIPTION at User (auth, likes, notifier, tweets): "
-        assert expected in composed.stderr
+        assert re.search(
+            r"INCONSISTENT_DESCRIPTION at User \(auth,.* guests,.*\): ", composed.stderr
+        )
 
     def test_accepted_hint_passes(self, node: Path, copy: Path) -> None:
-        add_likes(copy, self.OVERRIDE)
+        add_guests(copy, self.OVERRIDE)
         assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED at User.username" in compose(node, copy).stderr
         self.accept(copy, "profiles takes it over")
         composed = compose(node, copy)
         assert composed.returncode == 0, composed.stderr
 
     def test_accepting_needs_a_reason(self, node: Path, copy: Path) -> None:
-        add_likes(copy, self.OVERRIDE)
+        add_guests(copy, self.OVERRIDE)
         self.accept(copy, "")
         assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED" in compose(node, copy).stderr
 
@@ -193,52 +194,52 @@ class TestSubgraphsThatDisagree:
     def test_error_type_of_two_subgraphs_is_named_with_the_rule(
         self, node: Path, copy: Path
     ) -> None:
-        add_likes(
+        add_guests(
             copy,
-            "type Mutation { like: InvalidInputError! } interface Error { message: String! } "
+            "type Mutation { greet: InvalidInputError! } interface Error { message: String! } "
             "type InvalidInputError implements Error { message: String! }",
         )
         for options in ([], ["--check"]):
             composed = compose(node, copy, *options)
             assert composed.returncode == 1
             assert composed.stderr.strip() == (
-                "InvalidInputError is an error type of auth and likes. An error type belongs to "
-                "one subgraph: leave it to auth, and rename it to LikesInvalidInputError in "
-                "subgraphs/likes/types.py."
+                "InvalidInputError is an error type of auth and guests. An error type belongs to "
+                "one subgraph: leave it to auth, and rename it to GuestsInvalidInputError in "
+                "subgraphs/guests/types.py."
             )
 
     @pytest.mark.parametrize(
         "reference",
         [
             'type Tweet @key(fields: "slug", resolvable: false) { slug: ID! }',
-            'type Tweet @key(fields: "slug") { slug: ID! likes: Int! }',
+            'type Tweet @key(fields: "slug") { slug: ID! guests: Int! }',
         ],
     )
     def test_key_that_the_owner_does_not_have_is_explained_once(
         self, node: Path, copy: Path, reference: str
     ) -> None:
-        add_likes(
-            copy, f"type Mutation {{ like: Like! }} type Like {{ tweet: Tweet! }} {reference}"
+        add_guests(
+            copy, f"type Mutation {{ greet: Guest! }} type Guest {{ tweet: Tweet! }} {reference}"
         )
         composed = compose(node, copy)
         assert composed.returncode == 1
         explained = (
-            'Tweet has the key "slug" in likes, which no other subgraph declares (tweets: "id"). '
-            "Give it one of these keys in subgraphs/likes/types.py."
+            r'Tweet has the key "slug" in guests, which no other subgraph declares '
+            r'\(.*tweets: "id".*\)\. Give it one of these keys in subgraphs/guests/types\.py\.'
         )
-        assert composed.stderr.count(explained) == 1
+        assert len(re.findall(explained, composed.stderr)) == 1
         assert composed.stderr.count("SATISFIABILITY_ERROR") == 1
 
     def test_subgraph_of_mutations_composes(self, node: Path, copy: Path) -> None:
-        add_likes(
+        add_guests(
             copy,
             "type Query { _service: _Service! } type _Service { sdl: String! } "
-            "type Mutation { like: Int! }",
+            "type Mutation { greet: Int! }",
         )
         composed = compose(node, copy)
         assert composed.returncode == 0, composed.stderr
         assert (
-            "like: Int! @join__field(graph: LIKES)"
+            "greet: Int! @join__field(graph: GUESTS)"
             in (copy / "router" / SUPERGRAPH.name).read_text()
         )
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chassis.database import Database
-from subgraphs.tweets.app import MIGRATIONS
+from chassis.migrations import versions_of
 from tests.integration.conftest import FreshDatabase
 
 
 @pytest.fixture(scope="session")
 async def tweets_url(fresh_database: FreshDatabase) -> str:
     """The URL of a migrated database."""
-    return await fresh_database("tweets", MIGRATIONS)
+    return await fresh_database("tweets", versions_of("tweets"))
 
 
 @pytest.fixture

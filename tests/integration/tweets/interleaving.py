@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from chassis.database import Connection, Database
-from subgraphs.tweets.ports import T, Work
+from chassis.ports import T
 from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
+from tests.unit.tweets.fakes import Work
 from tests.unit.tweets.service_suite import ProcessDied
 
 UseCase = Callable[[TweetService], Awaitable[object]]

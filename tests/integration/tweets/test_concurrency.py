@@ -13,10 +13,12 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.errors import SessionOver
+from chassis.paging import PageRequest
 from chassis.text import count_characters, is_visible
-from subgraphs.tweets.domain import Author, PageRequest, Tweet
+from chassis.unit_of_work import SqlUnitOfWork
+from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.errors import IdempotencyKeyReused, TweetNotFound
-from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import outbox
 from tests.integration.tweets.interleaving import UseCase, interleaved
@@ -29,7 +31,7 @@ CROWD = [Author(UUID(int=n), f"user{n}") for n in range(1, 31)]
 @pytest.fixture
 def service(database: Database) -> TweetService:
     return TweetService(
-        unit_of_work=SqlUnitOfWork(database, lambda: None),
+        unit_of_work=SqlUnitOfWork(database, SqlRepositories.on),
         count_characters=count_characters,
         is_visible=is_visible,
         now=lambda: datetime.now(UTC),
@@ -150,7 +152,7 @@ class TestForgetUser:
         assert replayed(await outbox(database)) == await counts(database)
         gone = [author.id for author in CROWD[:3]]
         pages = await service.timelines(gone, PageRequest(1))
-        assert not any(page.tweets for page in pages.values())
+        assert not any(page.items for page in pages.values())
 
 
 def writes(ada: Author, bob: Author, adas: Tweet, bobs: Tweet, third: Tweet) -> list[UseCase]:
@@ -203,7 +205,7 @@ class TestDeletedAccount:
             # Its event was not acknowledged, so it comes again.
             await service.forget_user(ada.id)
         page = (await service.timelines([ada.id], PageRequest(1)))[ada.id]
-        assert page.tweets == []
+        assert page.items == []
         assert await wrong_counts(database) == []
         assert replayed(await outbox(database)) == await counts(database)
         assert [await count(service, tweet) for tweet in (bobs, third)] == [0, 0]
@@ -260,7 +262,7 @@ class TestDeletedAccount:
         assert kinds <= {type(None), Tweet, TweetNotFound, SessionOver}
         assert SessionOver in kinds
         pages = await service.timelines([author.id for author in leaving], PageRequest(1))
-        assert not any(page.tweets for page in pages.values())
+        assert not any(page.items for page in pages.values())
         assert await wrong_counts(database) == []
         assert replayed(await outbox(database)) == await counts(database)
 

@@ -16,10 +16,11 @@ from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.streams import connect
 from chassis.text import count_characters, is_visible
+from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.domain import Author, FeedItem, FeedKind
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import KEPT, Feed, Subscription, Subscriptions
-from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import Server
 from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
@@ -42,7 +43,7 @@ class Replica:
         self._redis = connect(url)
         self._relay = OutboxRelay(database, self._redis, STREAM, groups=(), keep=KEPT)
         self.service = TweetService(
-            unit_of_work=SqlUnitOfWork(database, self._relay.wake),
+            unit_of_work=SqlUnitOfWork(database, SqlRepositories.on, self._relay.wake),
             count_characters=count_characters,
             is_visible=is_visible,
             now=lambda: datetime.now(UTC),

@@ -3,7 +3,8 @@
 import pytest
 
 from chassis.database import Database
-from subgraphs.tweets.repository import SqlUnitOfWork
+from chassis.unit_of_work import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
 from tests.integration.conftest import outbox
 from tests.unit.tweets.fakes import tweet_service
@@ -25,7 +26,7 @@ from tests.unit.tweets.service_suite import (
 
 @pytest.fixture
 def service(database: Database) -> TweetService:
-    return tweet_service(SqlUnitOfWork(database, lambda: None))
+    return tweet_service(SqlUnitOfWork(database, SqlRepositories.on))
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.principal import Principal
 from chassis.text import count_characters, is_visible
+from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.feed import Feed, Subscriptions
-from subgraphs.tweets.repository import SqlUnitOfWork
+from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
 from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
@@ -39,7 +40,7 @@ class Counted:
         self.statements: list[str] = []
         self.database = Database(url, on_acquire=self._watch)
         self.service = TweetService(
-            unit_of_work=SqlUnitOfWork(self.database, lambda: None),
+            unit_of_work=SqlUnitOfWork(self.database, SqlRepositories.on),
             count_characters=count_characters,
             is_visible=is_visible,
             now=lambda: datetime.now(UTC),

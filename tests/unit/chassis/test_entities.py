@@ -1,6 +1,5 @@
 """Which entities the router can ask a subgraph for, and which of them it would ask for in vain."""
 
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import pytest
@@ -293,15 +292,14 @@ class TestCommandLine:
             raise NotImplementedError
 
         status = run(
-            "likes",
+            "tweets",
             read_settings=unused,
             create_app=unused,
             build_schema=lambda: build_schema(mutation=Mutation),
-            migrations=Path(),
             arguments=["schema"],
         )
         assert status == 2
         assert capsys.readouterr().err == (
-            "likes: the entity Tweet (@key 'id') is not part of _Entity. "
+            "tweets: the entity Tweet (@key 'id') is not part of _Entity. "
             "Add types=[Tweet] to build_schema().\n"
         )

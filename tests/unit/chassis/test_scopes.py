@@ -46,5 +46,5 @@ class TestBuildSchema:
             build_schema("tweets", query=Query)
 
     def test_service_that_is_not_declared_is_refused(self) -> None:
-        with pytest.raises(TopologyError, match=r"add \[services\.likes\]"):
-            build_schema("likes", query=Query, scopes=Scope)
+        with pytest.raises(TopologyError, match=r"add \[services\.guests\]"):
+            build_schema("guests", query=Query, scopes=Scope)

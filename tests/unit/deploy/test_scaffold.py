@@ -1,25 +1,34 @@
 """What a new subgraph can be called, and what writing one leaves behind."""
 
+import ast
 import shutil
 from pathlib import Path
 
 import pytest
 
-from chassis.topology import FILE, ROOT, parse
+from chassis.topology import FILE, ROOT, declared, parse
 from deploy.scaffold.__main__ import create
 from deploy.scaffold.names import NameProblemError, Names, singular
-from deploy.scaffold.templates import render
+from deploy.scaffold.templates import extended, render
+
+LIKES = render(Names.of("likes"), extended(ROOT, declared()["auth"]))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository that holds the declaration alone."""
+    """A repository that holds the declaration and the schemas that can be extended."""
     shutil.copy(ROOT / FILE, tmp_path / FILE)
+    for owner in ("auth", "tweets"):
+        schema = f"subgraphs/{owner}/schema.graphql"
+        (tmp_path / schema).parent.mkdir(parents=True)
+        shutil.copy(ROOT / schema, tmp_path / schema)
     return tmp_path
 
 
 def files(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    """Return the paths of the files but for the schemas."""
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return {path for path in found if not path.endswith("schema.graphql")}
 
 
 class TestSingular:
@@ -50,6 +59,18 @@ class TestCreate:
         assert service.consumes == ("auth", "tweets")
         assert service.scopes == ("likes:read", "likes:write")
         assert service.publishes
+
+    def test_extended_type_is_described_as_its_owner_does(self, root: Path) -> None:
+        schema = root / "subgraphs/tweets/schema.graphql"
+        described = 'A "post" ' + "of many words " * 20
+        text = schema.read_text()
+        before = text.rindex('"""', 0, text.index("\ntype Tweet @key"))
+        start = text.rindex('"""', 0, before)
+        schema.write_text(f'{text[:start]}"""{described.strip()}{text[before:]}')
+        create(root, Names.of("likes"), None)
+        module = ast.parse((root / "subgraphs/likes/types.py").read_text())
+        literals = {n.value for n in ast.walk(module) if isinstance(n, ast.Constant)}
+        assert described.strip() in literals
 
     def test_port_is_free(self, root: Path) -> None:
         create(root, Names.of("likes"), None)
@@ -87,7 +108,7 @@ class TestCreate:
     @pytest.mark.parametrize("folder", ["subgraphs/likes", "tests/unit/likes"])
     def test_existing_file_is_not_overwritten(self, root: Path, folder: str) -> None:
         (root / folder).mkdir(parents=True)
-        name = next(Path(p).name for p in render(Names.of("likes"), "auth") if p.startswith(folder))
+        name = next(Path(p).name for p in LIKES if p.startswith(folder))
         (root / folder / name).write_text("mine")
         before = (root / FILE).read_text()
         with pytest.raises(NameProblemError, match=f"{folder}/{name} exist already"):

@@ -1,7 +1,7 @@
 """The tweets service's ports without any I/O."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,10 +9,14 @@ from uuid import UUID
 
 from chassis.errors import SessionOver
 from chassis.events import Event
+from chassis.paging import Page, PageRequest
+from chassis.ports import T
 from chassis.text import count_characters, is_visible
-from subgraphs.tweets.domain import Author, FeedItem, FeedPage, KnownTweet, Page, PageRequest, Tweet
-from subgraphs.tweets.ports import T, UnitOfWork, Work
+from subgraphs.tweets.domain import Author, FeedItem, FeedPage, KnownTweet, Tweet
+from subgraphs.tweets.ports import Repositories, UnitOfWork
 from subgraphs.tweets.service import TweetService
+
+Work = Callable[[Repositories], Awaitable[T]]
 
 ADA = Author(UUID(int=0xADA), "ada")
 BOB = Author(UUID(int=0xB0B), "bob")
@@ -44,7 +48,7 @@ class FakeTweetRepository:
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
-    ) -> Mapping[UUID, Page]:
+    ) -> Mapping[UUID, Page[Tweet]]:
         return {author_id: self._timeline(author_id, page) for author_id in author_ids}
 
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
@@ -134,11 +138,11 @@ class FakeTweetRepository:
     def _retweets_of(self, original_id: UUID) -> list[Tweet]:
         return [t for t in self.rows.values() if t.retweet_of and t.original.id == original_id]
 
-    def _timeline(self, author_id: UUID, page: PageRequest) -> Page:
+    def _timeline(self, author_id: UUID, page: PageRequest) -> Page[Tweet]:
         ids = sorted((t.id for t in self.rows.values() if t.author.id == author_id), reverse=True)
         following = [i for i in ids if page.after is None or i < page.after]
         return Page(
-            tweets=[self._shown(i) for i in following[: page.first]],
+            items=[self._shown(i) for i in following[: page.first]],
             has_next=len(following) > page.first,
             has_previous=len(following) < len(ids),
         )

@@ -16,16 +16,18 @@ from hypothesis import strategies as st
 
 from chassis.errors import Unauthenticated
 from chassis.events import Event
-from subgraphs.tweets.domain import Author, FeedItem, FeedKind, FeedPage, Page, PageRequest, Tweet
+from chassis.paging import Page, PageRequest
+from chassis.ports import T
+from subgraphs.tweets.domain import Author, FeedItem, FeedKind, FeedPage, Tweet
 from subgraphs.tweets.errors import (
     IdempotencyKeyReused,
     InvalidTweet,
     NotTweetAuthor,
     TweetNotFound,
 )
-from subgraphs.tweets.ports import T, UnitOfWork, Work
+from subgraphs.tweets.ports import UnitOfWork
 from subgraphs.tweets.service import TweetService
-from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY
+from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY, Work
 
 Events = Callable[[], Awaitable[list[Event]]]
 """Gives what the service has told others."""
@@ -79,7 +81,7 @@ async def get(service: TweetService, tweet_id: UUID) -> Tweet | None:
 
 async def timeline(
     service: TweetService, author: Author, first: int = 100, after: Tweet | None = None
-) -> Page:
+) -> Page[Tweet]:
     page = PageRequest(first, after.id if after else None)
     return (await service.timelines([author.id], page))[author.id]
 
@@ -133,13 +135,13 @@ class CreateTweet:
     async def test_the_same_key_gives_the_same_tweet(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         assert await service.create_tweet(ADA, " Hi ", "key") == tweet
-        assert (await timeline(service, ADA)).tweets == [tweet]
+        assert (await timeline(service, ADA)).items == [tweet]
 
     async def test_the_same_key_with_another_text_is_refused(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         with pytest.raises(IdempotencyKeyReused):
             await service.create_tweet(ADA, "Ho", "key")
-        assert (await timeline(service, ADA)).tweets == [tweet]
+        assert (await timeline(service, ADA)).items == [tweet]
 
     async def test_somebody_elses_key_is_another_key(self, service: TweetService) -> None:
         assert (await service.create_tweet(ADA, "Hi", "key")).id != (
@@ -164,7 +166,7 @@ class CreateTweet:
     async def test_an_empty_text_is_refused(self, service: TweetService) -> None:
         with pytest.raises(InvalidTweet):
             await service.create_tweet(ADA, " ")
-        assert (await timeline(service, ADA)).tweets == []
+        assert (await timeline(service, ADA)).items == []
 
 
 class DeleteTweet:
@@ -193,7 +195,7 @@ class DeleteTweet:
     async def test_the_tweet_is_gone(self, service: TweetService) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         await service.delete_tweet(ADA.id, tweet.id)
-        assert (await timeline(service, ADA)).tweets == [other]
+        assert (await timeline(service, ADA)).items == [other]
 
     async def test_its_retweets_are_gone_too(self, service: TweetService) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
@@ -303,7 +305,7 @@ class Retweet:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         assert await service.retweet(BOB, tweet.id) == retweet
-        assert (await timeline(service, BOB)).tweets == [retweet]
+        assert (await timeline(service, BOB)).items == [retweet]
 
     async def test_everybody_counts(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -313,7 +315,7 @@ class Retweet:
     async def test_ones_own_tweet_can_be_retweeted(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(ADA, tweet.id)
-        assert (await timeline(service, ADA)).tweets == [retweet, retweet.retweet_of]
+        assert (await timeline(service, ADA)).items == [retweet, retweet.retweet_of]
 
     async def test_a_retweet_of_a_retweet_is_one_of_the_original(
         self, service: TweetService
@@ -348,7 +350,7 @@ class UndoRetweet:
         await service.retweet(BOB, tweet.id)
         assert await service.undo_retweet(BOB.id, tweet.id) == tweet
         assert await get(service, tweet.id) == tweet
-        assert (await timeline(service, BOB)).tweets == []
+        assert (await timeline(service, BOB)).items == []
 
     async def test_a_second_time_changes_nothing(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -397,9 +399,9 @@ class ForgetUser:
         await service.retweet(ADA, doomed.id)
         before = len(await events())
         await service.forget_user(ADA.id)
-        assert (await timeline(service, ADA)).tweets == []
-        assert (await timeline(service, BOB)).tweets == [theirs.original]
-        assert [tweet.id for tweet in (await timeline(service, CAT)).tweets] == [theirs.id]
+        assert (await timeline(service, ADA)).items == []
+        assert (await timeline(service, BOB)).items == [theirs.original]
+        assert [tweet.id for tweet in (await timeline(service, CAT)).items] == [theirs.id]
         news = [(event.type, event.data) for event in (await events())[before:]]
         assert undone(retweet, count=1) in news
         assert deleted(doomed) in news
@@ -409,7 +411,7 @@ class ForgetUser:
     ) -> None:
         tweets = await tweets_of(service, ADA, 120)
         await service.forget_user(ADA.id)
-        assert (await timeline(service, ADA)).tweets == []
+        assert (await timeline(service, ADA)).items == []
         assert sorted(await told(events), key=str) == sorted(map(deleted, tweets), key=str)
 
     async def test_again_it_finds_nothing(self, service: TweetService, events: Events) -> None:
@@ -426,7 +428,7 @@ class DeletedAccount:
         await service.forget_user(ADA.id)
         with pytest.raises(Unauthenticated):
             await service.create_tweet(ADA, "Hi")
-        assert (await timeline(service, ADA)).tweets == []
+        assert (await timeline(service, ADA)).items == []
 
     async def test_a_later_tweet_is_refused_after_many(self, service: TweetService) -> None:
         await tweets_of(service, ADA, 2)
@@ -481,7 +483,7 @@ class DeletedAccount:
         with pytest.raises(ProcessDied):
             await dying.forget_user(ADA.id)
         await service.forget_user(ADA.id)
-        assert (await timeline(service, ADA)).tweets == []
+        assert (await timeline(service, ADA)).items == []
         assert await get(service, kept.id) == kept
 
     async def test_after_the_first_step_nothing_is_added(self, service: TweetService) -> None:
@@ -524,7 +526,7 @@ class DeletedAccount:
                 if action == "delete":
                     deleted_people.add(who)
         for who, author in enumerate(people):
-            found = (await timeline(service, author)).tweets
+            found = (await timeline(service, author)).items
             assert not (found and who in deleted_people)
             for tweet in found:
                 assert tweet.original.author not in [people[n] for n in deleted_people]
@@ -547,7 +549,7 @@ async def act(service: TweetService, action: str, author: Author, target: UUID) 
 
 async def counts_of(service: TweetService, people: list[Author]) -> dict[str, int]:
     """How often each original of these people is retweeted, checked against the retweets."""
-    tweets = [t for person in people for t in (await timeline(service, person)).tweets]
+    tweets = [t for person in people for t in (await timeline(service, person)).items]
     counts = {str(tweet.id): tweet.retweet_count for tweet in tweets if not tweet.retweet_of}
     retweets = Counter(str(tweet.original.id) for tweet in tweets if tweet.retweet_of)
     assert counts == {tweet_id: retweets[tweet_id] for tweet_id in counts}
