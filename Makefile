@@ -27,6 +27,7 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 	run lint $(PYTHON_IN) -m ruff check .; \
 	run types $(PYTHON_IN) -m mypy $$($(PYTHON_IN) -m deploy.undeclared); \
 	run layers .venv/bin/lint-imports --no-logo; \
+	run declaration $(PYTHON_IN) -m deploy.declaration; \
 	run generated $(PYTHON_IN) -m deploy.generate --check; \
 	run manifests $(PYTHON_IN) -m deploy.validate; \
 	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \

@@ -126,7 +126,10 @@ class StreamConsumer:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Reads while the block runs, whatever becomes of Redis."""
+        """Read while the block runs, and wait out every outage. Without streams do nothing."""
+        if not self._streams:
+            yield
+            return
         try:
             consuming = self._reading.outlast(self._consume, INFRASTRUCTURE)
             async with running(self._keep()), running(consuming):

@@ -7,7 +7,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -94,6 +94,8 @@ class Service:
     """Whether it publishes events, on the stream `events.<name>`."""
     consumes: tuple[str, ...] = ()
     """The services whose events it consumes, as the consumer group of its own name."""
+    consumes_if_declared: tuple[str, ...] = ()
+    """The same of services without which it works; those that are declared are in `consumes`."""
     calls: tuple[str, ...] = ()
     """The services that it calls over gRPC."""
     sends_mail: bool = False
@@ -219,11 +221,17 @@ def parse(text: str) -> Topology:
         if isinstance(stanza, dict)
     }
     if not problems:
+        services = {name: _with_optional_owners(s, services) for name, s in services.items()}
         topology = Topology(project, MappingProxyType(services))
         problems = list(_contradictions(topology))
         if not problems:
             return topology
     raise TopologyError("\n".join(f"{FILE}: {problem}" for problem in problems))
+
+
+def _with_optional_owners(service: Service, services: Mapping[str, Service]) -> Service:
+    found = (owner for owner in service.consumes_if_declared if owner in services)
+    return replace(service, consumes=(*service.consumes, *found))
 
 
 def _table(type_: Any, given: Any, where: str, problems: list[str]) -> Any:

@@ -22,11 +22,12 @@ from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
+from chassis.topology import declared
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.consumer import GROUP, EventHandler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.events import NOTIFIER_STREAM, STREAM
+from subgraphs.auth.events import STREAM
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
@@ -65,13 +66,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     )
     unit_of_work = SqlUnitOfWork(database, relay.wake)
     backfill = _backfill(settings, database, streams)
+    consumed = [declared()[owner].stream for owner in settings.owner_urls]
     consumer = StreamConsumer(
         streams,
-        [NOTIFIER_STREAM],
+        consumed,
         group=GROUP,
         handle=backfill.handle,
         reject=SqlRejectedEvents(database).add,
-        tell=metrics.events_of(GROUP, [NOTIFIER_STREAM]),
+        tell=metrics.events_of(GROUP, consumed),
         missed=backfill.missed,
     )
     access_tokens = JwtAccessTokens(
@@ -190,7 +192,7 @@ def _backfill(settings: Settings, database: Database, redis: Redis) -> Backfill:
     # Its handler writes no event, so there is no relay to wake.
     handler = EventHandler(SqlUnitOfWork(database, lambda: None))
     return backfill_from(
-        ["notifier"],
+        settings.owner_urls,
         settings,
         database,
         redis,

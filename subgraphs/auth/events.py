@@ -15,7 +15,6 @@ USER_REGISTERED = "user-registered"
 USER_DELETED = "user-deleted"
 SESSION_REVOKED = "session-revoked"
 
-NOTIFIER_STREAM = "events.notifier"
 EMAIL_SETTINGS_CHANGED = "email-settings-changed"
 
 

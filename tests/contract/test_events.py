@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from chassis.events import Event, MalformedEventError
+from chassis.topology import declared
 from notifier import domain as notifier_domain
 from notifier import events as notifier
 from subgraphs.auth import events as auth
@@ -113,7 +114,7 @@ class TestTheFeed:
 
 class TestAuthAsConsumer:
     def test_it_listens_where_the_notifier_publishes(self) -> None:
-        assert auth.NOTIFIER_STREAM == notifier.STREAM
+        assert declared()["notifier"].stream == notifier.STREAM
         assert auth.EMAIL_SETTINGS_CHANGED == notifier.EMAIL_SETTINGS_CHANGED
 
     def test_it_understands_whose_settings_changed_when(self) -> None:

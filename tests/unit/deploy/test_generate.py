@@ -177,6 +177,13 @@ NAMESPACES = {
 }
 SUPERGRAPH = "supergraph.yaml: subgraphs"
 ADDRESSES = {"docker-compose.yml: edge addresses", "docker-compose.yml: router addresses"}
+LINTED = {
+    "pyproject.toml: packages",
+    ".importlinter: packages",
+    ".importlinter: containers",
+    ".importlinter: independent",
+    ".importlinter: unknown to the chassis",
+}
 AT_RUN_TIME: set[str] = set()
 """The key is read by the edge, by auth or by the services themselves."""
 
@@ -184,7 +191,7 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "module": (
         'module = "mailer"',
         'module = "subgraphs.mailer"',
-        {COMPOSE, SUPERGRAPH, RELEASES, ".dockerignore: folders"},
+        {COMPOSE, SUPERGRAPH, RELEASES, ".dockerignore: folders", *LINTED},
     ),
     "port": (
         "port = 4105",
@@ -195,6 +202,11 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "subscriptions": ("subscriptions = true", "", AT_RUN_TIME),
     "publishes": ("publishes = true", "", AT_RUN_TIME),
     "consumes": ('consumes = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
+    "consumes_if_declared": (
+        'consumes = ["auth"]',
+        'consumes_if_declared = ["auth", "absent"]',
+        AT_RUN_TIME,
+    ),
     "calls": ('calls = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
     "sends_mail": ("sends_mail = true", "", {COMPOSE, OWN}),
     "scopes": ('scopes = ["mail:read"]', "", AT_RUN_TIME),

@@ -1,0 +1,85 @@
+"""Holds the declaration of the services against their folders: `python -m deploy.declaration`.
+
+What is missing on either side is one line that names the file and what to add.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from chassis.topology import FILE, ROOT, Kind, Service, Topology, TopologyError, read
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield what the declaration and the code do not agree on. Raises TopologyError."""
+    topology = read(root)
+    yield from _undeclared(root, topology)
+    for service in topology.services.values():
+        if not (root / service.folder / "__main__.py").is_file():
+            yield (
+                f"{FILE}: [services.{service.name}] has no code: there is no "
+                f"{service.folder}/__main__.py; add it, or remove the stanza"
+            )
+        elif service.kind is Kind.SUBGRAPH:
+            yield from _differences(root, service)
+    streaming = [service.name for service in topology.services.values() if service.subscriptions]
+    if len(streaming) > 1:
+        yield (
+            f"{FILE}: {' and '.join(streaming)} have subscriptions = true; the edge leads the "
+            "subscriptions of /graphql to one service"
+        )
+
+
+def _undeclared(root: Path, topology: Topology) -> Iterator[str]:
+    folders = {service.folder for service in topology.services.values()}
+    for file in sorted(root.glob("subgraphs/*/__main__.py")):
+        folder = str(file.parent.relative_to(root))
+        if folder not in folders:
+            yield f"{folder} is not declared; add [services.{file.parent.name}] to {FILE}"
+
+
+def _differences(root: Path, service: Service) -> Iterator[str]:
+    folder = root / service.folder
+    migrations = "".join(file.read_text() for file in sorted(folder.glob("migrations/*.py")))
+    schema = folder / "schema.graphql"
+    exported = schema.read_text() if schema.is_file() else ""
+    for key, is_declared, found, evidence in (
+        ("database", service.database, bool(migrations), "has migrations"),
+        ("publishes", service.publishes, "outbox" in migrations, "has an outbox in its migrations"),
+        (
+            "subscriptions",
+            service.subscriptions,
+            "\ntype Subscription " in exported,
+            "has subscriptions in schema.graphql",
+        ),
+    ):
+        if found and not is_declared:
+            yield (
+                f"{FILE}: [services.{service.name}] lacks {key} = true; {service.folder} {evidence}"
+            )
+        if is_declared and not found:
+            yield (
+                f"{FILE}: [services.{service.name}] says {key} = true, but nothing in "
+                f"{service.folder} {evidence}"
+            )
+    consumes = bool(service.consumes or service.consumes_if_declared)
+    if (folder / "consumer.py").is_file() and not consumes:
+        yield (
+            f"{FILE}: [services.{service.name}] lacks consumes = […]; "
+            f"{service.folder}/consumer.py handles events"
+        )
+
+
+def main() -> int:
+    """Return the status of the process: 1 where something differs."""
+    try:
+        found = list(problems(ROOT))
+    except TopologyError as error:
+        found = [str(error)]
+    for problem in found:
+        print(problem, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The declaration and the folders of the services must agree; what is missing is one line."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import FILE, ROOT, TopologyError, read
+from deploy.declaration import problems
+
+FOLDERS = [service.folder for service in read(ROOT).services.values()]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the declaration and of what it is held against."""
+    shutil.copy(ROOT / FILE, tmp_path)
+    for folder in FOLDERS:
+        ignored = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    return tmp_path
+
+
+def without(root: Path, line: str) -> None:
+    """Remove the first line that begins with `line` from the declaration."""
+    text = (root / FILE).read_text()
+    start = text.index(f"\n{line}") + 1
+    (root / FILE).write_text(text[:start] + text[text.index("\n", start) + 1 :])
+
+
+class TestProblems:
+    def test_there_are_none(self) -> None:
+        assert list(problems(ROOT)) == []
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            ("database = true", "[services.auth] consumes or publishes events, which needs"),
+            ("consumes_if_declared", "[services.auth] lacks consumes = […]"),
+            ("grpc_port", "[services.tweets] calls auth, which is no service with a grpc_port"),
+            ("subscriptions", "[services.tweets] lacks subscriptions = true"),
+            ("module", "[services.auth] lacks module"),
+            ("kind", "[services.auth] lacks kind"),
+            ("port", "[services.auth] lacks port"),
+        ],
+    )
+    def test_a_key_that_is_removed_is_named(self, root: Path, line: str, problem: str) -> None:
+        without(root, line)
+        try:
+            found = list(problems(root))
+        except TopologyError as error:
+            found = str(error).splitlines()
+        assert [each for each in found if problem in each], found
+
+    def test_an_outbox_of_a_service_that_does_not_publish_is_named(self, root: Path) -> None:
+        text = (root / FILE).read_text()
+        stanza = text.index("[services.notifier]")
+        text = text[:stanza] + text[stanza:].replace("publishes = true\n", "", 1)
+        (root / FILE).write_text(text.replace('consumes_if_declared = ["notifier"]\n', ""))
+        assert (
+            f"{FILE}: [services.notifier] lacks publishes = true; "
+            "notifier has an outbox in its migrations"
+        ) in list(problems(root))
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            (
+                lambda root: shutil.copytree(root / FOLDERS[0], root / "subgraphs" / "likes"),
+                f"subgraphs/likes is not declared; add [services.likes] to {FILE}",
+            ),
+            (
+                lambda root: shutil.rmtree(root / "notifier"),
+                f"{FILE}: [services.notifier] has no code: there is no notifier/__main__.py; "
+                "add it, or remove the stanza",
+            ),
+            (
+                lambda root: shutil.rmtree(root / "notifier" / "migrations"),
+                f"{FILE}: [services.notifier] says database = true, but nothing in notifier "
+                "has migrations",
+            ),
+        ],
+    )
+    def test_code_without_its_stanza_and_a_stanza_without_its_code_are_named(
+        self, root: Path, change: Callable[[Path], object], problem: str
+    ) -> None:
+        change(root)
+        assert problem in list(problems(root))
