@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cached_property
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -46,7 +47,6 @@ class Parts:
         self.metrics = Metrics()
         self.database = Database(settings.database_url, pool_size=settings.database_pool_size)
         self.redis = connect(settings.redis_url)
-        self.sessions = GrpcSessions(settings.grpc_addresses[_AUTH])
         self.metrics.database(self.database)
         self.relay: OutboxRelay | None = None
         if self.service.publishes:
@@ -59,6 +59,11 @@ class Parts:
                 keep=keep_events,
             )
             self.metrics.outbox(self.relay)
+
+    @cached_property
+    def sessions(self) -> GrpcSessions:
+        """What auth knows of tokens and sessions. The service has to call auth."""
+        return GrpcSessions(self.settings.grpc_addresses[_AUTH])
 
     def wake_relay(self) -> None:
         """Publish at once what was written to the outbox."""

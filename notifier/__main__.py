@@ -119,11 +119,9 @@ if __name__ == "__main__":
     sys.exit(
         run(
             "notifier",
-            program="notifier",
             read_settings=Settings.from_env,
             create_app=create_app,
             build_schema=build_schema,
-            migrations=MIGRATIONS,
             own_commands=_own_commands,
         )
     )

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from chassis.backfill.command import add_backfill
 from chassis.cli import AddCommand, run
 from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
-from subgraphs.auth.app import MIGRATIONS, create_app, open_backfill
+from subgraphs.auth.app import create_app, event_handler
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlSessionRepository
 from subgraphs.auth.schema import build_schema
@@ -74,7 +73,6 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    add_backfill(add, "auth", Settings.from_env, open_backfill)
     text = "remove sessions that have expired or ended and that no token can name any more"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     text = "make, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
@@ -101,7 +99,7 @@ if __name__ == "__main__":
             read_settings=Settings.from_env,
             create_app=create_app,
             build_schema=build_schema,
-            migrations=MIGRATIONS,
+            event_handler=event_handler,
             own_commands=_own_commands,
         )
     )

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from starlette.requests import Request
@@ -13,25 +12,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from chassis.app import open_database, subgraph_app, traced
-from chassis.backfill import Backfill, backfill_from, by_id, snapshot_route
+from chassis.backfill import backfill_from, by_id, snapshot_route
 from chassis.database import Database
+from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
+from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from chassis.topology import declared
+from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.authorize import PATH, Authorizer
-from subgraphs.auth.consumer import GROUP, EventHandler
+from subgraphs.auth.consumer import GROUP, handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.events import STREAM
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
-from subgraphs.auth.repository import SqlRejectedEvents, SqlUnitOfWork
+from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
 from subgraphs.auth.rpc import address, serving
 from subgraphs.auth.schema import build_schema
@@ -40,8 +42,6 @@ from subgraphs.auth.sessions import SERVICE, sessions_handler
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 _CLOCK_TOLERANCE = timedelta(minutes=1)
 _JWKS_MAX_AGE = 300
@@ -64,15 +64,19 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     relay = OutboxRelay(
         database, streams, STREAM, groups=settings.event_groups, limit=settings.event_limit
     )
-    unit_of_work = SqlUnitOfWork(database, relay.wake)
-    backfill = _backfill(settings, database, streams)
+    unit_of_work = SqlUnitOfWork(database, SqlRepositories.on, relay.wake)
+    handle = handler(unit_of_work)
+    reject = RejectedEvents(database, handle).add
+    backfill = backfill_from(
+        settings.owner_urls, settings, database, streams, group=GROUP, handle=handle, reject=reject
+    )
     consumed = [declared()[owner].stream for owner in settings.owner_urls]
     consumer = StreamConsumer(
         streams,
         consumed,
         group=GROUP,
         handle=backfill.handle,
-        reject=SqlRejectedEvents(database).add,
+        reject=reject,
         tell=metrics.events_of(GROUP, consumed),
         missed=backfill.missed,
     )
@@ -133,7 +137,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with (
-            open_database(database, MIGRATIONS),
+            open_database(database, versions_of("auth")),
             redis,
             streams,
             feed.following(),
@@ -179,27 +183,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     return app
 
 
-@asynccontextmanager
-async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
-    """Open the backfill of this service, for the command line."""
-    database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    redis = connect(settings.redis_url)
-    async with open_database(database, MIGRATIONS), redis:
-        yield _backfill(settings, database, redis)
-
-
-def _backfill(settings: Settings, database: Database, redis: Redis) -> Backfill:
-    # Its handler writes no event, so there is no relay to wake.
-    handler = EventHandler(SqlUnitOfWork(database, lambda: None))
-    return backfill_from(
-        settings.owner_urls,
-        settings,
-        database,
-        redis,
-        group=GROUP,
-        handle=handler.handle,
-        reject=SqlRejectedEvents(database).add,
-    )
+def event_handler(_: Settings, database: Database) -> EventHandler:
+    """Return what the service does with an event, for commands outside of `serve`."""
+    # It writes no event, so there is no relay to wake.
+    return handler(SqlUnitOfWork(database, SqlRepositories.on))
 
 
 def _key_ring(settings: Settings) -> KeyRing:

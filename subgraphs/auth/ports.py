@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
-from chassis.events import Event
+from chassis import ports
+from chassis.ports import T
 from subgraphs.auth.domain import (
     AccessToken,
     Account,
@@ -15,8 +16,6 @@ from subgraphs.auth.domain import (
     Session,
     User,
 )
-
-T = TypeVar("T")
 
 
 class UserRepository(Protocol):
@@ -81,11 +80,6 @@ class RefreshTokenRepository(Protocol):
     async def use(self, token_hash: bytes, now: datetime) -> None: ...
 
 
-class EventOutbox(Protocol):
-    async def add(self, event: Event) -> None:
-        """Has the event published if, and only if, the unit of work is committed."""
-
-
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -99,21 +93,15 @@ class Repositories(Protocol):
     def refresh_tokens(self) -> RefreshTokenRepository: ...
 
     @property
-    def events(self) -> EventOutbox: ...
+    def events(self) -> ports.EventOutbox: ...
 
 
 Work = Callable[[Repositories], Awaitable[T]]
 
 
-class UnitOfWork(Protocol):
-    async def transaction(self, work: Work[T]) -> T:
-        """All of `work` or nothing. It may be run more than once."""
-
+class UnitOfWork(ports.UnitOfWork[Repositories], Protocol):
     async def statement(self, work: Work[T]) -> T:
-        """A transaction that asks one repository for one thing. A second raises RuntimeError."""
-
-    async def read(self, work: Work[T]) -> T:
-        """Runs `work` with each statement for itself."""
+        """Run `work`, a single statement, as a transaction. A second raises RuntimeError."""
 
 
 class PasswordHasher(Protocol):

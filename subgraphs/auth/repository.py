@@ -1,13 +1,13 @@
 """All SQL of the auth service."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection, Database, Row
+from chassis.database import Connection, Row
 from chassis.outbox import SqlEventOutbox
 from subgraphs.auth.domain import (
     Account,
@@ -19,7 +19,6 @@ from subgraphs.auth.domain import (
     User,
 )
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
-from subgraphs.auth.ports import T, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,49 +268,6 @@ class SqlRepositories:
             SqlRefreshTokenRepository(connection),
             SqlEventOutbox(connection),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SqlRejectedEvents:
-    """Events that could not be handled, for an operator to look at."""
-
-    _database: Database
-
-    async def add(self, text: str, reason: str) -> None:
-        await self._database.transaction(
-            lambda connection: connection.execute(
-                "INSERT INTO rejected_events (event, reason) VALUES (:event, :reason)",
-                # PostgreSQL takes every character but one.
-                {"event": text.replace("\0", "\ufffd"), "reason": reason.replace("\0", "\ufffd")},
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SqlUnitOfWork:
-    """Units of work on PostgreSQL. The relay is woken after those that wrote an event."""
-
-    _database: Database
-    _wake_relay: Callable[[], None]
-
-    async def transaction(self, work: Work[T]) -> T:
-        return await self._written(self._database.transaction, work)
-
-    async def statement(self, work: Work[T]) -> T:
-        return await self._written(self._database.statement, work)
-
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda c: work(SqlRepositories.on(c)))
-
-    async def _written(self, mode: Callable[..., Awaitable[tuple[T, bool]]], work: Work[T]) -> T:
-        async def run(connection: Connection) -> tuple[T, bool]:
-            repositories = SqlRepositories.on(connection)
-            return await work(repositories), repositories.events.written
-
-        result, written = await mode(run)
-        if written:
-            self._wake_relay()
-        return result
 
 
 def _user(row: Row) -> User:

@@ -6,13 +6,13 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.database import Database
-from subgraphs.auth.app import MIGRATIONS
+from chassis.migrations import versions_of
 from tests.integration.conftest import FreshDatabase
 
 
 @pytest.fixture(scope="session")
 async def auth_database_url(fresh_database: FreshDatabase) -> str:
-    return await fresh_database("auth", MIGRATIONS)
+    return await fresh_database("auth", versions_of("auth"))
 
 
 @pytest.fixture

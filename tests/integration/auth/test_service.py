@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from chassis.database import Database
+from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.ports import Repositories
-from subgraphs.auth.repository import SqlUnitOfWork
+from subgraphs.auth.repository import SqlRepositories
 from tests.integration.conftest import outbox, somebody_waits, until
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import (
@@ -26,7 +27,7 @@ from tests.unit.auth.service_suite import (
 
 @pytest.fixture
 def auth(database: Database) -> FakeAuth:
-    return FakeAuth(SqlUnitOfWork(database, lambda: None), lambda: outbox(database))
+    return FakeAuth(SqlUnitOfWork(database, SqlRepositories.on), lambda: outbox(database))
 
 
 class TestSignUp(SignUp):

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import httpx
@@ -16,6 +17,7 @@ from starlette.applications import Starlette
 
 from chassis.announcements import Announcer, readers_of
 from chassis.database import Database
+from chassis.dead_letters import RejectedEvents
 from chassis.migrations import SchemaNotCurrentError, head, versions_of
 from chassis.principal import Principal
 from chassis.sessions.watch import STREAM as REVOCATIONS
@@ -29,7 +31,6 @@ from tests.settings import addresses
 from tests.unit.tweets.fakes import ADA
 
 SECRET = "r" * 32
-HEAD = head(versions_of("tweets"))
 PRINCIPAL = Principal(
     user_id=ADA.id,
     username=ADA.username,
@@ -40,6 +41,7 @@ PRINCIPAL = Principal(
 FROM_THE_EDGE = {"x-router-secret": SECRET, **PRINCIPAL.headers()}
 
 
+NEWEST = head(versions_of("tweets"))
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 
@@ -177,9 +179,9 @@ class TestCommands:
     async def empty_url(self, fresh_database: FreshDatabase) -> str:
         return await fresh_database("tweets_empty", None)
 
-    def run(self, command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "subgraphs.tweets", command],
+            [sys.executable, "-m", "subgraphs.tweets", *arguments],
             env={"PATH": os.environ["PATH"], **variables},
             capture_output=True,
             text=True,
@@ -191,7 +193,7 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            f"tweets: The database is at revision None, this code needs {HEAD}: "
+            f"tweets: The database is at revision None, this code needs {NEWEST}: "
             "run `migrate` first.\n"
         )
 
@@ -220,7 +222,36 @@ class TestCommands:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
-            assert f"tweets: the database is at revision {HEAD}.\n" in result.stdout
+            assert f"tweets: the database is at revision {NEWEST}.\n" in result.stdout
+
+    async def test_rejected_event_is_listed_shown_retried_and_dropped(
+        self, database: Database, tweets_url: str
+    ) -> None:
+        def letters(*arguments: str) -> "subprocess.CompletedProcess[str]":
+            return self.run("dead-letters", *arguments, **environment(tweets_url))
+
+        rejected = RejectedEvents(database, AsyncMock())
+        gone = user_deleted(ADA.id, datetime.now(UTC)).to_json()
+        for text in (gone, "nonsense"):
+            await rejected.add(text, "it failed")
+        good, bad = [letter.id for letter in await rejected.all()]
+        lines = letters("list").stdout.splitlines()
+        assert [line.split()[0] for line in lines] == [good, bad]
+        assert all(line.endswith("it failed") for line in lines)
+        assert letters("show", bad).stdout.splitlines()[1] == "nonsense"
+        assert letters("retry", good).stdout == f"Dead letter {good} is retried.\n"
+        failed = letters("retry", bad)
+        assert failed.returncode == 1
+        assert failed.stderr == (
+            "tweets: the dead letter still cannot be handled: MalformedEventError: it is not JSON\n"
+        )
+        assert letters("drop", bad).stdout == f"Dead letter {bad} is dropped.\n"
+        assert letters("list").stdout == "There are no dead letters.\n"
+        unknown = letters("drop", bad)
+        assert (unknown.returncode, unknown.stderr) == (
+            1,
+            f"tweets: there is no dead letter {bad}\n",
+        )
 
     def test_missing_settings_are_one_line(self) -> None:
         result = self.run("serve")

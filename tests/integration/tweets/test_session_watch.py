@@ -16,6 +16,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from chassis.migrations import versions_of
 from chassis.principal import Principal
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.watch import STREAM, SessionWatch
@@ -24,7 +25,6 @@ from deploy.laptop.console import Console
 from deploy.laptop.ports import free_ports
 from deploy.laptop.process import Process, answers
 from deploy.laptop.valkey import valkey
-from subgraphs.auth.app import MIGRATIONS
 from tests.integration.conftest import FreshDatabase
 from tests.settings import addresses
 from tests.unit.auth.fakes import KEYS
@@ -50,7 +50,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 async def database_url(fresh_database: FreshDatabase) -> str:
-    return await fresh_database("auth", MIGRATIONS)
+    return await fresh_database("auth", versions_of("auth"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.events import Event
+from chassis.ports import T
 from subgraphs.auth.domain import (
     Account,
     DeletedUser,
@@ -19,7 +20,7 @@ from subgraphs.auth.domain import (
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
-from subgraphs.auth.ports import Repositories, T, UnitOfWork, Work
+from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.events import Event
-from subgraphs.auth.consumer import EventHandler
+from subgraphs.auth.consumer import handler
 from subgraphs.auth.domain import Device, EmailSettings, Session, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -182,7 +182,7 @@ async def change(auth: FakeAuth, user_id: UUID, settings: EmailSettings) -> None
         time=settings.changed_at or auth.clock.now,
         data={"userId": str(user_id), "retweets": settings.retweets},
     )
-    await EventHandler(auth.unit_of_work).handle(event)
+    await handler(auth.unit_of_work)(event)
 
 
 async def pages(service: AuthService, size: int) -> list[tuple[UUID, Event]]:
