@@ -4,6 +4,8 @@ A block stands between two marker lines, whose indentation its lines take:
 
     # >>> generated from services.toml: NAME
     # <<< generated
+
+In TypeScript they begin with two slashes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -112,6 +114,8 @@ def with_blocks(path: str, text: str, blocks: dict[str, str]) -> str:
     inside = ""
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
         marker = line.strip()
+        if marker.startswith("//"):
+            marker = f"#{marker.removeprefix('//')}"
         if marker.startswith(_BEGIN):
             name = marker.removeprefix(_BEGIN)
             if inside:

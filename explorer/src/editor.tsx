@@ -22,6 +22,7 @@ import { mend } from "./mend.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { readOperation } from "./operation.ts";
 import { health, notice, post, session, sleep } from "./page.ts";
+import { SERVICES } from "./services.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
 import { STORY, type Tab } from "./story.ts";
@@ -103,7 +104,7 @@ export default function Editor() {
         storage={editorStorage}
         defaultTabs={linked ? [linked, ...STORY] : [...STORY]}
         {...(linked && isKept() ? { initialQuery: linked.query } : {})}
-        {...(linked || !isKept() ? { initialVariables: first.variables ?? "" } : {})}
+        {...(linked || !isKept() ? { initialVariables: first?.variables ?? "" } : {})}
         onTabChange={tabs.changed}
         defaultEditorToolsVisibility="variables"
         shouldPersistHeaders={false}
@@ -114,7 +115,7 @@ export default function Editor() {
           <SchemaWatch />
           {linked && <LinkedTweet tab={linked} />}
           <NoticePanel />
-          <FeedPanel feed={feed} />
+          {SERVICES.includes("tweets") && <FeedPanel feed={feed} />}
         </GraphiQL.Footer>
       </GraphiQL>
     </div>

@@ -1,5 +1,7 @@
 /** The tabs that are there from the beginning; together they tell the story. */
 
+import { SERVICES } from "./services.ts";
+
 export interface Tab {
   query: string;
   variables: string | null;
@@ -16,9 +18,11 @@ const SIGNED_IN = `    ... on SignedIn {
       problems { field message }
     }`;
 
-export const STORY: readonly [Tab, ...Tab[]] = [
-  tab(
-    `# 1. Make an account. Signing up signs in: the bar at
+const PARTS: readonly [service: string, tab: Tab][] = [
+  [
+    "auth",
+    tab(
+    `# Make an account. Signing up signs in: the bar at
 # the top shows who you are. What you run is yours now.
 # Press Ctrl-Enter, or the button at the right.
 mutation SignUp($input: SignUpInput!) {
@@ -28,9 +32,12 @@ ${SIGNED_IN}
   }
 }`,
     { input: { username: "ada", email: "ada@example.com", password: "correct horse" } },
-  ),
-  tab(
-    `# 2. Or come back to it. What can go wrong is data:
+    ),
+  ],
+  [
+    "auth",
+    tab(
+    `# Or come back to it. What can go wrong is data:
 # try another password.
 mutation SignIn($input: SignInInput!) {
   signIn(input: $input) {
@@ -39,9 +46,12 @@ ${SIGNED_IN}
   }
 }`,
     { input: { login: "ada", password: "correct horse" } },
-  ),
-  tab(
-    `# 3. Say something, in 280 characters as a reader
+    ),
+  ],
+  [
+    "tweets",
+    tab(
+    `# Say something, in 280 characters as a reader
 # counts them: an emoji is one.
 mutation Tweet($text: String!) {
   createTweet(input: { text: $text }) {
@@ -51,9 +61,12 @@ mutation Tweet($text: String!) {
   }
 }`,
     { text: "Hello 👋" },
-  ),
-  tab(
-    `# 4. One operation, two services: auth knows who you
+    ),
+  ],
+  [
+    "tweets",
+    tab(
+    `# One operation, two services: auth knows who you
 # are, tweets what you said.
 query MyTweets {
   me { username email }
@@ -71,9 +84,12 @@ query MyTweets {
   }
 }`,
     null,
-  ),
-  tab(
-    `# 5. Put the id of a tweet into the variables; the Tweet
+    ),
+  ],
+  [
+    "tweets",
+    tab(
+    `# Put the id of a tweet into the variables; the Tweet
 # tab has shown one. Better still: sign up as somebody
 # else in a second window and retweet it there, while
 # you watch your feed here.
@@ -89,9 +105,12 @@ mutation Retweet($tweetId: ID!) {
   }
 }`,
     { tweetId: "" },
-  ),
-  tab(
-    `# 6. Your feed, live: what you tweet, and who retweets
+    ),
+  ],
+  [
+    "tweets",
+    tab(
+    `# Your feed, live: what you tweet, and who retweets
 # you. It goes on in the other tabs, and after a lost
 # connection without a gap. Signing out ends it.
 subscription WatchMyFeed {
@@ -102,9 +121,12 @@ subscription WatchMyFeed {
   }
 }`,
     null,
-  ),
-  tab(
-    `# 7. Whether you get a mail when somebody retweets you.
+    ),
+  ],
+  [
+    "notifier",
+    tab(
+    `# Whether you get a mail when somebody retweets you.
 # Nothing is sent until you ask for it. What has been
 # unsubscribed by the link in a mail stays off.
 mutation Settings($retweets: Boolean!) {
@@ -114,16 +136,28 @@ mutation Settings($retweets: Boolean!) {
   }
 }`,
     { retweets: true },
-  ),
-  tab(
-    `# 8. From now on nobody accepts the token any more, and
+    ),
+  ],
+  [
+    "auth",
+    tab(
+    `# From now on nobody accepts the token any more, and
 # the feed ends with it.
 mutation SignOut {
   signOut { sessionIds }
 }`,
     null,
-  ),
+    ),
+  ],
 ];
+
+/** Those of the services that there are, numbered. */
+export const STORY = PARTS.filter(([service]) => SERVICES.includes(service)).map(
+  ([, { query, variables }], index) => ({
+    query: query.replace("# ", `# ${index + 1}. `),
+    variables,
+  }),
+);
 
 export function tab(query: string, variables: object | null): Tab {
   return { query: `${query}\n`, variables: variables && JSON.stringify(variables, null, 2) };
