@@ -9,6 +9,8 @@ import pytest
 from chassis.topology import FILE, ROOT, TopologyError, read
 from deploy.declaration import problems
 
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
 FOLDERS = [service.folder for service in read(ROOT).services.values()]
 
 

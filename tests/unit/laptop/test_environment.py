@@ -22,11 +22,13 @@ class TestPrepare:
             assert len(first[name]) >= 32
             assert first[name] != second[name]
 
+    @pytest.mark.needs("tweets", "notifier")
     def test_each_service_has_a_database_of_its_own(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS)
         assert settings["AUTH_DATABASE_URL"].startswith("postgresql://auth:")
         assert settings["TWEETS_DATABASE_URL"].endswith("@127.0.0.1:4132/tweets")
 
+    @pytest.mark.needs("tweets", "notifier")
     def test_addresses_of_other_services_follow_their_ports(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
         assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"

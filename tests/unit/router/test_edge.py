@@ -61,10 +61,10 @@ class TestRender:
             ("TRACING_ENDPOINT", "https://collector:4318"),
             ("TRACING_ENDPOINT", "http://collector:x"),
             ("TRACING_ENDPOINT", 'http://a"}'),
-            ("TWEETS_ENDPOINTS", "tweets"),
-            ("TWEETS_ENDPOINTS", "tweets:4102,"),
-            ("TWEETS_ENDPOINTS", 'a":4102'),
-            ("TWEETS_ENDPOINTS", "tweets:70000"),
+            ("AUTH_ENDPOINTS", "tweets"),
+            ("AUTH_ENDPOINTS", "tweets:4102,"),
+            ("AUTH_ENDPOINTS", 'a":4102'),
+            ("AUTH_ENDPOINTS", "tweets:70000"),
         ],
     )
     def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
@@ -111,7 +111,7 @@ class TestTweetsEndpoints:
 
     def test_there_may_be_several(self) -> None:
         listed = "127.0.0.1:4102, tweets.internal:4112,[::1]:4122"
-        assert endpoints(TWEETS_ENDPOINTS=listed) == [
+        assert endpoints(AUTH_ENDPOINTS=listed) == [
             ("127.0.0.1", 4102),
             ("tweets.internal", 4112),
             ("::1", 4122),
