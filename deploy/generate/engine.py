@@ -8,6 +8,7 @@ A block stands between two marker lines, whose indentation its lines take:
 In TypeScript they begin with two slashes.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ HEADER = "# Generated from services.toml. Change that file and run: make generat
 
 _BEGIN = "# >>> generated from services.toml: "
 _END = "# <<< generated"
+_COMMENT = re.compile("^//")
 
 
 class GenerateError(Exception):
@@ -113,9 +115,7 @@ def with_blocks(path: str, text: str, blocks: dict[str, str]) -> str:
     missing = dict(blocks)
     inside = ""
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        marker = line.strip()
-        if marker.startswith("//"):
-            marker = f"#{marker.removeprefix('//')}"
+        marker = _COMMENT.sub("#", line.strip())
         if marker.startswith(_BEGIN):
             name = marker.removeprefix(_BEGIN)
             if inside:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphql import ObjectTypeDefinitionNode, parse
+from graphql import FieldDefinitionNode, ObjectTypeDefinitionNode, parse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chassis.topology import Service
-from deploy.scaffold.names import Names, identifiers
+from deploy.scaffold.names import NameProblemError, Names, identifiers
 
 TYPES = {"tweets": "Tweet", "auth": "User"}
 """The types that a new subgraph can extend, by the service that owns them."""
@@ -36,18 +36,17 @@ class Extended:
 def extended(root: Path, owner: Service) -> Extended:
     """Read the type of `owner` that a new subgraph extends, from its exported schema.
 
-    A type that several subgraphs share has the same description in each.
+    A type that several subgraphs share has the same description in each. Raises NameProblemError
+    where there is no such type.
     """
     name = TYPES[owner.name]
-    schema = parse((root / owner.folder / "schema.graphql").read_text())
-    (type_,) = (
-        definition
-        for definition in schema.definitions
-        if isinstance(definition, ObjectTypeDefinitionNode) and definition.name.value == name
-    )
-    (id_,) = (field for field in type_.fields or () if field.name.value == "id")
-    described = [node.description.value if node.description else "" for node in (type_, id_)]
-    return Extended(owner.name, name, *described)
+    file = f"{owner.folder}/schema.graphql"
+    for type_ in parse((root / file).read_text()).definitions:
+        if isinstance(type_, ObjectTypeDefinitionNode) and type_.name.value == name:
+            for field in type_.fields or ():
+                if field.name.value == "id":
+                    return Extended(owner.name, name, _text(type_), _text(field))
+    raise NameProblemError(f"{file} has no type {name} with an id to extend.")
 
 
 _PLACEHOLDER = Names("thezzzs", "thezzz")
@@ -107,6 +106,10 @@ def own_identifiers(type_: Extended) -> set[str]:
         if _PLACEHOLDER.item not in word.lower()
     }
     return {word.lower() for word in found}
+
+
+def _text(node: ObjectTypeDefinitionNode | FieldDefinitionNode) -> str:
+    return node.description.value if node.description else ""
 
 
 def _literal(text: str) -> str:

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from chassis.topology import ROOT, declared
+from chassis.topology import ROOT
 from deploy.scaffold.names import LONGEST, Names
-from deploy.scaffold.templates import extended, render
+from deploy.scaffold.templates import Extended, render
+
+TYPES = [
+    Extended("tweets", "Tweet", "A post " + "of many words " * 20, "Its id."),
+    Extended("auth", "User", 'A "person".', ""),
+]
 
 
 def ruff(root: Path, *arguments: str) -> None:
@@ -18,13 +23,13 @@ def ruff(root: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("owner", ["tweets", "auth"])
+@pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.name)
 @pytest.mark.parametrize("name", ["oxes", "l" * (LONGEST - 1) + "s", "i" * (LONGEST - 1) + "s"])
 def test_code_passes_the_linter_with_short_and_long_names(
-    tmp_path: Path, owner: str, name: str
+    tmp_path: Path, type_: Extended, name: str
 ) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for path, text in render(Names.of(name), extended(ROOT, declared()[owner])).items():
+    for path, text in render(Names.of(name), type_).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     ruff(tmp_path, "check", "--quiet", "--fix", "--select", "I")

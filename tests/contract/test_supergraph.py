@@ -120,6 +120,7 @@ class TestSupergraph:
         assert checked.returncode == 1
         assert "Run: make supergraph" in checked.stderr
 
+    @pytest.mark.needs("tweets", "notifier")
     def test_what_does_not_compose_is_refused_with_the_reason(self, node: Path, copy: Path) -> None:
         schema = copy / "subgraphs" / "auth" / "schema.graphql"
         schema.write_text(
@@ -154,6 +155,7 @@ class TestHints:
         }
     """
 
+    @pytest.mark.needs("tweets", "notifier")
     def test_hint_fails_with_code_place_and_subgraphs(self, node: Path, copy: Path) -> None:
         add_guests(
             copy, '"""Another text.""" type User @key(fields: "id") { id: ID! guests: Int! }'
@@ -208,6 +210,7 @@ class TestSubgraphsThatDisagree:
                 "subgraphs/guests/types.py."
             )
 
+    @pytest.mark.needs("tweets")
     @pytest.mark.parametrize(
         "reference",
         [

@@ -4,11 +4,15 @@ import shutil
 
 import pytest
 
-from chassis.topology import FILE, ROOT
+from chassis.topology import FILE, ROOT, declared
 from tests.fork import Fork, fork
 
-SUBGRAPHS = {"likes": "tweets", "bookmarks": "auth"}
-"""Their names, and the service whose type each extends."""
+SUBGRAPHS = {
+    name: owner
+    for name, owner in {"cheers": "tweets", "pebbles": "auth"}.items()
+    if owner in declared().services
+}
+"""Their names, which no fork has, and the service whose type each extends."""
 
 ALWAYS = {FILE, "router/supergraph.graphql"}
 MARKS = (">>> generated from services.toml", "# Generated from services.toml")

@@ -69,8 +69,8 @@ class TestProblems:
         ("change", "problem"),
         [
             (
-                lambda root: shutil.copytree(root / FOLDERS[0], root / "subgraphs" / "likes"),
-                f"subgraphs/likes is not declared; add [services.likes] to {FILE}",
+                lambda root: shutil.copytree(root / FOLDERS[0], root / "subgraphs" / "guests"),
+                f"subgraphs/guests is not declared; add [services.guests] to {FILE}",
             ),
             (
                 lambda root: shutil.rmtree(root / "notifier"),

@@ -1,27 +1,53 @@
 """What a new subgraph can be called, and what writing one leaves behind."""
 
 import ast
-import shutil
 from pathlib import Path
 
 import pytest
 
-from chassis.topology import FILE, ROOT, declared, parse
+from chassis.topology import FILE, ROOT, parse
 from deploy.scaffold.__main__ import create
 from deploy.scaffold.names import NameProblemError, Names, singular
-from deploy.scaffold.templates import extended, render
+from deploy.scaffold.templates import TYPES, Extended, render
 
-LIKES = render(Names.of("likes"), extended(ROOT, declared()["auth"]))
+DECLARATION = """
+[project]
+name = "chirp"
+title = "Chirp"
+
+[services.auth]
+module = "subgraphs.auth"
+kind = "subgraph"
+port = 4101
+grpc_port = 4111
+database = true
+publishes = true
+
+[services.tweets]
+module = "subgraphs.tweets"
+kind = "subgraph"
+port = 4102
+database = true
+publishes = true
+"""
+SCHEMA = '''
+"""A description."""
+type {} @key(fields: "id") {{
+  """The id."""
+  id: ID!
+}}
+'''
+LIKES = render(Names.of("likes"), Extended("auth", "User", "A description.", "The id."))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository that holds the declaration and the schemas that can be extended."""
-    shutil.copy(ROOT / FILE, tmp_path / FILE)
-    for owner in ("auth", "tweets"):
-        schema = f"subgraphs/{owner}/schema.graphql"
-        (tmp_path / schema).parent.mkdir(parents=True)
-        shutil.copy(ROOT / schema, tmp_path / schema)
+    """A repository that holds a declaration and the schemas that can be extended."""
+    (tmp_path / FILE).write_text(DECLARATION)
+    for owner, name in TYPES.items():
+        schema = tmp_path / "subgraphs" / owner / "schema.graphql"
+        schema.parent.mkdir(parents=True)
+        schema.write_text(SCHEMA.format(name))
     return tmp_path
 
 
@@ -49,6 +75,7 @@ class TestSingular:
         assert singular(plural) == expected
 
 
+@pytest.mark.needs("tweets")
 class TestCreate:
     def test_stanza_is_appended_and_the_rest_is_kept(self, root: Path) -> None:
         before = (root / FILE).read_text()
@@ -61,16 +88,17 @@ class TestCreate:
         assert service.publishes
 
     def test_extended_type_is_described_as_its_owner_does(self, root: Path) -> None:
+        described = 'A "post" ' + "of many words " * 20 + "in all."
         schema = root / "subgraphs/tweets/schema.graphql"
-        described = 'A "post" ' + "of many words " * 20
-        text = schema.read_text()
-        before = text.rindex('"""', 0, text.index("\ntype Tweet @key"))
-        start = text.rindex('"""', 0, before)
-        schema.write_text(f'{text[:start]}"""{described.strip()}{text[before:]}')
+        schema.write_text(schema.read_text().replace("A description.", described))
         create(root, Names.of("likes"), None)
         module = ast.parse((root / "subgraphs/likes/types.py").read_text())
-        literals = {n.value for n in ast.walk(module) if isinstance(n, ast.Constant)}
-        assert described.strip() in literals
+        assert described in {n.value for n in ast.walk(module) if isinstance(n, ast.Constant)}
+
+    def test_missing_type_is_named(self, root: Path) -> None:
+        (root / "subgraphs/tweets/schema.graphql").write_text("type Post { id: ID! }")
+        with pytest.raises(NameProblemError, match=r"schema\.graphql has no type Tweet with an id"):
+            create(root, Names.of("likes"), None)
 
     def test_port_is_free(self, root: Path) -> None:
         create(root, Names.of("likes"), None)
@@ -92,15 +120,12 @@ class TestCreate:
 
     def test_it_has_the_files_of_every_service(self, root: Path) -> None:
         create(root, Names.of("likes"), None)
-        own = {path.name for path in (ROOT / "subgraphs" / "tweets").glob("*.py")}
+        own = {path.name for path in (ROOT / "subgraphs" / "auth").glob("*.py")}
         written = {path.name for path in (root / "subgraphs" / "likes").glob("*.py")}
         assert written < own
 
     def test_user_is_extended_where_there_are_no_tweets(self, root: Path) -> None:
-        text = (root / FILE).read_text()
-        head, _, rest = text.partition("[services.tweets]")
-        rest = rest.partition("[services.notifier]")[2].replace(', "tweets"]', "]")
-        (root / FILE).write_text(f"{head}[services.notifier]{rest}")
+        (root / FILE).write_text(DECLARATION.partition("[services.tweets]")[0])
         create(root, Names.of("likes"), None)
         assert parse((root / FILE).read_text())["likes"].consumes == ("auth",)
         assert "class User:" in (root / "subgraphs/likes/types.py").read_text()

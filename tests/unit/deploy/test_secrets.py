@@ -65,9 +65,9 @@ class TestSecrets:
         make(root)
         first = read(root / ".env")
         services = root / "deploy" / "services.sh"
-        script = services.read_text().replace('databases="', 'databases="likes ')
-        services.write_text(script.replace('secrets="', 'secrets="likes LIKES_SALT random\n'))
+        script = services.read_text().replace('databases="', 'databases="guests ')
+        services.write_text(script.replace('secrets="', 'secrets="guests GUESTS_SALT random\n'))
         make(root)
         second = read(root / ".env")
         assert first.items() <= second.items()
-        assert second.keys() - first == {"LIKES_DATABASE_PASSWORD", "LIKES_SALT"}
+        assert second.keys() - first == {"GUESTS_DATABASE_PASSWORD", "GUESTS_SALT"}

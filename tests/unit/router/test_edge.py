@@ -61,10 +61,10 @@ class TestRender:
             ("TRACING_ENDPOINT", "https://collector:4318"),
             ("TRACING_ENDPOINT", "http://collector:x"),
             ("TRACING_ENDPOINT", 'http://a"}'),
-            ("AUTH_ENDPOINTS", "tweets"),
-            ("AUTH_ENDPOINTS", "tweets:4102,"),
+            ("AUTH_ENDPOINTS", "auth"),
+            ("AUTH_ENDPOINTS", "auth:4102,"),
             ("AUTH_ENDPOINTS", 'a":4102'),
-            ("AUTH_ENDPOINTS", "tweets:70000"),
+            ("AUTH_ENDPOINTS", "auth:70000"),
         ],
     )
     def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
@@ -99,21 +99,21 @@ class TestTracing:
 
 def endpoints(**settings: str) -> list[tuple[str, int]]:
     rendered = yaml.safe_load(render(SETTINGS | settings))
-    [tweets] = [c for c in rendered["static_resources"]["clusters"] if c["name"] == "tweets"]
-    [locality] = tweets["load_assignment"]["endpoints"]
+    [auth] = [c for c in rendered["static_resources"]["clusters"] if c["name"] == "auth"]
+    [locality] = auth["load_assignment"]["endpoints"]
     addresses = [e["endpoint"]["address"]["socket_address"] for e in locality["lb_endpoints"]]
     return [(address["address"], address["port_value"]) for address in addresses]
 
 
-class TestTweetsEndpoints:
+class TestEndpoints:
     def test_by_default_it_is_the_one_that_serves_the_router(self) -> None:
-        assert endpoints(TWEETS_HOST="tweets", TWEETS_PORT="80") == [("tweets", 80)]
+        assert endpoints(AUTH_HOST="auth", AUTH_PORT="80") == [("auth", 80)]
 
     def test_there_may_be_several(self) -> None:
-        listed = "127.0.0.1:4102, tweets.internal:4112,[::1]:4122"
+        listed = "127.0.0.1:4102, auth.internal:4112,[::1]:4122"
         assert endpoints(AUTH_ENDPOINTS=listed) == [
             ("127.0.0.1", 4102),
-            ("tweets.internal", 4112),
+            ("auth.internal", 4112),
             ("::1", 4122),
         ]
 

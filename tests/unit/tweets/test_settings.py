@@ -3,6 +3,7 @@
 import pytest
 
 from chassis.settings import SettingsError, Stage
+from chassis.topology import declared
 from subgraphs.tweets.settings import Settings
 from tests.settings import addresses
 
@@ -19,7 +20,7 @@ class TestFromEnv:
         assert (settings.host, settings.port) == ("127.0.0.1", 4102)
         assert settings.stage is Stage.PRODUCTION
         assert settings.introspection is False
-        assert settings.event_groups == {"notifier"}
+        assert settings.event_groups == declared().consumers_of("tweets")
 
     def test_development_allows_introspection(self) -> None:
         assert Settings.from_env({**COMPLETE, "ENVIRONMENT": "development"}).introspection
