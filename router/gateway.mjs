@@ -85,7 +85,7 @@ const server = new ApolloServer({
   allowBatchedHttpRequests: false,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
-  plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation) }) }],
+  plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation), willSendResponse: async (answered) => answerIntrospection(answered) }) }],
   formatError: ({ message, locations, path, extensions }, error) => ({
     message,
     ...(locations && { locations }),
@@ -123,6 +123,12 @@ function requireExecutable({ document, operation, request, contextValue }) {
   if (operation.operation === "subscription") {
     throw refused(406, "SUBSCRIPTION_BAD_HEADER", "Send a subscription with 'Accept: multipart/mixed;subscriptionSpec=1.0' or 'Accept: text/event-stream', or over a WebSocket.");
   }
+}
+
+// The router answers 200 where introspection is off.
+function answerIntrospection({ errors, response }) {
+  const refusals = errors?.filter(({ extensions }) => extensions?.validationErrorCode === "INTROSPECTION_DISABLED");
+  if (refusals?.length && refusals.length === errors.length) response.http.status = 200;
 }
 
 function refused(status, code, message, headers = []) {

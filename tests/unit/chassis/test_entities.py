@@ -292,7 +292,7 @@ class TestCommandLine:
             raise NotImplementedError
 
         status = run(
-            "tweets",
+            "auth",
             read_settings=unused,
             create_app=unused,
             build_schema=lambda: build_schema(mutation=Mutation),
@@ -300,6 +300,6 @@ class TestCommandLine:
         )
         assert status == 2
         assert capsys.readouterr().err == (
-            "tweets: the entity Tweet (@key 'id') is not part of _Entity. "
+            "auth: the entity Tweet (@key 'id') is not part of _Entity. "
             "Add types=[Tweet] to build_schema().\n"
         )

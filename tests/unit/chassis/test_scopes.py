@@ -17,33 +17,33 @@ class Query:
 
 
 class Scope(StrEnum):
-    READ = "tweets:read"
-    WRITE = "tweets:write"
+    READ = "account:read"
+    WRITE = "account:write"
 
 
 class Typo(StrEnum):
-    READ = "tweets:reed"
-    WRITE = "tweets:write"
+    READ = "account:reed"
+    WRITE = "account:write"
 
 
 class TestBuildSchema:
     def test_declared_scopes_are_accepted(self) -> None:
-        build_schema("tweets", query=Query, scopes=Scope)
+        build_schema("auth", query=Query, scopes=Scope)
 
     def test_difference_names_file_and_key(self) -> None:
         with pytest.raises(SchemaError) as refused:
-            build_schema("tweets", query=Query, scopes=Typo)
+            build_schema("auth", query=Query, scopes=Typo)
         here = "tests/unit/chassis/test_scopes.py"
         assert str(refused.value).splitlines() == [
-            f'services.toml: [services.tweets] scopes lacks "tweets:reed", which Scope in {here} '
+            f'services.toml: [services.auth] scopes lacks "account:reed", which Scope in {here} '
             "checks; add it",
-            f'services.toml: [services.tweets] scopes has "tweets:read", which is no constant of '
+            f'services.toml: [services.auth] scopes has "account:read", which is no constant of '
             f"Scope in {here}; add it there",
         ]
 
     def test_declared_scopes_that_are_not_checked_are_refused(self) -> None:
-        with pytest.raises(SchemaError, match=r"Scope in subgraphs/tweets/context\.py"):
-            build_schema("tweets", query=Query)
+        with pytest.raises(SchemaError, match=r"Scope in subgraphs/auth/context\.py"):
+            build_schema("auth", query=Query)
 
     def test_service_that_is_not_declared_is_refused(self) -> None:
         with pytest.raises(TopologyError, match=r"add \[services\.guests\]"):
