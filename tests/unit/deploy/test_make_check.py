@@ -28,7 +28,11 @@ def check(folder: Path, failing: Collection[str]) -> subprocess.CompletedProcess
     for tool in tools:
         tool.write_text(f'#!/bin/sh\necho "ran $0 $*"\n{broken}\n')
     return subprocess.run(
-        ["make", "check"], cwd=folder, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "check"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
