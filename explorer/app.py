@@ -1,14 +1,18 @@
 """Wires the explorer together: files behind a strict policy, probes, request log."""
 
+import json
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.health import health_routes
 from chassis.logging import RequestLog
 from chassis.shutdown import Shutdown
+from chassis.topology import declared
 from explorer.files import BuiltFiles
 
 DIST = Path(__file__).parent / "dist"
@@ -46,10 +50,18 @@ def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
         routes=[
             *health_routes({}, shutdown),
             Route("/tweets/{id:uuid}", files.page, methods=_METHODS),
+            Route("/services.js", _serve_services),
             Route("/{path:path}", files.respond, methods=_METHODS),
         ],
         middleware=[Middleware(RequestLog)],
     )
+
+
+async def _serve_services(_: Request) -> Response:
+    """Answer with a script that lists the declared services: the page offers what they serve."""
+    script = f"globalThis.SERVICES = {json.dumps(list(declared().services))};\n"
+    headers = {**HEADERS, "cache-control": "no-cache"}
+    return Response(script, media_type="text/javascript", headers=headers)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

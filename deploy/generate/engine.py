@@ -4,11 +4,8 @@ A block stands between two marker lines, whose indentation its lines take:
 
     # >>> generated from services.toml: NAME
     # <<< generated
-
-In TypeScript they begin with two slashes.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,6 @@ HEADER = "# Generated from services.toml. Change that file and run: make generat
 
 _BEGIN = "# >>> generated from services.toml: "
 _END = "# <<< generated"
-_COMMENT = re.compile("^//")
 
 
 class GenerateError(Exception):
@@ -115,7 +111,7 @@ def with_blocks(path: str, text: str, blocks: dict[str, str]) -> str:
     missing = dict(blocks)
     inside = ""
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        marker = _COMMENT.sub("#", line.strip())
+        marker = line.strip()
         if marker.startswith(_BEGIN):
             name = marker.removeprefix(_BEGIN)
             if inside:

@@ -1,14 +1,14 @@
-"""The lists of services that scripts and the explorer read."""
+"""The shell variables that the scripts of deployment read."""
 
 from collections.abc import Iterable, Sequence
 
 from chassis.topology import Service, Topology
-from deploy.generate.engine import Block, File, Output
+from deploy.generate.engine import File, Output
 from deploy.generate.images import images
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
-    """Return `deploy/services.sh` and the list of the explorer."""
+    """Return `deploy/services.sh`."""
     secrets = "\n".join(
         f"{service.name} {name} {kind}"
         for service in topology.services.values()
@@ -25,11 +25,7 @@ images="{" ".join(image.name for image in images(topology))}"
 # Of each secret that a service declares: the service, the setting, the kind of value.
 secrets="{secrets}"
 """
-    made: list[Output] = [File("deploy/services.sh", text)]
-    if "explorer" in topology.services:
-        listed = "".join(f'"{name}",\n' for name in topology.services)
-        made.append(Block("explorer/src/services.ts", "services", listed))
-    return made
+    return [File("deploy/services.sh", text)]
 
 
 def _names(services: Iterable[Service]) -> str:

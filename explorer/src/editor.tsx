@@ -22,7 +22,7 @@ import { mend } from "./mend.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { readOperation } from "./operation.ts";
 import { health, notice, post, session, sleep } from "./page.ts";
-import { SERVICES } from "./services.ts";
+import { serves } from "./services.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
 import { STORY, type Tab } from "./story.ts";
@@ -115,7 +115,7 @@ export default function Editor() {
           <SchemaWatch />
           {linked && <LinkedTweet tab={linked} />}
           <NoticePanel />
-          {SERVICES.includes("tweets") && <FeedPanel feed={feed} />}
+          {serves("tweets") && <FeedPanel feed={feed} />}
         </GraphiQL.Footer>
       </GraphiQL>
     </div>

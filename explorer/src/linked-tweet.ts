@@ -1,7 +1,7 @@
 /** The page of one tweet, `/tweets/<id>`, where the button of a mail leads: a tab that reads it. */
 
 import type { Notice } from "./explain.ts";
-import { SERVICES } from "./services.ts";
+import { serves } from "./services.ts";
 import { type Tab, tab } from "./story.ts";
 
 const PATH = /^\/tweets\/([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})$/i;
@@ -9,7 +9,7 @@ const PATH = /^\/tweets\/([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})$/i;
 /** The tab for the tweet that a path names; null for any other path. */
 export function linkedTweet(path: string): Tab | null {
   const id = PATH.exec(path)?.[1];
-  return id && SERVICES.includes("tweets") ? tab(QUERY, { id }) : null;
+  return id && serves("tweets") ? tab(QUERY, { id }) : null;
 }
 
 const QUERY = `# The tweet of the link that you followed.

@@ -1,10 +1,10 @@
-/** The services that are declared: what another one would serve is not offered. */
+/** Which services there are: the server of the page lists them in `/services.js`. */
 
-export const SERVICES: readonly string[] = [
-  // >>> generated from services.toml: services
-  "auth",
-  "tweets",
-  "notifier",
-  "explorer",
-  // <<< generated
-];
+declare global {
+  var SERVICES: readonly string[] | undefined;
+}
+
+/** Whether this service is declared. Without a list, as in the development server, all are. */
+export function serves(service: string): boolean {
+  return globalThis.SERVICES?.includes(service) ?? true;
+}

@@ -1,6 +1,6 @@
 /** The tabs that are there from the beginning; together they tell the story. */
 
-import { SERVICES } from "./services.ts";
+import { serves } from "./services.ts";
 
 export interface Tab {
   query: string;
@@ -18,7 +18,8 @@ const SIGNED_IN = `    ... on SignedIn {
       problems { field message }
     }`;
 
-const PARTS: readonly [service: string, tab: Tab][] = [
+/** Each tab, with the service that it needs. */
+export const PARTS: readonly [service: string, tab: Tab][] = [
   [
     "auth",
     tab(
@@ -151,8 +152,8 @@ mutation SignOut {
   ],
 ];
 
-/** Those of the services that there are, numbered. */
-export const STORY = PARTS.filter(([service]) => SERVICES.includes(service)).map(
+/** The tabs of the services that there are, numbered. */
+export const STORY = PARTS.filter(([service]) => serves(service)).map(
   ([, { query, variables }], index) => ({
     query: query.replace("# ", `# ${index + 1}. `),
     variables,

@@ -3,11 +3,11 @@ import { expect, test } from "vitest";
 
 import supergraph from "../../router/supergraph.graphql?raw";
 import { linkedTweet } from "../src/linked-tweet.ts";
-import { SERVICES } from "../src/services.ts";
+import { subgraphs } from "./world.ts";
 
 const ID = "01a203fc-0000-7000-8000-00000000abcd";
 
-const testWithTweets = test.skipIf(!SERVICES.includes("tweets"));
+const testWithTweets = test.skipIf(!subgraphs(supergraph).includes("tweets"));
 
 testWithTweets("the path of a tweet gives a tab that reads it", () => {
   const tab = linkedTweet(`/tweets/${ID}`);

@@ -3,11 +3,22 @@ import { expect, test } from "vitest";
 
 import supergraph from "../../router/supergraph.graphql?raw";
 import { readOperation } from "../src/operation.ts";
-import { STORY } from "../src/story.ts";
+import { PARTS, STORY } from "../src/story.ts";
+import { subgraphs } from "./world.ts";
 
 const schema = buildSchema(supergraph, { assumeValid: true });
 
-const named = STORY.map((tab) => [/(?:query|mutation|subscription) (\w+)/.exec(tab.query)?.[1], tab]);
+// A fork may have removed a service, and its tabs are not shown then.
+const composed = subgraphs(supergraph);
+const named = PARTS.filter(([service]) => composed.includes(service)).map(
+  ([, tab]) => [/(?:query|mutation|subscription) (\w+)/.exec(tab.query)?.[1], tab] as const,
+);
+
+test("the tabs are numbered", () => {
+  expect(STORY.map(({ query }) => /^# (\d+)\. /.exec(query)?.[1])).toEqual(
+    PARTS.map((_, index) => String(index + 1)),
+  );
+});
 
 test.each(named)("the tab %s fits the supergraph", (_, tab) => {
   if (typeof tab !== "object") throw new Error("no tab");

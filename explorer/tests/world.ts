@@ -87,3 +87,8 @@ export async function settle(): Promise<void> {
 export function answer(status: number, body: Answer["body"], serverTime = 0): Answer {
   return { status, body, serverTime };
 }
+
+/** The names of the subgraphs that a supergraph is composed of. */
+export function subgraphs(supergraph: string): string[] {
+  return [...supergraph.matchAll(/@join__graph\(name: "(\w+)"/g)].map(([, name]) => name ?? "");
+}

@@ -1,6 +1,7 @@
 """The explorer's files: their headers, their caching, and that there is nothing else."""
 
 import gzip
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from chassis.shutdown import Shutdown
+from chassis.topology import declared
 from explorer.app import create_app
 from explorer.files import NotBuiltError
 
@@ -179,3 +181,14 @@ class TestProbes:
     def test_without_a_build_there_is_no_service(self, tmp_path: Path) -> None:
         with pytest.raises(NotBuiltError):
             create_app(Shutdown(), tmp_path)
+
+
+class TestServices:
+    async def test_the_page_learns_which_services_are_declared(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answer = await client.get("/services.js")
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-cache"
+        listed = answer.text.removeprefix("globalThis.SERVICES = ").removesuffix(";\n")
+        assert json.loads(listed) == list(declared().services)
