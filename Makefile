@@ -55,7 +55,7 @@ subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singula
 
 rename: setup  ## give the product another name: NAME in identifiers, TITLE on pages and in mails
 	@$(PYTHON_IN) -m deploy.rename "$(NAME)" $(if $(TITLE),"$(TITLE)") && \
-		$(PYTHON_IN) -m deploy.generate && $(LAPTOP) supergraph
+		$(PYTHON_IN) -m deploy.generate && $(LAPTOP) supergraph && $(PYTHON_IN) -m ruff format --quiet .
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(LAPTOP) supergraph

@@ -1,1 +1,1 @@
-"""A Strawberry subgraph as Chirp serves it: federated schema, limits, masked errors, HTTP view."""
+"""A Strawberry subgraph as we serve it: federated schema, limits, masked errors, HTTP view."""

@@ -1,0 +1,93 @@
+"""What remains is clean and served after a fork has removed services or renamed the product."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import FILE, ROOT, read
+from deploy.undeclared import REMOVABLE
+from tests.fork import Fork, fork
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.needs(*REMOVABLE)]
+
+SERVED = ("tests/e2e/test_smoke.py", "tests/e2e/test_sign_out.py", "tests/e2e/test_prober.py")
+STATIC = ("tests/contract/test_supergraph.py", "tests/contract/test_deployment.py")
+
+
+def demand_clean(forked: Fork) -> None:
+    """Run what `make check` runs before its tests."""
+    if (cache := ROOT / ".mypy_cache").exists():
+        shutil.copytree(cache, forked.root / ".mypy_cache", dirs_exist_ok=True)
+    left_out = forked.python("-m", "deploy.undeclared").split()
+    forked.python("-m", "ruff", "format", "--check", ".")
+    forked.python("-m", "ruff", "check", ".")
+    forked.python("-m", "mypy", *left_out)
+    forked.script("lint-imports", "--no-logo")
+    forked.python("-m", "deploy.declaration")
+    forked.python("-m", "deploy.generate", "--check")
+
+
+@pytest.fixture(scope="module")
+def without_tweets_and_notifier(tmp_path_factory: pytest.TempPathFactory) -> Fork:
+    forked = fork(tmp_path_factory.mktemp("removal"))
+    for name, module in REMOVABLE.items():
+        shutil.rmtree(forked.root / module.replace(".", "/"))
+        for folder in forked.root.glob(f"tests/*/{name}"):
+            shutil.rmtree(folder)
+    declaration = forked.root / FILE
+    stanzas = re.split(r"(?m)^(?=\[services\.)", declaration.read_text())
+    removed = tuple(f"[services.{name}{end}" for name in REMOVABLE for end in ("]", "."))
+    declaration.write_text("".join(s for s in stanzas if not s.startswith(removed)))
+    forked.python("-m", "deploy.generate")
+    forked.python("-m", "deploy.laptop", "supergraph")
+    return forked
+
+
+class TestRemoval:
+    def test_what_remains_is_clean(self, without_tweets_and_notifier: Fork) -> None:
+        demand_clean(without_tweets_and_notifier)
+
+    def test_nothing_generated_names_what_was_removed(
+        self, without_tweets_and_notifier: Fork
+    ) -> None:
+        root = without_tweets_and_notifier.root
+        for name in ("services.sh", "kubernetes/base/services/network-policies.yaml"):
+            assert not re.search("tweets|notifier", (root / "deploy" / name).read_text())
+        assert list(read(root).services) == ["auth", "explorer"]
+
+    def test_what_remains_is_served(self, without_tweets_and_notifier: Fork) -> None:
+        """It signs up, in and out, the prober is content, and no other stack is taken for ours."""
+        tests = (*SERVED, *STATIC)
+        without_tweets_and_notifier.python("-m", "pytest", *tests, CHIRP_E2E_ROUTERS="stand-in")
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
+    forked = fork(tmp_path_factory.mktemp("rename"))
+    name = read(ROOT).project.name
+    forked.python("-m", "deploy.rename", name[::-1], f"{name[::-1].capitalize()} Talk")
+    forked.python("-m", "deploy.generate")
+    forked.python("-m", "deploy.laptop", "supergraph")
+    forked.python("-m", "ruff", "format", "--quiet", ".")
+    return forked
+
+
+class TestRename:
+    def test_the_old_name_is_that_of_the_licence_holder_alone(self, renamed: Fork) -> None:
+        old = re.compile(read(ROOT).project.name, re.IGNORECASE)
+        named = {path for path in renamed.changes() if old.search(_text(renamed.root / path))}
+        assert named == set()
+        assert old.search((renamed.root / "LICENSE").read_text())
+
+    def test_the_renamed_product_is_clean(self, renamed: Fork) -> None:
+        demand_clean(renamed)
+
+    def test_the_renamed_product_is_served(self, renamed: Fork) -> None:
+        router = f"{read(renamed.root).project.name.upper()}_E2E_ROUTERS"
+        renamed.python("-m", "pytest", "tests/e2e/test_smoke.py", *STATIC, **{router: "stand-in"})
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
