@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from chassis.topology import declared
+from chassis.topology import FILE, TopologyError, declared
 
 
 class SettingsError(Exception):
@@ -89,6 +89,18 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Iterator[Env
         raise SettingsError(reader.problems)
 
 
+class _Declared(dict[str, str]):
+    """Addresses by the name of a service; one that is not declared raises TopologyError."""
+
+    def __init__(self, problem: str, addresses: Mapping[str, str]) -> None:
+        """`problem` is the message, with braces for the name."""
+        super().__init__(addresses)
+        self._problem = problem
+
+    def __missing__(self, name: str) -> str:
+        raise TopologyError(self._problem.format(name))
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The settings that every service has; each adds its own."""
@@ -133,12 +145,14 @@ class ServiceSettings:
             "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),
             "event_groups": topology.consumers_of(name),
             "event_limit": read.integer(f"{prefix}EVENT_LIMIT", 10_000, at_least=1),
-            "owner_urls": {
-                owner: read.text(service.owner_setting(owner)) for owner in service.consumes
-            },
-            "grpc_addresses": {
-                called: read.text(service.call_setting(called)) for called in service.calls
-            },
+            "owner_urls": _Declared(
+                f'{FILE}: [services.{name}] lacks consumes = ["{{}}"]',
+                {owner: read.text(service.owner_setting(owner)) for owner in service.consumes},
+            ),
+            "grpc_addresses": _Declared(
+                f'{FILE}: [services.{name}] lacks calls = ["{{}}"]',
+                {called: read.text(service.call_setting(called)) for called in service.calls},
+            ),
             "tracing_endpoint": read.text("TRACING_ENDPOINT", ""),
             "shutdown_notice": read.integer("SHUTDOWN_NOTICE_SECONDS", 0),
         }

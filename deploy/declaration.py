@@ -20,7 +20,13 @@ def problems(root: Path) -> Iterator[str]:
                 f"{FILE}: [services.{service.name}] has no code: there is no "
                 f"{service.folder}/__main__.py; add it, or remove the stanza"
             )
-        elif service.kind is Kind.SUBGRAPH:
+            continue
+        if not (root / "requirements" / f"{service.requirements}.txt").is_file():
+            yield (
+                f"{FILE}: [services.{service.name}] requirements: there is no "
+                f"requirements/{service.requirements}.txt; write the .in file and run: make lock"
+            )
+        if service.kind is Kind.SUBGRAPH:
             yield from _differences(root, service)
     streaming = [service.name for service in topology.services.values() if service.subscriptions]
     if len(streaming) > 1:
@@ -62,6 +68,11 @@ def _differences(root: Path, service: Service) -> Iterator[str]:
                 f"{FILE}: [services.{service.name}] says {key} = true, but nothing in "
                 f"{service.folder} {evidence}"
             )
+    if service.name != "auth" and "auth" not in service.calls:
+        yield (
+            f'{FILE}: [services.{service.name}] lacks calls = ["auth"]; a write asks auth whether '
+            "its session has ended"
+        )
     consumes = bool(service.consumes or service.consumes_if_declared)
     if (folder / "consumer.py").is_file() and not consumes:
         yield (

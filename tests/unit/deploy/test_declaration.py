@@ -18,6 +18,7 @@ FOLDERS = [service.folder for service in read(ROOT).services.values()]
 def root(tmp_path: Path) -> Path:
     """A copy of the declaration and of what it is held against."""
     shutil.copy(ROOT / FILE, tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     for folder in FOLDERS:
         ignored = shutil.ignore_patterns("node_modules", "dist", "__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
@@ -42,6 +43,7 @@ class TestProblems:
             ("consumes_if_declared", "[services.auth] lacks consumes = […]"),
             ("grpc_port", "[services.tweets] calls auth, which is no service with a grpc_port"),
             ("subscriptions", "[services.tweets] lacks subscriptions = true"),
+            ("calls", '[services.tweets] lacks calls = ["auth"]'),
             ("module", "[services.auth] lacks module"),
             ("kind", "[services.auth] lacks kind"),
             ("port", "[services.auth] lacks port"),
@@ -76,6 +78,11 @@ class TestProblems:
                 lambda root: shutil.rmtree(root / "notifier"),
                 f"{FILE}: [services.notifier] has no code: there is no notifier/__main__.py; "
                 "add it, or remove the stanza",
+            ),
+            (
+                lambda root: (root / "requirements" / "tweets.txt").unlink(),
+                f"{FILE}: [services.tweets] requirements: there is no requirements/tweets.txt; "
+                "write the .in file and run: make lock",
             ),
             (
                 lambda root: shutil.rmtree(root / "notifier" / "migrations"),

@@ -3,7 +3,7 @@
 import pytest
 
 from chassis.settings import SettingsError, Stage
-from chassis.topology import declared
+from chassis.topology import TopologyError, declared
 from subgraphs.tweets.settings import Settings
 from tests.settings import addresses
 
@@ -40,6 +40,12 @@ class TestFromEnv:
             "TWEETS_AUTH_URL is missing",
             "TWEETS_AUTH_GRPC is missing",
         ]
+
+    def test_call_that_is_not_declared_is_one_line(self) -> None:
+        addresses = Settings.from_env(COMPLETE).grpc_addresses
+        with pytest.raises(TopologyError) as raised:
+            addresses["notifier"]
+        assert str(raised.value) == ('services.toml: [services.tweets] lacks calls = ["notifier"]')
 
     def test_secrets_are_not_shown(self) -> None:
         shown = repr(Settings.from_env(COMPLETE))
