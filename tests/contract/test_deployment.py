@@ -525,7 +525,7 @@ IMAGES = {image.name: image for image in images(declared())}
 
 class TestDockerfile:
     @pytest.mark.parametrize("name", IMAGES)
-    def test_what_an_image_copies_is_there_and_not_ignored(self, name: str) -> None:
+    def test_an_image_copies_files_that_exist_and_are_not_ignored(self, name: str) -> None:
         lines = (ROOT / ".dockerignore").read_text().splitlines()
         sent = [Path(line.removeprefix("!")) for line in lines if line.startswith("!")]
         for source in (source for sources, _ in copied(IMAGES[name]) for source in sources):

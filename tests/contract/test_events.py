@@ -113,11 +113,11 @@ class TestTheFeed:
 
 
 class TestAuthAsConsumer:
-    def test_it_listens_where_the_notifier_publishes(self) -> None:
+    def test_auth_consumes_what_the_notifier_publishes(self) -> None:
         assert declared()["notifier"].stream == notifier.STREAM
         assert auth.EMAIL_SETTINGS_CHANGED == notifier.EMAIL_SETTINGS_CHANGED
 
-    def test_it_understands_whose_settings_changed_when(self) -> None:
+    def test_auth_reads_person_settings_and_time(self) -> None:
         event = Event.from_json((EXAMPLES / "email-settings-changed.json").read_text())
         settings = EmailSettings(retweets=True, changed_at=LATER)
         assert auth.changed_email_settings(event) == (ADA.id, settings)
@@ -130,7 +130,7 @@ class TestAuthAsConsumer:
 
 
 class TestTheNotifierAsConsumer:
-    def test_it_understands_settings_that_were_changed(self) -> None:
+    def test_notifier_reads_changed_settings_with_their_time(self) -> None:
         event = auth.user_registered(ADA, EmailSettings(retweets=True, changed_at=LATER))
         happened = notifier.parse(event.type, event.data)
         assert happened == notifier.UserRegistered(ADA.id, "ada", "ada@example.com", True, LATER)

@@ -20,6 +20,6 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("folder", ["subgraphs/auth", "chassis/sessions"])
 @pytest.mark.parametrize("name", ["sessions_pb2.py", "sessions_pb2.pyi"])
-def test_they_are_generated(generated: Path, folder: str, name: str) -> None:
+def test_committed_files_are_the_generated_ones(generated: Path, folder: str, name: str) -> None:
     committed = ROOT / folder / name
     assert committed.read_text() == (generated / name).read_text(), "drifted. Run: make protos"

@@ -258,7 +258,7 @@ class TestRouter:
             == set(subgraph_names())
         )
 
-    def test_it_and_its_stand_in_hold_the_same_limits(self) -> None:
+    def test_router_and_stand_in_hold_the_same_limits(self) -> None:
         script = (ROOT / "router" / "limits.rhai").read_text()
         stand_in = (ROOT / "router" / "gateway.mjs").read_text()
         [allowed] = re.findall(r"let allowed = (\d+);", script)

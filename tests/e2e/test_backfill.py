@@ -143,7 +143,9 @@ class TestALostDatabase:
 
 
 class TestTheCommand:
-    def test_it_prints_the_progress(self, stack: RunningStack, edge: httpx.Client) -> None:
+    def test_backfill_command_prints_its_progress(
+        self, stack: RunningStack, edge: httpx.Client
+    ) -> None:
         people = People(edge)
         people.come()
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
