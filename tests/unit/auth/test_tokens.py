@@ -17,9 +17,14 @@ from subgraphs.auth.tokens import CLAIMS, HmacRefreshTokens, JwtAccessTokens
 from tests.unit.auth.fakes import KEYS, SCOPES
 
 ISSUER, AUDIENCE = "https://chirp.example", "chirp"
-NOW = datetime.now(UTC)
-USER = User(uuid4(), "ada", "ada@example.com", "hash", NOW)
-SESSION = Session(uuid4(), USER.id, SCOPES, Device("", ""), NOW, NOW, NOW + timedelta(days=30))
+START = datetime.now(UTC)
+USER = User(uuid4(), "ada", "ada@example.com", "hash", START)
+SESSION = Session(uuid4(), USER.id, SCOPES, Device("", ""), START, START, START + timedelta(days=1))
+
+
+def now() -> datetime:
+    """The time of the test: it may run long after this module was imported."""
+    return datetime.now(UTC)
 
 
 def tokens(
@@ -41,8 +46,8 @@ def claims(**changes: Any) -> dict[str, Any]:
         "sid": str(SESSION.id),
         "scopes": sorted(SCOPES),
         "context": {"username": "ada"},
-        "iat": int(NOW.timestamp()),
-        "exp": int(NOW.timestamp()) + 900,
+        "iat": int(now().timestamp()),
+        "exp": int(now().timestamp()) + 900,
         "jti": str(uuid4()),
     }
     return {name: value for name, value in (good | changes).items() if value is not None}
@@ -64,7 +69,7 @@ def refused(token: str) -> Refusal:
 
 class TestIssue:
     def test_holds_every_claim(self) -> None:
-        token = tokens().issue(USER, SESSION, NOW)
+        token = tokens().issue(USER, SESSION, now())
         header = jwt.get_unverified_header(token.value)
         body = jwt.decode(token.value, options={"verify_signature": False})
         assert header == {"alg": "ES256", "kid": KEYS.signing.id, "typ": "JWT"}
@@ -73,7 +78,7 @@ class TestIssue:
         assert token.expires_at.timestamp() == body["exp"]
 
     def test_is_verified_again(self) -> None:
-        principal = tokens().verify(tokens().issue(USER, SESSION, NOW).value)
+        principal = tokens().verify(tokens().issue(USER, SESSION, now()).value)
         assert principal.user_id == USER.id
         assert principal.session_id == SESSION.id
         assert principal.scopes == SCOPES
@@ -113,7 +118,7 @@ class TestVerify:
         assert refused(f"{header}.{altered}.{signature}") is Refusal.INVALID
 
     def test_says_when_a_token_has_expired(self) -> None:
-        assert refused(signed(claims(exp=int(NOW.timestamp()) - 1))) is Refusal.EXPIRED
+        assert refused(signed(claims(exp=int(now().timestamp()) - 1))) is Refusal.EXPIRED
 
     def test_an_expired_forgery_is_a_forgery(self) -> None:
         token = signed(claims(exp=0), SigningKey.generate(), kid=KEYS.signing.id)
@@ -152,7 +157,7 @@ class TestVerify:
         assert refused(text) is Refusal.INVALID
 
     def test_takes_no_offence_at_a_clock_ahead_of_ours(self) -> None:
-        tokens().verify(signed(claims(iat=int(NOW.timestamp()) + 30)))
+        tokens().verify(signed(claims(iat=int(now().timestamp()) + 30)))
 
 
 class TestKeyRing:
@@ -162,11 +167,11 @@ class TestKeyRing:
 
     def test_a_key_is_changed_without_refusing_a_token(self) -> None:
         old = KeyRing([SigningKey.generate()])
-        before = tokens(old).issue(USER, SESSION, NOW).value
+        before = tokens(old).issue(USER, SESSION, now()).value
         both = old.add(SigningKey.generate())
         assert both.signing is old.signing
         promoted = both.promote(both.keys[1].id)
-        after = tokens(promoted).issue(USER, SESSION, NOW).value
+        after = tokens(promoted).issue(USER, SESSION, now()).value
         for ring in (both, promoted):
             tokens(ring).verify(before)
             tokens(ring).verify(after)
