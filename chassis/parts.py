@@ -100,7 +100,7 @@ class Parts:
 
         It backfills what happened before. What `handle` cannot handle is rejected and kept.
         """
-        streams = [declared()[owner].stream for owner in self.service.consumes]
+        streams = declared().consumed_streams(self.service.name)
         backfill = self.backfill(handle)
         consumer = StreamConsumer(
             self.redis,

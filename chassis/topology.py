@@ -180,6 +180,10 @@ class Topology:
         """Every scope that a session may hold."""
         return frozenset(scope for s in self.services.values() for scope in s.scopes)
 
+    def consumed_streams(self, name: str) -> Sequence[str]:
+        """The streams of the services whose events this one consumes. Raises TopologyError."""
+        return [self[owner].stream for owner in self[name].consumes]
+
     def consumers_of(self, name: str) -> frozenset[str]:
         """The consumer groups that must acknowledge an event of this service."""
         return frozenset(s.name for s in self.services.values() if name in s.consumes)

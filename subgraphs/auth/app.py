@@ -70,7 +70,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     backfill = backfill_from(
         settings.owner_urls, settings, database, streams, group=GROUP, handle=handle, reject=reject
     )
-    consumed = [declared()[owner].stream for owner in settings.owner_urls]
+    consumed = declared().consumed_streams(GROUP)
     consumer = StreamConsumer(
         streams,
         consumed,

@@ -6,18 +6,18 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from chassis.migrations import head
-from deploy.laptop.services import migrations, subgraph_names
+from chassis.migrations import head, versions_of
+from deploy.laptop.services import subgraph_names
 
 
 @pytest.mark.parametrize("service", subgraph_names())
 def test_it_is_alembics(service: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(migrations(service)))
-    config.set_main_option("version_locations", str(migrations(service)))
+    config.set_main_option("script_location", str(versions_of(service)))
+    config.set_main_option("version_locations", str(versions_of(service)))
     config.set_main_option("path_separator", "newline")
-    assert head(migrations(service)) == ScriptDirectory.from_config(config).get_current_head()
-    assert head(migrations(service))
+    assert head(versions_of(service)) == ScriptDirectory.from_config(config).get_current_head()
+    assert head(versions_of(service))
 
 
 def test_there_is_none_without_migrations(tmp_path: Path) -> None:
