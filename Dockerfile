@@ -74,7 +74,7 @@ COPY --from=prober-packages /venv /venv
 COPY services.toml .
 COPY chassis/__init__.py chassis/topology.py chassis/
 COPY deploy/__init__.py deploy/
-COPY deploy/laptop/*.py deploy/laptop/
+COPY stack/*.py stack/
 COPY deploy/prober deploy/prober
 ENV READY=http://127.0.0.1:4190/metrics
 EXPOSE 4190

@@ -1,6 +1,6 @@
 # Every command of the project. `make help` lists them.
 PYTHON_IN = .venv/bin/python
-LAPTOP = $(PYTHON_IN) -m deploy.laptop
+STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
@@ -10,13 +10,13 @@ help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup:
-	@PYTHON="$(PYTHON)" deploy/laptop/setup.sh
+	@PYTHON="$(PYTHON)" stack/setup.sh
 
 up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in for the Node gateway)
-	@exec $(LAPTOP) up $(if $(ROUTER),--router $(ROUTER))
+	@exec $(STACK) up $(if $(ROUTER),--router $(ROUTER))
 
 demo: setup  ## show a running stack at work: two people tweet and retweet
-	@exec $(LAPTOP) demo
+	@exec $(STACK) demo
 
 probe: setup  ## use a running stack once as people do, and show how long each step took
 	@$(PYTHON_IN) -m deploy.prober once
@@ -44,10 +44,10 @@ chaos-mail: setup  ## kill everything at random for five minutes and count lost 
 
 bench: setup  ## what each layer costs here, beside what else there is (ROWS=…, BENCH="--rounds 2 --seconds 2")
 	@$(PYTHON_IN) -m bench $(ROWS) $(BENCH)
-	@$(PYTHON_IN) -m bench.paper
+	@$(PYTHON_IN) -m bench.report
 
 migrate: setup  ## bring the databases to the newest schema
-	@exec $(LAPTOP) migrate
+	@exec $(STACK) migrate
 
 subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singular: ITEM=like; EXTENDS=tweets or auth)
 	@$(PYTHON_IN) -m deploy.scaffold $(or $(NAME),$(error Name it: make subgraph NAME=likes)) \
@@ -55,10 +55,10 @@ subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singula
 
 rename: setup  ## give the product another name: NAME in identifiers, TITLE on pages and in mails
 	@$(PYTHON_IN) -m deploy.rename "$(NAME)" $(if $(TITLE),"$(TITLE)") && \
-		$(PYTHON_IN) -m deploy.generate && $(LAPTOP) supergraph && $(PYTHON_IN) -m ruff format --quiet .
+		$(PYTHON_IN) -m deploy.generate && $(STACK) supergraph && $(PYTHON_IN) -m ruff format --quiet .
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
-	@exec $(LAPTOP) supergraph
+	@exec $(STACK) supergraph
 
 protos: setup  ## generate the messages of auth's gRPC service, for it and for its clients
 	@for folder in subgraphs/auth chassis/sessions; do \
@@ -67,13 +67,13 @@ protos: setup  ## generate the messages of auth's gRPC service, for it and for i
 	done
 
 explorer: setup  ## build the page at the front door (make up does, when its sources have changed)
-	@exec $(LAPTOP) explorer
+	@exec $(STACK) explorer
 
 router: setup  ## bring the Apollo Router: download the release, or build it
-	@exec $(LAPTOP) router
+	@exec $(STACK) router
 
 router-from-source: setup  ## build the Apollo Router (cargo, about 25 minutes on two cores)
-	@exec $(LAPTOP) router-from-source
+	@exec $(STACK) router-from-source
 
 format: setup  ## format the code and mend what the linter can
 	@$(PYTHON_IN) -m ruff format .

@@ -12,8 +12,8 @@ from bench.growth import growth
 from bench.machine import observed
 from bench.rounds import Effort
 from bench.sign_in import sign_in
-from bench.stand import Stand, stand
 from bench.start import start
+from bench.testbed import Stand, stand
 from bench.timeline import timeline
 from bench.writes import writes
 

@@ -3,13 +3,13 @@
 from string import Template
 from typing import Any
 
-from bench.filling import fill
+from bench.accounts import sign_up
 from bench.load import Target
-from bench.people import sign_up
 from bench.rounds import Effort, Ratio, measure, rows
-from bench.stand import Running, Stand
+from bench.seed import fill
+from bench.testbed import Running, Stand
 from bench.timeline import BODY, ask, identity
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 
 _TYPE = "type.googleapis.com/envoy.extensions.filters"
 _ENVOY = Template("""

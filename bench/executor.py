@@ -28,7 +28,7 @@ from strawberry.federation import Schema
 
 from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.paging import PageInfo
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from subgraphs.tweets.types import Tweet, TweetConnection, TweetEdge, User
 
 DOCUMENTS = {

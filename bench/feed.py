@@ -25,7 +25,7 @@ from bench.__main__ import RESULTS
 from bench.echo import CHANNEL
 from bench.machine import machine
 from bench.sockets import Crowd, Dialogue, allow
-from bench.stand import Running, Stand, stand
+from bench.testbed import Running, Stand, stand
 
 COUNTS = (1, 100, 1000, 5000)
 FEED = """subscription { tweetFeed { cursor kind actor { id username }

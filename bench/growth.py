@@ -6,12 +6,12 @@ from time import perf_counter
 from typing import Any
 
 from bench import sessions
-from bench.filling import fill
 from bench.load import Measured, load
+from bench.raw_http import drive
 from bench.rounds import Effort, Ratio, medians, rows
-from bench.stand import Running, Stand
+from bench.seed import fill
+from bench.testbed import Running, Stand
 from bench.timeline import READER, target
-from bench.wires import drive
 from bench.writes import WRITTEN, retweeting
 
 CONNECTIONS = 4

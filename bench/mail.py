@@ -36,14 +36,14 @@ from chassis.migrations import upgrade
 from chassis.settings import Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.postgres import Postgres
-from deploy.laptop.valkey import valkey
 from notifier.app import MIGRATIONS, create_app, mail_sender, notifier_service
 from notifier.events import TweetRetweeted, UserRegistered
 from notifier.service import NotifierService
 from notifier.settings import Settings
+from stack.console import Console
+from stack.ports import free_ports
+from stack.postgres import Postgres
+from stack.valkey import valkey
 
 Arrivals: TypeAlias = "Queue[tuple[float, bytes]]"
 

@@ -19,10 +19,10 @@ from time import monotonic
 from typing import Any
 
 from bench.mail import TWEET_LINK, Arrivals, serve_sink
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.environment import on_free_ports, prepare
-from deploy.laptop.stack import Stack
+from stack.commands import Commands
+from stack.console import Console
+from stack.environment import on_free_ports, prepare
+from stack.supervisor import Stack
 
 SIGN_UP = """mutation ($input: SignUpInput!) { signUp(input: $input) {
     ... on SignedIn { accessToken } } }"""

@@ -4,9 +4,9 @@ import functools
 import threading
 from pathlib import Path
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.node import install_packages
+from stack.commands import Commands
+from stack.console import Console
+from stack.node import install_packages
 
 APOLLO = Path(__file__).with_name("apollo-server")
 

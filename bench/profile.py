@@ -20,14 +20,14 @@ from typing import Any, Self
 import uvloop
 
 from bench.__main__ import RESULTS
-from bench.filling import fill
-from bench.stand import stand
+from bench.seed import fill
+from bench.testbed import stand
 from bench.timeline import BODY, READER, identity
 from chassis.logging import configure_logging
 from chassis.server import settle
 from chassis.settings import Stage
 from chassis.shutdown import Shutdown
-from deploy.laptop.services import settings_of
+from stack.services import settings_of
 from subgraphs.tweets.app import create_app
 from subgraphs.tweets.settings import Settings
 

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from bench.load import Measured
+from bench.raw_http import Wires, drive, wire
 from bench.rounds import Effort, medians
-from bench.stand import Running, Stand
-from bench.wires import Wires, drive, wire
+from bench.testbed import Running, Stand
 from chassis.principal import Principal
 from subgraphs.auth.authorize import Authorizer
 from subgraphs.auth.domain import Device, Session, User

@@ -10,10 +10,10 @@ from typing import Any
 
 import argon2
 
+from bench.accounts import PASSWORD, Person, body, sign_in_target, sign_up
 from bench.load import LoadError, Measured, Target, load
-from bench.people import PASSWORD, Person, body, sign_in_target, sign_up
 from bench.rounds import Effort, Ratio, medians, rows
-from bench.stand import Running, Stand
+from bench.testbed import Running, Stand
 from bench.timeline import ask
 from subgraphs.auth.passwords import Argon2Cost
 

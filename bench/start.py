@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.people import sign_up_at
+from bench.accounts import sign_up_at
 from bench.rounds import Effort, Ratio
-from bench.stand import ROOT, Stand
-from deploy.laptop.environment import EXAMPLE, on_free_ports, read
+from bench.testbed import ROOT, Stand
+from stack.environment import EXAMPLE, on_free_ports, read
 
 ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
 """What both subgraphs have to answer, for somebody whose token the edge has checked."""
@@ -96,8 +96,8 @@ class _MakeUp:
         ports = on_free_ports()
         settings.touch(mode=0o600)
         settings.write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
-        laptop = [sys.executable, "-m", "deploy.laptop", "--settings", settings, "--data", data]
-        self._command = ["make", "up", f"LAPTOP={shlex.join(map(str, laptop))}"]
+        stack = [sys.executable, "-m", "stack", "--settings", settings, "--data", data]
+        self._command = ["make", "up", f"STACK={shlex.join(map(str, stack))}"]
         ours = {*read(EXAMPLE), "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
         self._environment = {k: v for k, v in os.environ.items() if k not in ours}
         self.url = f"http://127.0.0.1:{ports['EDGE_PORT']}"

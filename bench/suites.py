@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bench.stand import ROOT
+from bench.testbed import ROOT
 
 PLUGINS = ("pytest-describe", "pytest-benchmark", "py-cpuinfo")
 """What graphql-core's tests want beside what is here."""

@@ -5,10 +5,10 @@ import urllib.request
 from typing import Any
 from uuid import UUID
 
-from bench.filling import fill
 from bench.load import Target
 from bench.rounds import Effort, Ratio, measure, rows
-from bench.stand import Running, Stand
+from bench.seed import fill
+from bench.testbed import Running, Stand
 
 QUERY = """query Timeline($first: Int!) { myTweets(first: $first) { edges { cursor node {
     id text createdAt retweetCount author { id username }

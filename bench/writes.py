@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-from bench.filling import SHARE, fill, tweet_id
+from bench.accounts import body
 from bench.load import Measured
-from bench.people import body
+from bench.raw_http import Wires, drive, wire
 from bench.rounds import Effort, Ratio, medians, rows
-from bench.stand import Running, Stand
+from bench.seed import SHARE, fill, tweet_id
+from bench.testbed import Running, Stand
 from bench.timeline import READER, identity
-from bench.wires import Wires, drive, wire
 
 CREATE = """mutation ($text: String!) { createTweet(input: {text: $text}) {
     __typename ... on Tweet { id } } }"""

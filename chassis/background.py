@@ -37,7 +37,7 @@ async def running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             raise error
 
 
-class Outage:
+class Backoff:
     """Growing pauses while something is away; the log tells once that it went and once it came."""
 
     def __init__(self, what: str, *, longest: float = _LONGEST_PAUSE) -> None:

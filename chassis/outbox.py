@@ -18,7 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chassis.background import Outage, running
+from chassis.background import Backoff, running
 from chassis.consumer_groups import GroupReview
 from chassis.database import Connection, Database, Row
 from chassis.events import Event
@@ -130,7 +130,7 @@ class OutboxRelay:
         self._limit = limit
         self._keep = int(keep * 1_000_000)
         self._wanted = asyncio.Event()
-        self._outage = Outage(f"publishing to {stream}")
+        self._outage = Backoff(f"publishing to {stream}")
         self._full = False
         self._last_known = 0
 

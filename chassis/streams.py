@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from chassis.background import Outage, running
+from chassis.background import Backoff, running
 from chassis.consumer_groups import announce, join
 from chassis.database import UNAVAILABLE
 from chassis.events import Event, MalformedEventError
@@ -121,8 +121,8 @@ class StreamConsumer:
         self._tell = tell
         self._missed = missed
         self._in_hand: list[_Entry] = []
-        self._reading = Outage(f"{group}: reading {' and '.join(streams)}")
-        self._handling = Outage(f"{group}: handling events")
+        self._reading = Backoff(f"{group}: reading {' and '.join(streams)}")
+        self._handling = Backoff(f"{group}: handling events")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

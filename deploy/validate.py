@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.locks import locked
-from deploy.laptop.node import install_packages
-from deploy.laptop.process import ROOT
+from stack.commands import Commands
+from stack.console import Console
+from stack.locks import locked
+from stack.node import install_packages
+from stack.process import ROOT
 
 REQUIREMENTS = ROOT / "requirements" / "validators.txt"
 ENVIRONMENT = ROOT / ".venv" / "validators"

@@ -29,10 +29,10 @@ from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
 from notifier.domain import Outcome
 from notifier.events import GROUP, STREAM
-from notifier.letters import LetterWriter
 from notifier.mailer import SmtpMailer
-from notifier.messages import Composer
 from notifier.metrics import count_mails, watch_deliveries
+from notifier.mime import Composer
+from notifier.rendering import LetterWriter
 from notifier.repository import SqlUnitOfWork
 from notifier.schema import build_schema
 from notifier.sender import Sender

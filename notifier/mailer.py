@@ -20,7 +20,7 @@ from aiosmtplib.errors import (
 
 from notifier.domain import Mail
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
-from notifier.messages import Message
+from notifier.mime import Message
 
 _CLOSING = 421
 _NOT_FOR_US = {_CLOSING, 530, 535, 538}

@@ -9,11 +9,11 @@ from uuid import UUID  # noqa: TC003
 
 import structlog
 
-from chassis.background import Outage, running
+from chassis.background import Backoff, running
 from chassis.tracing import span
+from notifier.delivery_log import OutcomeRecorder
 from notifier.domain import Delivery, Draft, Outcome, RetryPolicy, State
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
-from notifier.outcomes import OutcomeRecorder
 from notifier.ports import Mailer, Repositories, UnitOfWork, Write
 
 _AHEAD = 8
@@ -74,7 +74,7 @@ class Sender:
         self._connections = asyncio.Semaphore(pace.connections)
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
         self._outcomes = OutcomeRecorder(unit_of_work, count)
-        self._outage = Outage("taking deliveries")
+        self._outage = Backoff("taking deliveries")
         self._pause = timedelta()
         self._paused_until: datetime | None = None
 

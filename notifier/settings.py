@@ -10,10 +10,10 @@ from email.utils import parseaddr
 
 from chassis.settings import EnvironmentReader, Secret, ServiceSettings, Stage, read_environment
 from chassis.text import is_one_line
+from notifier.dkim import DkimSigner
 from notifier.domain import RetryPolicy
 from notifier.mailer import Security, SmtpServer
 from notifier.sender import Pace
-from notifier.signatures import DkimSigner
 
 _SECRET = 32
 """Characters of a secret for links at the least."""

@@ -181,7 +181,7 @@ const capitalised = (name) => name[0].toUpperCase() + name.slice(1);
 
 const append = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value]);
 
-// The digest tells deploy/laptop/supergraph.py, without starting Node, whether this is current:
+// The digest tells stack/supergraph.py, without starting Node, whether this is current:
 // it covers what the result depends on. Both compute it from the same files in the same order.
 function header(services) {
   const digest = createHash("sha256");

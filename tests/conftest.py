@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.postgres import Postgres
-from deploy.laptop.router import Kind
-from deploy.laptop.valkey import valkey
 from deploy.undeclared import undeclared
+from stack.console import Console
+from stack.ports import free_ports
+from stack.postgres import Postgres
+from stack.router import Kind
+from stack.valkey import valkey
 from tests.stack import edge, sign_up, stack
 
 __all__ = ["edge", "sign_up", "stack"]

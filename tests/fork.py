@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.topology import ROOT
-from deploy.laptop import explorer, mailbox
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.node import ROUTER_PACKAGES, install_packages
+from stack import explorer, mailbox
+from stack.commands import Commands
+from stack.console import Console
+from stack.node import ROUTER_PACKAGES, install_packages
 
 _AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
 

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop import mailbox
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.environment import on_free_ports, prepare
-from deploy.laptop.ports import free_ports
-from deploy.laptop.router import Kind, find_router
-from deploy.laptop.stack import Stack
+from stack import mailbox
+from stack.commands import Commands
+from stack.console import Console
+from stack.environment import on_free_ports, prepare
+from stack.ports import free_ports
+from stack.router import Kind, find_router
+from stack.supervisor import Stack
 
 
 def router_kinds() -> list[Kind]:

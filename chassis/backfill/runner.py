@@ -13,7 +13,7 @@ import structlog
 
 from chassis.backfill.progress import Progress, ProgressChange, ProgressStore
 from chassis.backfill.snapshot import Owner, OwnerUnavailableError
-from chassis.background import Outage, running
+from chassis.background import Backoff, running
 from chassis.events import Event, MalformedEventError
 from chassis.streams import INFRASTRUCTURE
 
@@ -99,7 +99,7 @@ class Backfill:
         report(progress)
 
     async def _follow(self, owner: Owner) -> None:
-        outage = Outage(f"backfill from {owner.name}")
+        outage = Backoff(f"backfill from {owner.name}")
 
         async def follow() -> None:
             while True:

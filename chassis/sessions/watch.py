@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from redis.asyncio import Redis
 
-from chassis.announcements import KEPT, LOOK_EVERY, Listener
+from chassis.broadcast import KEPT, LOOK_EVERY, Listener
 from chassis.sessions.client import Sessions
 
 STREAM = "auth.revocations"

@@ -13,9 +13,9 @@ import httpx
 from prometheus_client import start_http_server
 
 from chassis.topology import FILE, declared
-from deploy.laptop.environment import read
 from deploy.prober.metrics import ProberMetrics
 from deploy.prober.rounds import TWEETS, Round, Step
+from stack.environment import read
 
 USAGE = """Its environment: PROBER_URL (the edge), PROBER_SECRET (from which its accounts' names
 and passwords follow), PROBER_NAME (one for each that runs), PROBER_PORT (metrics),

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from chassis.topology import FILE, ROOT, Topology, TopologyError, parse
-from deploy.laptop.environment import EXAMPLE, read
 from deploy.scaffold.names import NameProblemError, Names, problems
 from deploy.scaffold.templates import TYPES, extended, own_identifiers, render
+from stack.environment import EXAMPLE, read
 
 _FIRST_PORT = 4101
 _TWEETS, _AUTH = "tweets", "auth"
@@ -100,7 +100,7 @@ def _steps(files: list[str]) -> list[list[str]]:
         [sys.executable, "-m", "ruff", "check", "--quiet", "--fix", "--select", "I", *python],
         [sys.executable, "-m", "ruff", "format", "--quiet", *python],
         [sys.executable, "-m", "deploy.generate"],
-        [sys.executable, "-m", "deploy.laptop", "supergraph"],
+        [sys.executable, "-m", "stack", "supergraph"],
     ]
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.stack import Stack
+from stack.commands import Commands
+from stack.console import Console
+from stack.supervisor import Stack
 from tests.browser.explorer import Explorer
 from tests.stack import fresh_settings
 

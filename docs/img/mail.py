@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from notifier.domain import Delivery, Draft, EmailSettings, Recipient, Retweeted, Tweet
-from notifier.letters import LetterWriter
+from notifier.rendering import LetterWriter
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -30,15 +30,15 @@ from subgraphs.auth.consumer import GROUP, handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.events import STREAM
+from subgraphs.auth.grpc_server import address, serving
+from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
-from subgraphs.auth.rpc import address, serving
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
-from subgraphs.auth.sessions import SERVICE, sessions_handler
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification

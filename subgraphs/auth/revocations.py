@@ -10,7 +10,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from chassis.announcements import LOOK_EVERY, Announcer, Listener
+from chassis.broadcast import LOOK_EVERY, Announcer, Listener
 
 STREAM = "auth.revocations"
 

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from chassis.graphql.ids import parse_id
-from chassis.graphql.outcomes import Error, ErrorAsData
+from chassis.graphql.result_errors import Error, ErrorAsData
 from subgraphs.auth import domain, errors
 from subgraphs.auth.context import AuthContext, Scope
 

@@ -41,11 +41,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     streams = Streams(schema, make_context, parts.sessions.verify, settings.streams)
 
     def end_sessions(session_ids: Collection[str]) -> None:
-        streams.places.end_sessions(session_ids)
+        streams.connections.end_sessions(session_ids)
         subscriptions.end_sessions(session_ids)
 
     watch = SessionWatch(
-        parts.redis, parts.sessions, open_sessions=streams.places.sessions, on_ended=end_sessions
+        parts.redis,
+        parts.sessions,
+        open_sessions=streams.connections.sessions,
+        on_ended=end_sessions,
     )
     registry = parts.metrics.registry
     feed = Feed(parts.redis, tweets, subscriptions, watch, feed_delay(registry))

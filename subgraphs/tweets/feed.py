@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from redis.asyncio import Redis
 
-from chassis.background import Outage, running
+from chassis.background import Backoff, running
 from chassis.database import UNAVAILABLE
 from chassis.errors import BadUserInput, Interrupted, SessionEnded, StreamEnded, TokenExpired
 from chassis.events import Event, MalformedEventError
@@ -220,7 +220,7 @@ class Feed:
         self.sessions = sessions
         self._redis = redis
         self._tweets = tweets
-        self._following = Outage(f"following {STREAM}")
+        self._following = Backoff(f"following {STREAM}")
         self._turn = asyncio.Semaphore(_READERS)
         # Whoever compares meanwhile would take those for behind whose turn is yet to come.
         self._telling = asyncio.Lock()
@@ -295,7 +295,7 @@ class Feed:
 
     async def _keep_comparing(self) -> None:
         """Finds what the stream did not tell, or had dropped before it was read."""
-        outage = Outage("comparing feeds with the database")
+        outage = Backoff("comparing feeds with the database")
         while True:
             await asyncio.sleep(_COMPARE)
             try:

@@ -11,8 +11,8 @@ import strawberry
 
 from chassis.errors import BadUserInput
 from chassis.graphql.ids import parse_id
-from chassis.graphql.outcomes import Error, ErrorAsData
 from chassis.graphql.paging import After, PageInfo, cursor, page_request, place
+from chassis.graphql.result_errors import Error, ErrorAsData
 from chassis.paging import Page
 from subgraphs.tweets import domain, errors
 from subgraphs.tweets.context import Info, Scope

@@ -6,9 +6,9 @@ import threading
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.explorer import PACKAGES, build
+from stack.commands import Commands
+from stack.console import Console
+from stack.explorer import PACKAGES, build
 from tests.browser.conftest import ON_ONE_ROUTER, Open
 from tests.browser.explorer import Explorer
 from tests.stack import RunningStack

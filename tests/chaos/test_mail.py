@@ -24,11 +24,11 @@ import asyncpg
 import httpx
 import pytest
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.process import Process
-from deploy.laptop.services import settings_of
-from deploy.laptop.stack import Stack
+from stack.commands import Commands
+from stack.console import Console
+from stack.process import Process
+from stack.services import settings_of
+from stack.supervisor import Stack
 from tests.e2e.test_story import CREATE, RETWEET
 from tests.stack import fresh_settings
 

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from chassis.topology import declared
-from deploy.laptop.process import ROOT
 from deploy.validate import render
+from stack.process import ROOT
 
 Object = dict[str, Any]
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 
 EXAMPLES = ROOT / "tests" / "e2e" / "clients" / "examples"
 FILES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_file())

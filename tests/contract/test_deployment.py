@@ -16,11 +16,11 @@ import yaml
 
 from chassis.topology import Service, Topology, declared
 from deploy.generate.images import Image, images
-from deploy.laptop.environment import EXAMPLE, SERVICE_EXAMPLE
-from deploy.laptop.environment import read as read_settings
-from deploy.laptop.process import ROOT
 from deploy.validate import OVERLAYS, install
 from router.edge import render
+from stack.environment import EXAMPLE, SERVICE_EXAMPLE
+from stack.environment import read as read_settings
+from stack.process import ROOT
 from tests.contract.manifests import (
     NAMESPACE,
     Object,

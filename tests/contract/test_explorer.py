@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.explorer import PACKAGES
-from deploy.laptop.node import install_packages
+from stack.commands import Commands
+from stack.console import Console
+from stack.explorer import PACKAGES
+from stack.node import install_packages
 
 
 @pytest.fixture(scope="module")

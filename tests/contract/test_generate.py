@@ -10,8 +10,8 @@ import yaml
 
 from chassis.topology import FILE, read
 from deploy.generate.outputs import outputs
-from deploy.laptop.process import ROOT
 from deploy.validate import validate
+from stack.process import ROOT
 from tests.contract.manifests import Object, Peer, of_kind, peers, pods, reaches, rendered
 
 FILES = ("YAML (yamllint)", "Compose (its schema)")
@@ -64,7 +64,7 @@ consumes = ["auth", "tweets"]
 def generate(root: Path, declaration: str) -> Path:
     """Generate for another declaration, in a copy of what deployment reads. Return the copy."""
     ignored = shutil.ignore_patterns("node_modules", "secrets", "__pycache__")
-    for folder in (".github", ".ci", "deploy"):
+    for folder in (".github", ".ci", "deploy", "stack"):
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     for path in {output.path for output in outputs(read(ROOT))}:
         (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 
 
 @pytest.fixture(scope="module")

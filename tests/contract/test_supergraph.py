@@ -16,12 +16,12 @@ from graphql import (
 )
 
 from chassis.topology import declared
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.node import ROUTER_PACKAGES, install_packages
-from deploy.laptop.process import ROOT
-from deploy.laptop.services import subgraph_names
-from deploy.laptop.supergraph import (
+from stack.commands import Commands
+from stack.console import Console
+from stack.node import ROUTER_PACKAGES, install_packages
+from stack.process import ROOT
+from stack.services import subgraph_names
+from stack.supergraph import (
     CONFIGURATION,
     SUPERGRAPH,
     exported_schemas,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.laptop.process import ROOT
 from deploy.validate import CHECKS, validate
+from stack.process import ROOT
 
 SHOWN = ("Dockerfile", "docker-compose.yml", ".github", ".ci", "deploy")
 

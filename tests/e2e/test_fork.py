@@ -41,7 +41,7 @@ def without_tweets_and_notifier(tmp_path_factory: pytest.TempPathFactory) -> For
     removed = tuple(f"[services.{name}{end}" for name in REMOVABLE for end in ("]", "."))
     declaration.write_text("".join(s for s in stanzas if not s.startswith(removed)))
     forked.python("-m", "deploy.generate")
-    forked.python("-m", "deploy.laptop", "supergraph")
+    forked.python("-m", "stack", "supergraph")
     return forked
 
 
@@ -69,7 +69,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
     name = read(ROOT).project.name
     forked.python("-m", "deploy.rename", name[::-1], f"{name[::-1].capitalize()} Talk")
     forked.python("-m", "deploy.generate")
-    forked.python("-m", "deploy.laptop", "supergraph")
+    forked.python("-m", "stack", "supergraph")
     forked.python("-m", "ruff", "format", "--quiet", ".")
     return forked
 

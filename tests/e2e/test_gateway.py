@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.router import Kind
-from deploy.laptop.stack import Stack
+from stack.commands import Commands
+from stack.console import Console
+from stack.ports import free_ports
+from stack.router import Kind
+from stack.supervisor import Stack
 from tests.stack import Account, RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")

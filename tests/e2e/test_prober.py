@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import ROOT
 from deploy.prober.person import Person
 from deploy.prober.rounds import steps
+from stack.ports import free_ports
+from stack.process import ROOT
 from tests.stack import RunningStack, eventually
 
 SECRET = "p" * 32

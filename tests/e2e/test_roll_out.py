@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import Process, answers
-from deploy.laptop.services import module, settings_of
-from deploy.laptop.stack import Stack
+from stack.commands import Commands
+from stack.console import Console
+from stack.ports import free_ports
+from stack.process import Process, answers
+from stack.services import module, settings_of
+from stack.supervisor import Stack
 from tests.e2e.balancer import balancer
 from tests.e2e.test_story import CREATE, MINE, SIGN_IN
 from tests.stack import Account, RunningStack, new_account

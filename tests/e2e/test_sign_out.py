@@ -11,10 +11,10 @@ from time import perf_counter
 import httpx
 import pytest
 
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import Process, answers
-from deploy.laptop.services import settings_of
+from stack.console import Console
+from stack.ports import free_ports
+from stack.process import Process, answers
+from stack.services import settings_of
 from tests.e2e.test_story import run
 from tests.stack import Account, RunningStack, eventually
 

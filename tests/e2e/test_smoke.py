@@ -3,7 +3,7 @@
 import subprocess
 
 from chassis.topology import declared
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 from tests.stack import RunningStack
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.laptop import explorer
-from deploy.laptop.commands import Commands
-from deploy.laptop.console import Console
-from deploy.laptop.environment import read
-from deploy.laptop.ports import demand_free
-from deploy.laptop.process import ROOT, StackError
+from stack import explorer
+from stack.commands import Commands
+from stack.console import Console
+from stack.environment import read
+from stack.ports import demand_free
+from stack.process import ROOT, StackError
 from tests.stack import eventually, fresh_settings, router_kinds
 
 LINUX = pytest.mark.skipif(
@@ -26,7 +26,7 @@ LINUX = pytest.mark.skipif(
 
 
 class Supervisor:
-    """`python -m deploy.laptop up`, its output in a file."""
+    """`python -m stack up`, its output in a file."""
 
     def __init__(self, settings: Path, data: Path, log: Path) -> None:
         self.log = log
@@ -35,7 +35,7 @@ class Supervisor:
         }
         self._url = f"http://127.0.0.1:{self.ports['EDGE_PORT']}/healthz"
         places = (f"--settings={settings}", f"--data={data}")
-        command = [sys.executable, "-m", "deploy.laptop", *places]
+        command = [sys.executable, "-m", "stack", *places]
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [

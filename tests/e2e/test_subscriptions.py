@@ -18,9 +18,9 @@ import jwt
 import psutil
 import pytest
 
-from deploy.laptop.console import Console
-from deploy.laptop.process import Process, answers
-from deploy.laptop.services import settings_of
+from stack.console import Console
+from stack.process import Process, answers
+from stack.services import settings_of
 from subgraphs.auth.keys import KeyRing
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscriber
 from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.laptop.ports import free_ports
-from deploy.laptop.router import Kind
+from stack.ports import free_ports
+from stack.router import Kind
 from tests.e2e.collector import Collector, Span, collecting
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_story import CREATE, RETWEET, run

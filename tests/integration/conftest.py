@@ -20,13 +20,13 @@ from chassis.events import Event
 from chassis.migrations import upgrade
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import Process
-from deploy.laptop.valkey import valkey
+from stack.console import Console
+from stack.ports import free_ports
+from stack.process import Process
+from stack.valkey import valkey
 from subgraphs.auth.errors import InvalidAccessToken
-from subgraphs.auth.rpc import serving
-from subgraphs.auth.sessions import SERVICE, sessions_handler
+from subgraphs.auth.grpc_server import serving
+from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from subgraphs.auth.verification import Verification
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]

@@ -1,6 +1,6 @@
 """Subscriptions over the three protocols that clients speak, and nothing but subscriptions."""
 
 from .app import Streams
-from .places import Places, StreamLimits
+from .connections import Connections, StreamLimits
 
-__all__ = ["Places", "StreamLimits", "Streams"]
+__all__ = ["Connections", "StreamLimits", "Streams"]

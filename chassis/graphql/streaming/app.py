@@ -20,8 +20,8 @@ from chassis.logging import bound
 from chassis.principal import Principal, principal_from, require
 from chassis.shutdown import Shutdown
 
+from .connections import Connections, StreamLimits
 from .http import HttpStream, choose_protocol, refusal
-from .places import Places, StreamLimits
 from .socket import Socket
 
 _log = structlog.get_logger("chassis.streaming")
@@ -50,13 +50,13 @@ class Streams:
         self._make_context = make_context
         self._authenticate = authenticate
         self._limits = limits
-        self.places = Places(limits)
+        self.connections = Connections(limits)
         self.open: Counter[str] = Counter()
         """Connections by transport."""
 
     def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
         """Ends what is open when the process lets go of its connections."""
-        return running(self.places.close_on(shutdown))
+        return running(self.connections.close_on(shutdown))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -79,7 +79,7 @@ class Streams:
             try:
                 with self._counted("websocket"):
                     await socket.run(
-                        connection.scope["subprotocols"], principal_from(headers), self.places
+                        connection.scope["subprotocols"], principal_from(headers), self.connections
                     )
             finally:
                 _log.info(
@@ -115,7 +115,7 @@ class Streams:
             asked = GraphQLRequest.decode(body)
             # A request with a wrong token has ended at the edge.
             principal = require(principal_from(request.headers))
-            with self.places.open() as place:
+            with self.connections.open() as place:
                 place.take(principal)
                 context = self._make_context(request, principal)
                 stream = HttpStream(protocol, self._limits, request.receive, send)

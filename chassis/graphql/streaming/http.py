@@ -16,7 +16,7 @@ from chassis.errors import ClientError, TooSlow, error_response, status_for
 from chassis.graphql.request import GraphQLRequest, is_json
 from chassis.graphql.schema import SubgraphSchema
 
-from .places import Place, StreamLimits
+from .connections import Connection, StreamLimits
 from .protocols import Error, HttpProtocol, negotiate
 from .results import (
     INTERNAL_ERROR,
@@ -85,7 +85,7 @@ class HttpStream:
         self._is_finished = False
 
     async def run(
-        self, schema: SubgraphSchema, asked: GraphQLRequest, context: object, place: Place
+        self, schema: SubgraphSchema, asked: GraphQLRequest, context: object, place: Connection
     ) -> None:
         """Returns when the response is complete, or nobody is there to read it."""
         subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,7 +114,7 @@ class HttpStream:
         writer: asyncio.Task[None],
         gone: asyncio.Task[None],
         subscribed: asyncio.Future[None],
-        place: Place,
+        place: Connection,
     ) -> Error | None:
         """Opens the stream, keeps it alive, and says why it ends where the writer has not."""
         ends: set[asyncio.Future[Any]] = {writer, gone, place.ended}

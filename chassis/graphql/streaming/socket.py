@@ -17,16 +17,8 @@ from chassis.graphql.request import GraphQLRequest
 from chassis.graphql.schema import SubgraphSchema
 from chassis.principal import Principal, require
 
-from .places import Place, Places, StreamLimits, TooManyStreams
-from .results import (
-    INTERNAL_ERROR,
-    end_of,
-    format_error,
-    format_errors,
-    is_failure,
-    payload,
-)
-from .wire import (
+from .connections import Connection, Connections, StreamLimits, TooManyStreams
+from .graphql_transport_ws import (
     IDLE,
     INTERNAL_FAILURE,
     NO_INIT,
@@ -44,6 +36,14 @@ from .wire import (
     id_of,
     payload_of,
     token_in,
+)
+from .results import (
+    INTERNAL_ERROR,
+    end_of,
+    format_error,
+    format_errors,
+    is_failure,
+    payload,
 )
 
 _log = structlog.get_logger("chassis.streaming")
@@ -79,7 +79,7 @@ class Socket:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, subprotocols: Sequence[str], principal: Principal | None, places: Places
+        self, subprotocols: Sequence[str], principal: Principal | None, connections: Connections
     ) -> None:
         """Serves the socket; `principal` is who the headers of the upgrade say it is."""
         with suppress(ClientLeft, NotRead):
@@ -90,7 +90,7 @@ class Socket:
                 return
             await self._wire.accept(PROTOCOL)
             try:
-                with places.open() as place:
+                with connections.open() as place:
                     place.stop = lambda: self._stop(close_for(place.ended.result()))
                     await self._serve(place, principal)
             except Restarting as error:
@@ -99,7 +99,7 @@ class Socket:
 
     # -- the reader ------------------------------------------------------------------------------
 
-    async def _serve(self, place: Place, principal: Principal | None) -> None:
+    async def _serve(self, place: Connection, principal: Principal | None) -> None:
         try:
             async with self._deadline:
                 while True:
@@ -157,7 +157,7 @@ class Socket:
             self._deadline.reschedule(now + self._limits.idle_seconds)
 
     async def _handle(
-        self, message: dict[str, Any], place: Place, principal: Principal | None
+        self, message: dict[str, Any], place: Connection, principal: Principal | None
     ) -> None:
         match message.get("type"):
             case "connection_init":
@@ -184,7 +184,7 @@ class Socket:
     # -- what a client asks for ------------------------------------------------------------------
 
     async def _initialise(
-        self, token: str | None, place: Place, principal: Principal | None
+        self, token: str | None, place: Connection, principal: Principal | None
     ) -> None:
         try:
             if token is not None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from chassis.database import Database
 from chassis.events import Event
 from chassis.shutdown import Shutdown
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from subgraphs.auth.app import create_app
 from subgraphs.auth.settings import Settings
 from tests.integration.conftest import until

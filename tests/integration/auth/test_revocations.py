@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from redis.asyncio import Redis
 
-from chassis.announcements import readers_of
+from chassis.broadcast import readers_of
 from subgraphs.auth import revocations
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
 

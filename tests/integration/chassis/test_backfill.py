@@ -34,7 +34,7 @@ from chassis.events import Event
 from chassis.outbox import OutboxRelay, add_to_outbox
 from chassis.server import configuration
 from chassis.streams import StreamConsumer
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from tests.integration.chassis.conftest import STREAM, event
 from tests.integration.conftest import FreshDatabase, until
 

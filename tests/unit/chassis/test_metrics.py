@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from chassis.errors import Forbidden
 from chassis.graphql.context import RequestContext
-from chassis.graphql.outcomes import Error, ErrorAsData
+from chassis.graphql.result_errors import Error, ErrorAsData
 from chassis.graphql.schema import build_schema
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from chassis.migrations import head, versions_of
-from deploy.laptop.services import subgraph_names
+from stack.services import subgraph_names
 
 
 @pytest.mark.parametrize("service", subgraph_names())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import FILE, RESERVED, Kind, TopologyError, declared, parse
-from deploy.laptop.environment import examples
+from stack.environment import examples
 
 PROJECT = '[project]\nname = "wren"\ntitle = "Wren"\n'
 AUTH = """

@@ -18,7 +18,7 @@ from deploy.generate.engine import (
     write,
 )
 from deploy.generate.outputs import outputs
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 
 BEGIN, END = "# >>> generated from services.toml: ", "# <<< generated"
 TEXT = f"first\n  {BEGIN}names\n  old\n  {END}\nlast\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 
 TOOLS = [
     *("ruff format", "ruff check", "mypy", "lint-imports", "deploy.declaration"),
@@ -18,7 +18,7 @@ TOOLS = [
 def check(folder: Path, failing: Collection[str]) -> subprocess.CompletedProcess[str]:
     """Runs our Makefile with tools that write what they were called with."""
     shutil.copy(ROOT / "Makefile", folder)
-    setup = folder / "deploy" / "laptop" / "setup.sh"
+    setup = folder / "stack" / "setup.sh"
     tools = [folder / ".venv" / "bin" / name for name in ("python", "lint-imports")]
     for script in (setup, *tools):
         script.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop.process import ROOT
+from stack.process import ROOT
 
 SERVICES = list(declared().services)
 SCRIPT = ROOT / "deploy" / "kubernetes" / "roll-out.sh"

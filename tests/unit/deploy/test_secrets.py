@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import declared
-from deploy.laptop.environment import read
-from deploy.laptop.process import ROOT
+from stack.environment import read
+from stack.process import ROOT
 from subgraphs.auth.keys import KeyRing
 
 

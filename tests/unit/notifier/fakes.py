@@ -27,8 +27,8 @@ from notifier.domain import (
     UnsubscribeLink,
 )
 from notifier.events import RetweetUndone, TweetDeleted, TweetRetweeted, UserDeleted, UserRegistered
-from notifier.letters import LetterWriter
 from notifier.ports import T, UnitOfWork, Work
+from notifier.rendering import LetterWriter
 from notifier.sender import Pace, Sender
 from notifier.service import NotifierService
 

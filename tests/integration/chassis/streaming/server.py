@@ -34,7 +34,7 @@ from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.server import configuration
 from chassis.shutdown import Shutdown
-from deploy.laptop.ports import free_ports
+from stack.ports import free_ports
 from tests.unit.chassis.known_sessions import KnownSessions
 
 SECRET = "s" * 32

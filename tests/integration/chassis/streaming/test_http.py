@@ -431,7 +431,7 @@ class TestEnds:
             await server.world.put(*range(after))
             await anext(response.aiter_raw())
         await asyncio.wait_for(server.world.closed.wait(), 5)
-        await until(lambda: not len(server.streams.places))
+        await until(lambda: not len(server.streams.connections))
 
     async def test_the_client_leaves_while_events_are_sent(
         self, server: Running, accept: str
@@ -439,7 +439,7 @@ class TestEnds:
         async with server.stream("subscription { flood { big } }", accept) as response:
             await anext(response.aiter_raw())
         await asyncio.wait_for(server.world.closed.wait(), 5)
-        await until(lambda: not len(server.streams.places))
+        await until(lambda: not len(server.streams.connections))
 
     async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
         self, server: Running, accept: str
@@ -447,12 +447,12 @@ class TestEnds:
         async with server.stream("subscription { events { number gated } }", accept) as response:
             await server.world.put(1)
             await until(lambda: server.world.waiting)
-            server.streams.places.end_sessions([str(person().session_id)])
+            server.streams.connections.end_sessions([str(person().session_id)])
             server.world.gate.set()
             text = (await response.aread()).decode()
         assert "number" not in text
         assert "The session has ended." in text
-        await until(lambda: not server.streams.places.sessions())
+        await until(lambda: not server.streams.connections.sessions())
 
     async def test_the_process_stops(self, server: Running, accept: str) -> None:
         async with server.stream(EVENTS, accept) as response:
@@ -480,7 +480,7 @@ class TestLimits:
                     assert error["extensions"] == {"code": "TOO_MANY_REQUESTS"}
                 another = await server.post(COUNT, SSE, principal=person(2))
                 assert another.status_code == 200
-            await until(lambda: not len(server.streams.places))
+            await until(lambda: not len(server.streams.connections))
             assert (await server.post(COUNT, SSE)).status_code == 200
 
     @pytest.mark.parametrize("accept", [MULTIPART, SSE])
@@ -497,7 +497,7 @@ class TestLimits:
                 await asyncio.wait_for(server.world.closed.wait(), 15)
                 # What the server and the kernel hold, and no more.
                 assert server.world.queue.qsize() < 400
-                await until(lambda: not len(server.streams.places))
+                await until(lambda: not len(server.streams.connections))
 
     async def test_a_client_that_reads_again_is_told(self) -> None:
         async with (

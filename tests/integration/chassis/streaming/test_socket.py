@@ -422,7 +422,7 @@ class TestEnds:
             await client.subscribe("subscription { flood { number } }", "b")
             await server.world.put(end)
             assert await client.closed() == (code, reason)
-        await until(lambda: not server.world.running and not len(server.streams.places))
+        await until(lambda: not server.world.running and not len(server.streams.connections))
 
     async def test_so_may_one_that_never_begins(self, server: Running) -> None:
         async with server.initialised() as client:
@@ -436,7 +436,7 @@ class TestEnds:
             await server.world.put(*range(after))
             await until(lambda: server.world.running)
         await asyncio.wait_for(server.world.closed.wait(), 5)
-        await until(lambda: not len(server.streams.places))
+        await until(lambda: not len(server.streams.connections))
 
     async def test_the_client_is_cut_off_while_events_are_sent(self, server: Running) -> None:
         async with server.initialised() as client:
@@ -444,7 +444,7 @@ class TestEnds:
             await client.receive()
             client.connection.transport.abort()
             await asyncio.wait_for(server.world.closed.wait(), 5)
-        await until(lambda: not len(server.streams.places))
+        await until(lambda: not len(server.streams.connections))
 
     async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
         self, server: Running
@@ -453,20 +453,20 @@ class TestEnds:
             await client.subscribe("subscription { events { number gated } }")
             await server.world.put(1)
             await until(lambda: server.world.waiting)
-            server.streams.places.end_sessions([str(person(7).session_id)])
+            server.streams.connections.end_sessions([str(person(7).session_id)])
             server.world.gate.set()
             with pytest.raises(ConnectionClosed):
                 await client.receive()
             assert await client.closed() == (4403, "The session has ended.")
-        await until(lambda: not server.world.running and not server.streams.places.sessions())
+        await until(lambda: not server.world.running and not server.streams.connections.sessions())
 
     async def test_the_session_of_an_idle_socket_ends(self, server: Running) -> None:
         async with server.initialised() as client:
-            assert [*server.streams.places.sessions()] == [str(person(7).session_id)]
-            server.streams.places.end_sessions([str(person(8).session_id)])
+            assert [*server.streams.connections.sessions()] == [str(person(7).session_id)]
+            server.streams.connections.end_sessions([str(person(8).session_id)])
             await client.subscribe("subscription { count(to: 1) { number } }")
             assert (await client.receive())["type"] == "next"
-            server.streams.places.end_sessions([str(person(7).session_id)])
+            server.streams.connections.end_sessions([str(person(7).session_id)])
             assert await client.closed() == (4403, "The session has ended.")
 
     async def test_the_process_stops(self, server: Running) -> None:
@@ -540,7 +540,7 @@ class TestLimits:
                 async with server.socket(headers=person(3).headers()) as another:
                     await another.send({"type": "connection_init"})
                     assert await another.receive() == {"type": "connection_ack"}
-            await until(lambda: not len(server.streams.places))
+            await until(lambda: not len(server.streams.connections))
             async with server.initialised():
                 pass
 
@@ -563,6 +563,6 @@ class TestLimits:
         ):
             await client.subscribe("subscription { flood { big } }")
             await asyncio.wait_for(server.world.closed.wait(), 10)
-            await until(lambda: not len(server.streams.places))
+            await until(lambda: not len(server.streams.connections))
             # What the server, the kernel and the client's own buffers hold, and no more.
             assert server.world.queue.qsize() < 400

@@ -1,0 +1,146 @@
+"""Writes docs/performance.md and its chart from the results: `python -m bench.report`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from bench.machine import QUIET
+
+RESULTS = Path(__file__).with_name("results")
+TEMPLATE = Path(__file__).with_name("performance.md")
+DOCS = Path(__file__).parents[1] / "docs"
+CHART = DOCS / "img" / "performance.svg"
+
+_BAR = 22
+_LABELS = 300
+_WIDTH = 860
+
+
+def main() -> None:
+    found = {file.stem: json.loads(file.read_text()) for file in RESULTS.glob("*.json")}
+    CHART.parent.mkdir(exist_ok=True)
+    CHART.write_text(chart(found["timeline"], found["chain"]))
+    tables = {name.replace("-", "_"): table(row) for name, row in found.items() if "figures" in row}
+    text = TEMPLATE.read_text().partition("-->\n")[2].lstrip()
+    profiles = layers(found["profile-before"], found["profile"])
+    machine = run(found["timeline"]["run"])
+    DOCS.joinpath("performance.md").write_text(
+        Template(text).substitute(
+            tables, profile=profiles, machine=machine, growing=growing(found["growth"])
+        )
+    )
+
+
+def table(row: Mapping[str, Any]) -> str:
+    lines = seconds(row) if "seconds" in row["figures"][0] else rates(row)
+    lines += ["", "| ratio | | wanted |", "| --- | ---: | ---: |"]
+    lines += [f"| {_claim(r)} | {r['target']} |" for r in row["ratios"]]
+    return "\n".join([*lines, "", f"*{conditions(row['run'])}*"])
+
+
+def _claim(ratio: Mapping[str, Any]) -> str:
+    unit = ratio.get("unit", "x")
+    return f"{ratio['what']} | {ratio['value']:.2f}" + (f" {unit}" if unit != "x" else "")
+
+
+def seconds(row: Mapping[str, Any]) -> list[str]:
+    lines = ["| | seconds |", "| --- | ---: |"]
+    return lines + [f"| {one['name']} | {one['seconds']:.2f} |" for one in row["figures"]]
+
+
+def rates(row: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| | per second | median | 99 % | processor time |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for figure in row["figures"]:
+        cpu = f"{figure['cpu']:,.0f} µs" if figure["cpu"] else ""
+        lines.append(
+            f"| {figure['name']} | {_number(figure['rate'])} | {_time(figure['p50'])} "
+            f"| {_time(figure['p99'])} | {cpu} |"
+        )
+    return lines
+
+
+def conditions(made: Mapping[str, Any]) -> str:
+    """Whether the row came from a quiet machine."""
+    others = made.get("cores of others")
+    if others is None:
+        return "What else the machine did meanwhile was not recorded: believe ratios, not rates."
+    used = f"other programs used {others:.2f} of {made['cores']} cores"
+    believed = "" if others < QUIET else ": believe ratios, not rates"
+    machine = "A quiet machine" if others < QUIET else "A busy machine"
+    how = f"{made['rounds']} rounds, load by {made['load by']}, {made['took']:.0f} s in all"
+    return f"{machine} ({used}){believed}. {how}."
+
+
+def growing(row: Mapping[str, Any]) -> str:
+    """What the row holds beside its table."""
+    memory = ", ".join(f"{name} {size} MB" for name, size in row["megabytes"].items())
+    took = ", ".join(f"{name} {one:.0f} s" for name, one in row["seconds"].items())
+    token = row["bytes of a known token"]
+    return f"Resident at the end: {memory}; a known token takes {token:,} bytes. It took: {took}."
+
+
+def layers(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    lines = ["| µs of each request | before | now |", "| --- | ---: | ---: |"]
+    names = sorted(before["layers"], key=lambda name: -before["layers"][name])
+    lines += [f"| {n} | {before['layers'][n]} | {after['layers'].get(n, 0)} |" for n in names]
+    lines.append(f"| **all** | **{before['microseconds']}** | **{after['microseconds']}** |")
+    return "\n".join(lines)
+
+
+def run(made: Mapping[str, Any]) -> str:
+    return (
+        f"{made['cores']} cores, {made['system']}, Python {made['python']}; load by "
+        f"{made['load by']} over {made['connections']} connections, {made['rounds']} alternating "
+        f"rounds of {made['seconds']:g} s, medians"
+    )
+
+
+def chart(*found: Mapping[str, Any]) -> str:
+    """Bars of requests per second, ours in another colour, readable on white and on black."""
+    parts: list[str] = []
+    y = 10
+    for row in found:
+        parts.append(f'<text x="10" y="{y + 16}" font-weight="bold">{escape(row["title"])}</text>')
+        y = _bars(parts, row["figures"], y + 28) + 14
+    style = "font-family='system-ui, sans-serif' font-size='13' fill='#7a8290'"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img">'
+        f"<title>Requests per second</title><g {style}>{''.join(parts)}</g></svg>\n"
+    )
+
+
+def _bars(parts: list[str], figures: Sequence[Mapping[str, Any]], y: int) -> int:
+    most = max(figure["rate"] for figure in figures)
+    for figure in figures:
+        width = round((_WIDTH - _LABELS - 80) * figure["rate"] / most, 1)
+        ours = figure["name"] == "Chirp" or "Apollo Router" in figure["name"]
+        colour = "#2f81f7" if ours or figure["name"] == "tweets alone" else "#b1b8c2"
+        middle = y + _BAR - 8
+        parts.append(
+            f'<text x="{_LABELS - 10}" y="{middle}" text-anchor="end">{escape(figure["name"])}'
+            f'</text><rect x="{_LABELS}" y="{y}" width="{width}" height="{_BAR - 6}" rx="3" '
+            f'fill="{colour}"/><text x="{_LABELS + width + 8}" y="{middle}">'
+            f"{_number(figure['rate'])}/s</text>"
+        )
+        y += _BAR
+    return y
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _time(milliseconds: float) -> str:
+    if milliseconds < 0.1:
+        return f"{milliseconds * 1000:.1f} µs"
+    return f"{milliseconds:.1f} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The wire of a graphql-transport-ws socket: messages in and out, and how it is closed."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Send
+
+from chassis.errors import ClientError, Forbidden, Overloaded, StreamEnded, Unauthenticated
+from chassis.graphql.request import InvalidJson, decode
+from chassis.principal import bearer_token
+
+from .connections import TooManyStreams
+from .results import encode
+
+PROTOCOL = "graphql-transport-ws"
+_LONGEST_REASON = 123
+"""Bytes that fit into a close frame beside the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """How a socket is closed."""
+
+    code: int
+    reason: str
+
+
+NOT_THE_PROTOCOL = Close(4406, "Subprotocol not acceptable")
+NO_INIT = Close(4408, "Connection initialisation timeout")
+IDLE = Close(1000, "Nothing is subscribed to")
+NOT_INITIALISED = Close(4401, "Unauthorized")
+TWO_INITS = Close(4429, "Too many initialisation requests")
+INTERNAL_FAILURE = Close(4500, "Internal server error")
+_CLOSE_CODES = {
+    Unauthenticated.code: 4401,
+    Forbidden.code: 4403,
+    TooManyStreams.code: 4429,
+    Overloaded.code: 1013,
+}
+
+
+def close_for(error: ClientError) -> Close:
+    """How an error closes a socket."""
+    if isinstance(error, StreamEnded):
+        code = error.close_code
+    else:
+        code = _CLOSE_CODES.get(error.code, INTERNAL_FAILURE.code)
+    return Close(code, str(error))
+
+
+class ProtocolError(Exception):
+    """The client does what the protocol does not allow."""
+
+    def __init__(self, close: Close) -> None:
+        super().__init__(close.reason)
+        self.close = close
+
+
+class ClientLeft(Exception):  # noqa: N818
+    """Nobody is there any more."""
+
+
+class NotRead(Exception):  # noqa: N818
+    """A message waited too long for the client to read."""
+
+
+class Wire:
+    """Takes and gives messages as JSON in text frames.
+
+    Raises ClientLeft when nobody is there any more, NotRead when the client did not read a message
+    within `patience` seconds, and ProtocolError for what is no message.
+    """
+
+    def __init__(self, receive: Receive, send: Send, patience: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._patience = patience
+
+    async def accept(self, subprotocol: str | None) -> None:
+        await self._receive()  # websocket.connect
+        await self._write({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    async def receive(self) -> dict[str, Any]:
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            raise ClientLeft
+        text = event.get("text")
+        if text is None:
+            raise bad("not a text frame")
+        message = decode(text)
+        if isinstance(message, InvalidJson):
+            message = _salvage(text, message)
+        if not isinstance(message, dict):
+            raise bad("not an object")
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        try:
+            text = encode(message).decode()
+        except orjson.JSONEncodeError:  # a client's own payload, in a pong
+            raise bad("nested too deeply") from None
+        await self._write({"type": "websocket.send", "text": text})
+
+    async def close(self, close: Close) -> None:
+        reason = close.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+        await self._write({"type": "websocket.close", "code": close.code, "reason": reason})
+
+    async def _write(self, event: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._send(event)
+        except TimeoutError:
+            raise NotRead from None
+        except (OSError, RuntimeError):
+            # The one where the client has closed, the other where the server itself has.
+            raise ClientLeft from None
+
+
+def token_in(payload: object) -> str | None:
+    """The token in the payload of `connection_init`; None where it holds none or a blank one.
+
+    `{"authorization": "Bearer …"}`, or the same under `headers`, in any case. Raises
+    ProtocolError for other credentials.
+    """
+    if payload is None:
+        return None
+    if not isinstance(payload, dict):
+        raise bad("the payload is not an object")
+    fields = {name.lower(): value for name, value in payload.items()}
+    if not fields.get("authorization") and isinstance(fields.get("headers"), dict):
+        fields = {name.lower(): value for name, value in fields["headers"].items()}
+    credentials = fields.get("authorization")
+    if credentials is None:
+        return None
+    if not isinstance(credentials, str):
+        raise bad("`authorization` is not a string")
+    try:
+        token = bearer_token(credentials.encode())
+    except ValueError as error:
+        raise ProtocolError(close_for(Unauthenticated(str(error)))) from None
+    return None if token is None else token.decode()
+
+
+def bad(what: str) -> ProtocolError:
+    return ProtocolError(Close(4400, f"Invalid message: {what}"))
+
+
+def id_of(message: dict[str, Any]) -> str:
+    id_ = message.get("id")
+    if not isinstance(id_, str) or not id_:
+        raise bad("the id is not a string")
+    return id_
+
+
+def payload_of(message: dict[str, Any]) -> dict[str, Any]:
+    """The payload that a pong gives back; none where it cannot be written."""
+    payload = message.get("payload")
+    return {} if payload is None or isinstance(payload, InvalidJson) else {"payload": payload}
+
+
+def _salvage(text: str, invalid: InvalidJson) -> object:
+    """Return a message of which only the payload is not JSON, as a lone surrogate is not.
+
+    Its operation fails then, and not the socket. Raises ProtocolError for any other text.
+    """
+    try:
+        message = json.loads(text)
+        if isinstance(message, dict) and "payload" in message:
+            kept = {name: value for name, value in message.items() if name != "payload"}
+            encode(kept)
+            return {**kept, "payload": invalid}
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise bad("not JSON")

@@ -1,0 +1,187 @@
+"""The settings of the stack: `.env`, made with fresh secrets at the first start."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chassis.topology import FILE, TopologyError, declared
+from stack.ports import free_ports
+from stack.process import ROOT, StackError
+
+EXAMPLE = ROOT / ".env.example"
+SERVICE_EXAMPLE = "env.example"
+"""The file in a service's folder with the settings that only it reads."""
+
+Values = Mapping[str, str]
+
+_LOOPBACK = "127.0.0.1"
+
+
+def prepare(path: Path, given: Values) -> dict[str, str]:
+    """Return the settings in `path`, with `given` before them, complete.
+
+    Makes `path` from the examples where it is missing. A secret that it lacks is generated and
+    added to it; what follows from the declaration of the services is computed and not written.
+    """
+    if not path.exists():
+        _create(path)
+    settings = {**_set(examples()), **_defaults(), **_set(read(path)), **_set(given)}
+    additions = {}
+    for name, generate in _secrets().items():
+        if not settings.get(name):
+            settings[name] = additions[name] = generate(settings)
+    _write(path, additions)
+    for name, compute in _computed().items():
+        if not settings.get(name):
+            settings[name] = compute(settings)
+    return settings
+
+
+def examples() -> dict[str, str]:
+    """Return the settings that the examples name, with their default or an empty string."""
+    values: dict[str, str] = {}
+    for file in _example_files():
+        values |= read(file)
+    return values
+
+
+def on_free_ports() -> dict[str, str]:
+    """Return a free port for each port setting, for a stack beside others."""
+    names = [name for name in {**examples(), **_defaults()} if name.endswith("_PORT")]
+    return dict(zip(names, map(str, free_ports(len(names))), strict=True))
+
+
+def _example_files() -> list[Path]:
+    files = [EXAMPLE, *(ROOT / s.folder / SERVICE_EXAMPLE for s in declared().services.values())]
+    return [file for file in files if file.exists()]
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text("\n".join(file.read_text() for file in _example_files()))
+
+
+def _set(values: Values) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _defaults() -> dict[str, str]:
+    """Return where each service listens on this machine."""
+    defaults = {}
+    for service in declared().services.values():
+        defaults[f"{service.prefix}HOST"] = _LOOPBACK
+        defaults[f"{service.prefix}PORT"] = str(service.port)
+        if service.grpc_port:
+            defaults[f"{service.prefix}GRPC_HOST"] = _LOOPBACK
+            defaults[f"{service.prefix}GRPC_PORT"] = str(service.grpc_port)
+    return defaults
+
+
+def _secrets() -> dict[str, Callable[[Values], str]]:
+    """Return what generates each setting that is kept in the file."""
+    generators: dict[str, Callable[[Values], str]] = {
+        "ROUTER_SECRET": _secret,
+        "PROBER_SECRET": _secret,
+        "REDIS_URL": _redis,
+    }
+    for service in declared().services.values():
+        if service.database:
+            generators[f"{service.prefix}DATABASE_URL"] = _database(service.name)
+        for name, kind in service.secrets.items():
+            if kind not in _GENERATORS:
+                known = ", ".join(_GENERATORS)
+                raise TopologyError(
+                    f"{FILE}: [services.{service.name}] secrets {name} is {kind!r}; "
+                    f"it must be one of {known}"
+                )
+            generators[name] = _GENERATORS[kind]
+    return generators
+
+
+def _computed() -> dict[str, Callable[[Values], str]]:
+    """Return what computes each setting that follows from others."""
+    computed: dict[str, Callable[[Values], str]] = {
+        "PUBLIC_URL": _public_url,
+        "AUTH_ISSUER": _public_url,
+    }
+    for service in declared().services.values():
+        for owner in service.consumes:
+            computed[service.owner_setting(owner)] = _address(owner, "http://{host}:{port}", "")
+        for called in service.calls:
+            computed[service.call_setting(called)] = _address(called, "{host}:{port}", "GRPC_")
+    return computed
+
+
+def read(path: Path) -> dict[str, str]:
+    """The variables of a file of NAME=value lines; `#` begins a comment line."""
+    values = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        name, equals, value = line.strip().partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not equals or not name.isidentifier():
+            raise StackError(f"{path}, line {number}, is not of the form NAME=value")
+        values[name] = value.strip().strip("\"'")
+    return values
+
+
+def _write(path: Path, additions: Values) -> None:
+    """Put the values into the file: after their name where it has a line, else at the end."""
+    if not additions:
+        return
+    lines = path.read_text().splitlines()
+    missing = dict(additions)
+    for index, line in enumerate(lines):
+        name = line.partition("=")[0].strip()
+        if name in missing:
+            lines[index] = f"{name}={missing.pop(name)}"
+    lines += [f"{name}={value}" for name, value in missing.items()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _secret(_: Values) -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _public_url(settings: Values) -> str:
+    return f"http://localhost:{settings['EDGE_PORT']}"
+
+
+def _database(service: str) -> Callable[[Values], str]:
+    def url(settings: Values) -> str:
+        password = secrets.token_hex(16)
+        return f"postgresql://{service}:{password}@127.0.0.1:{settings['POSTGRES_PORT']}/{service}"
+
+    return url
+
+
+def _redis(settings: Values) -> str:
+    return f"redis://:{secrets.token_hex(16)}@127.0.0.1:{settings['REDIS_PORT']}/0"
+
+
+def _address(name: str, form: str, port: str) -> Callable[[Values], str]:
+    prefix = declared()[name].prefix
+
+    def address(settings: Values) -> str:
+        host, number = settings[f"{prefix}{port}HOST"], settings[f"{prefix}{port}PORT"]
+        return form.format(host=host, port=number)
+
+    return address
+
+
+def _signing_keys(_: Values) -> str:
+    command = [sys.executable, "-m", "subgraphs.auth", "keys", "new"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise StackError(f"No signing key could be made:\n{made.stderr}")
+    return made.stdout.strip()
+
+
+_GENERATORS: dict[str, Callable[[Values], str]] = {
+    "random": _secret,
+    "signing-key": _signing_keys,
+}
+"""How a secret that a service declares is generated, by its kind."""

@@ -1,0 +1,70 @@
+"""The explorer: its page, built when its sources have changed, and the process that serves it."""
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from chassis.topology import declared
+from stack.commands import Commands
+from stack.locks import locked
+from stack.node import install_packages
+from stack.process import ROOT, Process, answers
+
+EXPLORER = "explorer"
+"""Its name in `services.toml`."""
+
+PACKAGES = ROOT / "explorer"
+_DIST = PACKAGES / "dist"
+_STAMP = _DIST / ".sources"
+_SETTINGS = ("ENVIRONMENT", "EXPLORER_HOST", "EXPLORER_PORT", "SHUTDOWN_NOTICE_SECONDS")
+
+
+def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Process:
+    """The process, with a page that is up to date. It is told no secret."""
+    build(commands)
+    return Process(
+        EXPLORER,
+        [sys.executable, "-m", declared()[EXPLORER].module, "serve"],
+        console=commands.console,
+        environment={name: settings[name] for name in _SETTINGS if name in settings},
+        ready=answers(f"{url}/readyz"),
+    )
+
+
+def build(commands: Commands) -> None:
+    """Does nothing while the page is what the sources say."""
+    if _is_built():
+        return
+    node = install_packages(commands, PACKAGES)
+    with locked(PACKAGES / "index.html", commands.interrupted):
+        if not _is_built():
+            _build(node, commands)
+
+
+def _is_built() -> bool:
+    return _STAMP.exists() and _STAMP.read_text() == _digest()
+
+
+def _build(node: Path, commands: Commands) -> None:
+    digest = _digest()
+    commands.console.step("Building the explorer (once, some seconds)")
+    vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
+    commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
+    commands.run("explorer", node, PACKAGES / "weigh.mjs")
+    _STAMP.write_text(digest)  # the last thing: a build that broke off is begun again
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(_sources()):
+        digest.update(f"{file.relative_to(PACKAGES)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    for name in ("index.html", "package-lock.json", "tsconfig.json", "vite.config.ts", "weigh.mjs"):
+        yield PACKAGES / name
+    for folder in ("public", "src"):
+        yield from (file for file in (PACKAGES / folder).rglob("*") if file.is_file())

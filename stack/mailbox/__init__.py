@@ -1,0 +1,45 @@
+"""The mailbox of a laptop: MailDev takes every mail and shows it on a page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from chassis.topology import declared
+from stack.commands import Commands
+from stack.node import install_packages
+from stack.process import Process, answers
+
+HOST = "127.0.0.1"
+PACKAGES = Path(__file__).parent
+_MAILDEV = PACKAGES / "node_modules" / "maildev" / "bin" / "maildev"
+
+
+def is_wanted(settings: Mapping[str, str]) -> bool:
+    """Return whether a service sends mail, to this machine, and no other server takes it there.
+
+    MAILBOX_PORT=0 says that another server does.
+    """
+    if not any(service.sends_mail for service in declared().services.values()):
+        return False
+    local = settings["MAIL_HOST"] in {HOST, "localhost"} and settings["MAIL_SECURITY"] == "none"
+    return local and settings["MAILBOX_PORT"] != "0"
+
+
+def address(settings: Mapping[str, str]) -> str:
+    """Of the page."""
+    return f"http://{HOST}:{settings['MAILBOX_PORT']}"
+
+
+def mailbox(data: Path, settings: Mapping[str, str], commands: Commands) -> Process:
+    node = install_packages(commands, PACKAGES)
+    options = {
+        "--smtp": settings["MAIL_PORT"],
+        "--web": settings["MAILBOX_PORT"],
+        "--ip": HOST,
+        "--mail-directory": str(data / "mailbox"),
+    }
+    return Process(
+        "mailbox",
+        [node, _MAILDEV, "--silent", *(part for option in options.items() for part in option)],
+        console=commands.console,
+        ready=answers(f"{address(settings)}/healthz"),
+    )

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs requirements/dev.txt into .venv, and does nothing where that is done.
+set -eu
+cd "$(dirname "$0")/.."
+
+environment=.venv
+stamp=$environment/.installed
+
+say() { printf '==> %s\n' "$1" >&2; }
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3.14 python3 python; do
+        if command -v "$candidate" >/dev/null && new_enough "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    say "There is no Python 3.11 or newer here. Install one (https://www.python.org/downloads/ or"
+    say "your system's package manager), or name one: make PYTHON=/path/to/python3.12 up"
+    exit 1
+}
+
+# What is to be installed, and by which Python.
+wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt; } | cksum; }
+
+# Its scripts hold their own path, so one that was moved or copied is of no use.
+usable() {
+    new_enough "$environment/bin/python" && "$environment/bin/python" -m pip --version >/dev/null 2>&1 &&
+        "$environment/bin/python" -c 'import sys, pathlib
+sys.exit(sys.argv[1] not in pathlib.Path(sys.prefix, "bin", "pip").read_text().partition("\n")[0])' \
+        "$PWD/$environment/" 2>/dev/null
+}
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $(wanted 2>/dev/null)" ]; then
+    exit 0
+fi
+
+if ! usable; then
+    python=$(find_python)
+    say "Making the environment $environment with $("$python" --version)"
+    if ! "$python" -m venv --clear "$environment"; then
+        say "$python cannot make an environment. On Debian and Ubuntu the module venv is a package of"
+        say "its own (python3-venv); without root, another Python will do: make PYTHON=/path/to/it up"
+        exit 1
+    fi
+fi
+
+# uv takes seconds where pip takes a minute. It has settings of its own: those of pip that say where
+# packages come from are passed on.
+pip_setting() { "$environment/bin/python" -m pip config get "global.$1" 2>/dev/null || true; }
+index=${PIP_INDEX_URL:-$(pip_setting index-url)}
+extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting extra-index-url)}
+links=${PIP_FIND_LINKS:-$(pip_setting find-links)}
+proxy=${PIP_PROXY:-$(pip_setting proxy)}
+certificates=${PIP_CERT:-$(pip_setting cert)}
+[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
+[ -z "$extra" ] || export UV_INDEX="${UV_INDEX:-$extra}"
+[ -z "$links" ] || export UV_FIND_LINKS="${UV_FIND_LINKS:-$links}"
+[ -z "$proxy" ] || export HTTPS_PROXY="${HTTPS_PROXY:-$proxy}"
+[ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
+
+say "Installing the packages of requirements/dev.txt (once, some seconds)"
+if ! "$environment/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes \
+    -r requirements/uv.txt ||
+    ! "$environment/bin/uv" pip install --python "$environment/bin/python" --quiet \
+        --require-hashes -r requirements/dev.txt; then
+    say "The packages could not be installed. The first start needs a network that reaches PyPI."
+    say "Behind a proxy set HTTPS_PROXY; for another index set PIP_INDEX_URL (or UV_DEFAULT_INDEX),"
+    say "for certificates of your own SSL_CERT_FILE. Then run the same command again."
+    exit 1
+fi
+printf '%s' "$PWD $(wanted)" >"$stamp"

@@ -1,0 +1,281 @@
+"""What another service is told about tokens and sessions, over a real channel."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from chassis.errors import SessionEnded, TokenExpired, Unauthenticated
+from chassis.sessions.client import AT_ONCE, GrpcSessions, IdentityUnavailable
+from chassis.shutdown import Shutdown
+from stack.ports import free_ports
+from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth.grpc_server import serving
+from subgraphs.auth.grpc_service import LIMIT, SERVICE, sessions_handler
+from tests.unit.auth.test_authorize import World
+
+Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Auth:
+    """The gRPC side of an auth process, and what it knows."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.shutdown = Shutdown()
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.can_answer = True
+
+    @asynccontextmanager
+    async def running(self, *, reflected: bool = False) -> AsyncIterator[None]:
+        async def can_answer() -> bool:
+            return self.can_answer
+
+        async with serving(
+            sessions_handler(self.world.verification),
+            services=[SERVICE],
+            address=self.address,
+            can_answer=can_answer,
+            shutdown=self.shutdown,
+            reflected=reflected,
+        ):
+            yield
+
+
+@pytest.fixture
+def auth() -> Auth:
+    return Auth()
+
+
+@pytest.fixture
+async def sessions(auth: Auth) -> AsyncIterator[GrpcSessions]:
+    client = GrpcSessions(auth.address)
+    async with auth.running(), client.running():
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No deadline strikes because the machine is busy."""
+    monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._CHECK_WITHIN", 20.0)
+
+
+class TestVerifyToken:
+    async def test_gives_the_principal(self, auth: Auth, sessions: GrpcSessions) -> None:
+        token = auth.world.token()
+        expected = auth.world.principals[token]
+        principal = await sessions.verify(token)
+        assert principal.expires_at == expected.expires_at.replace(microsecond=0)
+        assert (principal.user_id, principal.username, principal.scopes, principal.session_id) == (
+            expected.user_id,
+            expected.username,
+            expected.scopes,
+            expected.session_id,
+        )
+
+    async def test_shares_the_memory_of_the_edges_question(
+        self, auth: Auth, sessions: GrpcSessions
+    ) -> None:
+        token = auth.world.token()
+        await auth.world.get(f"Bearer {token}")
+        await sessions.verify(token)
+        assert auth.world.verified == [token]
+
+    @pytest.mark.parametrize("token", ["forged", "", "Bearer x", "a b", "ü", "\0", 20_000 * "a"])
+    async def test_what_is_no_good_token_is_refused(
+        self, sessions: GrpcSessions, token: str
+    ) -> None:
+        with pytest.raises(Unauthenticated, match="not valid"):
+            await sessions.verify(token)
+
+    async def test_an_expired_one_says_so(self, auth: Auth, sessions: GrpcSessions) -> None:
+        auth.world.refusals["old"] = InvalidAccessToken(Refusal.EXPIRED)
+        with pytest.raises(TokenExpired):
+            await sessions.verify("old")
+
+    @pytest.mark.parametrize("current", [True, False])
+    async def test_one_whose_session_has_ended_says_so(
+        self, auth: Auth, sessions: GrpcSessions, current: bool
+    ) -> None:
+        token = auth.world.token()
+        auth.world.feed.is_current = current
+        await sessions.verify(token)
+        auth.world.feed.ended.add(str(auth.world.principals[token].session_id))
+        auth.world.live.clear()
+        with pytest.raises(SessionEnded):
+            await sessions.verify(token)
+
+    async def test_what_cannot_be_known_is_not_let_through(
+        self, auth: Auth, sessions: GrpcSessions
+    ) -> None:
+        token = auth.world.token()
+        auth.world.feed.is_current = False
+        auth.world.database_is_away = True
+        with pytest.raises(IdentityUnavailable):
+            await sessions.verify(token)
+
+    async def test_a_database_that_hangs_is_waited_for_no_longer_than_the_deadline(
+        self, auth: Auth, sessions: GrpcSessions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cancelled = asyncio.Event()
+
+        async def hang(_: Collection[UUID]) -> Collection[UUID]:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            return []
+
+        monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 0.2)
+        auth.world.feed.is_current = False
+        monkeypatch.setattr(auth.world.verification, "_live", hang)
+        with pytest.raises(IdentityUnavailable):
+            await sessions.verify(auth.world.token())
+        await asyncio.wait_for(cancelled.wait(), 10)
+
+
+class TestCheckSessions:
+    @pytest.mark.parametrize("current", [True, False])
+    async def test_gives_those_that_have_ended(
+        self, auth: Auth, sessions: GrpcSessions, current: bool
+    ) -> None:
+        live, ended = ([uuid4() for _ in range(AT_ONCE)] for _ in range(2))
+        auth.world.live = set(live)
+        auth.world.feed.ended = set(map(str, ended))
+        auth.world.feed.is_current = current
+        found = await sessions.ended([str(id_) for id_ in (*live, *ended)])
+        assert set(found) == set(map(str, ended))
+        assert len(auth.world.asked) == (0 if current else 2 * AT_ONCE)
+
+    async def test_nobody_is_asked_about_nothing(self) -> None:
+        assert await GrpcSessions("nowhere.invalid:1").ended([]) == []
+
+    @pytest.mark.parametrize("ids", [["no-uuid"], [str(uuid4()) for _ in range(LIMIT + 1)]])
+    async def test_refuses_what_is_no_id_and_too_many(
+        self, auth: Auth, sessions: GrpcSessions, ids: list[str]
+    ) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await sessions._ended(ids)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+    async def test_too_large_a_question_is_not_read(
+        self, auth: Auth, sessions: GrpcSessions
+    ) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await sessions._ended([70_000 * "a"])
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class TestConnection:
+    async def test_whoever_asks_may_start_first_and_outlives_a_restart(self, auth: Auth) -> None:
+        client, token = GrpcSessions(auth.address), auth.world.token()
+        async with client.running():
+            for _ in range(2):
+                with pytest.raises(IdentityUnavailable):
+                    await client.verify(token)
+                async with auth.running():
+                    await eventually_verified(client, token)
+
+    async def test_what_goes_wrong_inside_is_not_told(self, auth: Auth) -> None:
+        auth.world.feed.is_current = False
+        auth.world.database_is_away = True
+        async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
+            check: Call = channel.unary_unary(f"/{SERVICE}/CheckSessions")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await check(b"\n\x24" + str(uuid4()).encode())
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert refused.value.details() == "It cannot be known at the moment."
+
+
+async def eventually_verified(client: GrpcSessions, token: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await client.verify(token)
+            except IdentityUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+class TestServer:
+    async def test_its_health_follows_what_it_can_and_its_shutdown(
+        self, auth: Auth, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("subgraphs.auth.grpc_server._CHECK", 0.01)
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            seen = []
+            async with asyncio.timeout(20):
+                async for change in health.Watch(request):
+                    seen.append(change.status)
+                    if seen[-3:] == [SERVING, NOT_SERVING, SERVING]:
+                        auth.shutdown.announce()
+                    elif seen[-1] == SERVING:
+                        auth.can_answer = False
+                    elif len(seen) > 3:
+                        break
+                    else:
+                        auth.can_answer = True
+            assert seen[-4:] == [SERVING, NOT_SERVING, SERVING, NOT_SERVING]
+            whole = await health.Check(health_pb2.HealthCheckRequest())
+            assert whole.status == NOT_SERVING
+
+    @pytest.mark.parametrize("reflected", [True, False])
+    async def test_says_what_services_it_has_only_when_it_may(
+        self, auth: Auth, reflected: bool
+    ) -> None:
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        async with (
+            auth.running(reflected=reflected),
+            grpc.aio.insecure_channel(auth.address) as channel,
+        ):
+            stub: Any = reflection_pb2_grpc
+            answers = stub.ServerReflectionStub(channel).ServerReflectionInfo(iter([request]))
+            if not reflected:
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await answers.read()
+                return
+            answer = await answers.read()
+            names = {service.name for service in answer.list_services_response.service}
+            assert {SERVICE, "grpc.health.v1.Health"} <= names
+
+    async def test_an_address_in_use_is_an_error(self, auth: Auth) -> None:
+        async with auth.running():
+            with pytest.raises(OSError, match="cannot listen"):
+                async with auth.running():
+                    pass
+
+    async def test_calls_under_way_are_answered_at_its_end(
+        self, auth: Auth, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def slow(session_ids: Collection[UUID]) -> Collection[UUID]:
+            asked.set()
+            await answer.wait()
+            return session_ids
+
+        auth.world.feed.is_current = False
+        monkeypatch.setattr(auth.world.verification, "_live", slow)
+        client, token = GrpcSessions(auth.address), auth.world.token()
+        async with client.running():
+            async with auth.running():
+                call = asyncio.ensure_future(client.verify(token))
+                await asked.wait()
+                asyncio.get_running_loop().call_later(0.1, answer.set)
+            assert (await call).username == "ada"
+
+
+def test_one_call_asks_about_no_more_than_auth_answers() -> None:
+    assert AT_ONCE <= LIMIT

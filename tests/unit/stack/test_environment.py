@@ -1,0 +1,77 @@
+"""The file of settings: made once, added to, never overwritten."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import declared
+from stack.environment import prepare, read
+from stack.process import ROOT, StackError
+
+KEYS = {"AUTH_SIGNING_KEYS": "made-elsewhere"}
+"""Making real ones starts a process; this is about the file."""
+
+
+class TestPrepare:
+    def test_it_makes_secrets_that_only_we_can_read(self, tmp_path: Path) -> None:
+        first = prepare(tmp_path / "a", KEYS)
+        second = prepare(tmp_path / "b", KEYS)
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+        for name in ("ROUTER_SECRET", "AUTH_REFRESH_SECRET", "AUTH_DATABASE_URL", "REDIS_URL"):
+            assert len(first[name]) >= 32
+            assert first[name] != second[name]
+
+    @pytest.mark.needs("tweets", "notifier")
+    def test_each_service_has_a_database_of_its_own(self, tmp_path: Path) -> None:
+        settings = prepare(tmp_path / "env", KEYS)
+        assert settings["AUTH_DATABASE_URL"].startswith("postgresql://auth:")
+        assert settings["TWEETS_DATABASE_URL"].endswith("@127.0.0.1:4132/tweets")
+
+    @pytest.mark.needs("tweets", "notifier")
+    def test_addresses_of_other_services_follow_their_ports(self, tmp_path: Path) -> None:
+        settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
+        assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
+        assert settings["NOTIFIER_AUTH_GRPC"] == "127.0.0.1:5011"
+
+    def test_a_second_time_changes_nothing(self, tmp_path: Path) -> None:
+        file = tmp_path / "env"
+        first = prepare(file, KEYS)
+        text = file.read_text()
+        assert prepare(file, KEYS) == first
+        assert file.read_text() == text
+
+    def test_existing_values_and_lines_stay(self, tmp_path: Path) -> None:
+        file = tmp_path / "env"
+        file.write_text("# mine\nAUTH_PORT=5001\nPOSTGRES_PORT=5999\nOTHER=x=y\n")
+        settings = prepare(file, KEYS)
+        assert (settings["AUTH_PORT"], settings["OTHER"]) == ("5001", "x=y")
+        assert ":5999/" in settings["AUTH_DATABASE_URL"]
+        assert file.read_text().startswith(
+            "# mine\nAUTH_PORT=5001\nPOSTGRES_PORT=5999\nOTHER=x=y\n"
+        )
+
+    def test_the_environment_wins_and_is_not_written_down(self, tmp_path: Path) -> None:
+        file = tmp_path / "env"
+        settings = prepare(file, KEYS | {"ROUTER_SECRET": "from-outside", "EDGE_PORT": "4999"})
+        assert (settings["ROUTER_SECRET"], settings["EDGE_PORT"]) == ("from-outside", "4999")
+        assert "from-outside" not in file.read_text()
+        assert "made-elsewhere" not in file.read_text()
+
+    def test_comments_of_the_example_are_kept(self, tmp_path: Path) -> None:
+        prepare(tmp_path / "env", KEYS)
+        text = (tmp_path / "env").read_text()
+        for service in declared().services.values():
+            file = ROOT / service.folder / "env.example"
+            assert not file.exists() or file.read_text().splitlines()[0] in text
+
+
+class TestRead:
+    def test_quotes_and_comments(self, tmp_path: Path) -> None:
+        (tmp_path / "env").write_text("# A=1\n\nB='two'\nC=\n")
+        assert read(tmp_path / "env") == {"B": "two", "C": ""}
+
+    def test_a_line_that_is_none_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "env").write_text("A=1\nnonsense\n")
+        with pytest.raises(StackError, match="line 2"):
+            read(tmp_path / "env")
