@@ -110,7 +110,7 @@ class Listener:
 
     @property
     def is_current(self) -> bool:
-        """Whether `has_heard` can be believed at this moment."""
+        """Whether `has_ended` can be believed at this moment."""
         return monotonic() < self._current_until
 
     async def current(self) -> None:
@@ -119,7 +119,7 @@ class Listener:
             self._renewed.clear()
             await self._renewed.wait()
 
-    def has_heard(self, subject: str) -> bool:
+    def has_ended(self, subject: str) -> bool:
         return subject in self._forget_at
 
     def remember(self, subjects: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from chassis.app import open_database, subgraph_app
 from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
+from chassis.broadcast import Listener
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.context import RequestContext
@@ -21,7 +22,7 @@ from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_listener
 from chassis.settings import ServiceSettings
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
@@ -128,7 +129,8 @@ class Parts:
         *,
         running: Sequence[Running] = (),
         snapshot: ReadPage | None = None,
-        watch: SessionWatch | None = None,
+        watch: Listener | None = None,
+        guard: SessionGuard | None = None,
         streams: Streams | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> Starlette:
@@ -137,9 +139,13 @@ class Parts:
         `make_context` builds the context of each operation. `running` are opened in their order,
         after the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of
         the state that other services ask for. `watch` is the service's own, where more than writes
-        depends on it. `streams` and `routes` are those of `subgraph_app`.
+        depends on it; `guard` is that of the service that asks no other one about sessions.
+        `streams` and `routes` are those of `subgraph_app`.
         """
-        watch = watch or SessionWatch(self.redis, self.sessions)
+        if guard is None:
+            watch = watch or revocation_listener(self.redis, self.sessions)
+            guard = SessionGuard(watch, self.sessions.has_ended)
+            running = (self.sessions.running, watch.following, *running)
 
         @asynccontextmanager
         async def lifespan() -> AsyncIterator[None]:
@@ -147,7 +153,7 @@ class Parts:
                 await stack.enter_async_context(self.opened())
                 if self.relay:
                     await stack.enter_async_context(self.relay.running())
-                for open_part in (self.sessions.running, watch.following, *running):
+                for open_part in running:
                     await stack.enter_async_context(open_part())
                 yield
 
@@ -157,7 +163,7 @@ class Parts:
             GraphQLView(schema, make_context, self.metrics.operation),
             streams=streams,
             router_secret=self.settings.router_secret,
-            sessions=SessionGuard(watch, self.sessions.has_ended),
+            sessions=guard,
             shutdown=shutdown,
             metrics=self.metrics,
             lifespan=lifespan,

@@ -19,7 +19,7 @@ from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_listener
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer, connect
 from chassis.topology import declared
@@ -49,7 +49,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     database = open_pool(settings)
     redis = connect(settings.redis_url)
     sessions = GrpcSessions(settings.grpc_addresses["auth"])
-    watch = SessionWatch(redis, sessions)
+    watch = revocation_listener(redis, sessions)
     relay = OutboxRelay(
         database, redis, STREAM, groups=settings.event_groups, limit=settings.event_limit
     )

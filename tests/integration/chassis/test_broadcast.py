@@ -28,7 +28,7 @@ async def test_it_is_current_only_at_the_end_of_the_stream(valkey_url: str) -> N
         listener = Listener(redis, STREAM, look=nothing, remembered=60)
         async with listener.following():
             await asyncio.wait_for(listener.current(), 20)
-            assert listener.has_heard("the-last")
+            assert listener.has_ended("the-last")
 
 
 async def test_what_it_could_not_pass_on_it_has_not_read(valkey_url: str) -> None:
