@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one field of an input."""
+    """A problem with one field of an input."""
 
     field: str
     message: str

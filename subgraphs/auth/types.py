@@ -123,7 +123,7 @@ class AccountDeleted:
     id: strawberry.ID = strawberry.field(description="The id of the deleted account.")
 
 
-@strawberry.type(description="What is wrong with one field of an input.")
+@strawberry.type(description="A problem with one field of an input.")
 class InputProblem:
     field: str = strawberry.field(description="The name of the field.")
     message: str = strawberry.field(description="The problem and its remedy, for the user to read.")

@@ -87,21 +87,24 @@ class TestSignUp:
         }
 
     @pytest.mark.parametrize(
-        ("change", "type_name"),
+        ("change", "type_name", "message"),
         [
-            ({"username": "ADA"}, "UsernameTakenError"),
-            ({"email": "ADA@example.com"}, "EmailTakenError"),
-            ({"password": "short"}, "InvalidInputError"),
+            ({"username": "ADA"}, "UsernameTakenError", "This username is taken."),
+            (
+                {"email": "ADA@example.com"},
+                "EmailTakenError",
+                "An account with this e-mail address exists. Sign in instead.",
+            ),
+            ({"password": "short"}, "InvalidInputError", "One or more input fields are invalid."),
         ],
     )
     async def test_refused_sign_up_is_an_error_value(
-        self, auth: FakeAuth, change: dict[str, str], type_name: str
+        self, auth: FakeAuth, change: dict[str, str], type_name: str, message: str
     ) -> None:
         await sign_up(auth.service)
         entry = {"username": "other", "email": "other@example.com", "password": PASSWORD}
         answer = (await data(auth, self.MUTATION, input=entry | change))["signUp"]
-        assert answer["__typename"] == type_name
-        assert answer["message"]
+        assert (answer["__typename"], answer["message"]) == (type_name, message)
 
     @pytest.mark.parametrize(
         ("settings", "wanted"),
@@ -142,6 +145,7 @@ class TestSignIn:
         entry = {"login": "ada", "password": PASSWORD}
         answer = (await data(auth, self.MUTATION, input=entry))["signIn"]
         assert answer["__typename"] == "InvalidCredentialsError"
+        assert answer["message"] == "The login or the password is wrong."
 
 
 class TestRefreshSession:
@@ -159,6 +163,7 @@ class TestRefreshSession:
     async def test_invalid_refresh_token_is_an_error_value(self, auth: FakeAuth) -> None:
         answer = (await data(auth, self.MUTATION, token="nonsense"))["refreshSession"]
         assert answer["__typename"] == "InvalidRefreshTokenError"
+        assert answer["message"] == "The refresh token is not valid. Sign in again."
 
 
 class TestSignOut:
