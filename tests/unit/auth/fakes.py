@@ -231,9 +231,11 @@ class FakePasswordHasher:
     """A hash is the name of the parameters and the password itself."""
 
     parameters: str = "fake"
+    hashed: list[str] = field(default_factory=list)
     verified: list[str | None] = field(default_factory=list)
 
     async def hash(self, password: str) -> str:
+        self.hashed.append(password)
         return f"{self.parameters}:{password}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
