@@ -40,11 +40,10 @@ async def sign_up(service: AuthService, name: str = "ada") -> SignedIn:
 def delete_during_verification(auth: FakeAuth, user_id: UUID) -> None:
     """Delete the account while its password is verified."""
 
-    async def verify(_hash: str | None, _password: str) -> bool:
+    async def delete() -> None:
         await auth.unit_of_work.transaction(lambda r: r.users.remove(user_id, auth.clock.now))
-        return True
 
-    auth.passwords.verify = verify  # type: ignore[method-assign]
+    auth.passwords.before_verify = delete
 
 
 async def sign_in(service: AuthService, login: str = "ada") -> SignedIn:
