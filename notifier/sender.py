@@ -19,8 +19,6 @@ from notifier.ports import Mailer, Render, Repositories, UnitOfWork
 _PER_CONNECTION = 8
 """In-flight deliveries per connection. Under load one transaction leases or saves so many, and no
 connection waits for the disk of the database."""
-_GRACE = 10.0
-"""Seconds that in-flight deliveries have to finish when the process stops."""
 _FRESH = timedelta(seconds=1)
 """The age at which a draft is read again before it is sent."""
 _MIN_WAIT = 0.02
@@ -43,6 +41,8 @@ class SendingPolicy:
     pause: timedelta = timedelta(seconds=1)
     """The first pause after the server was unavailable; each next pause is twice as long."""
     longest_pause: timedelta = timedelta(minutes=1)
+    grace: timedelta = timedelta(seconds=10)
+    """The time for in-flight deliveries to finish when the process stops."""
 
 
 class Sender:
@@ -87,13 +87,14 @@ class Sender:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Send mails inside the block. At its end in-flight deliveries have 10 s to finish."""
+        """Send mails inside the block. In-flight deliveries may finish within `policy.grace`."""
         try:
             async with running(self._run()):
                 yield
         finally:
             if self._in_flight:
-                _, late = await asyncio.wait(self._in_flight.values(), timeout=_GRACE)
+                grace = self._policy.grace.total_seconds()
+                _, late = await asyncio.wait(self._in_flight.values(), timeout=grace)
                 for task in late:
                     task.cancel()
                 await asyncio.gather(*late, return_exceptions=True)
@@ -107,7 +108,7 @@ class Sender:
         while True:
             self._woken.clear()
             try:
-                wait = await self._wait_after_leasing()
+                wait = await self.lease_due()
             except Exception as error:
                 await self._backoff.pause(error)
                 continue
@@ -115,8 +116,12 @@ class Sender:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait)
 
-    async def _wait_after_leasing(self) -> float | None:
-        """Lease due deliveries. Return the seconds until the next look, None to wait for `wake`."""
+    async def lease_due(self) -> float | None:
+        """Lease due deliveries and start to send their mails.
+
+        Returns the seconds until the next call is useful, None if that is once a delivery has
+        finished, which calls `wake`.
+        """
         if self._is_busy:
             return None
         await self._lease()

@@ -314,6 +314,24 @@ class TestUpdateEmailSettings:
         assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
 
 
+class TestMetrics:
+    async def test_only_the_state_of_auth_is_backfilled(self, client: httpx.AsyncClient) -> None:
+        metrics = (await client.get("/metrics")).text
+        owners = re.findall(r'^chirp_backfill_finished\{owner="(.*)"\}', metrics, re.MULTILINE)
+        assert owners == ["auth"]
+
+    async def test_sent_mails_are_counted(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
+    ) -> None:
+        await register(redis, ADA, "ada", retweets=True)
+        await handled(1)
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+        async with asyncio.timeout(20):
+            while 'chirp_mails_total{result="sent"} 1.0' not in (await client.get("/metrics")).text:
+                await asyncio.sleep(0.01)
+
+
 class TestFailures:
     async def test_deferred_mail_is_sent_later(
         self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
