@@ -113,6 +113,12 @@ def _settings(database_url: str, redis_url: str, port: int, connections: int) ->
     return Settings.from_env(
         {
             "ENVIRONMENT": "development",
+            "NOTIFIER_HOST": "127.0.0.1",
+            "NOTIFIER_PORT": "1",
+            # Neither auth nor tweets runs: nothing answers there.
+            "NOTIFIER_AUTH_URL": "http://127.0.0.1:1",
+            "NOTIFIER_TWEETS_URL": "http://127.0.0.1:1",
+            "NOTIFIER_AUTH_GRPC": "127.0.0.1:1",
             "NOTIFIER_DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "ROUTER_SECRET": "r" * 32,

@@ -11,7 +11,6 @@ from time import monotonic
 
 import aiosmtplib
 import structlog
-from aiosmtplib import SMTPStatus
 from aiosmtplib.errors import (
     SMTPException,
     SMTPResponseException,
@@ -157,12 +156,12 @@ async def _transact(connection: aiosmtplib.SMTP, message: MimeMessage, *, reused
     if message.needs_smtputf8:
         if not connection.supports_extension("smtputf8"):
             raise MailRefused("the server does not support internationalised addresses")
-        options = [b"SMTPUTF8", b"BODY=8BITMIME"]
+        options = ["SMTPUTF8", "BODY=8BITMIME"]
     step = "MAIL"
     try:
-        await _command(connection, b"MAIL", f"FROM:<{message.sender}>".encode(), *options)
+        await connection.mail(message.sender, options=options, encoding="utf-8")
         step = "RCPT"
-        await _command(connection, b"RCPT", f"TO:<{message.recipient}>".encode())
+        await connection.rcpt(message.recipient, encoding="utf-8")
         step = "DATA"
         await connection.data(message.content)
     except SMTPResponseException as error:
@@ -179,13 +178,6 @@ async def _transact(connection: aiosmtplib.SMTP, message: MimeMessage, *, reused
         # Without an answer to DATA the mail may have been accepted; a retry has its Message-ID.
         unanswered = MailServerUnavailable if step == "MAIL" else MailDeferred
         raise unanswered(_reason(step, error)) from error
-
-
-async def _command(connection: aiosmtplib.SMTP, *words: bytes) -> None:
-    # aiosmtplib's own `mail` and `rcpt` parse addresses that MimeComposer has checked already.
-    response = await connection.execute_command(*words)
-    if response.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
-        raise SMTPResponseException(response.code, response.message)
 
 
 def _reason(step: str, error: BaseException) -> str:

@@ -12,7 +12,6 @@ from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime
-from functools import lru_cache
 
 import idna
 
@@ -83,14 +82,9 @@ def deliverable(address: str) -> str:
     if not _MAILBOX.fullmatch(mailbox) or not is_one_line(mailbox):
         raise MailRefused("the address is invalid")
     try:
-        return f"{mailbox}@{_in_ascii(domain)}"
+        return f"{mailbox}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError as error:
         raise MailRefused("the domain of the address is invalid") from error
-
-
-@lru_cache(1000)
-def _in_ascii(domain: str) -> str:
-    return idna.encode(domain, uts46=True).decode()
 
 
 def _mailbox(name: str, address: str) -> str:
