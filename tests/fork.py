@@ -52,7 +52,7 @@ class Fork:
 
 
 def fork(root: Path) -> Fork:
-    """Copy the files that Git does not ignore, including uncommitted changes, and commit them there."""
+    """Copy the files that Git does not ignore, with uncommitted changes, and commit them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -71,7 +71,7 @@ def fork(root: Path) -> Fork:
 
 
 def _link_packages(root: Path) -> None:
-    """Use the npm packages and the built explorer of this repository; building them takes a minute."""
+    """Use the npm packages and the built explorer of this repository, to save a minute."""
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)
     linked = [explorer.PACKAGES / "dist"]

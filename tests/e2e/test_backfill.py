@@ -1,4 +1,4 @@
-"""A notifier that lost its database restores it from auth while accounts are created and deleted."""
+"""A notifier that lost its database restores it from auth while accounts come and go."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def query(stack: RunningStack, service: str, statement: str) -> list[Any]:
 
 
 class People:
-    """Accounts that are created, deleted and changed, and the rows the notifier should have for them."""
+    """Accounts that are created, changed and deleted, and the rows that the notifier should have."""
 
     def __init__(self, edge: httpx.Client) -> None:
         self._edge = edge
