@@ -39,7 +39,7 @@ def query(stack: RunningStack, service: str, statement: str) -> list[Any]:
 
 
 class People:
-    """Accounts that are created, changed and deleted, and the rows that the notifier should have."""
+    """Accounts that are created, changed and deleted, and the rows that this should leave."""
 
     def __init__(self, edge: httpx.Client) -> None:
         self._edge = edge
