@@ -105,8 +105,8 @@ class Listener:
         self._current_until = 0.0
         self._renewed = asyncio.Event()
         self._id = uuid4().hex
-        self._following = Backoff(f"{stream}: following", longest=_RETRY)
-        self._looking = Backoff(f"{stream}: looking elsewhere", longest=look_every)
+        self._following = Backoff("follow stream", longest=_RETRY, stream=stream)
+        self._looking = Backoff("reconcile", longest=look_every, stream=stream)
 
     @property
     def is_current(self) -> bool:
@@ -135,8 +135,8 @@ class Listener:
         """Follows the stream while the block runs, whatever becomes of Redis."""
         try:
             away = (RedisError, OSError, _LookFailedError)
-            listening = self._following.outlast(self._listen, away)
-            async with running(listening), running(self._keep_looking()):
+            listening = self._following.retry_forever(self._listen, away)
+            async with running(listening, self._keep_looking()):
                 yield
         finally:
             await self._leave()
@@ -180,7 +180,7 @@ class Listener:
             if read < _BATCH:
                 self._current_until = asked + LEASE
                 self._renewed.set()
-                self._following.over()
+                self._following.reset()
 
     async def _read(self, position: str) -> tuple[str, Any]:
         """Says how far this process has read, and reads on. Gives since when the list is kept too.
@@ -209,9 +209,9 @@ class Listener:
                 await self._look_elsewhere()
             except Exception as error:
                 # The stream alone is enough while whoever announces reaches Redis.
-                await self._looking.pause(error)
+                await self._looking.wait(error)
             else:
-                self._looking.over()
+                self._looking.reset()
 
 
 @dataclass(frozen=True, slots=True)

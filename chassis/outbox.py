@@ -130,7 +130,7 @@ class OutboxRelay:
         self._limit = limit
         self._keep = int(keep * 1_000_000)
         self._wanted = asyncio.Event()
-        self._outage = Backoff(f"publishing to {stream}")
+        self._outage = Backoff("publish events", stream=stream)
         self._full = False
         self._last_known = 0
 
@@ -141,7 +141,7 @@ class OutboxRelay:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Publishes while the block runs, whatever becomes of Redis and the database."""
-        async with running(self._outage.outlast(self._relay, INFRASTRUCTURE)):
+        async with running(self._outage.retry_forever(self._relay, INFRASTRUCTURE)):
             yield
 
     async def backlog(self) -> Backlog:
@@ -189,7 +189,7 @@ class OutboxRelay:
                 if monotonic() - forgotten > _POLL:
                     await self._database.transaction(self._forget)
                     forgotten = monotonic()
-            self._outage.over()
+            self._outage.reset()
             try:
                 async with asyncio.timeout(_POLL):
                     await self._wanted.wait()

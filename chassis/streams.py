@@ -121,8 +121,8 @@ class StreamConsumer:
         self._tell = tell
         self._missed = missed
         self._in_hand: list[_Entry] = []
-        self._reading = Backoff(f"{group}: reading {' and '.join(streams)}")
-        self._handling = Backoff(f"{group}: handling events")
+        self._reading = Backoff("read events", group=group, streams=[*streams])
+        self._handling = Backoff("handle events", group=group)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -131,8 +131,8 @@ class StreamConsumer:
             yield
             return
         try:
-            consuming = self._reading.outlast(self._consume, INFRASTRUCTURE)
-            async with running(self._keep()), running(consuming):
+            consuming = self._reading.retry_forever(self._consume, INFRASTRUCTURE)
+            async with running(self._keep(), consuming):
                 yield
         finally:
             await self._leave()
@@ -150,7 +150,7 @@ class StreamConsumer:
                 claimed = monotonic()
             if not self._in_hand:
                 await self._read()
-            self._reading.over()
+            self._reading.reset()
 
     async def _join(self) -> None:
         """Create the group where it is missing; it begins with what the stream still holds."""
@@ -289,9 +289,9 @@ class StreamConsumer:
             try:
                 await work()
             except INFRASTRUCTURE as error:
-                await self._handling.pause(error)
+                await self._handling.wait(error)
             else:
-                self._handling.over()
+                self._handling.reset()
                 return
 
     async def _count(self, entry: _Entry) -> bool:
