@@ -108,7 +108,7 @@ class Parts:
             group=self.service.name,
             handle=backfill.handle,
             reject=self.rejected_events(handle).add,
-            tell=self.metrics.events_of(self.service.name, streams),
+            record=self.metrics.events_of(self.service.name, streams),
             missed=backfill.missed,
         )
         self.metrics.backfill(backfill)

@@ -65,7 +65,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         handle=backfill.handle,
         reject=dead_letters(settings, database).add,
         claim_idle=settings.claim_after.total_seconds(),
-        tell=metrics.events_of(GROUP, consumed),
+        record=metrics.events_of(GROUP, consumed),
         missed=backfill.missed,
     )
     metrics.database(database)

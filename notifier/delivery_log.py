@@ -41,10 +41,10 @@ class OutcomeRecorder:
                     await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
                 except Exception as error:
                     # A mail that is known to be sent must not be sent again for an outage.
-                    await self._outage.pause(error)
+                    await self._outage.wait(error)
                 else:
                     break
-        self._outage.over()
+        self._outage.reset()
         _tell(outcomes)
         for outcome in outcomes:
             self._count(outcome)

@@ -106,9 +106,9 @@ class Sender:
             try:
                 wait = await self._wait_after_taking()
             except Exception as error:
-                await self._outage.pause(error)
+                await self._outage.wait(error)
                 continue
-            self._outage.over()
+            self._outage.reset()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait)
 
