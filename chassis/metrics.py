@@ -74,7 +74,7 @@ class Metrics:
     def events_of(
         self, group: str, streams: Sequence[str]
     ) -> Callable[[str, datetime | None, str], None]:
-        """Return the function with which a consumer records a stream, an event's time and its result."""
+        """Return the function that records the stream, the time and the result of an event."""
         handled = Counter(
             "chirp_events_total",
             "Events that a consumer group has processed, by result: handled or rejected.",

@@ -243,7 +243,8 @@ class TestCommands:
         failed = letters("retry", bad)
         assert failed.returncode == 1
         assert failed.stderr == (
-            "tweets: the dead letter still cannot be handled: MalformedEventError: the event is not JSON\n"
+            "tweets: the dead letter still cannot be handled: "
+            "MalformedEventError: the event is not JSON\n"
         )
         assert letters("drop", bad).stdout == f"Dead letter {bad} is dropped.\n"
         assert letters("list").stdout == "There are no dead letters.\n"
