@@ -119,7 +119,7 @@ class Parts:
             handle=backfill.handle,
             reject=self.rejected_events(handle).add,
             claim_idle=claim_idle,
-            tell=self.metrics.events_of(self.service.name, streams),
+            record=self.metrics.events_of(self.service.name, streams),
             missed=backfill.missed,
         )
         self.metrics.backfill(backfill)

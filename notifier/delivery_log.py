@@ -43,10 +43,10 @@ class DeliveryLog:
                     )
                 except Exception as error:
                     # Retries for ever: a sent mail that is not saved as sent would be sent again.
-                    await self._backoff.pause(error)
+                    await self._backoff.wait(error)
                 else:
                     break
-        self._backoff.over()
+        self._backoff.reset()
         _log_outcomes(outcomes)
         for outcome in outcomes:
             self._record(outcome)

@@ -110,9 +110,9 @@ class Sender:
             try:
                 wait = await self.lease_due()
             except Exception as error:
-                await self._backoff.pause(error)
+                await self._backoff.wait(error)
                 continue
-            self._backoff.over()
+            self._backoff.reset()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait)
 

@@ -7,7 +7,7 @@ what was handled before is part of the page, and everything else is handled afte
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -84,9 +84,7 @@ class Backfill:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Backfill while the block runs what is not finished, whatever is away."""
-        async with AsyncExitStack() as stack:
-            for owner in self._owners.values():
-                await stack.enter_async_context(running(self._follow(owner)))
+        async with running(*map(self._follow, self._owners.values())):
             yield
 
     async def run(self, owner: str, report: Callable[[Progress], None]) -> None:
@@ -99,7 +97,7 @@ class Backfill:
         report(progress)
 
     async def _follow(self, owner: Owner) -> None:
-        outage = Backoff(f"backfill from {owner.name}")
+        outage = Backoff("backfill", owner=owner.name)
 
         async def follow() -> None:
             while True:
@@ -108,15 +106,15 @@ class Backfill:
                     # Outside the lock: an owner that does not answer must not hold up the stream.
                     await owner.page(None, 1)
                     while not (await self._step(owner)).finished:
-                        outage.over()
-                outage.over()
+                        outage.reset()
+                outage.reset()
                 try:
                     async with asyncio.timeout(_POLL):
                         await self._wanted[owner.name].wait()
                 except TimeoutError:
                     continue
 
-        await outage.outlast(follow, AWAY)
+        await outage.retry_forever(follow, AWAY)
 
     async def _step(self, owner: Owner) -> Progress:
         """Apply one page, or find that there is none left. Returns the progress."""

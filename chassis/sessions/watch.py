@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection
 
 from redis.asyncio import Redis
 
-from chassis.broadcast import KEPT, LOOK_EVERY, Listener
+from chassis.broadcast import RECONCILE_EVERY, RETENTION, Subscriber
 from chassis.sessions.client import Sessions
 
 STREAM = "auth.revocations"
 
 
-class SessionWatch(Listener):
+class SessionWatch(Subscriber):
     """The sessions that have ended in the last hour, as far as known here.
 
     While it is not current, a session may have ended unheard: nothing may be delivered to it, and
@@ -27,7 +27,7 @@ class SessionWatch(Listener):
         *,
         open_sessions: Callable[[], Collection[str]] = tuple,
         on_ended: Callable[[Collection[str]], None] = lambda _: None,
-        look_every: float = LOOK_EVERY,
+        reconcile_every: float = RECONCILE_EVERY,
     ) -> None:
         """`open_sessions` gives those that auth is asked about after a gap, and every second.
 
@@ -39,8 +39,13 @@ class SessionWatch(Listener):
             return await sessions.ended(open_sessions())
 
         super().__init__(
-            redis, STREAM, look=look, remembered=KEPT, heard=on_ended, look_every=look_every
+            redis,
+            STREAM,
+            reconcile=look,
+            remember_for=RETENTION,
+            on_received=on_ended,
+            reconcile_every=reconcile_every,
         )
 
     def has_ended(self, session_id: str) -> bool:
-        return self.has_heard(session_id)
+        return self.has_received(session_id)

@@ -77,7 +77,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         group=GROUP,
         handle=backfill.handle,
         reject=reject,
-        tell=metrics.events_of(GROUP, consumed),
+        record=metrics.events_of(GROUP, consumed),
         missed=backfill.missed,
     )
     access_tokens = JwtAccessTokens(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from chassis.broadcast import LOOK_EVERY, Announcer, Listener
+from chassis.broadcast import RECONCILE_EVERY, Publisher, Subscriber
 
 STREAM = "auth.revocations"
 
@@ -19,7 +19,7 @@ _OVERLAP = timedelta(minutes=2)
 the end of a session is committed less than another after the moment that it bears."""
 
 
-class RevocationFeed(Listener):
+class RevocationFeed(Subscriber):
     """The sessions that have ended while tokens of theirs may be about, as far as known here."""
 
     def __init__(
@@ -28,7 +28,7 @@ class RevocationFeed(Listener):
         load: Callable[[datetime], Awaitable[Sequence[UUID]]],
         *,
         token_lifetime: float,
-        reconcile_every: float = LOOK_EVERY,
+        reconcile_every: float = RECONCILE_EVERY,
     ) -> None:
         """`load` gives the sessions that have ended since a moment.
 
@@ -47,24 +47,28 @@ class RevocationFeed(Listener):
             return [str(session_id) for session_id in found]
 
         super().__init__(
-            redis, STREAM, look=look, remembered=token_lifetime, look_every=reconcile_every
+            redis,
+            STREAM,
+            reconcile=look,
+            remember_for=token_lifetime,
+            reconcile_every=reconcile_every,
         )
 
     def has_ended(self, session_id: str) -> bool:
-        return self.has_heard(session_id)
+        return self.has_received(session_id)
 
 
 class RedisRevocationAnnouncer:
     """Ends sessions everywhere before it returns: here at once, then in every other process."""
 
     def __init__(
-        self, redis: Redis, feed: RevocationFeed, *, reconcile_every: float = LOOK_EVERY
+        self, redis: Redis, feed: RevocationFeed, *, reconcile_every: float = RECONCILE_EVERY
     ) -> None:
         """`reconcile_every`: seconds within which every process looks for itself anyway."""
         self._feed = feed
-        self._announcer = Announcer(redis, STREAM, look_every=reconcile_every)
+        self._publisher = Publisher(redis, STREAM, reconcile_every=reconcile_every)
 
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         ended = [str(session_id) for session_id in session_ids]
         self._feed.remember(ended)
-        await self._announcer.announce(ended)
+        await self._publisher.publish(ended)

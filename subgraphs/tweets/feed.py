@@ -228,7 +228,7 @@ class Feed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follows the stream while the block runs, whatever becomes of Redis and the database."""
-        following = self._following.outlast(self._follow, INFRASTRUCTURE)
+        following = self._following.retry_forever(self._follow, INFRASTRUCTURE)
         async with running(following), running(self._keep_comparing()):
             yield
 
@@ -270,7 +270,7 @@ class Feed:
         await self._compare()
         while True:
             answer: Any = await self._redis.xread({STREAM: position}, count=1000, block=_BLOCK)
-            self._following.over()
+            self._following.reset()
             for _, entries in answer:
                 for entry_id, fields in entries:
                     async with self._telling:
@@ -301,9 +301,9 @@ class Feed:
             try:
                 await self._compare()
             except Exception as error:
-                await outage.pause(error)
+                await outage.wait(error)
             else:
-                outage.over()
+                outage.reset()
 
     async def _compare(self) -> None:
         heads = await self._tweets.feed_heads([*self.subscriptions.owners])

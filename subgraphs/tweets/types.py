@@ -11,7 +11,7 @@ import strawberry
 
 from chassis.errors import BadUserInput
 from chassis.graphql.ids import parse_id
-from chassis.graphql.paging import After, PageInfo, cursor, page_request, place
+from chassis.graphql.paging import After, PageInfo, cursor, page_request, position_of
 from chassis.graphql.result_errors import Error, ErrorAsData
 from chassis.paging import Page
 from subgraphs.tweets import domain, errors
@@ -50,7 +50,7 @@ def feed_position(after: str | None) -> int | None:
     if after is None:
         return None
     try:
-        (position,) = _FEED_PLACE.unpack(place(after))
+        (position,) = _FEED_PLACE.unpack(position_of(after))
     except (ValueError, struct.error):
         raise BadUserInput("`after` is not a cursor of this feed.") from None
     return int(position)

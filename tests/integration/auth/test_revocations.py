@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from redis.asyncio import Redis
 
-from chassis.broadcast import readers_of
+from chassis.broadcast import subscribers_key
 from subgraphs.auth import revocations
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
 
@@ -84,9 +84,9 @@ class TestAnnounce:
         self, valkey_url: str, redis: Redis
     ) -> None:
         async with process(valkey_url, Ended().load) as (feed, announcer):
-            await redis.hset(readers_of(revocations.STREAM), "dead", "1 0-0")
+            await redis.hset(subscribers_key(revocations.STREAM), "dead", "1 0-0")
             await announcer.announce([uuid4()])
-            assert await redis.hkeys(readers_of(revocations.STREAM)) == ["since", feed._id]
+            assert await redis.hkeys(subscribers_key(revocations.STREAM)) == ["since", feed._id]
 
     async def test_nothing_is_announced_for_nobody(self, valkey_url: str, redis: Redis) -> None:
         async with process(valkey_url, Ended().load) as (_, announcer):
@@ -247,5 +247,5 @@ class TestFollow:
 
 async def test_leaving_takes_a_process_off_the_list(valkey_url: str, redis: Redis) -> None:
     async with process(valkey_url, Ended().load):
-        assert await redis.hlen(readers_of(revocations.STREAM)) == 2
-    assert await redis.hkeys(readers_of(revocations.STREAM)) == ["since"]
+        assert await redis.hlen(subscribers_key(revocations.STREAM)) == 2
+    assert await redis.hkeys(subscribers_key(revocations.STREAM)) == ["since"]

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from uuid_utils.compat import uuid7
 
-from chassis.broadcast import Announcer, readers_of
+from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
@@ -278,9 +278,9 @@ class TestUpdateEmailSettings:
         self, client: httpx.AsyncClient, redis: Redis, database: Database
     ) -> None:
         async with asyncio.timeout(20):
-            while not await redis.hlen(readers_of(REVOCATIONS)):
+            while not await redis.hlen(subscribers_key(REVOCATIONS)):
                 await asyncio.sleep(0.01)
-        await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+        await Publisher(redis, REVOCATIONS).publish([str(PRINCIPAL.session_id)])
         assert await refusals(client) == [SESSION_ENDED]
         assert await count(database, "SELECT count(*) FROM recipients") == 0
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from chassis.broadcast import Announcer, readers_of
+from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.dead_letters import RejectedEvents
 from chassis.migrations import SchemaNotCurrentError, head, versions_of
@@ -143,8 +143,8 @@ class TestEndedSession:
             await redis.flushall()
             async with app.router.lifespan_context(app), running(app) as client:
                 assert await self.errors(client) == []
-                await until(lambda: redis.hlen(readers_of(REVOCATIONS)))
-                await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+                await until(lambda: redis.hlen(subscribers_key(REVOCATIONS)))
+                await Publisher(redis, REVOCATIONS).publish([str(PRINCIPAL.session_id)])
                 assert await self.errors(client) == [SESSION_ENDED]
         assert len(await outbox(database)) == 1
 
@@ -243,7 +243,8 @@ class TestCommands:
         failed = letters("retry", bad)
         assert failed.returncode == 1
         assert failed.stderr == (
-            "tweets: the dead letter still cannot be handled: MalformedEventError: it is not JSON\n"
+            "tweets: the dead letter still cannot be handled: "
+            "MalformedEventError: the event is not JSON\n"
         )
         assert letters("drop", bad).stdout == f"Dead letter {bad} is dropped.\n"
         assert letters("list").stdout == "There are no dead letters.\n"

@@ -300,7 +300,7 @@ class TestRedis:
         self, servers: Servers, database_url: str, sign_up: SignUp
     ) -> None:
         client = await sign_up()
-        async with tweets_process(servers, look_every=60) as process:
+        async with tweets_process(servers, reconcile_every=60) as process:
             process.open.add(client.session_id)
             await end_unheard(database_url, client)
             while not await process.sessions.ended(process.open):
