@@ -74,7 +74,7 @@ class Metrics:
     def events_of(
         self, group: str, streams: Sequence[str]
     ) -> Callable[[str, datetime | None, str], None]:
-        """Return the function with which a consumer records a stream, an event's time and its result."""
+        """Return the callback of a consumer; it gets the stream, event time and result."""
         handled = Counter(
             "chirp_events_total",
             "Events that a consumer group has processed, by result: handled or rejected.",

@@ -149,7 +149,7 @@ class TestTheCommand:
         people = People(edge)
         people.come()
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
-        assert "auth: finished before" in backfill(stack)
+        assert "auth: already finished" in backfill(stack)
         assert re.search(r"auth: \d+ events finished", backfill(stack, "--again"))
 
     def test_an_owner_that_is_away_is_named(self, stack: RunningStack) -> None:
