@@ -147,7 +147,7 @@ class TestBackfillCommand:
         people = People(edge)
         people.come()
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
-        assert "auth: finished before" in backfill(stack)
+        assert "auth: already finished" in backfill(stack)
         output = backfill(stack, "--again")
         assert re.search(r"auth: \d+ events finished", output)
         assert "tweets" not in output  # a retweet of the past is not mailed

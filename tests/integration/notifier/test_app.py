@@ -514,5 +514,5 @@ class TestCommands:
     async def test_missing_settings_are_reported_in_one_line(self) -> None:
         status, _, errors = await self.run({}, "serve")
         assert status == 2
-        assert errors.startswith("notifier: the environment is not complete: ")
+        assert errors.startswith("notifier: invalid environment: ")
         assert errors.count("\n") == 1

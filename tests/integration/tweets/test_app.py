@@ -193,8 +193,8 @@ class TestCommands:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            f"tweets: The database is at revision None, this code needs {NEWEST}: "
-            "run `migrate` first.\n"
+            f"tweets: The database is at revision None, this code needs {NEWEST}. "
+            "Run `migrate` first.\n"
         )
 
     async def test_the_application_itself_refuses_it_too(self, empty_url: str) -> None:
@@ -239,14 +239,14 @@ class TestCommands:
         assert [line.split()[0] for line in lines] == [good, bad]
         assert all(line.endswith("it failed") for line in lines)
         assert letters("show", bad).stdout.splitlines()[1] == "nonsense"
-        assert letters("retry", good).stdout == f"Dead letter {good} is retried.\n"
+        assert letters("retry", good).stdout == f"Retried dead letter {good}.\n"
         failed = letters("retry", bad)
         assert failed.returncode == 1
         assert failed.stderr == (
             "tweets: the dead letter still cannot be handled: "
             "MalformedEventError: the event is not JSON\n"
         )
-        assert letters("drop", bad).stdout == f"Dead letter {bad} is dropped.\n"
+        assert letters("drop", bad).stdout == f"Dropped dead letter {bad}.\n"
         assert letters("list").stdout == "There are no dead letters.\n"
         unknown = letters("drop", bad)
         assert (unknown.returncode, unknown.stderr) == (
@@ -258,7 +258,7 @@ class TestCommands:
         result = self.run("serve")
         assert result.returncode == 2
         assert result.stderr == (
-            "tweets: the environment is not complete: TWEETS_HOST is missing; "
+            "tweets: invalid environment: TWEETS_HOST is missing; "
             "TWEETS_PORT is missing; TWEETS_DATABASE_URL is missing; REDIS_URL is missing; "
             "ROUTER_SECRET is missing; TWEETS_AUTH_URL is missing; TWEETS_AUTH_GRPC is missing "
             "(see subgraphs/tweets/README.md; `make up` writes the settings to .env)\n"
@@ -267,7 +267,7 @@ class TestCommands:
     def test_a_database_that_is_not_there_is_one_line(self, empty_url: str) -> None:
         result = self.run("serve", **environment(f"{empty_url}_not"))
         assert result.returncode == 1
-        assert result.stderr.startswith("tweets: PostgreSQL refused: database ")
+        assert result.stderr.startswith("tweets: PostgreSQL error: database ")
         assert result.stderr.count("\n") == 1
 
     def test_the_committed_schema_is_the_current_one(self) -> None:

@@ -33,7 +33,7 @@ class TestFromEnv:
             Settings.from_env({"TWEETS_PORT": "http"})
         assert raised.value.problems == [
             "TWEETS_HOST is missing",
-            "TWEETS_PORT is not a whole number of at least 1",
+            "TWEETS_PORT must be a whole number of at least 1",
             "TWEETS_DATABASE_URL is missing",
             "REDIS_URL is missing",
             "ROUTER_SECRET is missing",
