@@ -64,7 +64,7 @@ class Feed:
         self._service = service
         self._sessions = sessions
         self._record = record
-        self._following = Backoff("following a stream", stream=STREAM)
+        self._following = Backoff("follow feeds", stream=STREAM)
         self._readers = asyncio.Semaphore(_READERS)
         # Reconciling during a broadcast would take subscriptions for behind that have yet to get
         # the item.
@@ -141,7 +141,7 @@ class Feed:
             self._record(event.time)
 
     async def _keep_reconciling(self) -> None:
-        outage = Backoff("reconciling feeds")
+        outage = Backoff("reconcile feeds")
         while True:
             await asyncio.sleep(_RECONCILE_SECONDS)
             try:
