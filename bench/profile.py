@@ -35,8 +35,8 @@ LAYERS = {
     "databases, SQLAlchemy": ("databases/", "sqlalchemy/"),
     "asyncpg": ("asyncpg/",),
     "the unit of work and SQL (chassis/database.py)": ("chassis/database.py",),
-    "rows to entities (repository.py)": ("subgraphs/tweets/repository.py",),
-    "entities to GraphQL types (types.py)": ("subgraphs/tweets/types.py", "tweets/domain.py"),
+    "rows to entities (repository)": ("subgraphs/tweets/repository/", "tweets/domain.py"),
+    "entities to GraphQL types (types.py)": ("subgraphs/tweets/types.py",),
     "documents: extensions, parser, validation": (
         *("strawberry/extensions/", "graphql/language/", "graphql/validation/"),
         "chassis/graphql/documents.py",
