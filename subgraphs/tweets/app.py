@@ -13,7 +13,7 @@ from chassis.dead_letters import EventHandler
 from chassis.graphql.streaming import Streams
 from chassis.parts import Parts
 from chassis.principal import Principal
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_subscriber
 from chassis.shutdown import Shutdown
 from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
@@ -46,7 +46,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         streams.connections.end_sessions(session_ids)
         subscriptions.end_sessions(session_ids)
 
-    watch = SessionWatch(
+    watch = revocation_subscriber(
         parts.redis,
         parts.sessions,
         open_sessions=streams.connections.sessions,

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from graphql import (
-    TypeDefinitionNode,
-    parse,
-)
+from graphql import TypeDefinitionNode, TypeExtensionNode, parse
 
 from chassis.topology import declared
 from stack.commands import Commands
@@ -75,12 +72,28 @@ def add_guests(root: Path, sdl: str) -> None:
     (root / file).write_text(LINK + sdl)
 
 
-def undescribed(where: str, node: object) -> list[str]:
-    """Return what lacks a description: the definition, its fields, arguments and enum values."""
-    found = [] if getattr(node, "description", None) else [where]
+ROOTS = {"Query", "Mutation", "Subscription"}
+"""Types that every subgraph has a part of, which no single one describes."""
+
+
+def undescribed(sdl: str) -> list[str]:
+    """Return the elements of the public schema without a description, federation's own left out.
+
+    Elements are types, fields, arguments, input fields and enum values.
+    """
+    found: list[str] = []
+    for definition in parse(sdl).definitions:
+        if isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
+            found += _undescribed(definition.name.value, definition)
+    return [name for name in found if name not in ROOTS and not name.startswith(("_", "Query._"))]
+
+
+def _undescribed(name: str, node: object) -> list[str]:
+    is_extension = isinstance(node, TypeExtensionNode)
+    found = [] if is_extension or getattr(node, "description", None) else [name]
     for kind in ("fields", "arguments", "values"):
         for part in getattr(node, kind, None) or ():
-            found += undescribed(f"{where}.{part.name.value}", part)
+            found += _undescribed(f"{name}.{part.name.value}", part)
     return found
 
 
@@ -91,14 +104,26 @@ class TestSchemas:
             assert file.read_text() == exported[name], f"{name} has drifted. Run: make supergraph"
 
     @pytest.mark.parametrize("name", schema_files())
-    def test_every_part_has_a_description(self, name: str) -> None:
-        found: list[str] = []
-        for definition in parse(schema_files()[name].read_text()).definitions:
-            if isinstance(definition, TypeDefinitionNode):
-                found += undescribed(definition.name.value, definition)
-        known = {"Query", "Mutation", "Subscription"}
-        of_federation = ("_", "Query._")
-        assert [p for p in found if p not in known and not p.startswith(of_federation)] == []
+    def test_every_element_of_the_public_schema_has_a_description(self, name: str) -> None:
+        assert undescribed(exported_schemas()[name]) == []
+
+    def test_element_of_every_kind_without_a_description_is_found(self) -> None:
+        sdl = """
+            type Query { tweet(id: ID!): Tweet _service: Int }
+            type Tweet { text: String! }
+            extend type User { tweets: Int }
+            input TweetInput { text: String! }
+            enum Kind { TWEETED }
+            union Result = Tweet
+            interface Error { message: String! }
+            scalar DateTime
+        """
+        found = set(undescribed(sdl))
+        assert found == {
+            *("Query.tweet", "Query.tweet.id", "Tweet", "Tweet.text", "User.tweets", "TweetInput"),
+            *("TweetInput.text", "Kind", "Kind.TWEETED", "Result", "Error", "Error.message"),
+            "DateTime",
+        }
 
     def test_every_subgraph_holds_its_scopes_against_its_own_declaration(self) -> None:
         for service in declared().subgraphs:

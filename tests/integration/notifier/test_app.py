@@ -22,7 +22,7 @@ from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
-from chassis.sessions.watch import STREAM as REVOCATIONS
+from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from notifier.app import create_app
 from notifier.settings import Settings

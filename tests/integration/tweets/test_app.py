@@ -20,7 +20,7 @@ from chassis.database import Database
 from chassis.dead_letters import RejectedEvents
 from chassis.migrations import SchemaNotCurrentError, head, versions_of
 from chassis.principal import Principal
-from chassis.sessions.watch import STREAM as REVOCATIONS
+from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.events import user_deleted
