@@ -76,10 +76,11 @@ class Download:
 
 
 def describe(problem: Exception) -> str:
-    """Return the reason of a failed download, without the wrapping of urllib."""
-    if isinstance(problem, URLError) and not isinstance(problem, HTTPError):
-        return str(problem.reason)
-    return str(problem)
+    """Return the reason of a failed download, without what urllib and the system wrap it in."""
+    if isinstance(problem, HTTPError):
+        return str(problem)
+    reason = problem.reason if isinstance(problem, URLError) else problem
+    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
 
 
 def download(console: Console, interrupted: threading.Event, release: str = RELEASE) -> None:

@@ -1,83 +1,21 @@
 """The Apollo Router is downloaded from a local server that stands for the release's."""
 
-import hashlib
 import io
-import tarfile
 import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stack import router_binary
 from stack.commands import Commands
 from stack.console import Console
 from stack.ports import free_ports
 from stack.process import StackError, StoppedError
 from stack.router import VERSION, cached_binary, find_cached
 from stack.router_binary import Download, download
+from tests.release import Release
 
 NEVER = threading.Event()
-
-
-class Release:
-    """A folder that is served over HTTP and holds the archive of a router for each target."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gate = threading.Event()
-        """A slow server sends the second half of an archive when this is set."""
-        self.gate.set()
-        self.half_sent = threading.Event()
-        self.publish(f"#!/bin/sh\necho {VERSION}\n")
-        handler = partial(_Handler, self, directory=str(folder))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def publish(self, program: str, name: str = "dist/router") -> None:
-        sums = []
-        for target in router_binary.TARGETS.values():
-            archive = self.folder / f"router-v{VERSION}-{target}.tar.gz"
-            with tarfile.open(archive, "w:gz") as tar:
-                entry = tarfile.TarInfo(name)
-                entry.size = len(program)
-                tar.addfile(entry, io.BytesIO(program.encode()))
-            sums.append(f"{hashlib.sha256(archive.read_bytes()).hexdigest()} *{archive.name}\n")
-        (self.folder / "sha256sums.txt").write_text("".join(sums))
-
-    @property
-    def archives(self) -> list[Path]:
-        return list(self.folder.glob("*.tar.gz"))
-
-    def close(self) -> None:
-        self.gate.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    def __init__(self, release: Release, *arguments: Any, **options: Any) -> None:
-        self._release = release
-        super().__init__(*arguments, **options)
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        content = source.read()
-        if self.path.endswith(".tar.gz"):
-            outputfile.write(content[: len(content) // 2])
-            outputfile.flush()
-            self._release.half_sent.set()
-            self._release.gate.wait(30)
-            content = content[len(content) // 2 :]
-        outputfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -123,7 +61,7 @@ class TestDownload:
     def test_archive_without_a_router_installs_nothing(
         self, release: Release, console: Console
     ) -> None:
-        release.publish("#!/bin/sh\n", "dist/other")
+        release.publish(b"#!/bin/sh\n", "dist/other")
         with pytest.raises(StackError, match="holds no router"):
             download(console, NEVER, release.url)
         assert find_cached() is None
@@ -131,7 +69,7 @@ class TestDownload:
     def test_router_of_another_version_is_not_installed(
         self, release: Release, console: Console
     ) -> None:
-        release.publish("#!/bin/sh\necho 1.0.0\n")
+        release.publish(b"#!/bin/sh\necho 1.0.0\n")
         with pytest.raises(StackError, match=f"is not version {VERSION}"):
             download(console, NEVER, release.url)
         assert find_cached() is None
@@ -191,7 +129,7 @@ class TestDownloadBesideAStart:
         beside = Download(commands, f"http://127.0.0.1:{free_ports(1)[0]}")
         beside.start()
         beside.wait(30)
-        assert "Connection refused" in beside.problem
+        assert beside.problem == "Connection refused"
 
     def test_missing_release_is_the_reason(self, release: Release, commands: Commands) -> None:
         beside = Download(commands, f"{release.url}/nothing")
