@@ -142,9 +142,9 @@ def new_account(edge: httpx.Client) -> Account:
     return Account(signed_in["user"]["id"], name, password, token, headers)
 
 
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Waits for something that has to come true by itself."""
-    deadline = time.monotonic() + 30
+def eventually(holds: Callable[[], bool], what: str, within: float = 30) -> None:
+    """Wait until a condition holds. Fails after `within` seconds."""
+    deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"never came true: {what}"
         time.sleep(0.05)

@@ -21,11 +21,11 @@ def revocation_subscriber(
     token_lifetime: float,
     reconcile_every: float = RECONCILE_EVERY,
 ) -> Subscriber:
-    """Return a subscriber that knows the sessions that ended while a token of theirs may be valid.
+    """Return a subscriber that knows the sessions that ended while their tokens may be valid.
 
     `load` returns the sessions that ended since a time. The first look goes back `token_lifetime`
-    seconds. Later looks, every `reconcile_every` seconds and after a gap, go back to before the last one
-    that succeeded: they find ends that were never published.
+    seconds. Later looks, every `reconcile_every` seconds and after a gap, go back to before the
+    last one that succeeded: they find ends that were never published.
     """
     lifetime = timedelta(seconds=token_lifetime)
     looked: datetime | None = None
