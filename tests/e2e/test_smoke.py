@@ -1,4 +1,4 @@
-"""The smoke test of a roll-out, on a system that is well and on one that is not."""
+"""deploy/smoke.sh on a running system and on an address that is not an edge."""
 
 import subprocess
 
@@ -18,13 +18,13 @@ def smoke(url: str) -> "subprocess.CompletedProcess[str]":
 
 
 class TestSmoke:
-    def test_a_system_that_is_well_passes(self, stack: RunningStack) -> None:
+    def test_running_system_passes(self, stack: RunningStack) -> None:
         result = smoke(stack.url)
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("ok ") == (6 if "notifier" in declared().services else 5)
 
-    def test_an_edge_that_answers_otherwise_is_told(self, stack: RunningStack) -> None:
-        """The router's own port knows no /healthz, and refuses nobody."""
+    def test_unexpected_answer_fails_with_both_values(self, stack: RunningStack) -> None:
+        """The port of the router has no /healthz and refuses no request."""
         result = smoke(stack.router_url)
         assert result.returncode == 1
-        assert "failed  everything behind the edge is ready: 404 instead of 200" in result.stderr
+        assert "failed  everything behind the edge is ready: got 404, expected 200" in result.stderr
