@@ -328,6 +328,14 @@ class TestEnvironment:
         given = compose({**made_secrets, **wanted})["services"]["edge-config"]["environment"]
         assert wanted.items() <= given.items()
 
+    def test_links_and_issuer_follow_the_published_port(
+        self, made_secrets: Mapping[str, str]
+    ) -> None:
+        services = compose({**made_secrets, "EDGE_PORT": "4001"})["services"]
+        assert services["edge"]["ports"] == ["127.0.0.1:4001:4000"]
+        given = services["auth"]["environment"]
+        assert given["PUBLIC_URL"] == given["AUTH_ISSUER"] == "http://localhost:4001"
+
     def test_without_its_secrets_compose_starts_nothing(
         self, made_secrets: Mapping[str, str]
     ) -> None:
