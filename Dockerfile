@@ -68,13 +68,13 @@ FROM chassis AS explorer
 COPY explorer/*.py explorer/
 COPY --from=explorer-page /build/dist explorer/dist
 
-# Uses the system from outside, as a person would, and serves the results to Prometheus.
+# Uses the system from outside, as two users do, and serves the results to Prometheus.
 FROM python AS prober
 COPY --from=prober-packages /venv /venv
 COPY services.toml .
 COPY chassis/__init__.py chassis/topology.py chassis/
-COPY deploy/__init__.py deploy/
-COPY stack/*.py stack/
+COPY client client
+COPY deploy/__init__.py deploy/dotenv.py deploy/
 COPY deploy/prober deploy/prober
 ENV READY=http://127.0.0.1:4190/metrics
 EXPOSE 4190

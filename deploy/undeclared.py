@@ -15,7 +15,7 @@ from chassis.topology import ROOT, read
 REMOVABLE = {"tweets": "subgraphs.tweets", "notifier": "notifier"}
 """The services that a fork may remove, with their modules. Everything needs auth."""
 
-_FOLDERS = ("bench", "deploy", "docs", "router", "stack", "tests")
+_FOLDERS = ("bench", "client", "deploy", "docs", "router", "stack", "tests")
 
 
 @cache

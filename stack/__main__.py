@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chassis.topology import TopologyError
+from deploy.dotenv import DotenvError
 from stack import demo, explorer, router_binary, supergraph
 from stack.commands import Commands
 from stack.console import Console
@@ -30,7 +31,7 @@ def main() -> int:
         signal.signal(name, lambda *_: interrupted.set())
     try:
         COMMANDS[arguments.command](arguments, Commands(console, interrupted))
-    except (StackError, TopologyError) as failure:
+    except (DotenvError, StackError, TopologyError) as failure:
         console.error(str(failure))
         return 1
     except StoppedError:
@@ -97,7 +98,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], None]] = {
     "explorer": lambda _, commands: explorer.build(commands),
     "router": lambda _, commands: router_binary.bring(commands),
     "router-from-source": lambda _, commands: router_binary.build(commands),
-    "demo": lambda arguments, commands: demo.run(arguments.url, commands.console),
+    "demo": lambda arguments, commands: demo.demonstrate(arguments.url, commands.console),
 }
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.dotenv import read
 from stack import explorer
 from stack.commands import Commands
 from stack.console import Console
-from stack.environment import read
 from stack.ports import demand_free
 from stack.process import ROOT, StackError
 from tests.stack import eventually, fresh_settings, router_kinds
