@@ -26,11 +26,13 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 	run format $(PYTHON_IN) -m ruff format --check .; \
 	run lint $(PYTHON_IN) -m ruff check .; \
 	run types $(PYTHON_IN) -m mypy $$($(PYTHON_IN) -m deploy.undeclared); \
+	$(foreach package,$(wildcard packages/*/),run types:$(package) \
+		sh -c 'cd $(package) && "$(CURDIR)/$(PYTHON_IN)" -m mypy';) \
 	run layers .venv/bin/lint-imports --no-logo; \
 	run declaration $(PYTHON_IN) -m deploy.declaration; \
 	run generated $(PYTHON_IN) -m deploy.generate --check; \
 	run manifests $(PYTHON_IN) -m deploy.validate; \
-	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \
+	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract packages --numprocesses logical; \
 	if [ -n "$$failed" ]; then echo "make check failed at:$$failed" >&2; exit 1; fi
 
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images

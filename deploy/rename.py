@@ -15,7 +15,7 @@ from pathlib import Path
 from chassis.topology import FILE, ROOT, TopologyError, parse
 
 KEPT = frozenset({"LICENSE"})
-"""Files in which the name is that of a person or of a former release."""
+"""Names of files in which the name is that of a person or of a former release."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .'-]{0,38}[A-Za-z0-9.]?")
@@ -84,7 +84,7 @@ def _texts(root: Path) -> Iterator[tuple[Path, str]]:
     ).stdout
     for name in filter(None, listed.split("\0")):
         path = Path(name)
-        if name in KEPT or not (root / path).is_file():
+        if path.name in KEPT or not (root / path).is_file():
             continue
         try:
             yield path, (root / path).read_text()

@@ -15,6 +15,9 @@ TOOLS = [
 ]
 
 
+PACKAGE = "packages/example"
+
+
 def check(folder: Path, failing: Collection[str]) -> subprocess.CompletedProcess[str]:
     """Runs our Makefile with tools that write what they were called with."""
     shutil.copy(ROOT / "Makefile", folder)
@@ -41,6 +44,12 @@ class TestMakeCheck:
         done = check(tmp_path, [])
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == len(TOOLS)
+
+    def test_the_types_of_each_package_are_checked_in_its_folder(self, tmp_path: Path) -> None:
+        (tmp_path / PACKAGE).mkdir(parents=True)
+        done = check(tmp_path, ["mypy"])
+        assert len(done.stdout.splitlines()) == len(TOOLS) + 1
+        assert f"make check failed at: types types:{PACKAGE}/" in done.stderr
 
     @pytest.mark.parametrize("failing", [[tool] for tool in TOOLS] + [TOOLS], ids=",".join)
     def test_every_tool_runs_and_the_failed_ones_are_named(

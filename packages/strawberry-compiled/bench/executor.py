@@ -26,9 +26,9 @@ from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.federation import Schema
 
-from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.paging import PageInfo
 from stack.ports import free_ports
+from strawberry_compiled import CompilingExecutionContext as CompilingExecutor
 from subgraphs.tweets.types import Tweet, TweetConnection, TweetEdge, User
 
 DOCUMENTS = {
