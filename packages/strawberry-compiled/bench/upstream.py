@@ -33,13 +33,15 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
         scratch = Path(directory)
+        options = list(given.options)
         if given.checkout is None:
+            options.append("--benchmark-disable")
             _pip("install", "--no-deps", "--target", scratch / "plugins", *PLUGINS)
         source = given.checkout or _graphql_core(scratch)
-        stock = _outcomes(source, scratch, *given.options)
-        ours = _outcomes(source, scratch, "-p", "upstream_plugin", *given.options)
+        stock = _outcomes(source, scratch, *options)
+        ours = _outcomes(source, scratch, "-p", "upstream_plugin", *options)
     print(f"stock    {_counted(stock)}\ncompiled {_counted(ours)}")
-    different = [name for name in stock | ours if stock.get(name) != ours.get(name)]
+    different = [name for name in {**stock, **ours} if stock.get(name) != ours.get(name)]
     for name in different:
         print(f"{name}: {stock.get(name)} with the stock executor, {ours.get(name)} with ours")
     if different or "passed" not in stock.values():

@@ -17,7 +17,7 @@ class CoreExecutionContext(CompilingExecutionContext):
     build_resolve_info = Executor.build_resolve_info
 
 
-plans.COMPILE_FROM = 1
+plans.COMPILE_FROM = 1  # type: ignore[attr-defined]
 limits.FIELDS_PER_RUN = limits.MAX_FUNCTION
 for name, attribute, executor in (
     ("graphql.execution.execute", "IncrementalExecutor", CoreExecutionContext),

@@ -14,19 +14,21 @@ from graphql import (
     assert_valid_schema,
     is_non_null_type,
 )
+from graphql.execution import values
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.get_variable_signature import (
     GraphQLVariableSignature,
     get_variable_signature,
 )
-from graphql.execution.values import (
-    VariableValues,
-    VariableValueSource,
-    input_is_nested_too_deeply,
-)
+from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities import coerce_input_value
 
 from .recognition import takes_unchanged
+
+_is_nested_too_deeply: Callable[[Any, Any], bool] = getattr(
+    values, "input_is_nested_too_deeply", lambda *_: False
+)
+"""Of graphql-core 3.3.2 and newer; what an older one cannot coerce is left to it all the same."""
 
 
 class _Variable(NamedTuple):
@@ -81,7 +83,7 @@ class Operation:
                 continue
             sources[name] = VariableValueSource(signature, value)
             if not unchanged(value):
-                if input_is_nested_too_deeply(value, signature.type):
+                if _is_nested_too_deeply(value, signature.type):
                     return None
                 value = coerce_input_value(value, signature.type)
                 if value is Undefined:
