@@ -41,7 +41,7 @@ LAYERS = {
         *("strawberry/extensions/", "graphql/language/", "graphql/validation/"),
         "chassis/graphql/documents.py",
     ),
-    "the executor": ("graphql/", "chassis/graphql/compiled/", "chassis/graphql/schema.py",
+    "the executor": ("graphql/", "strawberry_compiled/", "chassis/graphql/schema.py",
                      "chassis/graphql/scalars.py", "<selection>", "strawberry/"),
     "context and loaders": ("strawberry/dataloader.py", "chassis/graphql/context.py",
                             "chassis/principal.py", "subgraphs/tweets/context.py"),

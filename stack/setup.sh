@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs requirements/dev.txt into .venv, and does nothing where that is done.
+# Installs requirements/dev.txt and the packages of this repository into .venv, and does nothing
+# where that is done.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,7 +24,7 @@ find_python() {
 }
 
 # What is to be installed, and by which Python.
-wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt; } | cksum; }
+wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt packages/*/pyproject.toml; } | cksum; }
 
 # Its scripts hold their own path, so one that was moved or copied is of no use.
 usable() {
@@ -50,7 +51,10 @@ fi
 say "Installing the packages of requirements/dev.txt (once, some seconds)"
 if ! "$environment/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes \
     -r requirements/uv.txt ||
-    ! stack/install.sh "$environment/bin/python" requirements/dev.txt; then
+    ! stack/install.sh "$environment/bin/python" requirements/dev.txt ||
+    # The packages of this repository have no hashes; all that they and their build need is installed.
+    ! "$environment/bin/uv" pip install --python "$environment/bin/python" --quiet --offline \
+        --no-deps --no-build-isolation $(printf -- '--editable %s ' packages/*/); then
     say "The packages could not be installed. The first start needs a network that reaches PyPI."
     say "Behind a proxy set HTTPS_PROXY; for another index set PIP_INDEX_URL (or UV_DEFAULT_INDEX),"
     say "for certificates of your own SSL_CERT_FILE. Then run the same command again."

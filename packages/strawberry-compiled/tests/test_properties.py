@@ -6,7 +6,6 @@
 import asyncio
 import datetime
 import logging
-import os
 from collections.abc import Callable, Generator, Iterator
 from enum import Enum, StrEnum
 from random import Random
@@ -24,14 +23,12 @@ from graphql import (
     is_leaf_type,
     is_object_type,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
-from tests.unit.chassis.executors import Executors
-
-EXAMPLES = int(os.environ.get("COMPILED_EXAMPLES", "40"))
+from strawberry_compiled.testing import Executors
 
 Make = Callable[[], Any]
 Shout = NewType("Shout", str)
@@ -336,13 +333,6 @@ class Document:
         return self.random.choice([type_, *self.schema.get_possible_types(type_)])
 
 
-tried = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize="COMPILED_EXAMPLES" not in os.environ,
-    database=None,
-)
 worlds = given(
     random=st.randoms(use_true_random=True),
     types=st.integers(1, 4),
@@ -388,7 +378,6 @@ class TestAnything:
             seen["compiled"] += len(world.executors.compiled())
             seen["failed"] += len(world.executors.failed())
 
-        @tried
         @worlds
         def check(random: Random, types: int, fields: int, mischief: float, depth: int) -> None:
             asyncio.run(compare(World(random, types, fields, mischief), depth))

@@ -24,17 +24,16 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
-from chassis.graphql.compiled import CompilingExecutor
-from chassis.graphql.compiled.plans import (
+from strawberry_compiled import CompilingExecutionContext
+from strawberry_compiled.documents import DOCUMENTS
+from strawberry_compiled.plans import (
     CREDIT,
-    DOCUMENTS,
     REST,
     VARIANTS,
     document_plans,
     schema_plans,
 )
-from chassis.graphql.schema import build_schema
-from tests.unit.chassis.executors import Executors, shown, told
+from strawberry_compiled.testing import Executors, encoded, reported
 
 T = TypeVar("T")
 Loud = NewType("Loud", str)
@@ -615,7 +614,7 @@ class TestResolversBetween:
                 document, root_value=pages(), context_value={"loader": DataLoader(load)}
             )
             assert result.errors is None
-            answers.add(shown(result.data))
+            answers.add(encoded(result.data))
         assert len(answers) == 1
         assert '"before": 0' in answers.pop()
         assert batches == 4 * [[100, 101, 102, 103, 104]]
@@ -699,7 +698,7 @@ class TestIncrementalDelivery:
                 document, root_value=shelf(**changes)(), variable_values=variables
             )
             return [
-                shown(getattr(frame, "formatted", None) or [frame.data, told(frame.errors)])
+                encoded(getattr(frame, "formatted", None) or [frame.data, reported(frame.errors)])
                 async for frame in stream
             ]
 
@@ -722,7 +721,7 @@ class TestSubscriptions:
         answers = []
         for schema in (executors.stock, executors.compiling):
             stream = await schema.subscribe("subscription { books { title author { name } } }")
-            answers.append([(shown(r.data), told(r.errors)) async for r in stream])
+            answers.append([(encoded(r.data), reported(r.errors)) async for r in stream])
         assert answers[0] == answers[1]
         assert len(answers[0]) == 4
         # From the second event on, though the document came only once.
@@ -753,27 +752,31 @@ class TestEntities:
                 document,
                 variable_values={"r": [{"__typename": "Product", "id": i} for i in ids]},
             )
-            answers.append((shown(result.data), told(result.errors)))
+            answers.append((encoded(result.data), reported(result.errors)))
         assert answers == 4 * answers[:1]
         assert "_entities:_Entity" in executors.compiled()
 
 
 class TestPlans:
-    async def test_a_document_is_compiled_when_it_comes_again(self, books: Executors) -> None:
+    async def test_a_document_is_compiled_at_its_second_execution(self, books: Executors) -> None:
         for known in (0, 2, 2):
             await books.compiling.execute("{ it { id } }", root_value=shelf()())
             assert len(list(books.plans())) == known
 
-    async def test_they_belong_to_one_document_and_one_schema(self, books: Executors) -> None:
+    async def test_documents_that_differ_have_plans_of_their_own(self, books: Executors) -> None:
         other = Executors(query(list[Book] | None), config=CONFIG)
-        one, same = parse("{ it { id } }"), parse("{ it { id } }")
-        assert one == same
         schemas = [executors.compiling._schema for executors in (books, other)]
-        plans = [document_plans(schema, d) for schema in schemas for d in (one, same)]
+        documents = [parse("{ it { id } }"), parse("{ it { id  } }")]
+        plans = [document_plans(schema, d) for schema in schemas for d in documents]
         assert len({id(p) for p in plans}) == 4
-        assert [document_plans(s, d) for s in schemas for d in (one, same)] == plans
+        assert [document_plans(s, d) for s in schemas for d in documents] == plans
 
-    async def test_a_copy_of_a_schema_has_plans_of_its_own(self, books: Executors) -> None:
+    async def test_equal_documents_share_plans(self, books: Executors) -> None:
+        schema = books.compiling._schema
+        one, equal = parse("{ it { id } }"), parse("{ it { id } }")
+        assert document_plans(schema, one) is document_plans(schema, equal)
+
+    async def test_a_copy_of_a_schema_starts_without_plans(self, books: Executors) -> None:
         schema = books.compiling._schema
         schema_plans(schema)
         await books.same("{ it { id } }", shelf())
@@ -782,18 +785,18 @@ class TestPlans:
             assert len(schema_plans(twin)) == 0
         assert len(copy.deepcopy(schema_plans(schema))) == 0
 
-    async def test_they_go_with_their_document(self, books: Executors) -> None:
+    async def test_plans_live_as_long_as_their_document(self, books: Executors) -> None:
         plans = schema_plans(books.compiling._schema)
-        document = parse("{ it { id } }")
+        document = parse("{ it { id } }", no_location=True)
         document_plans(books.compiling._schema, document)
         assert len(plans) == 1
         del document
         gc.collect()
         assert len(plans) == 0
 
-    async def test_they_are_bounded(self, books: Executors) -> None:
+    async def test_the_number_of_documents_is_bounded(self, books: Executors) -> None:
         plans = schema_plans(books.compiling._schema)
-        documents = [parse("{ it { id } }") for _ in range(DOCUMENTS + 50)]
+        documents = [parse(f"{{ it {{ a{n}: id }} }}") for n in range(DOCUMENTS + 50)]
         first = document_plans(books.compiling._schema, documents[0])
         for document in documents:
             document_plans(books.compiling._schema, document)
@@ -897,7 +900,7 @@ class TestAtTheSameTime:
 
         async def answer(schema: Any, document: str, variables: Any, n: int) -> object:
             result = await schema.execute(document, variable_values=variables, context_value=n)
-            return shown(result.data), told(result.errors)
+            return encoded(result.data), reported(result.errors)
 
         operations = [operation() for _ in range(400)]
         expected = [await answer(executors.stock, *o) for o in operations]
@@ -911,7 +914,7 @@ class TestAtTheSameTime:
         documents = [d.split(" slow")[0] + "}" if "$" not in d else d for d in DOCUMENTS_AT_ONCE]
         documents = [d for d in documents if "slow" not in d]
         expected = {
-            (d, n): shown(executors.stock.execute_sync(d, context_value=n).data)
+            (d, n): encoded(executors.stock.execute_sync(d, context_value=n).data)
             for d in documents
             for n in range(20)
         }
@@ -922,7 +925,7 @@ class TestAtTheSameTime:
             for _ in range(100):
                 d, n = dice.choice(list(expected))
                 result = executors.compiling.execute_sync(d, context_value=n)
-                if shown(result.data) != expected[d, n]:
+                if encoded(result.data) != expected[d, n]:
                     wrong.append((d, n))
 
         threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
@@ -933,17 +936,8 @@ class TestAtTheSameTime:
         assert wrong == []
 
 
-async def test_the_schemas_of_this_project_are_compiled() -> None:
-    schema = build_schema(query=query(Author))
-    for _ in range(2):
-        result = await schema.execute("{ it { name } }", root_value=Author(name="Ann"))
-        assert result.data == {"it": {"name": "Ann"}}
-    (document,) = schema_plans(schema._schema)._documents.values()
-    (plans,) = document._variants.values()
-    (plan,) = plans.values._plans.values()
-    assert plan.run is not None
-
-
 def test_it_is_an_execution_context_of_strawberry() -> None:
-    schema = strawberry.Schema(query(Author | None), execution_context_class=CompilingExecutor)
+    schema = strawberry.Schema(
+        query(Author | None), execution_context_class=CompilingExecutionContext
+    )
     assert schema.execute_sync("{ it { name } }").data == {"it": None}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import pytest
 import strawberry
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
@@ -22,9 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry.types.unset import UNSET
 
-from tests.unit.chassis.executors import Executors
-from tests.unit.chassis.executors import told as told_errors
-from tests.unit.chassis.test_compiled_properties import EXAMPLES, tried
+from strawberry_compiled.testing import Executors, reported
 
 Even = NewType("Even", int)
 E = strawberry.ID("e")
@@ -268,6 +266,37 @@ class TestArguments:
         executors = Executors(Query, config=StrawberryConfig(scalar_map={odd: scalar}))
         assert (await executors.same("query ($v: Odd!) { it(of: $v) }", v=7)).errors is None
 
+    @pytest.mark.parametrize("name", ["info", "_source", "self", "root", "kwargs", "args"])
+    async def test_an_argument_with_the_name_of_a_parameter_of_strawberry(self, name: str) -> None:
+        def of_parameter(parameter: str, graphql_name: str) -> Executors:
+            scope: dict[str, Any] = {"Annotated": Annotated, "strawberry": strawberry}
+            exec(
+                f"def it({parameter}: Annotated[str, strawberry.argument(name={graphql_name!r})])"
+                f" -> str:\n    return {parameter}",
+                scope,
+            )
+            field = strawberry.field(resolver=scope["it"])
+            return Executors(strawberry.type(type("Query", (), {"it": field})))
+
+        for parameter, graphql_name in ((name, "a"), ("a", name), (name, name)):
+            try:
+                executors = of_parameter(parameter, graphql_name)
+            except Exception:  # Strawberry refuses some
+                continue
+            await executors.same(f'{{ it({graphql_name}: "x") }}')
+            await executors.same(f"query ($v: String!) {{ it({graphql_name}: $v) }}", v="x")
+
+    async def test_an_info_under_another_name_beside_an_argument_named_info(self) -> None:
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def it(self, where: strawberry.Info, info: int | None = 3) -> str:
+                return f"{where.field_name} {info}"
+
+        executors = Executors(Query)
+        for document in ("{ it }", "{ it(info: 4) }", "query ($v: Int) { it(info: $v) }"):
+            await executors.same(document)
+
     async def test_a_variable_of_a_directive_too(self, executors: Executors) -> None:
         document = "query ($v: Boolean!) { plain(a: 1, d: $v) renamed @include(if: $v) }"
         await executors.same(document, v=True)
@@ -298,9 +327,7 @@ class Tree:
     name: str
     left: "Tree | None" = None
     others: "list[Tree] | None" = None
-    later: Annotated["Tree", strawberry.lazy("tests.unit.chassis.test_compiled_calls")] | None = (
-        None
-    )
+    later: Annotated["Tree", strawberry.lazy(__name__)] | None = None
 
 
 @strawberry.input
@@ -528,7 +555,7 @@ class Order:
         for schema in (self.executors.stock, *3 * (self.executors.compiling,)):
             self.calls.clear()
             result = await schema.execute(document, variable_values=variables)
-            seen.append((result.data, told_errors(result.errors), [*self.calls]))
+            seen.append((result.data, reported(result.errors), [*self.calls]))
         assert seen == 4 * [seen[0]]
 
 
@@ -566,7 +593,7 @@ class TestWhatResolversChange:
                 result = await schema.execute(
                     document, variable_values=dict(variables), context_value=twist
                 )
-                found.append((result.data, told_errors(result.errors)))
+                found.append((result.data, reported(result.errors)))
             seen.append(found)
         assert seen[0] == seen[1]
 
@@ -691,13 +718,12 @@ class TestAnyArguments:
                 seen["refused"] += result.errors is not None
             seen["called"] += len(arguments.executors.called())
 
-        @tried
         @given(random=st.randoms(use_true_random=True))
         def check(random: Random) -> None:
             asyncio.run(compare(Arguments(random)))
 
         await asyncio.to_thread(check)
-        assert min(seen.values()) > EXAMPLES / 4, seen
+        assert min(seen.values()) > settings().max_examples / 4, seen
 
 
 class Failure(Exception):  # noqa: N818
