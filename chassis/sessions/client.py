@@ -46,6 +46,8 @@ _OPTIONS = [
         ),
     ),
     ("grpc.enable_http_proxy", 0),  # auth is on the internal network
+    # When the last known pod goes, its successor has to be looked up now, not within 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),

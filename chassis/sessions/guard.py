@@ -18,7 +18,7 @@ _SESSION_ID_HEADER = b"x-auth-session-id"
 
 
 class EndedSessions(Protocol):
-    """The sessions that this process knows to have ended; a `broadcast.Listener` in production."""
+    """The sessions that this process knows to have ended; in production a `Subscriber`."""
 
     @property
     def is_current(self) -> bool:

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.app import traced
 from chassis.backfill import by_id
-from chassis.broadcast import Listener
+from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
 from chassis.parts import Parts
@@ -34,7 +34,7 @@ from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlRepositories
-from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_listener
+from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.settings import Settings
@@ -141,9 +141,9 @@ class _Auth:
         return SqlUnitOfWork(self.database, SqlRepositories.on, self.wake_relay)
 
     @cached_property
-    def revocations(self) -> Listener:
+    def revocations(self) -> Subscriber:
         lifetime = self.settings.access_token_lifetime + _CLOCK_TOLERANCE
-        return revocation_listener(
+        return revocation_subscriber(
             self.redis, self._ended_sessions, token_lifetime=lifetime.total_seconds()
         )
 

@@ -19,6 +19,10 @@ _OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second process takes half the calls unnoticed
     ("grpc.max_receive_message_length", _MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", _MAX_MESSAGE_SIZE),
+    # A client resolves its servers again whenever a connection ends. So it finds a new pod, and
+    # leaves an old one before that stops (deploy/kubernetes/base/deployments.yaml: 35 s).
+    ("grpc.max_connection_age_ms", 20_000),
+    ("grpc.max_connection_age_grace_ms", 10_000),  # longer than any call may take
     # Clients may keep an idle connection alive.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from chassis.broadcast import LOOK_EVERY, Announcer, Listener
+from chassis.broadcast import RECONCILE_EVERY, Publisher, Subscriber
 from chassis.sessions.revocations import STREAM
 
 _OVERLAP = timedelta(minutes=2)
@@ -14,18 +14,18 @@ _OVERLAP = timedelta(minutes=2)
 minute, and a session's end is committed less than another minute after the time that it bears."""
 
 
-def revocation_listener(
+def revocation_subscriber(
     redis: Redis,
     load: Callable[[datetime], Awaitable[Sequence[UUID]]],
     *,
     token_lifetime: float,
-    look_every: float = LOOK_EVERY,
-) -> Listener:
-    """Return a listener that knows the sessions that ended while a token of theirs may be valid.
+    reconcile_every: float = RECONCILE_EVERY,
+) -> Subscriber:
+    """Return a subscriber that knows the sessions that ended while their tokens may be valid.
 
     `load` returns the sessions that ended since a time. The first look goes back `token_lifetime`
-    seconds. Later looks, every `look_every` seconds and after a gap, go back to before the last one
-    that succeeded: they find ends that were never published.
+    seconds. Later looks, every `reconcile_every` seconds and after a gap, go back to before the
+    last one that succeeded: they find ends that were never published.
     """
     lifetime = timedelta(seconds=token_lifetime)
     looked: datetime | None = None
@@ -38,19 +38,25 @@ def revocation_listener(
         looked = now
         return [str(session_id) for session_id in found]
 
-    return Listener(redis, STREAM, look=look, remembered=token_lifetime, look_every=look_every)
+    return Subscriber(
+        redis,
+        STREAM,
+        reconcile=look,
+        remember_for=token_lifetime,
+        reconcile_every=reconcile_every,
+    )
 
 
 class RedisRevocationAnnouncer:
     """Implements the port RevocationAnnouncer: here at once, then in every other process."""
 
-    def __init__(self, redis: Redis, here: Listener) -> None:
-        """`here` is the listener of this process."""
+    def __init__(self, redis: Redis, here: Subscriber) -> None:
+        """`here` is the subscriber of this process."""
         self._here = here
-        self._announcer = Announcer(redis, STREAM)
+        self._publisher = Publisher(redis, STREAM)
 
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         ended = [str(session_id) for session_id in session_ids]
         # Before the others: Redis may be away, and this process must refuse the tokens too.
         self._here.remember(ended)
-        await self._announcer.announce(ended)
+        await self._publisher.publish(ended)

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 from redis.asyncio import Redis
 
-from chassis.broadcast import Listener, readers_of
+from chassis.broadcast import Subscriber, subscribers_key
 from chassis.sessions.revocations import STREAM
-from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_listener
+from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 
 
 @dataclass
@@ -36,10 +36,10 @@ async def until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def process(
     valkey_url: str, load: Callable[[datetime], Awaitable[Sequence[UUID]]], **settings: float
-) -> AsyncIterator[tuple[Listener, RedisRevocationAnnouncer]]:
+) -> AsyncIterator[tuple[Subscriber, RedisRevocationAnnouncer]]:
     """Run the listener and the announcer of one auth process, with their own connections."""
     redis = Redis.from_url(valkey_url, decode_responses=True, socket_timeout=2.0)
-    listener = revocation_listener(redis, load, **{"token_lifetime": 60.0, **settings})
+    listener = revocation_subscriber(redis, load, **{"token_lifetime": 60.0, **settings})
     async with redis, listener.following():
         await until(lambda: listener.is_current)
         yield listener, RedisRevocationAnnouncer(redis, listener)
@@ -83,9 +83,9 @@ class TestAnnounce:
 
     async def test_dead_process_is_not_waited_for(self, valkey_url: str, redis: Redis) -> None:
         async with process(valkey_url, Ended().load) as (listener, announcer):
-            await redis.hset(readers_of(STREAM), "dead", "1 0-0")
+            await redis.hset(subscribers_key(STREAM), "dead", "1 0-0")
             await announcer.announce([uuid4()])
-            assert await redis.hkeys(readers_of(STREAM)) == ["since", listener._id]
+            assert await redis.hkeys(subscribers_key(STREAM)) == ["since", listener._id]
 
     async def test_empty_announcement_writes_nothing(self, valkey_url: str, redis: Redis) -> None:
         async with process(valkey_url, Ended().load) as (_, announcer):
@@ -111,7 +111,7 @@ class TestAnnounce:
         ended = Ended()
         cut_off = Redis.from_url("redis://127.0.0.1:1", socket_timeout=0.2)
         async with process(valkey_url, ended.load) as (other, _), cut_off:
-            own = revocation_listener(cut_off, ended.load, token_lifetime=60)
+            own = revocation_subscriber(cut_off, ended.load, token_lifetime=60)
             session_id = uuid4()
             ended.sessions.append(session_id)  # as the transaction does
             await RedisRevocationAnnouncer(cut_off, own).announce([session_id])
@@ -138,8 +138,8 @@ class TestAnnounce:
         self, valkey_url: str, redis: Redis, when: str
     ) -> None:
         async with (
-            process(valkey_url, Ended().load, look_every=60) as (_, announcer),
-            process(valkey_url, Ended().load, look_every=60) as (other, _),
+            process(valkey_url, Ended().load, reconcile_every=60) as (_, announcer),
+            process(valkey_url, Ended().load, reconcile_every=60) as (other, _),
         ):
             session_id = uuid4()
             if when == "before":
@@ -173,7 +173,7 @@ class TestFollow:
             return []
 
         own = Redis.from_url(valkey_url, decode_responses=True)
-        listener = revocation_listener(own, load, token_lifetime=60)
+        listener = revocation_subscriber(own, load, token_lifetime=60)
         async with own, listener.following():
             await asyncio.sleep(0.1)
             assert not listener.is_current
@@ -184,7 +184,7 @@ class TestFollow:
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended = Ended()
-        async with process(valkey_url, ended.load, look_every=60) as (listener, _):
+        async with process(valkey_url, ended.load, reconcile_every=60) as (listener, _):
             # Ended by a process that never reached Valkey, or lost when Valkey restarted.
             ended.sessions.append(uuid4())
             await redis.client_kill_filter(_type="normal", skipme=True)
@@ -198,7 +198,7 @@ class TestFollow:
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended = Ended()
-        async with process(valkey_url, ended.load, look_every=0.05) as (listener, _):
+        async with process(valkey_url, ended.load, reconcile_every=0.05) as (listener, _):
             ended.sessions.append(uuid4())
             await until(lambda: listener.has_ended(str(ended.sessions[0])))
 
@@ -206,7 +206,7 @@ class TestFollow:
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended, began = Ended(), datetime.now(UTC)
-        settings = {"token_lifetime": 960, "look_every": 0.05}
+        settings = {"token_lifetime": 960, "reconcile_every": 0.05}
         async with process(valkey_url, ended.load, **settings):
             await until(lambda: len(ended.asked_since) >= 3)
         first, *others = ended.asked_since
@@ -226,7 +226,7 @@ class TestFollow:
                 raise OSError
             return []
 
-        settings = {"token_lifetime": 960, "look_every": 0.05}
+        settings = {"token_lifetime": 960, "reconcile_every": 0.05}
         async with process(valkey_url, load, **settings):
             await until(lambda: len(asked) >= 5)
         assert asked[1] == asked[2] == asked[3] < asked[4]
@@ -242,7 +242,7 @@ class TestFollow:
     async def test_session_is_forgotten_after_its_last_token_expired(
         self, valkey_url: str, redis: Redis
     ) -> None:
-        settings = {"token_lifetime": 0.2, "look_every": 0.05}
+        settings = {"token_lifetime": 0.2, "reconcile_every": 0.05}
         async with process(valkey_url, Ended().load, **settings) as (listener, _):
             session_id = uuid4()
             listener.remember([str(session_id)])
@@ -252,5 +252,5 @@ class TestFollow:
 
 async def test_process_that_stops_leaves_the_list_of_readers(valkey_url: str, redis: Redis) -> None:
     async with process(valkey_url, Ended().load):
-        assert await redis.hlen(readers_of(STREAM)) == 2
-    assert await redis.hkeys(readers_of(STREAM)) == ["since"]
+        assert await redis.hlen(subscribers_key(STREAM)) == 2
+    assert await redis.hkeys(subscribers_key(STREAM)) == ["since"]

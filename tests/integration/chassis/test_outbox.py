@@ -326,7 +326,7 @@ class TestForget:
         async with late.running(), reading(redis) as handled:
             await write(outbox_database, *events)
             await until(lambda: has_handled(handled, events))
-            await outbox_database.transaction(late._forget)
+            await outbox_database.transaction(late._prune)
             assert await published(redis) == events
             async with reading(redis, "late") as late_handled:
                 await until(lambda: has_handled(late_handled, events))
@@ -377,7 +377,7 @@ class TestConsumers:
             await join(redis, STREAM, "newcomer", nothing)
             await write(outbox_database, *events)
             await until(lambda: has_handled(handled, events))
-            await outbox_database.transaction(some._forget)
+            await outbox_database.transaction(some._prune)
             assert await published(redis) == events
             assert (await some.backlog()).undeclared == {"newcomer"}
             async with reading(redis, "newcomer") as late:
@@ -428,7 +428,7 @@ class TestConsumers:
         async with some.running(), reading(redis) as handled:
             await write(outbox_database, *events)
             await until(lambda: has_handled(handled, events))
-            await outbox_database.transaction(some._forget)
+            await outbox_database.transaction(some._prune)
             assert await published(redis) == events
             assert not await is_empty(outbox_database, "outbox")
             await redis.hset(registry(STREAM), "@since", "1")

@@ -158,7 +158,7 @@ class TestReject:
             await until(lambda: reader.has_handled(behind))
         ((text, reason),) = reader.rejected
         assert text == poison.to_json()
-        assert "never ended" in reason
+        assert "no attempt finished" in reason
 
     @pytest.mark.parametrize(
         "fields",

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from chassis.broadcast import Listener
+from chassis.broadcast import Subscriber
 from chassis.migrations import versions_of
 from chassis.principal import Principal
 from chassis.sessions.client import GrpcSessions
-from chassis.sessions.revocations import STREAM, revocation_listener
+from chassis.sessions.revocations import STREAM, revocation_subscriber
 from chassis.streams import connect
 from stack.console import Console
 from stack.ports import free_ports
@@ -125,7 +125,7 @@ class TweetsProcess:
     `open` are the sessions with a subscription, `ended` those that `on_ended` reported.
     """
 
-    revocations: Listener
+    revocations: Subscriber
     sessions: GrpcSessions
     redis: Redis
     open: set[str] = field(default_factory=set)
@@ -142,7 +142,7 @@ async def tweets_process(servers: Servers, **settings: float) -> AsyncIterator[T
 
     sessions = GrpcSessions(servers.auth_grpc)
     redis = connect(servers.redis_url)
-    revocations = revocation_listener(
+    revocations = revocation_subscriber(
         redis, sessions, open_sessions=lambda: open_sessions, on_ended=on_ended, **settings
     )
     async with redis, sessions.running(), revocations.following():
@@ -302,7 +302,7 @@ class TestRedis:
         self, servers: Servers, database_url: str, sign_up: SignUp
     ) -> None:
         client = await sign_up()
-        async with tweets_process(servers, look_every=60) as process:
+        async with tweets_process(servers, reconcile_every=60) as process:
             process.open.add(client.session_id)
             await end_unpublished(database_url, client)
             while not await process.sessions.ended(process.open):

@@ -555,7 +555,7 @@ class TestLimits:
             await server.world.put(1)
             assert (await client.receive())["type"] == "next"
             await client.send({"type": "complete", "id": "1"})
-            assert await client.closed() == (1000, "Nothing is subscribed to")
+            assert await client.closed() == (1000, "No active operations")
 
     async def test_a_client_that_does_not_read(self) -> None:
         async with (
