@@ -317,7 +317,7 @@ class TestStatement:
             await increment(connection)
             await increment(connection)
 
-        with pytest.raises(RuntimeError, match="single statement"):
+        with pytest.raises(RuntimeError, match="runs one statement"):
             await database.statement(work)
         assert await count(database) == 1
 
