@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from chassis.events import Event
 from chassis.principal import Principal
@@ -182,6 +183,22 @@ class TestFollowing:
         async with following(feed, stream), subscribed(feed) as subscription:
             await publish(service.create_tweet(ADA, "Hi"))
             assert await positions(subscription, 1) == [1]
+
+    async def test_end_of_an_outage_of_redis_is_logged(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        stream.outages = 1
+        with capture_logs() as log:
+            async with following(feed, stream):
+                await until(lambda: len(stream.read_from) == 2)
+                await publish(service.create_tweet(ADA, "Hi"))
+                await until(lambda: len(stream.read_from) == 3)
+        events = [entry["event"] for entry in log if entry.get("work") == "follow feeds"]
+        assert events == ["outage started", "outage ended"]
 
     async def test_malformed_entry_is_skipped(
         self,
