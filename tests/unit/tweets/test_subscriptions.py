@@ -10,6 +10,7 @@ from uuid import UUID
 from weakref import ref
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.errors import BadUserInput, Interrupted, SessionEnded, TokenExpired
 from chassis.principal import Principal
@@ -337,10 +338,12 @@ class TestDatabaseOutage:
         await tweet(service)
         item = await tweet(service, feed)
         monkeypatch.setattr(unit_of_work, "read", unavailable)
-        with pytest.raises(Interrupted):
-            await anext(subscription)
-        with pytest.raises(Interrupted):
-            await feed.subscribe(principal(), after=item.position)
+        with capture_logs() as log:
+            with pytest.raises(Interrupted):
+                await anext(subscription)
+            with pytest.raises(Interrupted):
+                await feed.subscribe(principal(), after=item.position)
+        assert [entry["event"] for entry in log] == ["feed unavailable"] * 2
         assert not feed.subscriptions.of(ADA.id)
 
     async def test_subscription_without_a_gap_continues(
