@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from chassis.app import open_database, subgraph_app
 from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
+from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.context import RequestContext
@@ -21,7 +22,7 @@ from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_subscriber
 from chassis.settings import ServiceSettings
 from chassis.shutdown import Shutdown
 from chassis.streams import CLAIM_IDLE, StreamConsumer, connect
@@ -139,7 +140,8 @@ class Parts:
         *,
         running: Sequence[Running] = (),
         snapshot: ReadPage | None = None,
-        watch: SessionWatch | None = None,
+        watch: Subscriber | None = None,
+        guard: SessionGuard | None = None,
         streams: Streams | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> Starlette:
@@ -148,9 +150,13 @@ class Parts:
         `make_context` builds the context of each operation. `running` are opened in order, after
         the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of the
         state that other services ask for. `watch` replaces the default one for a service that
-        needs more of it than refused writes. `streams` and `routes` as in `subgraph_app`.
+        needs more of it than refused writes; `guard` is for the service that asks no other one
+        about sessions. `streams` and `routes` as in `subgraph_app`.
         """
-        watch = watch or SessionWatch(self.redis, self.sessions)
+        if guard is None:
+            watch = watch or revocation_subscriber(self.redis, self.sessions)
+            guard = SessionGuard(watch, self.sessions.has_ended)
+            running = (self.sessions.running, watch.following, *running)
 
         @asynccontextmanager
         async def lifespan() -> AsyncIterator[None]:
@@ -158,7 +164,7 @@ class Parts:
                 await stack.enter_async_context(self.opened())
                 if self.relay:
                     await stack.enter_async_context(self.relay.running())
-                for open_part in (self.sessions.running, watch.following, *running):
+                for open_part in running:
                     await stack.enter_async_context(open_part())
                 yield
 
@@ -168,7 +174,7 @@ class Parts:
             GraphQLView(schema, make_context, self.metrics.operation),
             streams=streams,
             router_secret=self.settings.router_secret,
-            sessions=SessionGuard(watch, self.sessions.has_ended),
+            sessions=guard,
             shutdown=shutdown,
             metrics=self.metrics,
             lifespan=lifespan,

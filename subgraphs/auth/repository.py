@@ -14,6 +14,7 @@ from subgraphs.auth.domain import (
     DeletedUser,
     Device,
     EmailSettings,
+    Login,
     RefreshToken,
     Session,
     User,
@@ -26,7 +27,7 @@ class SqlUserRepository:
     _connection: Connection
 
     async def add(self, user: User, email_settings: EmailSettings) -> None:
-        # Not refused but ignored where something is taken: PostgreSQL would log the address.
+        # DO NOTHING, because PostgreSQL logs the address in a violated constraint.
         added = await self._connection.fetch_val(
             """
             INSERT INTO users (id, username, email, password_hash, created_at, retweet_emails)
@@ -43,7 +44,7 @@ class SqlUserRepository:
             },
         )
         if added is None:
-            taken = await self.by_login(user.username)
+            taken = await self.by_login(Login(user.username))
             raise EmailTaken if taken is None else UsernameTaken
 
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
@@ -52,12 +53,11 @@ class SqlUserRepository:
         )
         return [_user(row) for row in rows]
 
-    async def by_login(self, login: str) -> User | None:
-        # A username holds no @, so the two never name different people.
-        column = "email" if "@" in login else "username"
+    async def by_login(self, login: Login) -> User | None:
+        column = "email" if login.is_email else "username"
         row = await self._connection.fetch_one(
             f"SELECT * FROM users WHERE lower({column}) = lower(:login)",  # noqa: S608
-            {"login": login},
+            {"login": login.text},
         )
         return _user(row) if row else None
 
@@ -93,7 +93,7 @@ class SqlUserRepository:
         )
 
     async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
-        # One statement, so that a user who is being deleted is in it once.
+        # One statement: a user whose deletion commits meanwhile is in the answer once.
         rows = await self._connection.fetch_all(
             """
             (
@@ -165,7 +165,7 @@ class SqlSessionRepository:
         )
         return [_session(row) for row in rows]
 
-    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
+    async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
         row = await self._connection.fetch_one(
             """
             SELECT * FROM sessions
@@ -213,7 +213,11 @@ class SqlSessionRepository:
     async def purge(
         self, *, expired_at: datetime, ended_before: datetime, used_before: datetime
     ) -> int:
-        """Forgets what no token can refer to any more. Gives the number of rows removed."""
+        """Remove the rows that no valid token refers to. Returns their number.
+
+        Those are sessions that expired by `expired_at`, ended sessions from before `ended_before`
+        and refresh tokens used before `used_before`.
+        """
         rows = await self._connection.fetch_all(
             """
             WITH expired AS (DELETE FROM sessions WHERE expires_at <= :expired_at RETURNING 1),

@@ -85,7 +85,7 @@ class TestTheFeed:
     def test_a_tweet_is_news_for_its_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-created.json").read_text())
         item = tweets.feed_item(event)
-        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, TWEET._replace(retweet_count=0))
+        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, replace(TWEET, retweet_count=0))
 
     def test_a_retweet_is_news_for_the_author_of_the_original(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-retweeted.json").read_text())

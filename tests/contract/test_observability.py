@@ -28,8 +28,8 @@ from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlRepositories
 from subgraphs.auth.metrics import count_answers, count_verifications
-from subgraphs.tweets.feed import Subscriptions
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
+from subgraphs.tweets.subscriptions import Subscriptions
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"

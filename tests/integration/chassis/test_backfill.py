@@ -26,7 +26,7 @@ from chassis.backfill import (
     Page,
     snapshot_route,
 )
-from chassis.backfill.runner import AWAY
+from chassis.backfill.runner import OUTAGES
 from chassis.backfill.snapshot import LARGEST_PAGE
 from chassis.consumer_groups import join
 from chassis.database import Connection, Database
@@ -410,7 +410,7 @@ class TestOrder:
             handle=handle,
             reject=refuse,
         )
-        with pytest.raises(AWAY):
+        with pytest.raises(OUTAGES):
             await backfill.run("owner", print)
         assert len(handled) == 1
         assert not await is_finished(copies)

@@ -22,7 +22,7 @@ from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
-from chassis.sessions.watch import STREAM as REVOCATIONS
+from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from notifier.app import create_app
 from notifier.settings import Settings
@@ -514,5 +514,5 @@ class TestCommands:
     async def test_missing_settings_are_reported_in_one_line(self) -> None:
         status, _, errors = await self.run({}, "serve")
         assert status == 2
-        assert errors.startswith("notifier: the environment is not complete: ")
+        assert errors.startswith("notifier: invalid environment: ")
         assert errors.count("\n") == 1

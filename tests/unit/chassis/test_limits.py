@@ -118,7 +118,7 @@ class TestFragments:
 
     def test_a_long_chain_is_refused(self) -> None:
         assert message(self.chain(FRAGMENT_NESTING, "NEXT")) == (
-            f"Fragments are nested more than {FRAGMENT_NESTING} deep."
+            f"Fragments are nested deeper than {FRAGMENT_NESTING} levels."
         )
 
     @pytest.mark.parametrize(

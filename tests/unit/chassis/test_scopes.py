@@ -37,7 +37,7 @@ class TestBuildSchema:
         assert str(refused.value).splitlines() == [
             f'services.toml: [services.auth] scopes lacks "account:reed", which Scope in {here} '
             "checks; add it",
-            f'services.toml: [services.auth] scopes has "account:read", which is no constant of '
+            f'services.toml: [services.auth] scopes has "account:read", which is not a constant of '
             f"Scope in {here}; add it there",
         ]
 

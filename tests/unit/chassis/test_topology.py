@@ -106,7 +106,7 @@ class TestParse:
             ),
             (
                 PROJECT + AUTH.replace('"subgraph"', '"page"'),
-                "[services.auth] is a page, which has no database",
+                "[services.auth] is a page and must not have database",
             ),
             ("[project", "Expected"),
         ],

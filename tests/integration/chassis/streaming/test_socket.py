@@ -19,6 +19,7 @@ from tests.integration.chassis.streaming.server import (
     serving,
 )
 
+NO_BEARER = "Authorization must be: Bearer, a space and the access token."
 EVENTS = "subscription { events { number } }"
 COUNT = "subscription { count { number } }"
 
@@ -123,15 +124,15 @@ class TestConnectionInit:
             ({}, 4401, "Sign in first."),
             ({"authorization": ""}, 4401, "Sign in first."),
             ({"authorization": " \t"}, 4401, "Sign in first."),
-            ({"authorization": "Basic good"}, 4401, "The token is not a bearer token."),
-            ({"authorization": "Bearer "}, 4401, "The token is not a bearer token."),
+            ({"authorization": "Basic good"}, 4401, NO_BEARER),
+            ({"authorization": "Bearer "}, 4401, NO_BEARER),
             ({"authorization": "Bearer wrong"}, 4401, "The access token is not valid."),
             ({"authorization": "Bearer expired"}, 4401, "The access token has expired."),
             ({"authorization": "Bearer ended"}, 4403, "The session has ended."),
             (
                 {"authorization": "Bearer away"},
                 1013,
-                "Too much is going on at the moment. Try again shortly.",
+                "The service is busy. Try again shortly.",
             ),
             ({"authorization": "Bearer broken"}, 4500, "Internal server error"),
             ([], 4400, "Invalid message: the payload is not an object"),
@@ -554,7 +555,7 @@ class TestLimits:
             await server.world.put(1)
             assert (await client.receive())["type"] == "next"
             await client.send({"type": "complete", "id": "1"})
-            assert await client.closed() == (1000, "Nothing is subscribed to")
+            assert await client.closed() == (1000, "No active operations")
 
     async def test_a_client_that_does_not_read(self) -> None:
         async with (

@@ -1,4 +1,4 @@
-"""Whoever ends a session has no answer before every tweets process has been told."""
+"""A session's end is known to every tweets process before the mutation that ended it answers."""
 
 import asyncio
 import io
@@ -16,10 +16,11 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from chassis.broadcast import Subscriber
 from chassis.migrations import versions_of
 from chassis.principal import Principal
 from chassis.sessions.client import GrpcSessions
-from chassis.sessions.watch import STREAM, SessionWatch
+from chassis.sessions.revocations import STREAM, revocation_subscriber
 from chassis.streams import connect
 from stack.console import Console
 from stack.ports import free_ports
@@ -35,7 +36,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True)
 class Servers:
-    """An auth process on a PostgreSQL and a Valkey, and how to stop and start them."""
+    """An auth process and its Valkey, which a test stops and starts."""
 
     auth: Process
     valkey: Process
@@ -93,7 +94,7 @@ def servers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @dataclass
 class Client:
-    """Somebody with a session."""
+    """A client with a session."""
 
     http: httpx.AsyncClient
     principal: Principal
@@ -119,31 +120,34 @@ async def graphql(http: httpx.AsyncClient, query: str, headers: dict[str, str]) 
 
 @dataclass
 class TweetsProcess:
-    """The part of a tweets process that this is about, with its own connections."""
+    """The revocations of one tweets process, with their own connections.
 
-    watch: SessionWatch
+    `open` are the sessions with a subscription, `ended` those that `on_ended` reported.
+    """
+
+    revocations: Subscriber
     sessions: GrpcSessions
     redis: Redis
     open: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
 
 
 @asynccontextmanager
 async def tweets_process(servers: Servers, **settings: float) -> AsyncIterator[TweetsProcess]:
-    told: set[str] = set()
+    ended: set[str] = set()
     open_sessions: set[str] = set()
 
     def on_ended(session_ids: Collection[str]) -> None:
-        told.update(session_ids)
+        ended.update(session_ids)
 
     sessions = GrpcSessions(servers.auth_grpc)
     redis = connect(servers.redis_url)
-    watch = SessionWatch(
+    revocations = revocation_subscriber(
         redis, sessions, open_sessions=lambda: open_sessions, on_ended=on_ended, **settings
     )
-    async with redis, sessions.running(), watch.following():
-        await asyncio.wait_for(watch.current(), 20)
-        yield TweetsProcess(watch, sessions, redis, open_sessions, told)
+    async with redis, sessions.running(), revocations.following():
+        await asyncio.wait_for(revocations.current(), 20)
+        yield TweetsProcess(revocations, sessions, redis, open_sessions, ended)
 
 
 @pytest.fixture
@@ -156,7 +160,7 @@ async def processes(servers: Servers) -> AsyncIterator[list[TweetsProcess]]:
 async def sign_up(
     servers: Servers, processes: list[TweetsProcess]
 ) -> AsyncIterator[Callable[[], Any]]:
-    """Makes an account; its session is open at every process."""
+    """Returns what creates an account whose session is open at every process."""
     async with httpx.AsyncClient(base_url=servers.auth_url, trust_env=False, timeout=30) as http:
 
         async def make() -> Client:
@@ -187,8 +191,8 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def end_unheard(database_url: str, client: Client) -> None:
-    """As a process does that dies after its commit."""
+async def end_unpublished(database_url: str, client: Client) -> None:
+    """End a session as a process does that dies after its commit."""
     connection = await asyncpg.connect(database_url)
     session_id = client.principal.session_id
     try:
@@ -203,16 +207,16 @@ SignUp = Callable[[], Any]
 
 
 class TestEndOfASession:
-    async def test_every_process_has_been_told_when_sign_out_answers(
+    async def test_every_process_knows_when_sign_out_answers(
         self, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         for _ in range(50):
             client = await sign_up()
             await client.run("mutation { signOut { sessionIds } }")
             for process in processes:
-                assert process.watch.is_current
-                assert client.session_id in process.told
-                assert process.watch.has_ended(client.session_id)
+                assert process.revocations.is_current
+                assert client.session_id in process.ended
+                assert process.revocations.has_ended(client.session_id)
 
     @pytest.mark.parametrize(
         "mutation",
@@ -222,14 +226,14 @@ class TestEndOfASession:
             'mutation { deleteAccount(password: "correct horse battery") { __typename } }',
         ],
     )
-    async def test_whatever_ends_it(
+    async def test_every_process_knows_when_another_mutation_answers(
         self, processes: list[TweetsProcess], sign_up: SignUp, mutation: str
     ) -> None:
         client = await sign_up()
         await client.run(mutation.replace("%s", client.session_id))
-        assert all(client.session_id in process.told for process in processes)
+        assert all(client.session_id in process.ended for process in processes)
 
-    async def test_a_stolen_refresh_token_too(
+    async def test_stolen_refresh_token_ends_the_session_everywhere(
         self, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         client = await sign_up()
@@ -238,38 +242,36 @@ class TestEndOfASession:
         assert (await client.run(refresh, signed_in=False))["refreshSession"]["__typename"] == (
             "SignedIn"
         )
-        assert not any(client.session_id in process.told for process in processes)
+        assert not any(client.session_id in process.ended for process in processes)
         await client.run(refresh, signed_in=False)
-        assert all(client.session_id in process.told for process in processes)
+        assert all(client.session_id in process.ended for process in processes)
 
-    async def test_a_process_that_starts_later_knows(
-        self, servers: Servers, sign_up: SignUp
-    ) -> None:
+    async def test_process_that_starts_later_knows(self, servers: Servers, sign_up: SignUp) -> None:
         client = await sign_up()
         await client.run("mutation { signOut { sessionIds } }")
         async with tweets_process(servers) as late:
-            assert late.watch.has_ended(client.session_id)
+            assert late.revocations.has_ended(client.session_id)
 
-    async def test_a_process_that_stalls_is_waited_for_until_it_trusts_nothing(
+    async def test_stalled_process_is_waited_for_until_its_lease_ends(
         self, processes: list[TweetsProcess], sign_up: SignUp, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await sign_up()
-        stalled, asleep = processes[1].watch, asyncio.Event()
+        stalled, suspended = processes[1].revocations, asyncio.Event()
 
         async def stall(_: str) -> None:
-            asleep.set()
+            suspended.set()
             await asyncio.Event().wait()
 
         monkeypatch.setattr(stalled, "_read", stall)
-        await asleep.wait()
+        await suspended.wait()
         assert stalled.is_current
         await client.run("mutation { signOut { sessionIds } }")
-        assert client.session_id in processes[0].told
-        assert not stalled.is_current or client.session_id in processes[1].told
+        assert client.session_id in processes[0].ended
+        assert not stalled.is_current or client.session_id in processes[1].ended
 
 
 class TestRedis:
-    async def test_away_nobody_is_current_and_back_everybody_knows(
+    async def test_no_process_is_current_without_redis_and_all_know_after_it(
         self, servers: Servers, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         client, other = await sign_up(), await sign_up()
@@ -277,16 +279,16 @@ class TestRedis:
         try:
             await client.run("mutation { signOut { sessionIds } }")
             for process in processes:
-                assert not process.watch.is_current or client.session_id in process.told
-            await until(lambda: not any(process.watch.is_current for process in processes))
+                assert not process.revocations.is_current or client.session_id in process.ended
+            await until(lambda: not any(process.revocations.is_current for process in processes))
         finally:
             await asyncio.to_thread(servers.start, servers.valkey)
         for process in processes:
-            await asyncio.wait_for(process.watch.current(), 20)
-            assert client.session_id in process.told
-            assert not process.watch.has_ended(other.session_id)
+            await asyncio.wait_for(process.revocations.current(), 20)
+            assert client.session_id in process.ended
+            assert not process.revocations.has_ended(other.session_id)
 
-    async def test_emptied_nobody_is_believed_who_does_not_know(
+    async def test_session_that_redis_lost_is_known_or_not_trusted(
         self, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         for _ in range(3):
@@ -294,55 +296,55 @@ class TestRedis:
             await processes[0].redis.flushall()
             await client.run("mutation { signOut { sessionIds } }")
             for process in processes:
-                assert not process.watch.is_current or client.session_id in process.told
+                assert not process.revocations.is_current or client.session_id in process.ended
 
-    async def test_what_it_may_have_lost_auth_is_asked_about(
+    async def test_auth_is_asked_about_open_sessions_after_redis_was_emptied(
         self, servers: Servers, database_url: str, sign_up: SignUp
     ) -> None:
         client = await sign_up()
         async with tweets_process(servers, reconcile_every=60) as process:
             process.open.add(client.session_id)
-            await end_unheard(database_url, client)
+            await end_unpublished(database_url, client)
             while not await process.sessions.ended(process.open):
                 await asyncio.sleep(0.05)
-            assert client.session_id not in process.told
+            assert client.session_id not in process.ended
             await process.redis.flushall()
-            await until(lambda: client.session_id in process.told)
+            await until(lambda: client.session_id in process.ended)
 
 
 class TestAuth:
-    async def test_away_it_stays_current_on_the_stream_alone(
+    async def test_process_stays_current_on_the_stream_without_auth(
         self, servers: Servers, processes: list[TweetsProcess]
     ) -> None:
         servers.auth.kill()
         try:
-            gone = str(uuid4())
+            ended = str(uuid4())
             await asyncio.sleep(2)  # longer than a lease, and several looks in vain
-            assert all(process.watch.is_current for process in processes)
-            await processes[0].redis.xadd(STREAM, {"ids": gone})
-            await until(lambda: all(gone in process.told for process in processes))
+            assert all(process.revocations.is_current for process in processes)
+            await processes[0].redis.xadd(STREAM, {"ids": ended})
+            await until(lambda: all(ended in process.ended for process in processes))
         finally:
             await asyncio.to_thread(servers.start, servers.auth)
 
-    async def test_away_after_a_gap_nobody_is_current_until_it_is_back(
+    async def test_no_process_is_current_without_auth_after_a_gap(
         self, servers: Servers, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         await sign_up()
         servers.auth.kill()
         try:
             await processes[0].redis.client_kill_filter(_type="normal", skipme=True)
-            await until(lambda: not any(process.watch.is_current for process in processes))
+            await until(lambda: not any(process.revocations.is_current for process in processes))
             await asyncio.sleep(1)
-            assert not any(process.watch.is_current for process in processes)
+            assert not any(process.revocations.is_current for process in processes)
         finally:
             await asyncio.to_thread(servers.start, servers.auth)
         for process in processes:
-            await asyncio.wait_for(process.watch.current(), 20)
+            await asyncio.wait_for(process.revocations.current(), 20)
 
-    async def test_what_was_never_published_is_found(
+    async def test_unpublished_end_is_found(
         self, database_url: str, processes: list[TweetsProcess], sign_up: SignUp
     ) -> None:
         client = await sign_up()
-        await end_unheard(database_url, client)
-        await until(lambda: all(client.session_id in process.told for process in processes))
-        assert all(process.watch.is_current for process in processes)
+        await end_unpublished(database_url, client)
+        await until(lambda: all(client.session_id in process.ended for process in processes))
+        assert all(process.revocations.is_current for process in processes)
