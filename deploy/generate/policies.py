@@ -1,8 +1,8 @@
 """The network policies between edge, router and services.
 
-The edge connects to every service: it routes to them and checks their readiness. The router connects
-to every subgraph. A service connects to the gRPC port of the services that it calls, and to the HTTP
-port of those whose events it consumes, to fetch snapshots.
+The edge connects to every service: it routes to them and checks their readiness. The router
+connects to every subgraph. A service connects to the gRPC port of the services that it calls, and
+to the HTTP port of those whose events it consumes, to fetch snapshots.
 """
 
 from collections.abc import Sequence
