@@ -13,7 +13,7 @@ from stack.process import ROOT
 SERVICES = list(declared().services)
 SCRIPT = ROOT / "deploy" / "kubernetes" / "roll-out.sh"
 KUBECTL = """#!/bin/sh
-# Records its arguments; fails if they contain a line of `fails`; knows revisions and pods that stop.
+# Records its arguments; fails if they contain a line of `fails`. Knows revisions and stopping pods.
 here=${0%/*}
 echo "$*" >>"$here/calls"
 case "$*" in
