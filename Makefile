@@ -4,7 +4,7 @@ STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check generate test bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ probe: setup  ## use a running stack once as people do, and show how long each s
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
 	@$(PYTHON_IN) -m deploy.check $(PARTS)
+
+alerts:  ## test the alert rules with promtool (from PATH, or with Docker)
+	@deploy/observability/test-rules.sh
 
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
 	@$(PYTHON_IN) -m deploy.generate
