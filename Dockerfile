@@ -73,8 +73,8 @@ FROM python AS prober
 COPY --from=prober-packages /venv /venv
 COPY services.toml .
 COPY chassis/__init__.py chassis/topology.py chassis/
-COPY deploy/__init__.py deploy/
-COPY stack/*.py stack/
+COPY client client
+COPY deploy/__init__.py deploy/dotenv.py deploy/
 COPY deploy/prober deploy/prober
 ENV READY=http://127.0.0.1:4190/metrics
 EXPOSE 4190

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chassis.topology import TopologyError
+from deploy.dotenv import DotenvError
 from stack.commands import Commands
 from stack.console import Console
 from stack.preload import Preloader
@@ -26,7 +27,7 @@ def main() -> int:
         signal.signal(name, lambda *_: interrupted.set())
     try:
         return COMMANDS[arguments.command](arguments, Commands(console, interrupted)) or 0
-    except (StackError, TopologyError) as failure:
+    except (DotenvError, StackError, TopologyError) as failure:
         console.error(str(failure))
         return 1
     except StoppedError:
@@ -144,7 +145,7 @@ def _router(arguments: argparse.Namespace, commands: Commands) -> None:
 def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
     from stack import demo
 
-    demo.run(arguments.url, commands.console)
+    demo.demonstrate(arguments.url, commands.console)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {

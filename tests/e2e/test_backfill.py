@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from chassis.topology import declared
+from client.api import Account, run, sign_up
 from stack.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
-from tests.e2e.test_story import run
 from tests.e2e.test_watching import told
-from tests.stack import Account, RunningStack, eventually, new_account
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -48,7 +48,7 @@ class People:
         self.expected: dict[str, tuple[str, bool]] = {}
 
     def come(self) -> Account:
-        account = new_account(self._edge)
+        account = sign_up(self._edge)
         self._accounts.append(account)
         self.expected[account.id] = (account.username, False)
         return account

@@ -8,21 +8,21 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import httpx
 import pytest
 from gql import gql
 
+from client.api import Account, sign_up
 from stack.commands import Commands
 from stack.console import Console
 from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
 from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
-from tests.e2e.test_story import SIGN_IN, run
 from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
-from tests.stack import Account, RunningStack, new_account
+from tests.stack import RunningStack
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -45,11 +45,8 @@ class Tokens:
 
     @classmethod
     def of_a_new_session(cls, edge: httpx.Client, stack: RunningStack) -> "Tokens":
-        account = new_account(edge)
-        given = {"login": account.username, "password": account.password}
-        signed_in = run(edge, SIGN_IN, input=given)["signIn"]
-        own = replace(account, token=signed_in["accessToken"])
-        return cls(own, short_lived(stack, own, -10), signed_in["refreshToken"])
+        account = sign_up(edge)
+        return cls(account, short_lived(stack, account, -10), account.refresh_token)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.stack import Account, RunningStack, eventually
+from client.api import Account
+from tests.stack import RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
 NEEDS_TWEETS = pytest.mark.needs("tweets")

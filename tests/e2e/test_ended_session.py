@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_story import run
-from tests.stack import Account, RunningStack, eventually
+from client.api import Account, run
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 

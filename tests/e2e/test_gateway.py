@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client.api import Account
 from stack.commands import Commands
 from stack.console import Console
 from stack.ports import free_ports
 from stack.router import Kind
 from stack.supervisor import Stack
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 

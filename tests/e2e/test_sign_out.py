@@ -11,12 +11,12 @@ from time import perf_counter
 import httpx
 import pytest
 
+from client.api import Account, run
 from stack.console import Console
 from stack.ports import free_ports
 from stack.process import Process, answers
 from stack.services import settings_of
-from tests.e2e.test_story import run
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 

@@ -13,10 +13,10 @@ from typing import Protocol
 import httpx
 import pytest
 
+from deploy.dotenv import read
 from stack import explorer, status
 from stack.commands import Commands
 from stack.console import Console
-from stack.environment import read
 from stack.ports import demand_free, free_ports
 from stack.process import ROOT, StackError
 from stack.router import Kind, cached_binary, find_router

@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client.api import Account, run, sign_up
+from client.documents import CREATE_TWEET, RETWEET
 from stack.ports import free_ports
 from stack.router import Kind
 from tests.e2e.collector import Collector, Span, collecting
 from tests.e2e.test_mail import OPT_IN
-from tests.e2e.test_story import CREATE, RETWEET, run
-from tests.stack import Account, RunningStack, eventually, new_account, router_kinds, started
+from tests.stack import RunningStack, eventually, router_kinds, started
 
 pytestmark = [
     pytest.mark.needs("tweets", "notifier"),
@@ -43,9 +44,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ite
 def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[Account]]:
     """The spans of one retweet and the accounts involved."""
     with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
-        ada, grace = new_account(edge), new_account(edge)
+        ada, grace = sign_up(edge), sign_up(edge)
         run(edge, OPT_IN, ada, on=True)
-        tweet_id = run(edge, CREATE, ada, text=TEXT)["createTweet"]["id"]
+        tweet_id = run(edge, CREATE_TWEET, ada, text=TEXT)["createTweet"]["id"]
         literal = f'mutation {{ createTweet(input: {{text: "{TEXT}"}}) {{ __typename }} }}'
         run(edge, literal, ada)
         edge.get("/graphql", params={"query": "{ me { id } }", "secret": TEXT}, headers=ada.headers)
