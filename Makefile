@@ -31,16 +31,7 @@ probe: setup  ## use a running stack once as people do, and show how long each s
 	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
-	@failed=; run() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
-	run format $(PYTHON_IN) -m ruff format --check .; \
-	run lint $(PYTHON_IN) -m ruff check .; \
-	run types $(PYTHON_IN) -m mypy $$($(PYTHON_IN) -m deploy.undeclared); \
-	run layers .venv/bin/lint-imports --no-logo; \
-	run declaration $(PYTHON_IN) -m deploy.declaration; \
-	run generated $(PYTHON_IN) -m deploy.generate --check; \
-	run manifests $(PYTHON_IN) -m deploy.validate; \
-	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \
-	if [ -n "$$failed" ]; then echo "make check failed at:$$failed" >&2; exit 1; fi
+	@$(PYTHON_IN) -m deploy.check $(PARTS)
 
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
 	@$(PYTHON_IN) -m deploy.generate
