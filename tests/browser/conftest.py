@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack, router_kinds
+from tests.stack import RunningStack
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -24,12 +24,6 @@ window.violations = [];
 addEventListener("securitypolicyviolation",
   (event) => window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`));
 """
-
-
-ON_ONE_ROUTER = pytest.mark.parametrize(
-    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
-)
-"""The page does not know which router it talks to: one is enough."""
 
 
 @pytest.fixture(scope="session")
