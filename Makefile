@@ -42,6 +42,11 @@ generate: setup  ## write what follows from services.toml: Compose, manifests, p
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
 
+coverage: setup  ## branch coverage of the unit and integration tests, without the end-to-end tests
+	@rm -f .coverage*
+	@$(PYTHON_IN) -m coverage run -m pytest tests/unit tests/integration $(ARGS)
+	@$(PYTHON_IN) -m coverage combine --quiet && $(PYTHON_IN) -m coverage report
+
 chaos-mail: setup  ## kill everything at random for five minutes and count lost mails (CHAOS_SECONDS=…)
 	@CHAOS_SECONDS="$(or $(CHAOS_SECONDS),300)" $(PYTHON_IN) -m pytest tests/chaos --timeout 3600
 

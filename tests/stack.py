@@ -31,6 +31,12 @@ def router_kinds() -> list[Kind]:
     return [Kind.ROUTER if find_router(os.environ) else Kind.STAND_IN]
 
 
+ON_ONE_ROUTER = pytest.mark.parametrize(
+    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
+)
+"""For tests of what no router takes part in: they run on the first of the routers only."""
+
+
 def fresh_settings(path: Path, **chosen: str) -> dict[str, str]:
     """Write a settings file with fresh secrets and free ports, and return the settings."""
     given = on_free_ports() | chosen

@@ -11,25 +11,19 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack, router_kinds
+from tests.stack import RunningStack
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 HOW = """The tests of the explorer need Chromium, which was not found.
 On Debian and Ubuntu: apt-get install chromium fonts-liberation
-Elsewhere: set CHROMIUM to its path. To run the other tests: make test ARGS=--ignore=tests/browser"""
+Elsewhere set CHROMIUM to its path. To skip these tests: make test ARGS=--ignore=tests/browser"""
 
 VIOLATIONS = """
 window.violations = [];
 addEventListener("securitypolicyviolation",
   (event) => window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`));
 """
-
-
-ON_ONE_ROUTER = pytest.mark.parametrize(
-    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
-)
-"""The page is the same with each router, so one is enough."""
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Watch
+from tests.browser.conftest import Watch
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 

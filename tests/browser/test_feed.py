@@ -5,10 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Open, Watch
+from tests.browser.conftest import Open, Watch
 from tests.browser.explorer import Explorer
 from tests.browser.test_errors import forgive
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 

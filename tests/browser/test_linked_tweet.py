@@ -3,8 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.conftest import Open
 from tests.browser.explorer import Explorer
+from tests.stack import ON_ONE_ROUTER
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Route, expect
 from stack.commands import Commands
 from stack.console import Console
 from stack.explorer import PACKAGES, build
-from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.conftest import Open
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
 

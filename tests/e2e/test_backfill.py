@@ -19,9 +19,9 @@ from client.api import Account, run, sign_up
 from stack.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
 from tests.e2e.test_watching import metrics_of
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 DELETE = """mutation ($password: String!) { deleteAccount(password: $password) { __typename } }"""
 SNAPSHOT = "/events/snapshot"
