@@ -681,7 +681,7 @@ class Arguments:
             for n, default in enumerate(defaults)
         )
         names = ", ".join(f"{name}={name}" for name in annotations)
-        scope: dict[str, Any] = {"described": told, "defaults": defaults, "__name__": __name__}
+        scope: dict[str, Any] = {"described": described, "defaults": defaults, "__name__": __name__}
         keyword = "async def" if random.random() < 0.5 else "def"
         exec(f"{keyword} it(*, {parameters}): return described({names})", scope)
         resolver = scope["it"]
