@@ -1,4 +1,4 @@
-"""Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
+"""Builds a federated Strawberry schema with limits, a document cache and masked errors."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ _log = structlog.get_logger("chassis.graphql")
 
 _JSON = {"None": "null", "True": "true", "False": "false"}
 _PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
-"""What graphql-core's messages end with where a client sent null, true or false."""
+"""The end of graphql-core's messages about a null, true or false of the client."""
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
@@ -52,23 +52,23 @@ _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 
 
 class SchemaError(Exception):
-    """A schema that cannot be served; the message has one line for each problem."""
+    """The schema cannot be served; the message has one line for each problem."""
 
 
 def is_internal(error: GraphQLError) -> bool:
-    """Whether the error comes from our code failing, not from the request."""
+    """Return whether the error was caused by the server and not by the request."""
     cause = error.original_error
     if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
         return False
     if isinstance(cause, GraphQLError):
-        # One without a place in the document is about a value that a resolver gave.
+        # Without a location in the document, it is about a value that a resolver returned.
         return error.path is not None and not cause.nodes and not cause.extensions
-    # A value that could not be coerced has a cause and a place in the document, but no path.
+    # The error of an argument that cannot be coerced has a cause and a location, but no path.
     return error.path is not None or not error.nodes
 
 
 def mask(error: GraphQLError) -> GraphQLError:
-    """The error as a client may see it: no inner message, always with a code."""
+    """Return the error for the client: with a code, and without an internal message."""
     if is_internal(error):
         return GraphQLError(
             "Something went wrong on our side.",
@@ -80,8 +80,8 @@ def mask(error: GraphQLError) -> GraphQLError:
         )
     if isinstance(error.original_error, InvalidOperationTypeError):
         return GraphQLError(
-            "Only subscriptions are served like this. "
-            "POST queries and mutations, with Accept: application/json.",
+            "Only subscriptions are served here. "
+            "Send queries and mutations by POST with Accept: application/json.",
             extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
@@ -90,7 +90,7 @@ def mask(error: GraphQLError) -> GraphQLError:
 
 
 def _classify(error: GraphQLError, code: str) -> None:
-    """Give an error of graphql-core its code, and spell its message as JSON does."""
+    """Set the code of an error of graphql-core, and write the values in its message as JSON."""
     error.extensions = {**(error.extensions or {}), "code": code}
     error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
 
@@ -100,18 +100,18 @@ def _code(error: GraphQLError) -> str:
         return PARSE_FAILED
     if isinstance(error.original_error, CannotGetOperationTypeError):
         return BadRequest.code
-    # Only what is executed has a path: an argument whose variable holds what it may not.
+    # An error with a path arose in execution: a variable has an invalid value for an argument.
     return BadUserInput.code if error.path else VALIDATION_FAILED
 
 
 def mask_all(result: object) -> None:
-    """Masks the errors of a result, in their place."""
+    """Mask the errors of a result in place."""
     if errors := getattr(result, "errors", None):
         result.errors = [mask(error) for error in errors]  # type: ignore[attr-defined]
 
 
 class MaskedStreams(SchemaExtension):
-    """Masks the errors of streamed results."""
+    """Strawberry extension: masks the errors of streamed results."""
 
     def on_stream_result(self, result: object) -> Iterator[None]:
         mask_all(result)
@@ -119,24 +119,24 @@ class MaskedStreams(SchemaExtension):
 
 
 class Subscribed(SchemaExtension):
-    """Tells the transport that the operation is valid and what comes next are its events."""
+    """Strawberry extension: notifies the transport that a subscription is valid and has started."""
 
     def on_execute(self) -> Iterator[None]:
         yield
-        told = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
-        if callable(told):  # and not something of a client's
-            told()
+        notify = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
+        if callable(notify):  # a client may send the same key with a JSON value
+            notify()
 
 
 class _ClassifiesErrors(StrawberryGraphQLCoreExecutionContext):
-    """Gives errors of variables their code: later they look like errors of validation."""
+    """Sets the code of errors in variables, which later look like validation errors."""
 
     @classmethod
     def build(cls, *args: Any, **kwargs: Any) -> Any:
         executor = super().build(*args, **kwargs)
         if isinstance(executor, list):
             for error in executor:
-                if error.nodes:  # an operation that is missing has no place in the document
+                if error.nodes:  # a missing operation has no location
                     _classify(error, BadUserInput.code)
         return executor
 
@@ -152,7 +152,7 @@ _EXECUTORS: Mapping[ExecutorName, type[_ClassifiesErrors]] = {
 
 
 class SubgraphSchema(Schema):
-    """Strawberry's federated schema that logs and masks what failed."""
+    """Strawberry's federated schema; logs and masks internal errors."""
 
     def __init__(
         self,
@@ -165,23 +165,23 @@ class SubgraphSchema(Schema):
     ) -> None:
         """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
 
-        With `extensions` operations go through Strawberry's machinery of hooks, which costs each
-        request about as much as all else that this schema does for it.
+        With `extensions`, operations go through Strawberry's hooks, which double the cost of this
+        schema per request (docs/performance.md).
         """
-        asked = [*extensions]
+        extensions = [*extensions]
         super().__init__(
-            extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
+            extensions=[ReadDocument, MaskedStreams, Subscribed, *extensions],
             execution_context_class=_EXECUTORS[executor],
             config=CONFIG,
             **options,
         )
         self.service = service
         self.documents = documents
-        self._has_hooks = bool(asked or self.directives)
+        self._has_hooks = bool(extensions or self.directives)
 
     @cached_property
     def sdl(self) -> str:
-        """The SDL with federation directives, as `_service` gives it."""
+        """The SDL with federation directives, as `_service` returns it."""
         return print_schema(self)
 
     @property
@@ -205,9 +205,9 @@ class SubgraphSchema(Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """The result of a query or mutation, masked."""
+        """Execute a query or mutation and return its masked result."""
         execute = super().execute if self._has_hooks else self._execute
-        # Masked here and not in an extension: those do not see what fails while a document is read.
+        # Not in an extension: extensions do not see errors of the parser.
         result = await execute(
             query,
             variable_values,
@@ -230,7 +230,7 @@ class SubgraphSchema(Schema):
         allowed: Iterable[OperationType],
         operation_extensions: dict[str, Any] | None,
     ) -> ExecutionResult:
-        """What Strawberry does where no extension has a hook."""
+        """Execute like Strawberry without extensions that have hooks."""
         if not query:
             raise MissingQueryError
         try:
@@ -265,7 +265,7 @@ class SubgraphSchema(Schema):
         return ExecutionResult(result.data, result.errors)
 
     def execute_sync(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Strawberry's, masked."""
+        """Execute like Strawberry, and mask the result."""
         result = super().execute_sync(*args, **kwargs)
         mask_all(result)
         return result
@@ -279,10 +279,10 @@ class SubgraphSchema(Schema):
         *,
         subscribed: Callable[[], None] | None = None,
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """The results of a subscription, masked; of no other operation.
+        """Yield the masked results of a subscription; other operations are errors.
 
-        What is wrong with the operation itself is a first and only result. `subscribed` is called
-        where nothing was, before the first event.
+        An error of the operation itself is the first and only result. Otherwise `subscribed` is
+        called before the first event.
         """
         results = await self.subscribe(
             query,
@@ -295,9 +295,9 @@ class SubgraphSchema(Schema):
             async with aclosing(results):
                 async for result in results:
                     yield result
-                    # One that always has something to tell would let nobody else run.
+                    # A subscription that always has an event ready would block the event loop.
                     await asyncio.sleep(0)
-        except GraphQLError as error:  # a syntax error, which goes past Strawberry's own handling
+        except GraphQLError as error:  # a syntax error, which Strawberry does not handle here
             yield PreExecutionError(data=None, errors=[mask(error)])
 
     def process_errors(
@@ -340,15 +340,15 @@ def build_schema(
 ) -> SubgraphSchema:
     """Return a federated schema.
 
-    `service` is the subgraph's name in `services.toml`, whose `scopes` must be the constants of the
-    enum `scopes`. `types` are those that no field's type leads to, members of unions included.
-    `exception_handlers` turn domain exceptions into members of result unions
-    (strawberry.ExceptionHandler). `executor` chooses between the one that compiles operations
-    (packages/strawberry-compiled) and Strawberry's own; both give the same answers.
+    `service` is the subgraph's name in `services.toml`; the constants of the enum `scopes` must be
+    its declared scopes. `types` are types that no field refers to, including members of unions.
+    `exception_handlers` convert domain exceptions into members of result unions
+    (strawberry.ExceptionHandler). `executor` selects the compiling executor
+    (packages/strawberry-compiled) or Strawberry's own; both return the same results.
 
-    Raises SchemaError for an entity that the router can ask for and that cannot be resolved, and
-    for a scope that is checked but not declared, or declared but not checked; TopologyError for an
-    unknown `service`.
+    Raises SchemaError for an entity that the router can request but that cannot be resolved, and
+    for a scope that is checked but not declared or declared but not checked; TopologyError for an
+    undeclared `service`.
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
