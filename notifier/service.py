@@ -201,7 +201,7 @@ class NotifierService:
             delivery_id = await _reported_by(repositories, known)
             delivery = delivery_id and await repositories.deliveries.lock(delivery_id)
             if delivery and delivery.first_leased_at is None:
-                # The author was certainly not told, so a further retweet is news to them.
+                # The author certainly got no mail, so a further retweet is news to them.
                 delivery_id = None
                 if not delivery.digest:
                     await repositories.deliveries.cancel(delivery.id, "the retweet is undone")

@@ -17,6 +17,7 @@ import yaml
 from chassis.topology import Service, Topology, declared
 from deploy.dotenv import read as read_settings
 from deploy.generate.images import Image, images
+from deploy.try_policies import Pod, expected
 from deploy.validate import OVERLAYS, install
 from router.edge import render
 from stack.environment import EXAMPLE, SERVICE_EXAMPLE
@@ -179,6 +180,22 @@ class TestNetworkPolicies:
         expected = arrows(overlay, {peer.name for peer in inside})
         ports = {port for _, _, port in expected} | {22, 443, 4317, 8025}
         assert connections(policies, [*inside, *OUTSIDE], ports) == expected
+
+    def test_attempts_in_a_cluster_expect_the_same_arrows(
+        self, overlay: str, rendered: list[Object]
+    ) -> None:
+        """`python -m deploy.try_policies` derives what has to be open from services.toml."""
+        inside = peers(rendered)
+        pods = [Pod(p.name, p.namespace, p.labels, set(p.ports.values())) for p in inside]
+        others = [Pod(p.name, p.namespace, p.labels) for p in OUTSIDE if p.namespace]
+        targets = [*pods, Pod("dns", "kube-system", ports=[53])]
+        ports = {(target.name, port) for target in targets for port in target.ports}
+        sources = {source.name for source in [*pods, *others]}
+        assert expected(declared(), [*pods, *others], targets) == {
+            arrow
+            for arrow in arrows(overlay, {peer.name for peer in inside})
+            if arrow[0] in sources and arrow[1:] in ports
+        }
 
     def test_each_of_them_is_needed(self, overlay: str, rendered: list[Object]) -> None:
         policies = list(of_kind(rendered, "NetworkPolicy"))

@@ -145,6 +145,19 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str, rule: dict[str, A
         assert re.search(rf"\b{label}\b", rule["expr"]) or rule["expr"].startswith("up"), label
 
 
+def _rule_tests() -> Iterator[dict[str, Any]]:
+    for file in sorted((OBSERVABILITY / "rule-tests").glob("*.yml")):
+        for test in yaml.safe_load(file.read_text())["tests"]:
+            yield from test["alert_rule_test"]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in rules()])
+def test_an_alert_has_a_test_that_fires_and_one_that_does_not(name: str) -> None:
+    """`make alerts` runs them."""
+    fires = [bool(case["exp_alerts"]) for case in _rule_tests() if case["alertname"] == name]
+    assert set(fires) == {True, False}
+
+
 def test_the_names_of_alerts_differ() -> None:
     names = [name for name, _ in rules()]
     assert len(names) == len(set(names))

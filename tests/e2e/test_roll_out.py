@@ -22,9 +22,9 @@ from stack.process import Process, answers
 from stack.services import module, settings_of
 from stack.supervisor import Stack
 from tests.e2e.balancer import balancer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 NOTICE = 6
 """Seconds. Edge and router keep an idle connection for 4, and the balancer looks every second."""

@@ -29,11 +29,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkout", type=Path)
-    parser.add_argument("options", nargs="*", help="of pytest, after --")
+    parser.add_argument("--tests", default="tests", help="a part of the suite")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
         scratch = Path(directory)
-        options = list(given.options)
+        options = [given.tests]
         if given.checkout is None:
             options.append("--benchmark-disable")
             _pip("install", "--no-deps", "--target", scratch / "plugins", *PLUGINS)
@@ -67,7 +67,7 @@ def _outcomes(source: Path, scratch: Path, *options: str) -> Mapping[str, str]:
     report = scratch / "report.xml"
     report.unlink(missing_ok=True)
     path = os.pathsep.join([str(HERE), str(scratch / "plugins")])
-    command = [sys.executable, "-m", "pytest", "tests", "-q", "--tb=no", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", f"--junitxml={report}"]
     subprocess.run(
         [*command, *options],
         cwd=source,

@@ -1,4 +1,4 @@
-"""What the compiling executor compiles, what it leaves alone, and that nobody can tell."""
+"""What is compiled, what is left to graphql-core, and that both give the same answer."""
 
 import asyncio
 import copy
@@ -102,7 +102,7 @@ class Book:
 
 
 def query(annotation: Any) -> type:
-    """A query with one field, `it`: the root value."""
+    """Return a query type with one field, `it`, that gives the root value."""
 
     def it(root: Any) -> Any:
         return root
@@ -144,7 +144,9 @@ class TestData:
             "title " * 50,
         ],
     )
-    async def test_selections(self, books: Executors, selection: str) -> None:
+    async def test_aliases_fragments_and_merged_fields_become_one_function(
+        self, books: Executors, selection: str
+    ) -> None:
         result = await books.same(
             f"{{ it {{ {selection} }} }}",
             shelf(strict=lambda: Book(strict=Book()), author=lambda: None),
@@ -152,7 +154,7 @@ class TestData:
         assert result.errors is None
         assert books.compiled() == {"it:[Book!]"}
 
-    async def test_fragments(self, books: Executors) -> None:
+    async def test_named_fragments_become_one_function(self, books: Executors) -> None:
         result = await books.same(
             """{ it { ...F ...F author { ...G } } }
             fragment F on Book { author { ...G friends { ...G } } id }
@@ -162,7 +164,7 @@ class TestData:
         assert result.errors is None
         assert books.compiled() == {"it:[Book!]"}
 
-    async def test_a_selection_of_nothing(self, books: Executors) -> None:
+    async def test_an_empty_selection_is_compiled(self, books: Executors) -> None:
         await books.same("{ it { title @skip(if: true) } }", shelf())
         assert books.compiled() == {"it:[Book!]"}
 
@@ -180,14 +182,14 @@ class TestData:
             {"more": lambda: 1.5},
         ],
     )
-    async def test_what_a_scalar_makes_of_another_type(
+    async def test_a_value_of_another_type_is_coerced_by_its_scalar(
         self, books: Executors, changes: dict[str, Any]
     ) -> None:
         document = "{ it { title id pages price good colour tags more } }"
         assert (await books.same(document, shelf(**changes))).errors is None
         assert books.compiled() == {"it:[Book!]"}
 
-    async def test_slots_are_attributes(self) -> None:
+    async def test_slots_are_read_as_attributes(self) -> None:
         @strawberry.type
         class Slotted:
             __slots__ = ("x",)
@@ -208,7 +210,9 @@ class TestData:
 class TestConditions:
     @pytest.mark.parametrize("a", [True, False])
     @pytest.mark.parametrize("b", [True, False])
-    async def test_variables(self, books: Executors, a: bool, b: bool) -> None:
+    async def test_skip_and_include_by_variables_give_the_same_answer(
+        self, books: Executors, a: bool, b: bool
+    ) -> None:
         document = """query ($a: Boolean!, $b: Boolean! = true) { it {
             title @include(if: $a) pages @skip(if: $b) ...F @skip(if: $a)
             ... on Book @include(if: $b) { author { age @skip(if: $a) name } }
@@ -218,18 +222,18 @@ class TestConditions:
         await books.same(document, shelf(), a=a)
         assert "it:[Book!]" in books.compiled()
 
-    async def test_one_document_answers_for_all_its_variables(self, books: Executors) -> None:
+    async def test_each_combination_of_variables_has_its_own_answer(self, books: Executors) -> None:
         document = "query ($a: Boolean!) { it { title @include(if: $a) pages @skip(if: $a) } }"
         for a in (True, False, True, False):
             await books.same(document, shelf(), a=a)
 
-    async def test_a_variable_that_is_missing_is_an_error(self, books: Executors) -> None:
+    async def test_a_null_condition_is_an_error(self, books: Executors) -> None:
         document = "query ($a: Boolean = true) { it { title @include(if: $a) } }"
         assert (await books.same(document, shelf())).errors is None
         assert (await books.same(document, shelf(), a=None)).errors
         assert (await books.same(document, shelf(), a=False)).errors is None
 
-    async def test_more_combinations_than_are_kept(self, books: Executors) -> None:
+    async def test_combinations_beyond_the_limit_are_not_kept(self, books: Executors) -> None:
         names = [f"v{n}" for n in range(6)]
         parameters = ", ".join(f"${name}: Boolean!" for name in names)
         fields = " ".join(f"{name}: title @include(if: ${name})" for name in names)
@@ -241,7 +245,9 @@ class TestConditions:
 
 
 class TestAbstractTypes:
-    async def test_unions_and_interfaces_of_known_classes(self, books: Executors) -> None:
+    async def test_unions_and_interfaces_of_known_classes_are_compiled(
+        self, books: Executors
+    ) -> None:
         result = await books.same(
             """{ it {
                 people { __typename ... on Author { age friends { name } } ... on Named { name }
@@ -252,7 +258,7 @@ class TestAbstractTypes:
         assert result.errors is None
         assert books.compiled() == {"it:[Book!]"}
 
-    async def test_a_cast_object_is_of_another_type(self) -> None:
+    async def test_a_cast_object_is_left_to_the_stock_executor(self) -> None:
         def cast() -> list[Any]:
             return [Author(name="a"), strawberry.cast(Robot, Author(name="b"))]
 
@@ -261,7 +267,7 @@ class TestAbstractTypes:
             await executors.same("{ it { __typename ... on Named { name } } }", cast)
             assert executors.compiled() == set()
 
-    async def test_an_interface_that_tells_for_itself_is_asked(self) -> None:
+    async def test_a_custom_resolve_type_is_called(self) -> None:
         asked = []
 
         @strawberry.interface
@@ -282,7 +288,7 @@ class TestAbstractTypes:
         assert len(asked) == 4
         assert "it:Thing" not in executors.compiled()
 
-    async def test_generic_types_are_known_only_where_they_are_not_a_choice(self) -> None:
+    async def test_generic_members_of_a_union_are_left_to_the_stock_executor(self) -> None:
         @strawberry.type
         class Edge(Generic[T]):
             node: T
@@ -310,7 +316,7 @@ class TestAbstractTypes:
 
 
 class TestCode:
-    """Whatever may run somebody's code is left to the stock executor."""
+    """Fields and types that may run code of the application are left to the stock executor."""
 
     async def check(self, type_: Any, **options: Any) -> Executors:
         executors = Executors(query(type_), **options)
@@ -320,7 +326,7 @@ class TestCode:
         assert executors.failed() == set()
         return executors
 
-    async def test_resolvers(self) -> None:
+    async def test_a_resolver_is_not_data(self) -> None:
         @strawberry.type
         class It:
             @strawberry.field
@@ -329,7 +335,7 @@ class TestCode:
 
         await self.check(It)
 
-    async def test_arguments(self) -> None:
+    async def test_a_field_with_arguments_is_not_data(self) -> None:
         @strawberry.type
         class It:
             @strawberry.field
@@ -338,7 +344,7 @@ class TestCode:
 
         await self.check(It)
 
-    async def test_permissions(self) -> None:
+    async def test_a_field_with_a_permission_is_not_data(self) -> None:
         class Yes(BasePermission):
             def has_permission(self, source: Any, info: Any, **kwargs: Any) -> bool:
                 return True
@@ -349,7 +355,7 @@ class TestCode:
 
         await self.check(It)
 
-    async def test_field_extensions(self) -> None:
+    async def test_a_field_with_an_extension_is_not_data(self) -> None:
         class Double(FieldExtension):
             def resolve(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
                 return 2 * next_(source, info, **kwargs)
@@ -360,7 +366,7 @@ class TestCode:
 
         await self.check(It)
 
-    async def test_fields_that_get_their_result_themselves(self) -> None:
+    async def test_a_field_with_a_custom_get_result_is_not_data(self) -> None:
         class Negative(StrawberryField):
             def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
                 return -source.x
@@ -371,7 +377,7 @@ class TestCode:
 
         await self.check(It)
 
-    async def test_another_default_resolver(self) -> None:
+    async def test_a_custom_default_resolver_is_called(self) -> None:
         @strawberry.type
         class It:
             x: int = 1
@@ -379,7 +385,7 @@ class TestCode:
         config = StrawberryConfig(default_resolver=lambda source, name: getattr(source, name) + 1)
         await self.check(It, config=config)
 
-    async def test_properties(self) -> None:
+    async def test_a_property_is_not_data(self) -> None:
         @strawberry.type
         class It:
             x: int = 1
@@ -394,7 +400,7 @@ class TestCode:
         await self.check(It)
         assert len(read) == 4
 
-    async def test_cached_properties(self) -> None:
+    async def test_a_cached_property_is_not_data(self) -> None:
         @strawberry.type
         class Base:
             x: int = 1
@@ -409,7 +415,7 @@ class TestCode:
         await self.check(It)
 
     @pytest.mark.parametrize("hook", ["__getattr__", "__getattribute__"])
-    async def test_classes_that_compute_attributes(self, hook: str) -> None:
+    async def test_a_class_that_computes_attributes_is_not_data(self, hook: str) -> None:
         @strawberry.type
         class It:
             x: int = 1
@@ -417,7 +423,7 @@ class TestCode:
         setattr(It, hook, lambda self, name: object.__getattribute__(self, name))
         await self.check(It)
 
-    async def test_is_type_of(self) -> None:
+    async def test_a_custom_is_type_of_is_called(self) -> None:
         asked = []
 
         @strawberry.type
@@ -434,7 +440,7 @@ class TestCode:
         assert len(asked) == 4
         assert executors.compiled() == {"x:It"}
 
-    async def test_exceptions_are_raised_though_they_are_of_the_type(self) -> None:
+    async def test_an_exception_that_is_a_type_is_raised(self) -> None:
         @strawberry.type
         class Failure(Exception):  # noqa: N818
             x: int = 1
@@ -448,7 +454,9 @@ class TestCode:
         assert result.errors
         assert executors.compiled() == set()
 
-    async def test_an_extension_that_sees_every_field(self, books: Executors) -> None:
+    async def test_an_extension_with_a_resolve_hook_sees_every_field(
+        self, books: Executors
+    ) -> None:
         seen: list[str] = []
 
         class Watch(SchemaExtension):
@@ -461,7 +469,7 @@ class TestCode:
         assert sorted(seen) == sorted(4 * ["it", *2 * ["title", "author", "name"]])
         assert list(executors.plans()) == []
 
-    async def test_directives_of_the_schema(self) -> None:
+    async def test_a_directive_of_the_schema_is_applied(self) -> None:
         @strawberry.directive(locations=[DirectiveLocation.FIELD])
         def upper(value: DirectiveValue[str]) -> str:
             return value.upper()
@@ -471,7 +479,7 @@ class TestCode:
         assert result.data == {"it": {"name": "ANN"}}
         assert list(executors.plans()) == []
 
-    async def test_introspection(self, books: Executors) -> None:
+    async def test_introspection_gives_the_same_answer(self, books: Executors) -> None:
         await books.same(
             '{ __typename __schema { queryType { name } } __type(name: "Book") { '
             "fields { name type { name } } } it { title } }",
@@ -481,7 +489,7 @@ class TestCode:
 
 
 class TestUnexpected:
-    """The stock executor starts over, so errors are its own."""
+    """Values for which a plan gives up: the stock executor completes them, errors included."""
 
     @pytest.mark.parametrize(
         "changes",
@@ -524,7 +532,9 @@ class TestUnexpected:
             {"strict": lambda: Book(title=None), "title": lambda: None},  # type: ignore[arg-type]
         ],
     )
-    async def test_the_answer_is_the_same(self, books: Executors, changes: dict[str, Any]) -> None:
+    async def test_unexpected_values_give_the_same_answer(
+        self, books: Executors, changes: dict[str, Any]
+    ) -> None:
         await books.same(
             """{ it { title pages price good colour motto written tags grid
             author { name age friends { name } } people { ... on Named { name } }
@@ -534,7 +544,9 @@ class TestUnexpected:
         assert books.failed() == {"it:[Book!]"}
 
     @pytest.mark.parametrize("value", [None, [], (), "text", 5, {}, RuntimeError("it")])
-    async def test_the_top(self, books: Executors, value: object) -> None:
+    async def test_any_value_at_the_root_gives_the_same_answer(
+        self, books: Executors, value: object
+    ) -> None:
         await books.same("{ it { title } }", lambda: value)
 
     async def test_a_generator_is_read_once(self, books: Executors) -> None:
@@ -544,7 +556,7 @@ class TestUnexpected:
         )
         assert result.errors is None
 
-    async def test_a_scalar_is_given_only_what_can_be_given_twice(self, books: Executors) -> None:
+    async def test_a_serializer_gets_no_value_that_it_could_use_up(self, books: Executors) -> None:
         result = await books.same(
             "{ it { motto price } }",
             shelf(motto=lambda: iter("once"), price=lambda: ValueError("after it")),
@@ -578,8 +590,8 @@ async def failing() -> None:
     raise RuntimeError("awaited")
 
 
-class TestResolversBetween:
-    async def test_what_resolvers_give_is_compiled_and_so_is_the_data_beside_them(self) -> None:
+class TestDataBesideResolvers:
+    async def test_the_values_of_resolvers_and_the_data_beside_them_are_compiled(self) -> None:
         batches: list[list[int]] = []
 
         async def load(keys: list[int]) -> list[Author]:
@@ -624,7 +636,7 @@ class TestResolversBetween:
             "note:Page",
         }
 
-    async def test_mutations_run_one_after_the_other(self) -> None:
+    async def test_mutations_run_serially(self) -> None:
         state = {"n": 0}
 
         @strawberry.type
@@ -645,7 +657,7 @@ class TestResolversBetween:
         assert answers == 4 * [{"a": {"name": "1"}, "b": {"name": "2"}}]
         assert executors.compiled() == {"add:Author"}
 
-    async def test_a_connection(self) -> None:
+    async def test_a_connection_is_one_function(self) -> None:
         @strawberry.type
         class Edge(Generic[T]):
             node: T
@@ -685,7 +697,7 @@ class TestIncrementalDelivery:
         ],
     )
     @pytest.mark.parametrize("wrong", [False, True])
-    async def test_the_parts_are_the_same(self, document: str, wrong: bool) -> None:
+    async def test_the_payloads_are_the_same(self, document: str, wrong: bool) -> None:
         config = StrawberryConfig(
             scalar_map=CONFIG.scalar_map, enable_experimental_incremental_execution=True
         )
@@ -709,7 +721,7 @@ class TestIncrementalDelivery:
 
 
 class TestSubscriptions:
-    async def test_events(self) -> None:
+    async def test_events_are_compiled_from_the_second_on(self) -> None:
         @strawberry.type
         class Subscription:
             @strawberry.subscription
@@ -724,12 +736,12 @@ class TestSubscriptions:
             answers.append([(encoded(r.data), reported(r.errors)) async for r in stream])
         assert answers[0] == answers[1]
         assert len(answers[0]) == 4
-        # From the second event on, though the document came only once.
+        # The second event is compiled, although the document is executed only once.
         assert executors.compiled() == {"books:Book"}
 
 
 class TestEntities:
-    async def test_references(self) -> None:
+    async def test_entities_are_compiled_and_errors_are_the_same(self) -> None:
         @strawberry.federation.type(keys=["id"])
         class Product:
             id: strawberry.ID
@@ -804,7 +816,7 @@ class TestPlans:
         assert len(plans) == DOCUMENTS
         assert document_plans(books.compiling._schema, documents[0]) is first
 
-    async def test_fragments_that_double_are_not_written_out(self) -> None:
+    async def test_fragments_that_double_are_left_to_the_stock_executor(self) -> None:
         executors = Executors(query(list[Author]))
 
         def half(alias: str, n: int) -> str:
@@ -820,7 +832,7 @@ class TestPlans:
         assert "it:[Author!]" not in executors.compiled()
         assert len(list(executors.plans())) < 100
 
-    async def test_lists_nested_deeper_than_python_nests_loops(self) -> None:
+    async def test_lists_nested_deeper_than_python_nests_loops_give_the_same_answer(self) -> None:
         annotation: Any = int
         value: Any = 1
         for _ in range(25):
@@ -828,7 +840,7 @@ class TestPlans:
         executors = Executors(query(annotation))
         assert (await executors.same("{ it }", lambda: value)).errors is None
 
-    async def test_a_merged_field_is_another_for_another_type(self) -> None:
+    async def test_fields_merge_by_the_type_of_the_object(self) -> None:
         document = """{ it { ... on Author { friends { name } } ... on Named { name }
             ...F ...G } } fragment F on Author { friends { age } }
             fragment G on Named { ... on Author { friends { friends { name } } } }"""
@@ -838,7 +850,7 @@ class TestPlans:
         )
         assert executors.compiled() == {"it:[Anyone!]"}
 
-    async def test_a_field_is_merged_with_others_for_some_types_only(self) -> None:
+    async def test_a_resolver_field_merges_by_the_type_of_the_object(self) -> None:
         @strawberry.interface
         class Popular:
             @strawberry.field
@@ -870,7 +882,7 @@ DOCUMENTS_AT_ONCE = [
 ]
 
 
-class TestAtTheSameTime:
+class TestConcurrency:
     def executors(self) -> Executors:
         def book(n: int) -> Book:
             wrong: Any = None if n % 5 == 0 else f"t{n}"
@@ -890,7 +902,7 @@ class TestAtTheSameTime:
 
         return Executors(Query, config=CONFIG)
 
-    async def test_operations_do_not_mix(self) -> None:
+    async def test_concurrent_operations_do_not_mix(self) -> None:
         executors = self.executors()
         dice = random.Random(1)
 
@@ -909,7 +921,7 @@ class TestAtTheSameTime:
         )
         assert executors.compiled()
 
-    def test_nor_do_threads(self) -> None:
+    def test_threads_do_not_mix(self) -> None:
         executors = self.executors()
         documents = [d.split(" slow")[0] + "}" if "$" not in d else d for d in DOCUMENTS_AT_ONCE]
         documents = [d for d in documents if "slow" not in d]
@@ -936,7 +948,7 @@ class TestAtTheSameTime:
         assert wrong == []
 
 
-def test_it_is_an_execution_context_of_strawberry() -> None:
+def test_strawberry_takes_it_as_execution_context_class() -> None:
     schema = strawberry.Schema(
         query(Author | None), execution_context_class=CompilingExecutionContext
     )

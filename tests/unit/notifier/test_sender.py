@@ -1,13 +1,17 @@
 """The sender's leases, waits and limits, on the fakes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
+from chassis.tracing import configure_tracing, end_tracing
 from notifier.domain import Mail, Outcome, State
 from notifier.errors import MailDeferred, MailServerUnavailable
 from notifier.ports import Repositories
@@ -26,6 +30,7 @@ from tests.unit.notifier.fakes import (
 )
 
 SECOND = timedelta(seconds=1)
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 UNAVAILABLE = MailServerUnavailable("connecting: SMTPConnectError")
 
 
@@ -329,6 +334,36 @@ class TestAttempt:
         assert outcome.due_at - outcome.at == 1.5 * MINUTE
 
 
+class TestTrace:
+    @pytest.fixture
+    def exporter(self) -> Iterator[InMemorySpanExporter]:
+        exporter = InMemorySpanExporter()
+        configure_tracing("tests", "", SimpleSpanProcessor(exporter))
+        yield exporter
+        end_tracing()
+
+    @pytest.mark.parametrize(
+        ("answers", "status"),
+        [([], StatusCode.UNSET), ([MailDeferred("RCPT: 451")], StatusCode.ERROR)],
+    )
+    async def test_span_fails_with_the_mail(
+        self,
+        notifier: FakeNotifier,
+        exporter: InMemorySpanExporter,
+        answers: list[Any],
+        status: StatusCode,
+    ) -> None:
+        await make_due(notifier, 1)
+        assert isinstance(notifier.unit_of_work, FakeUnitOfWork)
+        deliveries = notifier.unit_of_work.tables.deliveries
+        for delivery in list(deliveries.values()):
+            deliveries[delivery.id] = replace(delivery, traceparent=TRACEPARENT)
+        notifier.mailer.answers = answers
+        await notifier.sender.deliver_due()
+        (span,) = exporter.get_finished_spans()
+        assert (span.name, span.status.status_code) == ("send mail", status)
+
+
 class TestRunning:
     async def test_mail_is_sent_when_woken(self, notifier: FakeNotifier) -> None:
         notifier.policy = replace(notifier.policy, poll=60 * MINUTE)
@@ -395,5 +430,7 @@ class TestRunning:
         async with sender_of(notifier, mailer).running():
             await eventually(lambda: mailer.started)
         assert mailer.sent == []
-        # The lease ends and another process sends the mail.
+        # The attempt has no outcome. Its lease ends, and another process sends the mail.
+        due = await notifier.unit_of_work.read(lambda r: r.deliveries.next_due())
+        assert due == notifier.clock.now + 3 * notifier.policy.attempt
         assert len(await notifier.later(3 * notifier.policy.attempt)) == 1

@@ -11,7 +11,7 @@ from importlib.metadata import version
 STRAWBERRY = "strawberry-graphql"
 GRAPHQL_CORE = "graphql-core"
 TESTED = {
-    STRAWBERRY: ((0, 330), (0, 341)),
+    STRAWBERRY: ((0, 334), (0, 341)),
     GRAPHQL_CORE: ((3, 3), (3, 3)),
 }
 """The oldest and the newest version on which the tests pass: major and minor number."""
