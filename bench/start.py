@@ -1,6 +1,5 @@
 """Row "start": from a second `make up` to the first answer, on a stack of its own."""
 
-import json
 import os
 import re
 import shlex
@@ -9,18 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.accounts import sign_up_at
+import httpx
+
 from bench.rounds import Effort, Ratio
-from bench.testbed import ROOT, Stand
-from stack.environment import EXAMPLE, on_free_ports, read
+from bench.testbed import ROOT, Testbed
+from client.api import Account, ApiError, connect, run, sign_up
+from deploy.dotenv import read
+from stack.environment import EXAMPLE, on_free_ports
 
 ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
 """What both subgraphs have to answer, for somebody whose token the edge has checked."""
@@ -35,15 +35,15 @@ class NoStartError(Exception):
     """`make up` ended, or nothing answered in time; what it wrote is the message."""
 
 
-def start(stand: Stand, effort: Effort) -> dict[str, Any]:
+def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     """The first start makes the data; each that follows is a second one."""
-    stand.stop()  # its servers are not what is measured
-    made = _MakeUp(stand.data / "up")
+    testbed.stop()  # its servers are not what is measured
+    made = _MakeUp(testbed.data / "up")
     with made.started("{ __typename }") as first:
-        token = sign_up_at(made.url, {}).token
+        user = sign_up(made.http)
     seconds, steps = [], []
     for _ in range(max(3, effort.rounds)):
-        with made.started(ACROSS, token) as one:
+        with made.started(ACROSS, user) as one:
             seconds.append(one.seconds)
             steps.append(one.steps)
     middle = median(seconds)
@@ -100,10 +100,10 @@ class _MakeUp:
         self._command = ["make", "up", f"STACK={shlex.join(map(str, stack))}"]
         ours = {*read(EXAMPLE), "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
         self._environment = {k: v for k, v in os.environ.items() if k not in ours}
-        self.url = f"http://127.0.0.1:{ports['EDGE_PORT']}"
+        self.http = connect(f"http://127.0.0.1:{ports['EDGE_PORT']}", seconds=10)
 
     @contextmanager
-    def started(self, query: str, token: str | None = None) -> Iterator[_Started]:
+    def started(self, query: str, user: Account | None = None) -> Iterator[_Started]:
         """Answers the query when the block begins. Raises NoStartError."""
         one = _Started()
         running = subprocess.Popen(
@@ -119,7 +119,7 @@ class _MakeUp:
         reader = threading.Thread(target=one.listen, args=(running.stdout,), daemon=True)
         reader.start()
         try:
-            while not self._answers(query, token):
+            while not self._answers(query, user):
                 if running.poll() is not None or time.perf_counter() > one.began + LONGEST:
                     raise NoStartError("".join(one.said))
                 time.sleep(0.02)
@@ -130,14 +130,9 @@ class _MakeUp:
             running.wait(60)
             reader.join(5)
 
-    def _answers(self, query: str, token: str | None) -> bool:
-        headers = {"content-type": "application/json"}
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
-        body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, headers)  # noqa: S310
+    def _answers(self, query: str, user: Account | None) -> bool:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                return "errors" not in json.load(answer)
-        except (urllib.error.HTTPError, OSError):
+            run(self.http, query, user)
+        except (ApiError, httpx.TransportError):
             return False
+        return True

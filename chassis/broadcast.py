@@ -116,7 +116,7 @@ class Subscriber:
 
     @property
     def is_current(self) -> bool:
-        """Whether `has_received` is complete at this moment."""
+        """Whether `has_ended` is complete at this moment."""
         return monotonic() < self._current_until
 
     async def current(self) -> None:
@@ -125,7 +125,8 @@ class Subscriber:
             self._renewed.clear()
             await self._renewed.wait()
 
-    def has_received(self, id_: str) -> bool:
+    def has_ended(self, id_: str) -> bool:
+        """Return whether the id was received in the last `remember_for` seconds."""
         return id_ in self._forget_at
 
     def remember(self, ids: Collection[str]) -> None:

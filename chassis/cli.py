@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,7 @@ def run(
     build_schema: Callable[[], SubgraphSchema],
     event_handler: Callable[[S, Database], EventHandler] | None = None,
     dead_letters: Callable[[S, Database], DeadLetters] | None = None,
+    backfilled: Collection[str] | None = None,
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
@@ -70,7 +71,8 @@ def run(
     that cannot be handled. `service` is the name of a stanza in services.toml.
 
     `event_handler` returns the handler of consumed events, for the commands `backfill` and
-    `dead-letters`. A service with dead letters of other kinds passes `dead_letters`.
+    `dead-letters`. A service with dead letters of other kinds passes `dead_letters`. `backfilled`
+    names the services whose state `backfill` fetches, by default all that the service `consumes`.
     """
     try:
         program = _Program(declared()[service], read_settings, create_app, build_schema)
@@ -84,7 +86,7 @@ def run(
             commands.add_parser(name, help=text, description=text).set_defaults(run=command)
         if event_handler:
             dead_letters = dead_letters or _rejected_events(event_handler)
-            opened = program.opened_backfill(event_handler)
+            opened = program.opened_backfill(event_handler, backfilled)
             add_backfill(commands.add_parser, service, read_settings, opened)
         if dead_letters:
             _add_dead_letters(commands.add_parser, program.on_letters(dead_letters))
@@ -172,7 +174,9 @@ class _Program(Generic[S]):
         return lambda work: asyncio.run(on_database(work))
 
     def opened_backfill(
-        self, event_handler: Callable[[S, Database], EventHandler]
+        self,
+        event_handler: Callable[[S, Database], EventHandler],
+        owners: Collection[str] | None,
     ) -> Callable[[S], AbstractAsyncContextManager[Backfill]]:
         """Return a function that opens the backfill of the service."""
 
@@ -180,7 +184,7 @@ class _Program(Generic[S]):
         async def opened(settings: S) -> AsyncIterator[Backfill]:
             parts = Parts(self._name, settings)
             async with parts.opened():
-                yield parts.backfill(event_handler(settings, parts.database))
+                yield parts.backfill(event_handler(settings, parts.database), owners)
 
         return opened
 

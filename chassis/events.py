@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
+from chassis.text import is_one_line
+
 T = TypeVar("T")
 
 _SPECVERSION = "1.0"
@@ -116,6 +118,9 @@ class EventData:
         self._data = data
         self._path = path
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._data
+
     def id(self, name: str) -> UUID:
         try:
             return UUID(self._get(name, str))
@@ -149,9 +154,9 @@ class EventData:
         return text
 
     def line(self, name: str, longest: int) -> str:
-        """Return one line of 1 to `longest` printable characters."""
+        """Return one line of 1 to `longest` characters, fit for the header of a mail."""
         line = self.text(name)
-        if not line or len(line) > longest or not line.isprintable():
+        if not line or len(line) > longest or not is_one_line(line):
             raise self._malformed(name, f"one line of at most {longest} characters")
         return line
 

@@ -74,7 +74,7 @@ class Metrics:
     def events_of(
         self, group: str, streams: Sequence[str]
     ) -> Callable[[str, datetime | None, str], None]:
-        """Return the callback of a consumer; it gets the stream, event time and result."""
+        """Return the function that records the stream, the time and the result of an event."""
         handled = Counter(
             "chirp_events_total",
             "Events that a consumer group has processed, by result: handled or rejected.",

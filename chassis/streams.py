@@ -27,6 +27,9 @@ from chassis.tracing import span
 FIELD = "event"
 """The only field of an entry: the event as JSON."""
 
+CLAIM_IDLE = 10.0
+"""Seconds after which another consumer claims the entries of a silent one."""
+
 INFRASTRUCTURE: tuple[type[Exception], ...] = (*UNAVAILABLE, RedisError)
 """What a handler raises during an outage, which is not the fault of the event."""
 
@@ -97,7 +100,7 @@ class StreamConsumer:
         handle: Callable[[Event], Awaitable[None]],
         reject: Callable[[str, str], Awaitable[None]],
         batch: int = 10,
-        claim_idle: float = 10.0,
+        claim_idle: float = CLAIM_IDLE,
         attempts: int = 5,
         record: Callable[[str, datetime | None, str], None] = lambda *_: None,
         missed: Callable[[str], Awaitable[None]] = _log_gap,

@@ -142,6 +142,11 @@ class Service:
         return self.module.replace(".", "/")
 
     @property
+    def migrations(self) -> str:
+        """The folder of its migrations in the repository: `subgraphs/tweets/migrations`."""
+        return f"{self.folder}/migrations"
+
+    @property
     def is_subgraph(self) -> bool:
         return self.kind is Kind.SUBGRAPH
 

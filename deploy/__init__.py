@@ -1,1 +1,1 @@
-"""Ways to run the whole system."""
+"""Images, Compose, Kubernetes and observability: how the whole system is deployed."""

@@ -1,6 +1,6 @@
-"""Holds the declaration of the services against their folders: `python -m deploy.declaration`.
+"""Compares services.toml with the folders of the services: `python -m deploy.declaration`.
 
-What is missing on either side is one line that names the file and what to add.
+Each difference is printed as one line that names the file and what to add.
 """
 
 import sys
@@ -11,7 +11,7 @@ from chassis.topology import FILE, ROOT, Kind, Service, Topology, TopologyError,
 
 
 def problems(root: Path) -> Iterator[str]:
-    """Yield what the declaration and the code do not agree on. Raises TopologyError."""
+    """Yield one line for each difference between declaration and code. Raises TopologyError."""
     topology = read(root)
     yield from _undeclared(root, topology)
     for service in topology.services.values():
@@ -31,7 +31,7 @@ def problems(root: Path) -> Iterator[str]:
     streaming = [service.name for service in topology.services.values() if service.subscriptions]
     if len(streaming) > 1:
         yield (
-            f"{FILE}: {' and '.join(streaming)} have subscriptions = true; the edge leads the "
+            f"{FILE}: {' and '.join(streaming)} have subscriptions = true; the edge sends the "
             "subscriptions of /graphql to one service"
         )
 
@@ -82,7 +82,7 @@ def _differences(root: Path, service: Service) -> Iterator[str]:
 
 
 def main() -> int:
-    """Return the status of the process: 1 where something differs."""
+    """Return the exit status: 1 for a difference."""
     try:
         found = list(problems(ROOT))
     except TopologyError as error:

@@ -1,8 +1,8 @@
-"""`make rename NAME=… TITLE=…`: gives the product another name, everywhere it is one.
+"""Renames the product in every tracked file: `make rename NAME=… TITLE=…`.
 
 The old name is `[project] name` in services.toml. It is replaced as a whole word: in lower case
 (images, metrics), in capitals (variables) and as the title (pages, mails). The licence keeps the
-name of its holder.
+name of the copyright holder.
 """
 
 import argparse
@@ -15,20 +15,20 @@ from pathlib import Path
 from chassis.topology import FILE, ROOT, TopologyError, parse
 
 KEPT = frozenset({"LICENSE"})
-"""Files in which the name is that of a person or of a former release."""
+"""Files that keep the old name."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .'-]{0,38}[A-Za-z0-9.]?")
 
 
 class RenameError(Exception):
-    """The product cannot get this name; the message says why."""
+    """The product cannot have this name; the message says why."""
 
 
 def rename(root: Path, name: str, title: str) -> list[str]:
     """Replace the product's name in the tracked files under `root`; return the changed paths.
 
-    Raises RenameError before anything is changed, or TopologyError.
+    Raises RenameError or TopologyError, before any file is changed.
     """
     project = parse((root / FILE).read_text()).project
     _check(root, name, title)
@@ -59,8 +59,8 @@ def _check(root: Path, name: str, title: str) -> None:
     taken = [str(path) for path, text in _texts(root) if word.search(text)]
     if taken:
         raise RenameError(
-            f"NAME={name} is a word of {len(taken)} files already ({', '.join(taken[:3])}, …): a "
-            "later rename could not tell them apart. Choose a name that occurs nowhere."
+            f"NAME={name} is already a word in {len(taken)} files ({', '.join(taken[:3])}, …): a "
+            "later rename could not distinguish them. Choose a name that occurs nowhere."
         )
 
 
@@ -84,7 +84,7 @@ def _texts(root: Path) -> Iterator[tuple[Path, str]]:
     ).stdout
     for name in filter(None, listed.split("\0")):
         path = Path(name)
-        if name in KEPT or not (root / path).is_file():
+        if path.name in KEPT or not (root / path).is_file():
             continue
         try:
             yield path, (root / path).read_text()
@@ -95,7 +95,7 @@ def _texts(root: Path) -> Iterator[tuple[Path, str]]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make rename", description=__doc__)
     parser.add_argument("name", help="in identifiers: lower-case letters and digits")
-    parser.add_argument("title", nargs="?", help="where people read it; by default the name")
+    parser.add_argument("title", nargs="?", help="on pages and in mails; by default the name")
     given = parser.parse_args(arguments)
     try:
         changed = rename(ROOT, given.name, given.title or given.name.capitalize())

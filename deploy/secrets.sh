@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the secrets that Compose and a Kubernetes cluster of one's own need: what `.env` lacks is
-# added to it, and what it holds is never changed. Needs openssl, and neither Python nor Docker.
+# Generates the secrets of Compose and of the Kubernetes overlay `local`. Adds those that `.env` lacks
+# and changes none that it has. Needs openssl only.
 #
 #   deploy/secrets.sh              completes .env, which `docker compose` reads
-#   deploy/secrets.sh kubernetes   the same, and writes them for deploy/kubernetes/overlays/local
+#   deploy/secrets.sh kubernetes   also writes them to deploy/kubernetes/overlays/local/secrets
 set -eu
 cd "$(dirname "$0")/.."
 umask 077
@@ -16,7 +16,7 @@ value_of() { sed -n "s/^$1=//p" "$file" | tail -n 1; }
 
 add() {
     if [ -z "$(value_of "$1")" ]; then
-        # An empty entry would hide the new one from whoever reads the first.
+        # A program that reads the first entry of a name must not find an empty one.
         sed "/^$1=\$/d" "$file" >"$file.new" && mv "$file.new" "$file"
         printf '%s=%s\n' "$1" "$2" >>"$file"
         echo "$1 is new" >&2
@@ -25,7 +25,7 @@ add() {
 
 secret() { openssl rand -hex 32; }
 
-# base64url of a PKCS #8 P-256 key, as `python -m subgraphs.auth keys new` prints it
+# The base64url of a PKCS #8 P-256 key, as `python -m subgraphs.auth keys new` prints it.
 signing_key() {
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 |
         openssl pkcs8 -topk8 -nocrypt -outform DER | openssl base64 -A | tr '+/' '-_' | tr -d '='

@@ -6,7 +6,7 @@ services="auth tweets notifier explorer"
 subgraphs="auth tweets notifier"
 databases="auth tweets notifier"
 images="auth tweets notifier explorer prober router edge-config"
-# Of each secret that a service declares: the service, the setting, the kind of value.
+# For each secret that a service declares: service, setting, kind of value.
 secrets="auth AUTH_SIGNING_KEYS signing-key
 auth AUTH_REFRESH_SECRET random
 notifier NOTIFIER_UNSUBSCRIBE_SECRET random"

@@ -1,7 +1,6 @@
-"""Finds the Python files that need a service which a fork has removed.
+"""Finds the Python files that import a service which a fork has removed.
 
-The tests and the type checker leave these files out. `python -m deploy.undeclared` prints them as
-options of mypy.
+Tests and type checker skip these files. `python -m deploy.undeclared` prints them as mypy options.
 """
 
 import ast
@@ -13,9 +12,9 @@ from pathlib import Path
 from chassis.topology import ROOT, read
 
 REMOVABLE = {"tweets": "subgraphs.tweets", "notifier": "notifier"}
-"""The services that a fork may remove, with their modules. Everything needs auth."""
+"""The modules of the services that a fork may remove. Everything needs auth."""
 
-_FOLDERS = ("bench", "deploy", "docs", "router", "stack", "tests")
+_FOLDERS = ("bench", "client", "deploy", "docs", "router", "stack", "tests")
 
 
 @cache

@@ -1,6 +1,6 @@
-"""Holds images, Compose, Kubernetes manifests and workflows against the tools of each field.
+"""Checks the Dockerfile, Compose, the Kubernetes manifests and the workflows with standard tools.
 
-`python -m deploy.validate [ROOT]`; all of them come as packages, none needs Docker or a cluster.
+`python -m deploy.validate [ROOT]`. The tools are packages; none needs Docker or a cluster.
 """
 
 import hashlib
@@ -29,38 +29,34 @@ ACTIONLINT = ROOT / "deploy" / "actionlint"
 
 OVERLAYS = ("local", "digitalocean")
 KUBERNETES = ("1.33", "1.37")
-"""The oldest version that we mean to run on, and the newest whose schemas there are."""
+"""The oldest supported version, and the newest with published schemas."""
 
 YAMLLINT = "{rules: {key-duplicates: enable, octal-values: enable, anchors: enable}}"
 
 
 class BrokenError(Exception):
-    """A tool refuses what it was shown; the message is the tool's own."""
+    """A tool reports a problem; the message is the tool's own."""
 
 
 # -- tools -----------------------------------------------------------------------------------------
 
 
 def install() -> None:
-    """Makes `.venv/validators` what requirements/validators.txt says, once."""
+    """Install requirements/validators.txt into `.venv/validators`, unless it is there already."""
     with locked(REQUIREMENTS, threading.Event()):
-        _install()
-
-
-def _install() -> None:
-    stamp = ENVIRONMENT / ".installed"
-    wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("==> Installing the validators (once, about a minute)", file=sys.stderr)
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet")
-        options = ("--disable-pip-version-check", "--require-hashes", "-r", REQUIREMENTS)
-        subprocess.run([*pip, *options], check=True)
+        stamp = ENVIRONMENT / ".installed"
+        wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        print("==> Installing the validators (once, some seconds)", file=sys.stderr)
+        venv.create(ENVIRONMENT, clear=True)
+        script = ROOT / "stack" / "install.sh"
+        subprocess.run([script, ENVIRONMENT / "bin" / "python", REQUIREMENTS], check=True)
         stamp.write_text(wanted)
 
 
 def run(root: Path, *command: str | Path) -> str:
-    """What the tool prints. Raises BrokenError when it fails."""
+    """Run a tool and return what it prints. Raises BrokenError when it fails."""
     path = os.pathsep.join([str(ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
     done = subprocess.run(
         [str(part) for part in command],
@@ -120,11 +116,11 @@ def workflow_security(root: Path) -> None:
 
 
 def render(root: Path, overlay: str) -> str:
-    """The overlay as one stream of YAML documents, with secrets made for the occasion."""
+    """Return the overlay as one stream of YAML documents, with newly generated secrets."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
         for part in ("databases", "kubernetes"):
-            # Secrets that somebody uses stay where they are.
+            # The secrets of a running cluster stay out of the copy.
             ignored = shutil.ignore_patterns("secrets")
             shutil.copytree(root / "deploy" / part, copy / "deploy" / part, ignore=ignored)
         for script in ("secrets.sh", "services.sh"):
@@ -156,15 +152,15 @@ CHECKS: Mapping[str, Callable[[Path], None]] = {
 
 
 def validate(root: Path, checks: Iterable[str] = CHECKS) -> dict[str, str]:
-    """What is wrong, by check; nothing means that all is well."""
+    """Run the checks in parallel; return the problem of each check that fails."""
 
     def problem(name: str) -> str:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             CHECKS[name](root)
         except BrokenError as broken:
             return str(broken)
-        print(f"{name}: ok, {time.monotonic() - begun:.1f} s")
+        print(f"{name}: ok, {time.monotonic() - started:.1f} s")
         return ""
 
     install()
@@ -177,7 +173,7 @@ def validate(root: Path, checks: Iterable[str] = CHECKS) -> dict[str, str]:
 def main(root: Path) -> int:
     problems = validate(root)
     for name, problem in problems.items():
-        print(f"\n{name}: broken\n{problem}", file=sys.stderr)
+        print(f"\n{name}: failed\n{problem}", file=sys.stderr)
     return 1 if problems else 0
 
 

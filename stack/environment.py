@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chassis.topology import FILE, TopologyError, declared
+from deploy.dotenv import read
 from stack.ports import free_ports
 from stack.process import ROOT, StackError
 
@@ -113,19 +114,6 @@ def _computed() -> dict[str, Callable[[Values], str]]:
         for called in service.calls:
             computed[service.call_setting(called)] = _address(called, "{host}:{port}", "GRPC_")
     return computed
-
-
-def read(path: Path) -> dict[str, str]:
-    """The variables of a file of NAME=value lines; `#` begins a comment line."""
-    values = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        name, equals, value = line.strip().partition("=")
-        if not name or name.startswith("#"):
-            continue
-        if not equals or not name.isidentifier():
-            raise StackError(f"{path}, line {number}, is not of the form NAME=value")
-        values[name] = value.strip().strip("\"'")
-    return values
 
 
 def _write(path: Path, additions: Values) -> None:

@@ -1,4 +1,4 @@
-"""A copy of the repository, to be changed as a fork changes it."""
+"""A copy of the repository that tests change as a fork would."""
 
 import io
 import os
@@ -20,7 +20,7 @@ _AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
 
 @dataclass(frozen=True)
 class Fork:
-    """A repository of its own, with one commit, that uses the packages installed here."""
+    """A repository with one commit that uses the packages installed here."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class Fork:
         return self._run(sys.executable, *arguments, **environment)
 
     def script(self, name: str, *arguments: str) -> str:
-        """Run a program that a Python package has installed."""
+        """Run a program that a Python package installed."""
         return self._run(str(Path(sys.executable).with_name(name)), *arguments)
 
     def changes(self) -> set[str]:
@@ -52,7 +52,7 @@ class Fork:
 
 
 def fork(root: Path) -> Fork:
-    """Copy the files that Git does not ignore, changed or not, and commit them there."""
+    """Copy the files that Git does not ignore, with uncommitted changes, and commit them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -71,7 +71,7 @@ def fork(root: Path) -> Fork:
 
 
 def _link_packages(root: Path) -> None:
-    """Use the npm packages and the built explorer of this repository, which cost a minute."""
+    """Use the npm packages and the built explorer of this repository, to save a minute."""
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)
     linked = [explorer.PACKAGES / "dist"]

@@ -1,7 +1,6 @@
 """A whole stack for tests from outside: on the Apollo Router, on its stand-in, or on both."""
 
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,8 @@ import httpx
 import pytest
 
 from chassis.topology import declared
+from client import api
+from client.api import Account
 from stack import mailbox
 from stack.commands import Commands
 from stack.console import Console
@@ -111,40 +112,19 @@ def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]
 @pytest.fixture
 def edge(stack: RunningStack) -> Iterator[httpx.Client]:
     """A client of the public port."""
-    with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as client:
+    with api.connect(stack.url, seconds=35) as client:
         yield client
-
-
-@dataclass(frozen=True)
-class Account:
-    id: str
-    username: str
-    password: str
-    token: str
-    headers: dict[str, str]
 
 
 @pytest.fixture
 def sign_up(edge: httpx.Client) -> Callable[[], Account]:
-    """Makes an account that nobody else uses, and signs in."""
-    return lambda: new_account(edge)
+    """Return a function that signs up a new user."""
+    return lambda: api.sign_up(edge)
 
 
-def new_account(edge: httpx.Client) -> Account:
-    query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-        ... on SignedIn { accessToken user { id username } } ... on Error { message } } }"""
-    name, password = f"u{secrets.token_hex(6)}", secrets.token_urlsafe(12)
-    given = {"username": name, "email": f"{name}@example.com", "password": password}
-    answer = edge.post("/graphql", json={"query": query, "variables": {"input": given}})
-    signed_in = answer.json()["data"]["signUp"]
-    token = signed_in["accessToken"]
-    headers = {"authorization": f"Bearer {token}"}
-    return Account(signed_in["user"]["id"], name, password, token, headers)
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Waits for something that has to come true by itself."""
-    deadline = time.monotonic() + 30
+def eventually(holds: Callable[[], bool], what: str, within: float = 30) -> None:
+    """Wait until a condition holds. Fails after `within` seconds."""
+    deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"never came true: {what}"
         time.sleep(0.05)

@@ -21,7 +21,7 @@ class SchemaNotCurrentError(Exception):
 
 def versions_of(service: str) -> Path:
     """Return the directory with the migrations of a declared service. Raises TopologyError."""
-    return ROOT / declared()[service].folder / "migrations"
+    return ROOT / declared()[service].migrations
 
 
 def head(versions: Path) -> str | None:

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a role and a database for each service that has a password here (NAME_DATABASE_PASSWORD), and
-# leaves those that exist as they are. PostgreSQL's image runs it on an empty volume; run it again for
-# a service that is new (deploy/README.md). A role reaches its own database and no other.
+# Creates a role and a database for each NAME_DATABASE_PASSWORD in the environment; existing ones stay
+# as they are. PostgreSQL's image runs this script on an empty volume. Run it again for a new service
+# (deploy/README.md). A role can connect to its own database only.
 set -eu
 
 create() {

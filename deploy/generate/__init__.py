@@ -1,1 +1,1 @@
-"""Generates from `services.toml` what deployment says about the services: `make generate`."""
+"""Generates the deployment files and blocks that follow from `services.toml`: `make generate`."""

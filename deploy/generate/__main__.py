@@ -1,4 +1,7 @@
-"""`python -m deploy.generate [--check] [ROOT]`: writes what is generated, or names what differs."""
+"""Writes the generated files, or with --check names those that differ.
+
+`python -m deploy.generate [--check] [ROOT]`
+"""
 
 import argparse
 import sys
@@ -10,7 +13,7 @@ from deploy.generate.outputs import outputs
 
 
 def main() -> int:
-    """Return the status of the process: 1 for an error, or for a difference that --check finds."""
+    """Return the exit status: 1 for an error, or for a difference that --check finds."""
     parser = argparse.ArgumentParser(prog="python -m deploy.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail on a difference")
     parser.add_argument("root", nargs="?", type=Path, default=ROOT, help="the repository")

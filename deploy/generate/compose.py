@@ -12,6 +12,7 @@ from deploy.generate.router import address_setting
 _PATH = "docker-compose.yml"
 _COMPLETED = "{condition: service_completed_successfully}"
 _HEALTHY = "{condition: service_healthy}"
+_RESTARTED_WITH = "{condition: service_started, restart: true}"
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
@@ -26,6 +27,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
         "router addresses": "".join(
             f"{address_setting(s)}: http://{s.name}:{s.port}/graphql\n" for s in topology.subgraphs
         ),
+        "router waits": "".join(f"{s.name}: {_RESTARTED_WITH}\n" for s in topology.subgraphs),
         "services": "\n".join(_service(topology, service) for service in services),
         "passwords": "".join(
             f"{_password(s)}: {_secret(_password(s))}\n" for s in topology.databases

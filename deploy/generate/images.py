@@ -1,4 +1,4 @@
-"""The images of the system, and what lists them: overlays, workflows, build contexts."""
+"""The images of the system, and the lists of them in overlays, workflows and build contexts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from deploy.generate.engine import Block, Output
 _LOCAL = "deploy/kubernetes/overlays/local/kustomization.yaml"
 _DIGITALOCEAN = "deploy/kubernetes/overlays/digitalocean/kustomization.yaml"
 _PLACEHOLDER = "0.1.0"
-"""The version in the overlay of a release, until the workflow `deploy` names the digests."""
+"""The version in the overlay `digitalocean`; the workflow `deploy` puts digests in its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What `docker build` makes of a target in the Dockerfile and these arguments."""
+    """An image: a target of the Dockerfile and its build arguments."""
 
     name: str
     target: str
@@ -33,13 +33,13 @@ def image_of(service: Service) -> Image:
 
 
 def images(topology: Topology) -> list[Image]:
-    """Return every image of the system: those of the services, then the others."""
+    """Return every image of the system, those of the services first."""
     others = [Image(name, name) for name in ("prober", "router", "edge-config")]
     return [*map(image_of, topology.services.values()), *others]
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
-    """Return the lists of images."""
+    """Return the blocks that list images, their folders or their packages."""
     project = topology.project
     local, released = "images:\n", "images:\n"
     for image in images(topology):

@@ -15,11 +15,11 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 USES_DATABASE, USES_REDIS, SENDS_MAIL = "uses-database", "uses-redis", "sends-mail"
 SERVES_METRICS, SENDS_TRACES = "serves-metrics", "sends-traces"
-"""Labels of pods, by which network policies let them through."""
+"""Labels of pods; network policies allow connections by them."""
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
-    """Return a file for each service, their settings, and where the project's name stands."""
+    """Return a file for each service, their settings, and the blocks with the project's name."""
     project = topology.project.name
     services = topology.services.values()
     namespace = f"namespace: {project}\n"
@@ -37,7 +37,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
 
 
 def filled(template: str, values: dict[str, object]) -> str:
-    """Return the text of a file in `templates/` with these values."""
+    """Return a file of `templates/` with the values filled in."""
     return Template((_TEMPLATES / f"{template}.yaml").read_text()).substitute(values)
 
 
@@ -68,7 +68,7 @@ def _documents(service: Service) -> Iterator[str]:
         ),
     }
     yield filled("deployment", values)
-    if service.is_subgraph:  # a page is asked by the edge only, which wants to know each pod
+    if service.is_subgraph:  # only the edge uses a page, and the edge addresses pods
         yield filled("service", values)
     yield filled("pods", values)
     if scales:
@@ -124,7 +124,7 @@ def _sources(service: Service) -> str:
 def _kustomization(topology: Topology) -> str:
     services = topology.services.values()
     maps = {service.name: _settings(topology, service) for service in services}
-    # The edge asks for each pod and looks after each: the names without an address of their own.
+    # Headless Services, because the edge balances and checks pods itself.
     maps["edge-services"] = [
         setting
         for s in services
@@ -152,7 +152,7 @@ def _settings(topology: Topology, service: Service) -> list[str]:
         }
     for owner in (topology[name] for name in service.consumes):
         settings[service.owner_setting(owner.name)] = f"http://{owner.name}:{owner.port}"
-    # A gRPC connection stays open: the client itself shares its calls among the pods.
+    # A gRPC connection stays open, so the client balances its calls over the pods itself.
     for called in (topology[name] for name in service.calls):
         settings[service.call_setting(called.name)] = f"{called.name}-pods:{called.grpc_port}"
     settings |= service.kubernetes

@@ -1,12 +1,12 @@
-"""The packages that the linter of imports and mypy look at."""
+"""The packages that import-linter and mypy check."""
 
 from collections.abc import Iterable, Sequence
 
 from chassis.topology import Topology
 from deploy.generate.engine import Block, Output
 
-_OURS = ("bench", "deploy", "router", "stack", "tests")
-"""Packages that are no services."""
+_OURS = ("bench", "client", "deploy", "router", "stack", "tests")
+"""Packages that are not services."""
 
 
 def outputs(topology: Topology) -> Sequence[Output]:

@@ -1,4 +1,4 @@
-"""What Prometheus asks for its metrics."""
+"""The scrape targets of Prometheus."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from deploy.generate.engine import Block, Output
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
-    """Return the targets of Prometheus in the Compose project: each subgraph serves metrics."""
+    """Return the targets in the Compose project: every subgraph serves metrics."""
     text = f"- job_name: {topology.project.name}\n  static_configs:\n"
     for service in topology.subgraphs:
         text += f'  - targets: ["{service.name}:{service.port}"]\n'

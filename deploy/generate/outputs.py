@@ -1,4 +1,4 @@
-"""Everything that is generated from the declaration of the services."""
+"""Every file and block that is generated from services.toml."""
 
 from chassis.topology import Topology
 from deploy.generate import (

@@ -1,8 +1,8 @@
-"""Who may connect to whom: the network policies that follow from the declaration.
+"""The network policies between edge, router and services.
 
-The edge reaches each service, which it asks whether it is ready. The router reaches each subgraph.
-A service reaches the gRPC port of those that it calls, and the HTTP port of those whose events it
-consumes, because it asks them for a snapshot.
+The edge connects to every service: it routes to them and checks their readiness. The router
+connects to every subgraph. A service connects to the gRPC port of the services that it calls, and
+to the HTTP port of those whose events it consumes, to fetch snapshots.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from deploy.generate.engine import File, Output
 from deploy.generate.kubernetes import FOLDER, filled
 
 Arrow = tuple[str, str, int]
-"""The client, the server and its port."""
+"""The client, the server and the server's port."""
 
 
 def arrows(topology: Topology) -> list[Arrow]:
@@ -35,7 +35,7 @@ def _own(topology: Topology, service: Service) -> list[Arrow]:
 
 
 def outputs(topology: Topology) -> Sequence[Output]:
-    """Return the network policies of the services, and the ways of edge and router to them."""
+    """Return the file with the policies of the services and those of edge and router to them."""
     every = arrows(topology)
     policies = [
         _policy("edge-to-services", "edge", [], [a for a in every if a[0] == "edge"]),

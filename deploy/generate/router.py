@@ -1,4 +1,4 @@
-"""The subgraphs, as the composition and the router know them."""
+"""The subgraphs in the configuration of the composition and of the router."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from deploy.generate.engine import Block, Output
 
 
 def address_setting(subgraph: Service) -> str:
-    """Return the setting with a subgraph's address for the router: `AUTH_URL`."""
+    """Return the name of the router's setting for the address of a subgraph: `AUTH_URL`."""
     return f"{subgraph.prefix}URL"
 
 

@@ -1,4 +1,4 @@
-"""The shell variables that the scripts of deployment read."""
+"""The shell variables that the deployment scripts read."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ services="{" ".join(topology.services)}"
 subgraphs="{_names(topology.subgraphs)}"
 databases="{_names(topology.databases)}"
 images="{" ".join(image.name for image in images(topology))}"
-# Of each secret that a service declares: the service, the setting, the kind of value.
+# For each secret that a service declares: service, setting, kind of value.
 secrets="{secrets}"
 """
     return [File("deploy/services.sh", text)]

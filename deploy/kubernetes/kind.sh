@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a kind cluster with our images in it. Needs docker with Compose, and kind.
+# Creates a kind cluster and loads our images into it. Needs Docker with Compose, and kind.
 #   deploy/kubernetes/kind.sh && deploy/kubernetes/roll-out.sh local
 set -eu
 cd "$(dirname "$0")/../.."

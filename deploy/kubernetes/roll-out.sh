@@ -1,18 +1,19 @@
 #!/bin/sh
-# Brings an overlay into the cluster that kubectl points at: migrations first, then the services,
-# the router, the edge, each when the one before serves; then the smoke test, and at last the
-# CronJobs. What fails before the services leaves every running pod as it was; Services, policies
-# and settings are new already. What fails later is rolled back. A migration never is: it has to
-# suit the code before it as well (docs/adr/0014).
+# Brings an overlay into the cluster that kubectl points at: migrations, services, router, edge, each
+# once the step before is ready; then the smoke test, and the CronJobs last. A failure before the
+# services changes no running pod, but Services, policies and settings are the new ones already. A later
+# failure is rolled back to the revisions before. A migration never is: it must suit the code before it
+# as well (docs/adr/0014).
 #
 #   deploy/kubernetes/roll-out.sh OVERLAY [URL of the edge, for the smoke test]
 set -eu
 cd "$(dirname "$0")"
 # shellcheck source=deploy/services.sh
 . ../services.sh
-overlay=${1:?Which overlay? local or digitalocean}
+overlay=${1:?Give the overlay: local or digitalocean}
 url=${2:-}
 timeout=${ROLL_OUT_TIMEOUT:-300s}
+migrations=app.kubernetes.io/component=migration
 
 cluster() { kubectl --namespace "$project" "$@"; }
 revision() {
@@ -36,11 +37,11 @@ roll_back() {
         name=${entry%%=*} old=${entry#*=}
         now=$(revision "$name")
         if [ -z "$old" ]; then
-            echo "$name was not there before: nothing to go back to" >&2
+            echo "$name is new: it has no revision to go back to" >&2
         elif [ "$now" != "$old" ]; then
             cluster rollout undo "deployment/$name" --to-revision "$old"
             cluster rollout status "deployment/$name" --timeout "$timeout" ||
-                echo "$name does not come back by itself" >&2
+                echo "$name is not ready after the roll-back: look at it" >&2
         fi
     done
     exit 1
@@ -54,17 +55,31 @@ roll_out() {
         roll_back "$* could not be applied"
     for name; do
         cluster rollout status "deployment/$name" --timeout "$timeout" ||
-            roll_back "$name does not become ready"
+            roll_back "$name is not ready"
     done
 }
 
+# Returns 1 as soon as one migration has failed for good, and at the timeout.
+migrations_complete() {
+    cluster wait --for condition=complete job --selector "$migrations" --timeout "$timeout" &
+    waiting=$!
+    while kill -0 "$waiting" 2>/dev/null; do
+        if cluster get job --selector "$migrations" --output \
+            'jsonpath={.items[*].status.conditions[?(@.type=="Failed")].status}' | grep -q True; then
+            kill "$waiting"
+            return 1
+        fi
+        sleep 1
+    done
+    wait "$waiting"
+}
+
 say "Settings, policies and migrations"
-cluster delete job --selector app.kubernetes.io/component=migration --ignore-not-found
+cluster delete job --selector "$migrations" --ignore-not-found
 kubectl apply --filename "$manifests" --selector "app.kubernetes.io/component notin (service,cron)"
-if ! cluster wait --for condition=complete job --selector app.kubernetes.io/component=migration \
-    --timeout "$timeout"; then
-    cluster logs --selector app.kubernetes.io/component=migration --tail 20 --prefix || true
-    echo "A migration has not come to its end; what was running goes on." >&2
+if ! migrations_complete; then
+    cluster logs --selector "$migrations" --tail 20 --prefix || true
+    echo "A migration is not complete. The running services are unchanged." >&2
     exit 1
 fi
 
@@ -78,6 +93,6 @@ if [ -n "$url" ]; then
     ../smoke.sh "$url" || roll_back "The smoke test failed"
 fi
 
-say "What runs at night"
+say "Scheduled commands"
 kubectl apply --filename "$manifests" --selector app.kubernetes.io/component=cron
 say "Done"

@@ -74,7 +74,7 @@ class Refusing(Commands):
     def __init__(self) -> None:
         super().__init__(Console(io.StringIO()), threading.Event())
 
-    def run_all(self, commands: object) -> None:
+    def run_all(self, commands: object, preloader: object = None) -> None:
         raise AssertionError(f"was to run: {commands}")
 
 

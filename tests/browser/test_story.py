@@ -48,7 +48,7 @@ class TestStory:
         explorer.bar.get_by_label("Password").fill("wrong horse")
         explorer.bar.get_by_role("button", name="Sign in").click()
         expect(explorer.bar.get_by_role("alert")).to_have_text(
-            "The login or the password is not right."
+            "The login or the password is wrong."
         )
 
         explorer.bar.get_by_label("Password").fill(PASSWORD)

@@ -13,23 +13,24 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
+from client.api import ApiError, Data, connect, run, sign_up
+from client.documents import CREATE_TWEET, RETWEET
 from stack.commands import Commands
 from stack.console import Console
 from stack.process import Process
 from stack.services import settings_of
 from stack.supervisor import Stack
-from tests.e2e.test_story import CREATE, RETWEET
 from tests.stack import fresh_settings
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
@@ -39,6 +40,7 @@ SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
 AUTHORS, RETWEETERS, NEWCOMERS = 3, 6, 0.3
 VICTIMS = ("notifier", "auth", "tweets", "postgres", "valkey", "smtp")
 NEVER = threading.Event()
+T = TypeVar("T")
 
 
 @dataclass
@@ -104,57 +106,49 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         try:
             smtp.start()
             stack.start()
-            with httpx.Client(base_url=stack.url("edge"), timeout=20, trust_env=False) as client:
+            with connect(stack.url("edge"), seconds=20) as client:
                 yield World(stack, smtp, folder, log, settings, client)
         finally:
             stack.stop()
             smtp.stop()
 
 
-class Client:
-    """Somebody who tries again until there is an answer, as a person would."""
+class PersistentUser:
+    """A user who repeats each operation until it succeeds."""
 
     def __init__(self, world: World, *, wants_mail: bool = False) -> None:
         self._http = world.http
-        self._headers: dict[str, str] = {}
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        answer: dict[str, Any] = {}
-        while not answer:  # the name is taken if they had signed up and only the answer was lost
-            name = f"u{secrets.token_hex(6)}"
-            given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
-            settings = {"emailSettings": {"retweets": wants_mail}}
-            answer = self.run(query, input=given | settings)["signUp"]
-        self.id = UUID(answer["user"]["id"])
-        self._headers["authorization"] = f"Bearer {answer['accessToken']}"
+        settings = {"retweets": wants_mail}
+        # With another name each time: the first may be taken although its answer was lost.
+        self._account = _repeat(lambda: sign_up(self._http, emailSettings=settings))
+        self.id = UUID(self._account.id)
 
-    def run(self, query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
-        while True:
-            try:
-                given = {"query": query, "variables": variables}
-                answer = self._http.post("/graphql", json=given, headers=self._headers).json()
-                if answer.get("data") and not answer.get("errors"):
-                    data: dict[str, dict[str, dict[str, str]]] = answer["data"]
-                    return data
-            except (httpx.TransportError, ValueError):
-                pass
+    def run(self, query: str, **variables: str) -> Data:
+        return _repeat(lambda: run(self._http, query, self._account, **variables))
+
+
+def _repeat(operation: Callable[[], T]) -> T:
+    while True:
+        try:
+            return operation()
+        except (httpx.TransportError, ApiError):
             time.sleep(0.1)
 
 
 def test_no_mail_is_lost(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(SEED)
-    authors = [Client(world, wants_mail=True) for _ in range(AUTHORS)]
-    retweeters = [Client(world) for _ in range(RETWEETERS)]
+    authors = [PersistentUser(world, wants_mail=True) for _ in range(AUTHORS)]
+    retweeters = [PersistentUser(world) for _ in range(RETWEETERS)]
     over = threading.Event()
 
-    def retweet(client: Client, number: int) -> None:
+    def retweet(client: PersistentUser, number: int) -> None:
         luck = random.Random(SEED + number)
         while not over.is_set():
             if luck.random() < NEWCOMERS:
                 # Their registration and what is retweeted come to the notifier in any order.
-                authors.append(Client(world, wants_mail=True))
+                authors.append(PersistentUser(world, wants_mail=True))
             author = luck.choice((luck.choice(authors), authors[-1]))
-            created = author.run(CREATE, text=f"tweet {luck.random()}")["createTweet"]
+            created = author.run(CREATE_TWEET, text=f"tweet {luck.random()}")["createTweet"]
             # Several people at once, so that digests form.
             client.run(RETWEET, id=created["id"])
             world.acknowledged.add((UUID(str(created["id"])), client.id))

@@ -65,7 +65,10 @@ def environment(found: list[Object], container: Object) -> dict[str, str]:
 
 # -- Compose ---------------------------------------------------------------------------------------
 
-_VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<text>[^}]*))?\}")
+# A default may hold another variable: ${PUBLIC_URL:-http://localhost:${EDGE_PORT:-4000}}.
+_VARIABLE = re.compile(
+    r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<text>(?:\$\{[^}]*\}|[^}])*))?\}"
+)
 
 
 class VariableMissingError(Exception):
@@ -79,7 +82,7 @@ def compose(variables: Mapping[str, str]) -> Object:
         given = variables.get(match["name"], "")
         if not given and match["rule"] == "?":
             raise VariableMissingError(match["name"], match["text"])
-        return given or (match["text"] if match["rule"] == "-" else "")
+        return given or (_VARIABLE.sub(value, match["text"]) if match["rule"] == "-" else "")
 
     def filled(node: Any) -> Any:
         if isinstance(node, str):

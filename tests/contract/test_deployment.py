@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from chassis.topology import Service, Topology, declared
+from deploy.dotenv import read as read_settings
 from deploy.generate.images import Image, images
 from deploy.validate import OVERLAYS, install
 from router.edge import render
 from stack.environment import EXAMPLE, SERVICE_EXAMPLE
-from stack.environment import read as read_settings
 from stack.process import ROOT
 from tests.contract.manifests import (
     NAMESPACE,
@@ -327,6 +327,14 @@ class TestEnvironment:
         wanted = {"TRACING_ENDPOINT": "http://collector:4318", "TRACING_PERCENT": "5"}
         given = compose({**made_secrets, **wanted})["services"]["edge-config"]["environment"]
         assert wanted.items() <= given.items()
+
+    def test_links_and_issuer_follow_the_published_port(
+        self, made_secrets: Mapping[str, str]
+    ) -> None:
+        services = compose({**made_secrets, "EDGE_PORT": "4001"})["services"]
+        assert services["edge"]["ports"] == ["127.0.0.1:4001:4000"]
+        given = services["auth"]["environment"]
+        assert given["PUBLIC_URL"] == given["AUTH_ISSUER"] == "http://localhost:4001"
 
     def test_without_its_secrets_compose_starts_nothing(
         self, made_secrets: Mapping[str, str]

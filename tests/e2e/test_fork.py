@@ -1,4 +1,4 @@
-"""What remains is clean and served after a fork has removed services or renamed the product."""
+"""A fork removes services or renames the product: checks pass, and the rest is served."""
 
 import re
 import shutil
@@ -46,10 +46,10 @@ def without_tweets_and_notifier(tmp_path_factory: pytest.TempPathFactory) -> For
 
 
 class TestRemoval:
-    def test_what_remains_is_clean(self, without_tweets_and_notifier: Fork) -> None:
+    def test_make_check_tools_pass_after_a_removal(self, without_tweets_and_notifier: Fork) -> None:
         demand_clean(without_tweets_and_notifier)
 
-    def test_nothing_generated_names_what_was_removed(
+    def test_generated_files_do_not_name_removed_services(
         self, without_tweets_and_notifier: Fork
     ) -> None:
         root = without_tweets_and_notifier.root
@@ -57,8 +57,8 @@ class TestRemoval:
             assert not re.search("tweets|notifier", (root / "deploy" / name).read_text())
         assert list(read(root).services) == ["auth", "explorer"]
 
-    def test_what_remains_is_served(self, without_tweets_and_notifier: Fork) -> None:
-        """It signs up, in and out, the prober is content, and no other stack is taken for ours."""
+    def test_remaining_services_are_served(self, without_tweets_and_notifier: Fork) -> None:
+        """Sign-up, sign-in and sign-out work, the prober passes, and no other stack answers."""
         tests = (*SERVED, *STATIC)
         without_tweets_and_notifier.python("-m", "pytest", *tests, CHIRP_E2E_ROUTERS="stand-in")
 
@@ -75,16 +75,16 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
 
 
 class TestRename:
-    def test_the_old_name_is_that_of_the_licence_holder_alone(self, renamed: Fork) -> None:
+    def test_old_name_remains_only_as_licence_holder(self, renamed: Fork) -> None:
         old = re.compile(read(ROOT).project.name, re.IGNORECASE)
         named = {path for path in renamed.changes() if old.search(_text(renamed.root / path))}
         assert named == set()
         assert old.search((renamed.root / "LICENSE").read_text())
 
-    def test_the_renamed_product_is_clean(self, renamed: Fork) -> None:
+    def test_make_check_tools_pass_after_a_rename(self, renamed: Fork) -> None:
         demand_clean(renamed)
 
-    def test_the_renamed_product_is_served(self, renamed: Fork) -> None:
+    def test_renamed_product_is_served(self, renamed: Fork) -> None:
         router = f"{read(renamed.root).project.name.upper()}_E2E_ROUTERS"
         renamed.python("-m", "pytest", "tests/e2e/test_smoke.py", *STATIC, **{router: "stand-in"})
 

@@ -1,4 +1,4 @@
-"""`make subgraph` writes subgraphs that are clean, tested and served at once."""
+"""`make subgraph` writes subgraphs that pass the checks, have tests and are served at once."""
 
 import shutil
 
@@ -12,7 +12,7 @@ SUBGRAPHS = {
     for name, owner in {"cheers": "tweets", "pebbles": "auth"}.items()
     if owner in declared().services
 }
-"""Their names, which no fork has, and the service whose type each extends."""
+"""Names that no fork uses, and the service whose type each subgraph extends."""
 
 ALWAYS = {FILE, "router/supergraph.graphql"}
 MARKS = (">>> generated from services.toml", "# Generated from services.toml")
@@ -28,7 +28,7 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Fork:
 
 @pytest.mark.timeout(900)
 class TestGeneratedSubgraph:
-    def test_other_files_change_only_where_they_are_generated(self, forked: Fork) -> None:
+    def test_other_files_change_only_in_generated_blocks(self, forked: Fork) -> None:
         folders = (
             "subgraphs/{}/",
             "tests/unit/{}/",
@@ -41,7 +41,7 @@ class TestGeneratedSubgraph:
         for path in others - ALWAYS:
             assert any(mark in (forked.root / path).read_text() for mark in MARKS), path
 
-    def test_it_is_formatted_typed_layered_and_current(self, forked: Fork) -> None:
+    def test_make_check_tools_pass(self, forked: Fork) -> None:
         forked.python("-m", "ruff", "format", "--check", ".")
         forked.python("-m", "ruff", "check", ".")
         if (cache := ROOT / ".mypy_cache").exists():
@@ -50,12 +50,14 @@ class TestGeneratedSubgraph:
         forked.script("lint-imports", "--no-logo")
         forked.python("-m", "deploy.generate", "--check")
 
-    def test_its_own_and_the_contract_tests_pass(self, forked: Fork, postgres_server: str) -> None:
+    def test_its_tests_and_the_contract_tests_pass(
+        self, forked: Fork, postgres_server: str
+    ) -> None:
         folders = [f"tests/{kind}/{name}" for kind in ("unit", "integration") for name in SUBGRAPHS]
         contract = "tests/contract/test_supergraph.py"
         forked.python("-m", "pytest", *folders, contract, TEST_DATABASE_URL=postgres_server)
 
     def test_it_is_served_through_the_edge(self, forked: Fork) -> None:
-        """Its mutation, its fields across subgraphs and its event."""
+        """Use the mutation, the fields across subgraphs and the event of the new service."""
         tests = [f"tests/e2e/test_{name}.py" for name in SUBGRAPHS]
         forked.python("-m", "pytest", *tests, CHIRP_E2E_ROUTERS="")

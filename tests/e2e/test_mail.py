@@ -12,8 +12,10 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.e2e.test_story import CREATE, RETWEET, run
-from tests.stack import Account, RunningStack, eventually
+from client import api
+from client.api import Account, run
+from client.documents import CREATE_TWEET, RETWEET
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -70,7 +72,7 @@ def opt_in(edge: httpx.Client, sign_up: SignUp) -> SignUp:
 
 
 def tweet(edge: httpx.Client, author: Account, text: str = "Hello <world> 👋") -> str:
-    return str(run(edge, CREATE, author, text=text)["createTweet"]["id"])
+    return str(run(edge, CREATE_TWEET, author, text=text)["createTweet"]["id"])
 
 
 def part(mail: EmailMessage, subtype: str) -> str:
@@ -156,18 +158,7 @@ class TestRetweetMail:
         delete = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
         run(edge, delete, ada, p=ada.password)
 
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        given = {
-            "username": ada.username,
-            "email": f"{ada.username}@example.com",
-            "password": ada.password,
-            "emailSettings": {"retweets": True},
-        }
-        answer = run(edge, query, input=given)["signUp"]
-        token = answer["accessToken"]
-        headers = {"authorization": f"Bearer {token}"}
-        again = Account(answer["user"]["id"], ada.username, ada.password, token, headers)
+        again = api.sign_up(edge, ada.username, emailSettings={"retweets": True})
         eventually(
             lambda: (
                 run(edge, ALL_SETTINGS, again)["me"]["emailSettings"]
@@ -195,13 +186,7 @@ class TestRetweetMail:
     def test_signing_up_may_opt_in_at_once(
         self, edge: httpx.Client, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
-        name, password = f"{sign_up().username}x", "correct horse"
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        given = {"username": name, "email": f"{name}@example.com", "password": password}
-        answer = run(edge, query, input=given | {"emailSettings": {"retweets": True}})["signUp"]
-        headers = {"authorization": f"Bearer {answer['accessToken']}"}
-        ada = Account(answer["user"]["id"], name, password, answer["accessToken"], headers)
+        ada = api.sign_up(edge, emailSettings={"retweets": True})
         run(edge, RETWEET, sign_up(), id=tweet(edge, ada))
         assert len(mailbox.wait_for(ada)) == 1
 

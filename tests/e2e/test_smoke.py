@@ -1,4 +1,4 @@
-"""The smoke test of a roll-out, on a system that is well and on one that is not."""
+"""The smoke test of a roll-out, on a healthy system and on a broken one."""
 
 import subprocess
 
@@ -18,13 +18,13 @@ def smoke(url: str) -> "subprocess.CompletedProcess[str]":
 
 
 class TestSmoke:
-    def test_a_system_that_is_well_passes(self, stack: RunningStack) -> None:
+    def test_running_system_passes(self, stack: RunningStack) -> None:
         result = smoke(stack.url)
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("ok ") == (6 if "notifier" in declared().services else 5)
 
-    def test_an_edge_that_answers_otherwise_is_told(self, stack: RunningStack) -> None:
-        """The router's own port knows no /healthz, and refuses nobody."""
+    def test_unexpected_response_of_the_edge_fails(self, stack: RunningStack) -> None:
+        """The router's own port has no /healthz and accepts invalid tokens."""
         result = smoke(stack.router_url)
         assert result.returncode == 1
-        assert "failed  everything behind the edge is ready: 404 instead of 200" in result.stderr
+        assert "failed  everything behind the edge is ready: got 404, expected 200" in result.stderr

@@ -5,7 +5,6 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -14,46 +13,18 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from client.api import Account, body, run, send
+from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
 from subgraphs.auth.keys import KeyRing, SigningKey
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
 SignUp = Callable[[], Account]
 
-SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {
-    __typename
-    ... on SignedIn { accessToken refreshToken session { id scopes userAgent address } }
-} }"""
-REFRESH = """mutation ($token: String!) { refreshSession(refreshToken: $token) {
-    __typename ... on SignedIn { accessToken refreshToken session { id } }
-} }"""
-CREATE = """mutation ($text: String!) { createTweet(input: {text: $text}) {
-    ... on Tweet { id text author { username } } ... on Error { message }
-} }"""
-RETWEET = """mutation ($id: ID!) { retweet(tweetId: $id) {
-    __typename ... on Tweet { id retweetCount retweetOf { id author { username } } }
-} }"""
-MINE = """query ($first: Int! = 20, $after: String) { myTweets(first: $first, after: $after) {
-    edges { node { id text retweetCount viewerHasRetweeted author { username } } }
-    pageInfo { hasNextPage endCursor }
-} }"""
 ACROSS = """query ($first: Int!) { me { username tweets(first: $first) {
     edges { node { text author { username } retweetOf { author { username } } viewerHasRetweeted } }
 } } }"""
-
-
-def run(
-    client: httpx.Client, query: str, account: Account | None = None, **variables: Any
-) -> dict[str, Any]:
-    """The data of an operation that succeeds."""
-    headers = account.headers if account else {}
-    answer = client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
-    body: dict[str, Any] = answer.json()
-    assert answer.status_code == 200, body
-    assert "errors" not in body, body
-    data: dict[str, Any] = body["data"]
-    return data
 
 
 def status(client: httpx.Client, token: str) -> int:
@@ -64,7 +35,7 @@ def status(client: httpx.Client, token: str) -> int:
 class TestStory:
     def test_from_signing_up_to_signing_out(self, edge: httpx.Client, sign_up: SignUp) -> None:
         ada, grace = sign_up(), sign_up()
-        tweet = run(edge, CREATE, ada, text="Hello 👋")["createTweet"]
+        tweet = run(edge, CREATE_TWEET, ada, text="Hello 👋")["createTweet"]
         assert tweet["author"]["username"] == ada.username
 
         retweet = run(edge, RETWEET, grace, id=tweet["id"])["retweet"]
@@ -74,7 +45,7 @@ class TestStory:
             "author": {"username": ada.username},
         }
 
-        (edge_of_ada,) = run(edge, MINE, ada)["myTweets"]["edges"]
+        (edge_of_ada,) = run(edge, MY_TWEETS, ada)["myTweets"]["edges"]
         assert edge_of_ada["node"] == {
             "id": tweet["id"],
             "text": "Hello 👋",
@@ -82,7 +53,7 @@ class TestStory:
             "viewerHasRetweeted": False,
             "author": {"username": ada.username},
         }
-        (edge_of_grace,) = run(edge, MINE, grace)["myTweets"]["edges"]
+        (edge_of_grace,) = run(edge, MY_TWEETS, grace)["myTweets"]["edges"]
         assert edge_of_grace["node"]["viewerHasRetweeted"] is True
 
         run(edge, "mutation { signOut { sessionIds } }", ada)
@@ -94,7 +65,7 @@ class TestStory:
         assert answer["retweet"] == {"__typename": "TweetNotFoundError"}
 
     def test_nobody_tweets_without_signing_in(self, edge: httpx.Client) -> None:
-        answer = edge.post("/graphql", json={"query": CREATE, "variables": {"text": "Hello"}})
+        answer = send(edge, CREATE_TWEET, text="Hello")
         (error,) = answer.json()["errors"]
         assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
@@ -106,12 +77,10 @@ class TestStory:
         signed_in = run(edge, SIGN_IN, input=login)["signIn"]
         assert signed_in["session"]["scopes"] == ["tweets:read"]
         headers = {"authorization": f"Bearer {signed_in['accessToken']}"}
-        answer = edge.post(
-            "/graphql", json={"query": CREATE, "variables": {"text": "Hello"}}, headers=headers
-        )
+        answer = edge.post("/graphql", json=body(CREATE_TWEET, {"text": "Hello"}), headers=headers)
         (error,) = answer.json()["errors"]
         assert error["extensions"]["code"] == "FORBIDDEN"
-        assert edge.post("/graphql", json={"query": MINE}, headers=headers).json()["data"]
+        assert edge.post("/graphql", json={"query": MY_TWEETS}, headers=headers).json()["data"]
 
     def test_a_timeline_is_paged_without_gap_or_repetition(
         self, edge: httpx.Client, sign_up: SignUp
@@ -119,10 +88,10 @@ class TestStory:
         ada = sign_up()
         texts = [f"tweet {n}" for n in range(7)]
         for text in texts:
-            run(edge, CREATE, ada, text=text)
+            run(edge, CREATE_TWEET, ada, text=text)
         seen, after = [], None
         while True:
-            page = run(edge, MINE, ada, first=3, after=after)["myTweets"]
+            page = run(edge, MY_TWEETS, ada, first=3, after=after)["myTweets"]
             seen += [entry["node"]["text"] for entry in page["edges"]]
             if not page["pageInfo"]["hasNextPage"]:
                 break
@@ -169,12 +138,12 @@ class TestSessions:
         ada = sign_up()
         login = {"login": ada.username, "password": ada.password}
         first = run(edge, SIGN_IN, input=login)["signIn"]
-        second = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
-        repeated = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
+        second = run(edge, REFRESH_SESSION, token=first["refreshToken"])["refreshSession"]
+        repeated = run(edge, REFRESH_SESSION, token=first["refreshToken"])["refreshSession"]
         assert repeated["refreshToken"] == second["refreshToken"]
-        third = run(edge, REFRESH, token=second["refreshToken"])["refreshSession"]
+        third = run(edge, REFRESH_SESSION, token=second["refreshToken"])["refreshSession"]
         assert status(edge, third["accessToken"]) == 200
-        stolen = run(edge, REFRESH, token=first["refreshToken"])["refreshSession"]
+        stolen = run(edge, REFRESH_SESSION, token=first["refreshToken"])["refreshSession"]
         assert stolen == {"__typename": "InvalidRefreshTokenError"}
         for answer in (first, second, third):
             assert status(edge, answer["accessToken"]) == 401
@@ -283,7 +252,7 @@ def base64url(data: bytes) -> str:
 class TestAcrossSubgraphs:
     def test_one_operation_reaches_both(self, edge: httpx.Client, sign_up: SignUp) -> None:
         ada = sign_up()
-        run(edge, CREATE, ada, text="Hello")
+        run(edge, CREATE_TWEET, ada, text="Hello")
         assert run(edge, ACROSS, ada, first=2)["me"] == {
             "username": ada.username,
             "tweets": {
@@ -334,8 +303,8 @@ class TestAcrossSubgraphs:
     ) -> None:
         ada, grace = sign_up(), sign_up()
         for n in range(10):
-            run(edge, CREATE, ada, text=f"tweet {n}")
-            other = run(edge, CREATE, grace, text=f"other {n}")["createTweet"]["id"]
+            run(edge, CREATE_TWEET, ada, text=f"tweet {n}")
+            other = run(edge, CREATE_TWEET, grace, text=f"other {n}")["createTweet"]["id"]
             run(edge, RETWEET, ada, id=other)
 
         async def mark() -> str:

@@ -18,13 +18,14 @@ import jwt
 import psutil
 import pytest
 
+from client.api import Account, run, sign_in
+from client.documents import CREATE_TWEET, REFRESH_SESSION, RETWEET, SIGN_IN
 from stack.console import Console
 from stack.process import Process, answers
 from stack.services import settings_of
 from subgraphs.auth.keys import KeyRing
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscriber
-from tests.e2e.test_story import CREATE, REFRESH, RETWEET, SIGN_IN, run
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -51,7 +52,7 @@ def client(request: pytest.FixtureRequest, subscribe: Subscribe) -> Subscriber:
 
 
 def tweet(edge: httpx.Client, account: Account, text: str) -> str:
-    tweet_id: str = run(edge, CREATE, account, text=text)["createTweet"]["id"]
+    tweet_id: str = run(edge, CREATE_TWEET, account, text=text)["createTweet"]["id"]
     return tweet_id
 
 
@@ -216,16 +217,13 @@ class TestIdentity:
         self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        signed_in = run(edge, SIGN_IN, input={"login": ada.username, "password": ada.password})
-        signed_in = signed_in["signIn"]
-        token = signed_in["accessToken"]
-        own = Account(ada.id, ada.username, "", token, {"authorization": f"Bearer {token}"})
+        own = sign_in(edge, ada.username, ada.password)
         listen(client, edge, replace(own, token=short_lived(stack, own, 5)))
         told = client.wait_for("expired")
         if client.kind == "graphql-ws":
             assert told["reason"] == "The access token has expired."
         tweet(edge, ada, "between")
-        fresh = run(edge, REFRESH, token=signed_in["refreshToken"])["refreshSession"]
+        fresh = run(edge, REFRESH_SESSION, token=own.refresh_token)["refreshSession"]
         client.do("token", token=fresh["accessToken"])
         tweet(edge, ada, "after")
         eventually(lambda: "after" in client.texts, "it goes on")

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from client.api import Account, bearer, run, send
+from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
 from tests.e2e.test_mail import OPT_IN, Mailbox, mailbox  # noqa: F401  (a fixture)
-from tests.e2e.test_story import CREATE, MINE, REFRESH, RETWEET, SIGN_IN, run
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -49,9 +50,9 @@ class TestMetrics:
         run(edge, OPT_IN, ada, on=True)
         given = {"login": ada.username, "password": "not it at all"}
         run(edge, SIGN_IN, input=given)
-        tweet = run(edge, CREATE, ada, text="Hello")["createTweet"]["id"]
+        tweet = run(edge, CREATE_TWEET, ada, text="Hello")["createTweet"]["id"]
         run(edge, RETWEET, grace, id=tweet)
-        edge.post("/graphql", json={"query": MINE}, headers={"authorization": "Bearer x"})
+        edge.post("/graphql", json={"query": MY_TWEETS}, headers={"authorization": "Bearer x"})
 
         def of(service: str, operation: str, result: str = "ok") -> float:
             before, url = {
@@ -82,7 +83,7 @@ class TestMetrics:
         ada = sign_up()
         stack.kill("valkey")
         try:
-            run(edge, CREATE, ada, text="Hello")
+            run(edge, CREATE_TWEET, ada, text="Hello")
 
             def unpublished() -> float:
                 name = 'chirp_outbox_unpublished_events{"stream": "events.tweets"}'
@@ -129,18 +130,18 @@ class TestLog:
         run(edge, OPT_IN, ada, on=True)
         given = {"login": f"{ada.username}@example.com", "password": ada.password}
         session = run(edge, SIGN_IN, input=given)["signIn"]
-        renewed = run(edge, REFRESH, token=session["refreshToken"])["refreshSession"]
+        renewed = run(edge, REFRESH_SESSION, token=session["refreshToken"])["refreshSession"]
         for tokens in (session, renewed):
             known |= {tokens["accessToken"], tokens["refreshToken"]}
         wrong = secrets.token_urlsafe(12)
         run(edge, SIGN_IN, input={"login": ada.username, "password": wrong})
-        run(edge, REFRESH, token=wrong + "a")
-        edge.post("/graphql", json={"query": MINE}, headers={"authorization": f"Bearer {wrong}b"})
+        run(edge, REFRESH_SESSION, token=wrong + "a")
+        edge.post("/graphql", json={"query": MY_TWEETS}, headers=bearer(f"{wrong}b"))
         edge.get("/graphql", params={"query": "{ me { id } }", "token": wrong})
         literal = f'mutation {{ signIn(input: {{login: "x", password: "{wrong}"}}) {{ nothing }} }}'
         edge.post("/graphql", json={"query": literal})
         known.add(wrong)
-        tweet = run(edge, CREATE, ada, text="Hello")["createTweet"]["id"]
+        tweet = run(edge, CREATE_TWEET, ada, text="Hello")["createTweet"]["id"]
         run(edge, RETWEET, grace, id=tweet)
         (mail,) = mailbox.wait_for(ada)
         link = re.fullmatch(r"<(http.*)>", mail["list-unsubscribe"].replace("\n", ""))
@@ -155,7 +156,7 @@ class TestLog:
         eventually(lambda: edge.get("/healthz").status_code == 200, "all is well again")
         run(edge, SIGN_OUT, ada)
         run(edge, DELETE, grace, p=grace.password)
-        assert edge.post("/graphql", json={"query": MINE}, headers=ada.headers).status_code == 401
+        assert send(edge, MY_TWEETS, ada).status_code == 401
 
         log = stack.log.read_text()
         assert ada.id in log  # who did something may be told

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from chassis.database import Database
+from chassis.errors import TokenRefused
 from chassis.events import Event
 from chassis.migrations import upgrade
 from chassis.principal import Principal
@@ -24,7 +25,6 @@ from stack.console import Console
 from stack.ports import free_ports
 from stack.process import Process
 from stack.valkey import valkey
-from subgraphs.auth.errors import InvalidAccessToken
 from subgraphs.auth.grpc_server import serving
 from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from subgraphs.auth.verification import Verification
@@ -115,7 +115,7 @@ async def auth_grpc() -> AsyncIterator[FakeAuth]:
 
 
 def _no_token(_: str) -> Principal:
-    raise InvalidAccessToken
+    raise TokenRefused
 
 
 async def _no_session(_: Collection[UUID]) -> Collection[UUID]:

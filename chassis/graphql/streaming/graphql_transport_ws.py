@@ -8,7 +8,14 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Send
 
-from chassis.errors import ClientError, Forbidden, Overloaded, StreamEnded, Unauthenticated
+from chassis.errors import (
+    ClientError,
+    Forbidden,
+    Overloaded,
+    StreamEnded,
+    TokenRefused,
+    Unauthenticated,
+)
 from chassis.graphql.request import InvalidJson, decode
 from chassis.principal import bearer_token
 
@@ -139,8 +146,8 @@ def token_in(payload: object) -> str | None:
         raise invalid_message("`authorization` is not a string")
     try:
         token = bearer_token(credentials.encode())
-    except ValueError as error:
-        raise ProtocolError(close_for(Unauthenticated(str(error)))) from None
+    except TokenRefused as error:
+        raise ProtocolError(close_for(error)) from None
     return None if token is None else token.decode()
 
 

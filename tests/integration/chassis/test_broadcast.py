@@ -29,7 +29,7 @@ class TestSubscriber:
             subscriber = Subscriber(redis, STREAM, reconcile=nothing, remember_for=60)
             async with subscriber.following():
                 await asyncio.wait_for(subscriber.current(), 20)
-                assert subscriber.has_received("the-last")
+                assert subscriber.has_ended("the-last")
 
     async def test_entry_whose_callback_failed_is_not_acknowledged(self, valkey_url: str) -> None:
         broken = True

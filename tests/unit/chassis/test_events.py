@@ -119,6 +119,13 @@ class TestEventData:
         assert self.DATA.line("time", 25) == "2026-01-02T04:04:05+01:00"
         assert self.DATA.part("part").flag("flag") is False
 
+    def test_contains_tells_whether_a_field_exists(self) -> None:
+        assert "nothing" in self.DATA
+        assert "missing" not in self.DATA
+
+    def test_line_can_have_a_character_newer_than_python(self) -> None:
+        assert EventData({"name": "\U0001fa77\u0378"}).line("name", 2) == "\U0001fa77\u0378"
+
     @pytest.mark.parametrize("read", ["id", "flag", "integer", "time", "text", "part"])
     @pytest.mark.parametrize("name", ["missing", "nothing"])
     def test_missing_field_is_named(self, read: str, name: str) -> None:

@@ -68,7 +68,7 @@ class TestRename:
             ("Rook", "Rook", "NAME=Rook must be"),
             ("rook-talk", "Rook", "NAME=rook-talk must be"),
             ("rook", "<b>", "TITLE=<b> must be"),
-            ("auth", "Auth", "NAME=auth is a word of 2 files already"),
+            ("auth", "Auth", "NAME=auth is already a word in 2 files"),
         ],
     )
     def test_a_name_that_does_not_fit_changes_nothing(

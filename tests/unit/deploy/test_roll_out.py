@@ -89,7 +89,7 @@ class TestRollOut:
         cluster.fails = ["wait --for"]
         result = cluster.roll_out()
         assert result.returncode == 1
-        assert "what was running goes on" in result.stderr
+        assert "The running services are unchanged." in result.stderr
         assert not [call for call in cluster.calls() if "component=service" in call]
 
     def test_what_does_not_become_ready_is_rolled_back_where_it_changed(
@@ -117,5 +117,5 @@ class TestRollOut:
         cluster.revisions, cluster.fails = {}, ["rollout status deployment/auth"]
         result = cluster.roll_out()
         assert result.returncode == 1
-        assert "nothing to go back to" in result.stderr
+        assert "no revision to go back to" in result.stderr
         assert not [call for call in cluster.calls() if "undo" in call]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import declared
-from stack.environment import prepare, read
-from stack.process import ROOT, StackError
+from stack.environment import prepare
+from stack.process import ROOT
 
 KEYS = {"AUTH_SIGNING_KEYS": "made-elsewhere"}
 """Making real ones starts a process; this is about the file."""
@@ -64,14 +64,3 @@ class TestPrepare:
         for service in declared().services.values():
             file = ROOT / service.folder / "env.example"
             assert not file.exists() or file.read_text().splitlines()[0] in text
-
-
-class TestRead:
-    def test_quotes_and_comments(self, tmp_path: Path) -> None:
-        (tmp_path / "env").write_text("# A=1\n\nB='two'\nC=\n")
-        assert read(tmp_path / "env") == {"B": "two", "C": ""}
-
-    def test_a_line_that_is_none_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / "env").write_text("A=1\nnonsense\n")
-        with pytest.raises(StackError, match="line 2"):
-            read(tmp_path / "env")

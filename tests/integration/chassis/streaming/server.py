@@ -23,8 +23,8 @@ from chassis.errors import (
     SessionEnded,
     StreamEnded,
     TokenExpired,
+    TokenRefused,
     TooSlow,
-    Unauthenticated,
 )
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
@@ -215,7 +215,7 @@ async def authenticate(token: str) -> Principal:
             await asyncio.sleep(0.3)
             return person(7)
         case _:
-            raise Unauthenticated("The access token is not valid.")
+            raise TokenRefused
 
 
 @dataclass

@@ -19,6 +19,7 @@ from tests.integration.chassis.streaming.server import (
     serving,
 )
 
+NO_BEARER = "Authorization must be: Bearer, a space and the access token."
 EVENTS = "subscription { events { number } }"
 COUNT = "subscription { count { number } }"
 
@@ -125,15 +126,15 @@ class TestConnectionInit:
             ({}, 4401, "Sign in first."),
             ({"authorization": ""}, 4401, "Sign in first."),
             ({"authorization": " \t"}, 4401, "Sign in first."),
-            ({"authorization": "Basic good"}, 4401, "The token is not a bearer token."),
-            ({"authorization": "Bearer "}, 4401, "The token is not a bearer token."),
+            ({"authorization": "Basic good"}, 4401, NO_BEARER),
+            ({"authorization": "Bearer "}, 4401, NO_BEARER),
             ({"authorization": "Bearer wrong"}, 4401, "The access token is not valid."),
             ({"authorization": "Bearer expired"}, 4401, "The access token has expired."),
             ({"authorization": "Bearer ended"}, 4403, "The session has ended."),
             (
                 {"authorization": "Bearer away"},
                 1013,
-                "Too much is going on at the moment. Try again shortly.",
+                "The service is busy. Try again shortly.",
             ),
             ({"authorization": "Bearer broken"}, 4500, "Internal server error"),
             ([], 4400, "Invalid message: the payload is not an object"),
