@@ -15,9 +15,19 @@ from notifier.consumer import handler
 from notifier.domain import Delivery, EmailSettings, Recipient, State
 from notifier.ports import Repositories
 from notifier.repository import SqlRepositories
+from notifier.service import NotifierService
 from tests.integration.conftest import is_empty, outbox, somebody_waits, until
 from tests.unit.notifier import suite
-from tests.unit.notifier.fakes import ADA, DIGESTS, GRACE, MINUTE, TWEET, FakeNotifier, tweet_of
+from tests.unit.notifier.fakes import (
+    ADA,
+    DIGESTS,
+    GRACE,
+    MINUTE,
+    TWEET,
+    FakeNotifier,
+    tweet_of,
+    undone,
+)
 
 T = TypeVar("T")
 
@@ -153,26 +163,49 @@ class TestConcurrency:
         await notifier.registered(GRACE)
         locked = asyncio.Event()
 
-        class Slow(SqlUnitOfWork[SqlRepositories]):
-            """Commits once the deletion waits for it."""
-
-            async def transaction(self, work: Callable[[SqlRepositories], Awaitable[T]]) -> T:
-                async def run(repositories: SqlRepositories) -> T:
-                    result = await work(repositories)
-                    locked.set()
-                    await until(lambda: somebody_waits(database))
-                    return result
-
-                return await super().transaction(run)
-
         async def delete() -> None:
             await locked.wait()
             await notifier.deleted(GRACE)
 
-        slow = replace(
-            notifier.service, unit_of_work=Slow(database, SqlRepositories.using(DIGESTS))
-        )
+        slow = slow_service(notifier, database, locked)
         report = slow.report_retweet(uuid4(), TWEET, notifier.retweet(GRACE))
         await asyncio.gather(report, delete())
         assert await is_empty(database, "notices")
         assert await notifier.sent() == []
+
+    async def test_undo_during_the_report_of_its_retweet_wins(
+        self, notifier: FakeNotifier, database: Database
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        retweet = notifier.retweet(GRACE)
+        locked = asyncio.Event()
+
+        async def report() -> None:
+            await locked.wait()
+            await notifier.service.report_retweet(uuid4(), TWEET, retweet)
+
+        undo = slow_service(notifier, database, locked).undo_retweet(uuid4(), undone(retweet))
+        await asyncio.gather(undo, report())
+        assert await notifier.sent() == []
+
+
+def slow_service(
+    notifier: FakeNotifier, database: Database, locked: asyncio.Event
+) -> NotifierService:
+    """Return the service with transactions that commit once another one waits for them.
+
+    `locked` is set when such a transaction has done its work.
+    """
+
+    class Slow(SqlUnitOfWork[SqlRepositories]):
+        async def transaction(self, work: Callable[[SqlRepositories], Awaitable[T]]) -> T:
+            async def run(repositories: SqlRepositories) -> T:
+                result = await work(repositories)
+                locked.set()
+                await until(lambda: somebody_waits(database))
+                return result
+
+            return await super().transaction(run)
+
+    unit_of_work = Slow(database, SqlRepositories.using(DIGESTS))
+    return replace(notifier.service, unit_of_work=unit_of_work)

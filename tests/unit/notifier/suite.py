@@ -116,6 +116,18 @@ class Unsubscribe:
         await notifier.service.resubscribe(link_to(ADA))
         assert await notifier.settings(again) == EmailSettings(retweets=True)
 
+    async def test_unsubscribing_switches_mails_of_the_account_off(
+        self, notifier: FakeNotifier
+    ) -> None:
+        """Seen when the link of an earlier account resubscribes the address alone."""
+        again = Person(UUID(int=0xDDDD), ADA.name)
+        await notifier.registered(ADA, retweets=True)
+        await notifier.deleted(ADA)
+        await notifier.registered(again, retweets=True)
+        await notifier.unsubscribed(again)
+        await notifier.service.resubscribe(link_to(ADA))
+        assert await notifier.settings(again) == EmailSettings(retweets=False)
+
     async def test_mail_that_waits_for_the_address_is_not_sent(
         self, notifier: FakeNotifier
     ) -> None:
