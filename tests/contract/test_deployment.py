@@ -74,7 +74,12 @@ OUTSIDE = [
     Peer("stranger", "10.244.1.1", "default", {"app.kubernetes.io/name": "auth"}),
     Peer("impostor", "10.244.1.2", "default", {"app.kubernetes.io/name": "prometheus"}),
     Peer("prometheus", "10.244.2.1", "observability", {"app.kubernetes.io/name": "prometheus"}),
-    Peer("otel", "10.244.2.2", "observability", {"app.kubernetes.io/name": "otel-collector"}),
+    Peer(
+        "otel-collector",
+        "10.244.2.2",
+        "observability",
+        {"app.kubernetes.io/name": "otel-collector"},
+    ),
     Peer("dns", "10.244.3.1", "kube-system", {"k8s-app": "kube-dns"}),
     Peer("neighbour", "10.244.0.9", NAMESPACE, {"app.kubernetes.io/name": "neighbour"}),
     Peer("vpc", "10.110.0.7"),
@@ -97,7 +102,7 @@ def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
         *((client, *servers["redis"]) for client in STREAMS),
         *((client, *servers["smtp"]) for client in MAIL),
         *(("prometheus", *target) for target in SCRAPED),
-        *((client, "otel", 4318) for client in TRACED),
+        *((client, "otel-collector", 4318) for client in TRACED),
     }
     removed = SHIPPED - set(SERVICES)
     return {
@@ -125,7 +130,7 @@ def by_the_rule(
         if service.name in SUBGRAPHS:
             yield ("router", service.name, service.port)
             yield ("prometheus", service.name, service.port)
-            yield (service.name, "otel", 4318)
+            yield (service.name, "otel-collector", 4318)
         yield from to_servers(service, servers)
 
 
@@ -188,7 +193,8 @@ class TestNetworkPolicies:
         inside = peers(rendered)
         pods = [Pod(p.name, p.namespace, p.labels, set(p.ports.values())) for p in inside]
         others = [Pod(p.name, p.namespace, p.labels) for p in OUTSIDE if p.namespace]
-        targets = [*pods, Pod("dns", "kube-system", ports=[53])]
+        dns = Pod("dns", "kube-system", ports=[53])
+        targets = [*pods, dns, Pod("otel-collector", "observability", ports=[4318])]
         ports = {(target.name, port) for target in targets for port in target.ports}
         sources = {source.name for source in [*pods, *others]}
         assert expected(declared(), [*pods, *others], targets) == {
