@@ -15,12 +15,12 @@ from chassis.shutdown import Shutdown
 _LARGEST_MESSAGE = 64 * 1024  # bytes: a thousand ids and some room
 _GRACE = 2.0  # seconds for calls that are under way at the end
 _CHECK = 1.0  # seconds between looks at whether the process can answer
-_OPTIONS = [
+OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second process takes half the calls unnoticed
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
-    # A client looks its servers up again whenever a connection ends. This makes it find a new pod, and
-    # leave an old one before that stops (deploy/kubernetes/base/deployments.yaml: 35 s).
+    # A client looks its servers up again whenever a connection ends: so it finds a new pod, and leaves
+    # an old one before that stops (deploy/kubernetes/base/deployments.yaml: 35 s).
     ("grpc.max_connection_age_ms", 20_000),
     ("grpc.max_connection_age_grace_ms", 10_000),  # longer than any call may take
     # Clients that keep an idle connection alive are welcome.
@@ -49,7 +49,7 @@ async def serving(
     The health service says SERVING, for the process and each of its services, while `can_answer`
     and no shutdown has been announced. `reflected`: clients may ask what services there are.
     """
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=1000)
+    server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=1000)
     server.add_generic_rpc_handlers((handler,))
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -22,6 +22,7 @@ from router.edge import render
 from stack.environment import EXAMPLE, SERVICE_EXAMPLE
 from stack.environment import read as read_settings
 from stack.process import ROOT
+from subgraphs.auth.grpc_server import OPTIONS
 from tests.contract.manifests import (
     NAMESPACE,
     Object,
@@ -414,6 +415,20 @@ class TestPods:
             notice = int(given["SHUTDOWN_NOTICE_SECONDS"]) if name in SERVICES else 0
             drain = 0 if name == "edge" else 25
             assert specification["terminationGracePeriodSeconds"] > before + notice + drain, name
+
+    def test_connections_are_renewed_before_an_old_pod_stops(self, rendered: list[Object]) -> None:
+        templates = pods(rendered)
+        served = {
+            name: templates[name]["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"][
+                "seconds"
+            ]
+            for name in ("edge", "auth")
+        }
+        edge = (ROOT / "router" / "edge.yaml").read_text()
+        [renewed] = re.findall(r"^ *max_connection_duration: (\d+)s$", edge, re.MULTILINE)
+        assert int(renewed) < served["edge"]
+        age = dict(OPTIONS)["grpc.max_connection_age_ms"] / 1000
+        assert age * 1.1 < served["auth"]  # gRPC varies the age by a tenth
 
     def test_only_migrations_run_our_images_before_the_services(
         self, rendered: list[Object]
