@@ -19,8 +19,8 @@ OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second process takes half the calls unnoticed
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
-    # A client looks its servers up again whenever a connection ends: so it finds a new pod, and leaves
-    # an old one before that stops (deploy/kubernetes/base/deployments.yaml: 35 s).
+    # A client looks its servers up again whenever a connection ends. So it finds a new pod, and
+    # leaves an old one before that stops (deploy/kubernetes/base/deployments.yaml: 35 s).
     ("grpc.max_connection_age_ms", 20_000),
     ("grpc.max_connection_age_grace_ms", 10_000),  # longer than any call may take
     # Clients that keep an idle connection alive are welcome.
