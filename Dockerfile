@@ -24,6 +24,9 @@ COPY requirements/build.txt requirements/${REQUIREMENTS}.txt ./
 RUN pip install --require-hashes -r build.txt \
     && pip wheel --require-hashes --no-build-isolation --wheel-dir wheels -r "${REQUIREMENTS}.txt" \
     && pip --python /venv/bin/python install --no-index --no-deps wheels/*.whl
+COPY packages packages
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir own ./packages/*/ \
+    && pip --python /venv/bin/python install --no-index --no-deps own/*.whl
 
 FROM packages AS prober-packages
 COPY requirements/prober.txt .
@@ -73,8 +76,8 @@ FROM python AS prober
 COPY --from=prober-packages /venv /venv
 COPY services.toml .
 COPY chassis/__init__.py chassis/topology.py chassis/
-COPY deploy/__init__.py deploy/
-COPY stack/*.py stack/
+COPY client client
+COPY deploy/__init__.py deploy/dotenv.py deploy/
 COPY deploy/prober deploy/prober
 ENV READY=http://127.0.0.1:4190/metrics
 EXPOSE 4190

@@ -4,7 +4,7 @@ STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo probe check alerts generate test bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -13,7 +13,16 @@ setup:
 	@PYTHON="$(PYTHON)" stack/setup.sh
 
 up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in for the Node gateway)
-	@exec $(STACK) up $(if $(ROUTER),--router $(ROUTER))
+	@exec $(STACK) up $(if $(ROUTER),--router $(ROUTER)) $(if $(VERBOSE),--verbose)
+
+dev: setup  ## the same, and restart what an edit concerns
+	@exec $(STACK) dev $(if $(ROUTER),--router $(ROUTER)) $(if $(VERBOSE),--verbose)
+
+status: setup  ## list the processes of a running stack: port, health, version
+	@exec $(STACK) status
+
+logs: setup  ## follow the logs of a running stack, or of one process (SERVICE=tweets)
+	@exec $(STACK) logs $(if $(SERVICE),--service $(SERVICE))
 
 demo: setup  ## show a running stack at work: two people tweet and retweet
 	@exec $(STACK) demo
@@ -22,16 +31,7 @@ probe: setup  ## use a running stack once as people do, and show how long each s
 	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
-	@failed=; run() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
-	run format $(PYTHON_IN) -m ruff format --check .; \
-	run lint $(PYTHON_IN) -m ruff check .; \
-	run types $(PYTHON_IN) -m mypy $$($(PYTHON_IN) -m deploy.undeclared); \
-	run layers .venv/bin/lint-imports --no-logo; \
-	run declaration $(PYTHON_IN) -m deploy.declaration; \
-	run generated $(PYTHON_IN) -m deploy.generate --check; \
-	run manifests $(PYTHON_IN) -m deploy.validate; \
-	run tests $(PYTHON_IN) -m pytest tests/unit tests/contract --numprocesses logical; \
-	if [ -n "$$failed" ]; then echo "make check failed at:$$failed" >&2; exit 1; fi
+	@$(PYTHON_IN) -m deploy.check $(PARTS)
 
 alerts:  ## test the alert rules with promtool (from PATH, or with Docker)
 	@deploy/observability/test-rules.sh
@@ -41,6 +41,11 @@ generate: setup  ## write what follows from services.toml: Compose, manifests, p
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
+
+coverage: setup  ## branch coverage of the unit and integration tests, without the end-to-end tests
+	@rm -f .coverage*
+	@$(PYTHON_IN) -m coverage run -m pytest tests/unit tests/integration $(ARGS)
+	@$(PYTHON_IN) -m coverage combine --quiet && $(PYTHON_IN) -m coverage report
 
 chaos-mail: setup  ## kill everything at random for five minutes and count lost mails (CHAOS_SECONDS=…)
 	@CHAOS_SECONDS="$(or $(CHAOS_SECONDS),300)" $(PYTHON_IN) -m pytest tests/chaos --timeout 3600
@@ -72,7 +77,7 @@ protos: setup  ## generate the messages of auth's gRPC service, for it and for i
 explorer: setup  ## build the page at the front door (make up does, when its sources have changed)
 	@exec $(STACK) explorer
 
-router: setup  ## bring the Apollo Router: download the release, or build it
+router: setup  ## install the Apollo Router: download the release, or build it
 	@exec $(STACK) router
 
 router-from-source: setup  ## build the Apollo Router (cargo, about 25 minutes on two cores)

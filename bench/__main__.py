@@ -13,13 +13,13 @@ from bench.machine import observed
 from bench.rounds import Effort
 from bench.sign_in import sign_in
 from bench.start import start
-from bench.testbed import Stand, stand
+from bench.testbed import Testbed, running_testbed
 from bench.timeline import timeline
 from bench.writes import writes
 
 RESULTS = Path(__file__).with_name("results")
 
-ROWS: dict[str, Callable[[Stand, Effort], dict[str, Any]]] = {
+ROWS: dict[str, Callable[[Testbed, Effort], dict[str, Any]]] = {
     "timeline": timeline,
     "chain": chain,
     "authorisation": authorisation,
@@ -48,7 +48,7 @@ def main() -> None:
     )
     RESULTS.mkdir(exist_ok=True)
     for name in options.rows:
-        with observed() as machine, stand() as it:
+        with observed() as machine, running_testbed() as it:
             found = ROWS[name](it, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
         found["run"] = {**machine, **asdict(effort)}

@@ -2,13 +2,14 @@
 
 from string import Template
 from typing import Any
+from uuid import UUID
 
-from bench.accounts import sign_up
 from bench.load import Target
 from bench.rounds import Effort, Ratio, measure, rows
 from bench.seed import fill
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 from bench.timeline import BODY, ask, identity
+from client.api import sign_up
 from stack.ports import free_ports
 
 _TYPE = "type.googleapis.com/envoy.extensions.filters"
@@ -41,21 +42,22 @@ static_resources:
 """)
 
 
-def chain(stand: Stand, effort: Effort) -> dict[str, Any]:
+def chain(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     """Row 2. What comes through a router is asked as the edge would ask it, or by the edge."""
-    auth = stand.service("auth")
-    reader = sign_up(stand, auth)
-    fill(stand.superuser_url, reader.id, effort.tweets[0])
-    tweets = stand.service("tweets")
-    stand.service("notifier")
-    gateway, router = stand.node_gateway(), stand.router()
-    inside = identity(stand, reader.id)
+    auth = testbed.service("auth")
+    reader = sign_up(testbed.client(auth))
+    reader_id = UUID(reader.id)
+    fill(testbed.superuser_url, reader_id, effort.tweets[0])
+    tweets = testbed.service("tweets")
+    testbed.service("notifier")
+    gateway, router = testbed.node_gateway(), testbed.router()
+    inside = identity(testbed, reader_id)
     targets = {"tweets alone": _graphql(tweets, inside)}
     for name, one in (("Apollo Router", router), ("Apollo's Node gateway", gateway)):
         if one is not None:
-            edge = stand.edge(f"edge before {one.name}", one.url)
+            edge = testbed.edge(f"edge before {one.name}", one.url)
             targets[name] = _graphql(one, inside)
-            targets[f"edge and {name}, signed in"] = _graphql(edge, reader.authorization)
+            targets[f"edge and {name}, signed in"] = _graphql(edge, reader.headers)
     answers = {name: ask(target) for name, target in targets.items()}
     for name, answer in answers.items():
         assert answer == answers["tweets alone"], f"{name} gives other data"
@@ -74,19 +76,19 @@ def chain(stand: Stand, effort: Effort) -> dict[str, Any]:
     return {"title": "The timeline through the chain", "figures": rows(found), "ratios": ratios}
 
 
-def authorisation(stand: Stand, effort: Effort) -> dict[str, Any]:
+def authorisation(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     """Row 3. Behind the edge stands an Envoy that gives the same answer to everything."""
-    auth = stand.service("auth")
-    person = sign_up(stand, auth)
+    auth = testbed.service("auth")
+    user = sign_up(testbed.client(auth))
     behind, front = map(str, free_ports(2))
     fixed = "direct_response: {status: 200, body: {inline_string: '{}'}}"
-    stub = stand.envoy("stub", _envoy(behind, fixed, behind), behind)
-    bare = stand.envoy("bare", _envoy(front, "route: {cluster: behind}", behind), front)
-    edge = stand.edge("edge", stub.url)
-    authorize = Target(f"{auth.url}/authorize", None, person.authorization, auth.process.pid)
+    stub = testbed.envoy("stub", _envoy(behind, fixed, behind), behind)
+    bare = testbed.envoy("bare", _envoy(front, "route: {cluster: behind}", behind), front)
+    edge = testbed.edge("edge", stub.url)
+    authorize = Target(f"{auth.url}/authorize", None, user.headers, auth.process.pid)
     targets = {
         "Envoy, a bare proxy": _graphql(bare, {}),
-        "the edge, signed in": _graphql(edge, person.authorization),
+        "the edge, signed in": _graphql(edge, user.headers),
         "the edge, nobody signed in": _graphql(edge, {}),
         "/authorize alone, a known token": authorize,
     }

@@ -17,6 +17,7 @@ from time import monotonic, perf_counter, process_time
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import uvloop
 from redis.asyncio import Redis
@@ -25,15 +26,12 @@ from bench.__main__ import RESULTS
 from bench.echo import CHANNEL
 from bench.machine import machine
 from bench.sockets import Crowd, Dialogue, allow
-from bench.testbed import Running, Stand, stand
+from bench.testbed import Running, Testbed, running_testbed
+from client.api import Account, ApiError, Data, connect, run_async, sign_up
+from client.documents import SIGN_OUT, TWEET_FEED
 
 COUNTS = (1, 100, 1000, 5000)
-FEED = """subscription { tweetFeed { cursor kind actor { id username }
-    tweet { id text author { username } retweetCount } } }"""
-SIGN_UP = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-    ... on SignedIn { accessToken } } }"""
 TWEET = "mutation ($text: String!) { createTweet(input: {text: $text}) { ... on Tweet { id } } }"
-SIGN_OUT = "mutation { signOut { sessionIds } }"
 SETTINGS = {
     # Everybody comes from one person or from a few, and a password costs what it need not here.
     "TWEETS_STREAMS_PER_USER": "100000",
@@ -43,83 +41,62 @@ SETTINGS = {
 }
 
 
-class Api:
-    """GraphQL over one connection; it notes when an answer came."""
+class TimedUser:
+    """A user whose operations are timed, on one connection."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self._parts = urlsplit(url)
-        self._token = token
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    def __init__(self, url: str, account: Account) -> None:
+        self.account = account
         self.asked = 0.0
         self.answered = 0.0
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            timeout=30,
+            trust_env=False,
+            event_hooks={"request": [self._note_request], "response": [self._note_answer]},
+        )
 
-    async def run(self, query: str, **variables: object) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        head = [
-            "POST /graphql HTTP/1.1",
-            f"host: {self._parts.netloc}",
-            "content-type: application/json",
-            f"content-length: {len(body)}",
-            *([f"authorization: Bearer {self._token}"] if self._token else []),
-        ]
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._parts.hostname, self._parts.port)
-        reader, writer = self._streams
+    async def run(self, query: str, **variables: object) -> Data:
+        return await run_async(self._http, query, self.account, **variables)
+
+    async def _note_request(self, _: httpx.Request) -> None:
         self.asked = perf_counter()
-        writer.write("\r\n".join([*head, "", ""]).encode() + body)
-        answer = json.loads(await _body(reader))
+
+    async def _note_answer(self, _: httpx.Response) -> None:
+        """Called once the head of the answer has arrived; the body is in the same packet."""
         self.answered = perf_counter()
-        if "errors" in answer:
-            raise RuntimeError(answer["errors"])
-        return answer["data"]
-
-
-async def _body(reader: asyncio.StreamReader) -> bytes:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if b"content-length: " in head:
-        return await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
-    body = b""
-    while size := int(await reader.readline(), 16):
-        body += (await reader.readexactly(size + 2))[:-2]
-    await reader.readline()
-    return body
 
 
 @dataclass
 class World:
     """What is running."""
 
-    stand: Stand
+    testbed: Testbed
     edge: str
     tweets: list[Running]
     envoy: Running
     echo: Running
 
-    async def person(self) -> tuple[Api, str]:
-        """Somebody who has just signed up, and their token."""
-        name = f"u{secrets.token_hex(6)}"
-        given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
-        made = await Api(self.edge).run(SIGN_UP, input=given)
-        token = made["signUp"]["accessToken"]
-        return Api(self.edge, token), token
+    async def user(self) -> TimedUser:
+        """Sign up a user."""
+        return TimedUser(self.edge, await asyncio.to_thread(self._sign_up))
 
-    def subscriber(self, token: str) -> Dialogue:
-        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": FEED}}
+    def _sign_up(self) -> Account:
+        with connect(self.edge) as http:
+            return sign_up(http)
+
+    def subscriber(self, user: TimedUser) -> Dialogue:
+        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": TWEET_FEED}}
         return Dialogue(
             f"{self.edge}/graphql",
-            json.dumps({"type": "connection_init", "payload": _credentials(token)}).encode(),
+            json.dumps({"type": "connection_init", "payload": user.account.headers}).encode(),
             json.dumps(subscribe).encode(),
             subprotocol="graphql-transport-ws",
         )
 
 
-def _credentials(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
 @contextmanager
 def world(processes: int) -> Iterator[World]:
-    with stand() as it:
+    with running_testbed() as it:
         it.settings.update(SETTINGS)
         it.service("auth")
         tweets = [it.service("tweets", number) for number in range(processes)]
@@ -137,8 +114,8 @@ def world(processes: int) -> Iterator[World]:
 async def _until_up(it: World) -> None:
     for _ in range(100):
         try:
-            await it.person()
-        except (RuntimeError, OSError, ValueError, asyncio.IncompleteReadError):
+            await it.user()
+        except (ApiError, httpx.TransportError):
             await asyncio.sleep(0.2)
         else:
             return
@@ -188,12 +165,12 @@ async def settled(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[floa
 
 async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
     """One person with `count` sockets, beside as many at the echo server."""
-    redis: Redis = Redis.from_url(it.stand.settings["REDIS_URL"])
-    api, token = await it.person()
+    redis: Redis = Redis.from_url(it.testbed.settings["REDIS_URL"])
+    user = await it.user()
 
     async def tweet(text: str) -> float:
-        await api.run(TWEET, text=text)
-        return api.answered
+        await user.run(TWEET, text=text)
+        return user.answered
 
     async def publish(text: str) -> float:
         # As long as an event of the feed. Redis answers after it has passed it on.
@@ -204,7 +181,7 @@ async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
     pids = {"tweets": it.tweets[0], "Envoy": it.envoy, "echo": it.echo}
     before = {name: _memory(running) for name, running in pids.items()}
     feed, echo = Crowd(), Crowd()
-    await feed.connect(count * [it.subscriber(token)])
+    await feed.connect(count * [it.subscriber(user)])
     await settled(feed, count, tweet)
     await echo.connect(count * [Dialogue(it.echo.url)])
     await settled(echo, count, publish)
@@ -252,16 +229,16 @@ def _cpu(running: Running) -> float:
 
 async def many_people(it: World, people: int, sockets: int, rounds: int) -> dict[str, Any]:
     """Many people with a few sockets each; one after the other tweets."""
-    persons = [await it.person() for _ in range(people)]
+    users = [await it.user() for _ in range(people)]
     crowd = Crowd()
-    await crowd.connect([it.subscriber(token) for _, token in persons for _ in range(sockets)])
+    await crowd.connect([it.subscriber(user) for user in users for _ in range(sockets)])
     took = []
     for number in range(rounds):
-        api, _ = persons[number * people // rounds]
+        user = users[number * people // rounds]
 
-        async def tweet(text: str, api: Api = api) -> float:
-            await api.run(TWEET, text=text)
-            return api.answered
+        async def tweet(text: str, user: TimedUser = user) -> float:
+            await user.run(TWEET, text=text)
+            return user.answered
 
         if not number:
             await settled(crowd, sockets, tweet)
@@ -283,12 +260,12 @@ async def many_people(it: World, people: int, sockets: int, rounds: int) -> dict
 
 async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
     """Sockets connect, subscribe and leave, every other time without a word."""
-    _, token = await it.person()
+    user = await it.user()
     crowd = Crowd()
     samples: list[tuple[float, int]] = []
     came, number, begun = 0, 0, monotonic()
     while monotonic() - begun < seconds:
-        await crowd.connect(sockets * [it.subscriber(token)])
+        await crowd.connect(sockets * [it.subscriber(user)])
         await asyncio.sleep(0.2)
         await crowd.leave(abruptly=bool(number % 2))
         came, number = came + sockets, number + 1
@@ -317,26 +294,26 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
     answers, firsts, lasts, asked = [], [], [], []
     spread: list[int] = []
     for _ in range(rounds):
-        api, token = await it.person()
+        user = await it.user()
         crowd = Crowd()
-        await crowd.connect(sockets * [it.subscriber(token)])
+        await crowd.connect(sockets * [it.subscriber(user)])
 
-        async def tweet(text: str, api: Api = api) -> float:
-            await api.run(TWEET, text=text)
-            return api.answered
+        async def tweet(text: str, user: TimedUser = user) -> float:
+            await user.run(TWEET, text=text)
+            return user.answered
 
         await settled(crowd, sockets, tweet)
         spread = [_connections(running) for running in it.tweets]
-        await api.run(SIGN_OUT)
+        await user.run(SIGN_OUT)
         await crowd.ended(sockets)
         codes = {code for code, _ in crowd.closings}
         if codes != {4403}:
             raise RuntimeError(f"closed with {codes}")
         times = [moment for _, moment in crowd.closings]
-        answers.append(1000 * (api.answered - api.asked))
-        firsts.append(1000 * (min(times) - api.answered))
-        lasts.append(1000 * (max(times) - api.answered))
-        asked.append(1000 * (max(times) - api.asked))
+        answers.append(1000 * (user.answered - user.asked))
+        firsts.append(1000 * (min(times) - user.answered))
+        lasts.append(1000 * (max(times) - user.answered))
+        asked.append(1000 * (max(times) - user.asked))
     return {
         "sockets": sockets,
         "tweets processes": len(it.tweets),

@@ -10,7 +10,7 @@ from bench.load import Measured, load
 from bench.raw_http import drive
 from bench.rounds import Effort, Ratio, medians, rows
 from bench.seed import fill
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 from bench.timeline import READER, target
 from bench.writes import WRITTEN, retweeting
 
@@ -18,19 +18,19 @@ CONNECTIONS = 4
 """Few, so that it is the request that takes its time and not the queue."""
 
 
-def growth(stand: Stand, effort: Effort) -> dict[str, Any]:
+def growth(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     began = perf_counter()
-    services = {size: _filled(stand, size, seconds) for size in effort.tweets}
-    tweets = _tweets(stand, services, effort)
+    services = {size: _filled(testbed, size, seconds) for size in effort.tweets}
+    tweets = _tweets(testbed, services, effort)
     seconds["tweets, filling and all"] = perf_counter() - began
     megabytes = {
         f"the service of {size:,} tweets": one.resident >> 20 for size, one in services.items()
     }
     for one in services.values():
-        stand.end(one)
+        testbed.end(one)
     began = perf_counter()
-    asked, weights = sessions.over_http(stand, effort)
+    asked, weights = sessions.over_http(testbed, effort)
     alone = sessions.in_process(effort)
     seconds["sessions, signing and all"] = perf_counter() - began
     figures = {
@@ -67,18 +67,18 @@ def growth(stand: Stand, effort: Effort) -> dict[str, Any]:
     }
 
 
-def _filled(stand: Stand, size: int, seconds: dict[str, float]) -> Running:
+def _filled(testbed: Testbed, size: int, seconds: dict[str, float]) -> Running:
     """A tweets service with a database of so many."""
     name = f"tweets_{size}"
-    given = stand.new_database("tweets", name)
+    given = testbed.new_database("tweets", name)
     began = perf_counter()
-    fill(stand.superuser_url_of(name), READER, size)
+    fill(testbed.superuser_url_of(name), READER, size)
     seconds[f"filling {size:,} tweets"] = perf_counter() - began
-    return stand.service("tweets", size, **given)
+    return testbed.service("tweets", size, **given)
 
 
 def _tweets(
-    stand: Stand, services: Mapping[int, Running], effort: Effort
+    testbed: Testbed, services: Mapping[int, Running], effort: Effort
 ) -> dict[tuple[str, int], Measured]:
     """All sizes take turns, on one server: what disturbs one disturbs all."""
     people = itertools.count(1)
@@ -87,9 +87,9 @@ def _tweets(
     }
     for number in range(effort.rounds + 1):
         for size, running in services.items():
-            read = load(target(running, stand), seconds=effort.seconds, connections=CONNECTIONS)
-            wires = retweeting(stand, "/graphql", people, size)
-            written = drive(running, wires, effort.seconds, CONNECTIONS, holding=WRITTEN)
+            read = load(target(running, testbed), seconds=effort.seconds, connections=CONNECTIONS)
+            requests = retweeting(testbed, "/graphql", people, size)
+            written = drive(running, requests, effort.seconds, CONNECTIONS, containing=WRITTEN)
             if number:  # the first round warms up
                 found["timeline", size].append(read)
                 found["retweet", size].append(written)

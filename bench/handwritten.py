@@ -29,7 +29,7 @@ TIMELINE = """
     WHERE t.author_id = $1 ORDER BY t.id DESC LIMIT $2
 """
 
-# As in subgraphs/tweets/repository.py.
+# As in subgraphs/tweets/repository/tweets.py.
 CREATE = """
     WITH feed AS (
         INSERT INTO feeds (owner_id, head) VALUES ($2, 1)

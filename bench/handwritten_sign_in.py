@@ -28,7 +28,7 @@ from bench import reference
 from subgraphs.auth.passwords import Argon2Cost
 
 USER = "SELECT * FROM users WHERE lower(username) = lower($1)"
-# As in subgraphs/auth/repository.py.
+# As in subgraphs/auth/repository/.
 OPEN = """
     WITH opened AS (
         INSERT INTO sessions (id, user_id, scopes, user_agent, address,

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from bench.node import APOLLO, packages
+from client.api import body
 
 _WRK = Path(__file__).with_name("wrk.lua")
 
@@ -43,6 +44,10 @@ class Measured:
     p50: float
     p99: float
     cpu: float = 0
+
+
+def graphql_body(query: str, **variables: object) -> bytes:
+    return json.dumps(body(query, variables)).encode()
 
 
 class LoadError(Exception):

@@ -32,12 +32,12 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.events import Event
 from chassis.logging import configure_logging
-from chassis.migrations import upgrade
+from chassis.migrations import upgrade, versions_of
 from chassis.settings import Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
-from notifier.app import MIGRATIONS, create_app, mail_sender, notifier_service
-from notifier.events import TweetRetweeted, UserRegistered
+from notifier.app import create_app, mail_sender, notifier_service
+from notifier.domain import EmailSettings, Recipient, Retweet, Tweet
 from notifier.service import NotifierService
 from notifier.settings import Settings
 from stack.console import Console
@@ -113,6 +113,12 @@ def _settings(database_url: str, redis_url: str, port: int, connections: int) ->
     return Settings.from_env(
         {
             "ENVIRONMENT": "development",
+            "NOTIFIER_HOST": "127.0.0.1",
+            "NOTIFIER_PORT": "1",
+            # Neither auth nor tweets runs: nothing answers there.
+            "NOTIFIER_AUTH_URL": "http://127.0.0.1:1",
+            "NOTIFIER_TWEETS_URL": "http://127.0.0.1:1",
+            "NOTIFIER_AUTH_GRPC": "127.0.0.1:1",
             "NOTIFIER_DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "ROUTER_SECRET": "r" * 32,
@@ -142,7 +148,7 @@ async def throughput(
         content: list[bytes] = []
         for number in range(rounds + 1):
             for _ in range(mails):
-                await service.handle(uuid4(), _retweet(await _author(service)))
+                await service.report_retweet(uuid4(), *_retweet(await _author(service)))
             mailer, sender = mail_sender(settings, database)
             async with mailer.open():
                 started = perf_counter()
@@ -174,16 +180,17 @@ async def _send_alone(settings: Settings, contents: list[bytes]) -> None:
 
 
 async def _author(service: NotifierService) -> UUID:
-    """A new person who wants mail: within a window each gets one."""
+    """Register a new user who wants mail: a user gets one mail in a window."""
     author = uuid7()
-    event = UserRegistered(author, "ada", f"{author.hex}@example.com", True)
-    await service.handle(uuid4(), event)
+    user = Recipient(author, EmailSettings(retweets=True), "ada", f"{author.hex}@example.com")
+    await service.register_user(uuid4(), user)
     return author
 
 
-def _retweet(author: UUID) -> TweetRetweeted:
+def _retweet(author: UUID) -> tuple[Tweet, Retweet]:
     text = "A tweet of ordinary length, such as one reads every day, with a <tag> & an emoji 🐦."
-    return TweetRetweeted(uuid7(), uuid7(), text, author, GRACE, "grace")
+    tweet = Tweet(uuid7(), author, text)
+    return tweet, Retweet(uuid7(), tweet.id, GRACE, "grace")
 
 
 async def _collect(arrivals: Arrivals, number: int) -> list[tuple[float, bytes]]:
@@ -206,9 +213,9 @@ async def latency(
     entered: dict[bytes, float] = {}
     async with app.router.lifespan_context(app), connect(settings.redis_url) as redis:
         for author in authors:
-            retweet = _retweet(author)
-            event = _event(retweet)
-            entered[str(retweet.tweet_id).encode()] = monotonic()
+            tweet, retweet = _retweet(author)
+            event = _event(tweet, retweet)
+            entered[str(tweet.id).encode()] = monotonic()
             await redis.xadd("events.tweets", {"event": event.to_json()})
             await asyncio.sleep(random.expovariate(rate))
         found = await _collect(arrivals, mails)
@@ -220,25 +227,23 @@ async def latency(
     return sorted(milliseconds)
 
 
-def _event(retweet: TweetRetweeted) -> Event:
+def _event(tweet: Tweet, retweet: Retweet) -> Event:
     data: dict[str, Any] = {
-        "retweetId": str(retweet.retweet_id),
-        "tweetId": str(retweet.tweet_id),
-        "text": retweet.text,
-        "authorId": str(retweet.author_id),
+        "retweetId": str(retweet.id),
+        "tweetId": str(tweet.id),
+        "text": tweet.text,
+        "authorId": str(tweet.author_id),
         "retweeterId": str(retweet.retweeter_id),
-        "retweeterUsername": retweet.retweeter_username,
+        "retweeterUsername": retweet.username,
     }
-    return Event(
-        uuid4(), "/bench", "tweet-retweeted", str(retweet.tweet_id), datetime.now(UTC), data
-    )
+    return Event(uuid4(), "/bench", "tweet-retweeted", str(tweet.id), datetime.now(UTC), data)
 
 
 # -- the report ----------------------------------------------------------------------------------
 
 
 async def measure(arguments: argparse.Namespace, settings: Settings, arrivals: Arrivals) -> None:
-    await upgrade(settings.database_url, MIGRATIONS)
+    await upgrade(settings.database_url, versions_of("notifier"))
     print(f"{arguments.mails} mails a round over {arguments.connections} connections")
     ours, alone = await throughput(
         settings, arrivals, rounds=arguments.rounds, mails=arguments.mails

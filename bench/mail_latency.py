@@ -6,63 +6,39 @@ notifier, and a sink in place of the mailbox.
 
 import argparse
 import io
-import json
 import multiprocessing
 import os
-import secrets
 import statistics
 import tempfile
 import threading
-import urllib.request
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from bench.mail import TWEET_LINK, Arrivals, serve_sink
+from client.api import connect, run, sign_up
+from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, RETWEET
 from stack.commands import Commands
 from stack.console import Console
 from stack.environment import on_free_ports, prepare
 from stack.supervisor import Stack
 
-SIGN_UP = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-    ... on SignedIn { accessToken } } }"""
-OPT_IN = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }"
-CREATE = 'mutation { createTweet(input: {text: "Hello"}) { ... on Tweet { id } } }'
-RETWEET = "mutation ($id: ID!) { retweet(tweetId: $id) { ... on Tweet { id } } }"
-
-
-class Person:
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/graphql"
-        self._headers = {"content-type": "application/json"}
-        name = f"u{secrets.token_hex(6)}"
-        given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
-        token = self.run(SIGN_UP, input=given)["signUp"]["accessToken"]
-        self._headers["authorization"] = f"Bearer {token}"
-
-    def run(self, query: str, **variables: object) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            data: dict[str, Any] = json.load(answer)["data"]
-        return data
-
 
 def measure(url: str, arrivals: Arrivals, mails: int) -> list[float]:
-    """Milliseconds of each mail, sorted; one at a time, each to another person."""
-    authors, grace = [Person(url) for _ in range(mails)], Person(url)
-    for ada in authors:
-        ada.run(OPT_IN)
-    took = []
-    for ada in authors:
-        tweet_id = ada.run(CREATE)["createTweet"]["id"]
-        grace.run(RETWEET, id=tweet_id)
-        answered = monotonic()
-        arrived, raw = arrivals.get(timeout=30)
-        link = TWEET_LINK.search(raw.replace(b"=\r\n", b""))
-        if link is None or link[1].decode() != tweet_id:
-            raise RuntimeError("another mail came than was expected")
-        took.append((arrived - answered) * 1000)
+    """Return the milliseconds of each mail, sorted; one after another, each to another author."""
+    with connect(url) as http:
+        authors, grace = [sign_up(http) for _ in range(mails)], sign_up(http)
+        for ada in authors:
+            run(http, MAIL_ON_RETWEETS, ada)
+        took = []
+        for ada in authors:
+            tweet_id = run(http, CREATE_TWEET, ada, text="Hello")["createTweet"]["id"]
+            run(http, RETWEET, grace, id=tweet_id)
+            answered = monotonic()
+            arrived, raw = arrivals.get(timeout=30)
+            link = TWEET_LINK.search(raw.replace(b"=\r\n", b""))
+            if link is None or link[1].decode() != tweet_id:
+                raise RuntimeError("The mail that arrived is about another tweet.")
+            took.append((arrived - answered) * 1000)
     return sorted(took)
 
 

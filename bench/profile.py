@@ -21,7 +21,7 @@ import uvloop
 
 from bench.__main__ import RESULTS
 from bench.seed import fill
-from bench.testbed import stand
+from bench.testbed import running_testbed
 from bench.timeline import BODY, READER, identity
 from chassis.logging import configure_logging
 from chassis.server import settle
@@ -35,13 +35,13 @@ LAYERS = {
     "databases, SQLAlchemy": ("databases/", "sqlalchemy/"),
     "asyncpg": ("asyncpg/",),
     "the unit of work and SQL (chassis/database.py)": ("chassis/database.py",),
-    "rows to entities (repository.py)": ("subgraphs/tweets/repository.py",),
-    "entities to GraphQL types (types.py)": ("subgraphs/tweets/types.py", "tweets/domain.py"),
+    "rows to entities (repository)": ("subgraphs/tweets/repository/", "tweets/domain.py"),
+    "entities to GraphQL types (types.py)": ("subgraphs/tweets/types.py",),
     "documents: extensions, parser, validation": (
         *("strawberry/extensions/", "graphql/language/", "graphql/validation/"),
         "chassis/graphql/documents.py",
     ),
-    "the executor": ("graphql/", "chassis/graphql/compiled/", "chassis/graphql/schema.py",
+    "the executor": ("graphql/", "strawberry_compiled/", "chassis/graphql/schema.py",
                      "chassis/graphql/scalars.py", "<selection>", "strawberry/"),
     "context and loaders": ("strawberry/dataloader.py", "chassis/graphql/context.py",
                             "chassis/principal.py", "subgraphs/tweets/context.py"),
@@ -143,7 +143,7 @@ def main() -> None:
     options = parser.parse_args()
     # Written, as it is elsewhere, and read by nobody.
     configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
-    with stand() as it:
+    with running_testbed() as it:
         fill(it.superuser_url, READER, 10_000)
         settings = Settings.from_env(settings_of("tweets", it.settings))
         found = uvloop.run(profile(settings, identity(it), options.requests))

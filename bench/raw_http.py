@@ -11,30 +11,35 @@ import uvloop
 from bench.load import LoadError, Measured, processor_time
 from bench.testbed import Running
 
-Wires = Iterator[bytes]
+Requests = Iterator[bytes]
 _OK = b"HTTP/1.1 200"
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
-def wire(path: str, headers: dict[str, str], content: bytes = b"") -> bytes:
+def raw_request(path: str, headers: dict[str, str], content: bytes = b"") -> bytes:
     lines = [f"POST {path} HTTP/1.1", "host: bench"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, f"content-length: {len(content)}", "", ""]).encode() + content
 
 
 def drive(
-    running: Running, wires: Wires, seconds: float, connections: int, *, holding: bytes = b""
+    running: Running,
+    requests: Requests,
+    seconds: float,
+    connections: int,
+    *,
+    containing: bytes = b"",
 ) -> Measured:
-    """Until the seconds or the wires are over. Raises LoadError unless every answer is 200.
+    """Until the seconds or the requests are over. Raises LoadError unless every answer is 200.
 
     It must hold these bytes, too.
     """
-    return uvloop.run(_drive(running, wires, seconds, connections, holding))
+    return uvloop.run(_drive(running, requests, seconds, connections, containing))
 
 
 async def _drive(
-    running: Running, wires: Wires, seconds: float, connections: int, holding: bytes
+    running: Running, requests: Requests, seconds: float, connections: int, containing: bytes
 ) -> Measured:
     loop = asyncio.get_running_loop()
     host, _, port = running.url.removeprefix("http://").partition(":")
@@ -42,7 +47,7 @@ async def _drive(
     all_ = []
     for _ in range(connections):
         _, connection = await loop.create_connection(
-            lambda: _Connection(wires, began + seconds, holding, loop), host, int(port)
+            lambda: _Connection(requests, began + seconds, containing, loop), host, int(port)
         )
         all_.append(connection)
     await asyncio.gather(*(connection.done for connection in all_))
@@ -56,13 +61,13 @@ class _Connection(asyncio.Protocol):
     """Sends the next request when the last one is answered."""
 
     def __init__(
-        self, wires: Wires, end: float, holding: bytes, loop: asyncio.AbstractEventLoop
+        self, requests: Requests, end: float, containing: bytes, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.took: list[float] = []
         self.done: asyncio.Future[None] = loop.create_future()
-        self._wires = wires
+        self._wires = requests
         self._end = end
-        self._holding = holding
+        self._containing = containing
         self._answer = b""
 
     def connection_made(self, transport: Any) -> None:
@@ -84,7 +89,7 @@ class _Connection(asyncio.Protocol):
             return
         now = perf_counter()
         self.took.append(now - self._sent)
-        if not head.startswith(_OK) or self._holding not in body:
+        if not head.startswith(_OK) or self._containing not in body:
             self._finish(LoadError(f"a bad answer: {self._answer[:500]!r}"))
         elif now < self._end:
             self._answer = b""

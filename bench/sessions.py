@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from bench.load import Measured
-from bench.raw_http import Wires, drive, wire
+from bench.raw_http import Requests, drive, raw_request
 from bench.rounds import Effort, medians
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 from chassis.principal import Principal
 from subgraphs.auth.authorize import Authorizer
 from subgraphs.auth.domain import Device, Session, User
@@ -43,22 +43,22 @@ class _SignedIn:
     question: bytes
 
 
-def over_http(stand: Stand, effort: Effort) -> tuple[dict[int, Measured], dict[int, int]]:
+def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], dict[int, int]]:
     """For each number of sessions an auth service of its own; and the bytes that a token takes it.
 
     As many other sessions have ended, as its database says. The tokens are made with its key, and
     it has seen each before. They come in an order that the processor's caches cannot foresee.
     """
-    everybody = _sign_in(stand, effort.sessions[-1])
+    everybody = _sign_in(testbed, effort.sessions[-1])
     chance = random.Random(1)  # noqa: S311  (each run the same)
     services: dict[int, Running] = {}
     weights: dict[int, int] = {}
-    turns: dict[int, Wires] = {}
+    turns: dict[int, Requests] = {}
     for number, size in enumerate(effort.sessions, start=1):
         people, database = everybody[:size], f"auth_{size}"
-        given = stand.new_database("auth", database)
-        asyncio.run(_store(stand.superuser_url_of(database), people))
-        auth = stand.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
+        given = testbed.new_database("auth", database)
+        asyncio.run(_store(testbed.superuser_url_of(database), people))
+        auth = testbed.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
         before = auth.resident
         questions = [one.question for one in people]
         drive(auth, iter(questions), _LONG, CONNECTIONS)
@@ -70,13 +70,13 @@ def over_http(stand: Stand, effort: Effort) -> tuple[dict[int, Measured], dict[i
         for size, auth in services.items():
             found[size].append(drive(auth, turns[size], effort.seconds, CONNECTIONS))
     for auth in services.values():
-        stand.end(auth)
+        testbed.end(auth)
     return {size: medians(all_) for size, all_ in found.items()}, weights
 
 
-def _sign_in(stand: Stand, count: int) -> list[_SignedIn]:
+def _sign_in(testbed: Testbed, count: int) -> list[_SignedIn]:
     """So many people, without their passwords."""
-    settings = stand.settings
+    settings = testbed.settings
     tokens = JwtAccessTokens(
         KeyRing.parse(settings["AUTH_SIGNING_KEYS"]),
         issuer=settings["AUTH_ISSUER"],
@@ -89,7 +89,7 @@ def _sign_in(stand: Stand, count: int) -> list[_SignedIn]:
         user = User(uuid4(), name, f"{name}@example.com", "", now)
         session = Session(uuid4(), user.id, SCOPES, Device("", ""), now, now, now + LIFETIME)
         authorization = f"Bearer {tokens.issue(user, session, now).value}"
-        question = wire("/authorize/graphql", {"authorization": authorization})
+        question = raw_request("/authorize/graphql", {"authorization": authorization})
         return _SignedIn(user, session, question)
 
     return [somebody(f"somebody_{number}") for number in range(count)]

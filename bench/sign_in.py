@@ -10,25 +10,33 @@ from typing import Any
 
 import argon2
 
-from bench.accounts import PASSWORD, Person, body, sign_in_target, sign_up
-from bench.load import LoadError, Measured, Target, load
+from bench.load import LoadError, Measured, Target, graphql_body, load
 from bench.rounds import Effort, Ratio, medians, rows
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 from bench.timeline import ask
+from client.api import Account, sign_up
 from subgraphs.auth.passwords import Argon2Cost
 
 _TOGETHER = 8
+SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {
+    ... on SignedIn { accessToken } ... on Error { message } } }"""
 ME = "{ me { id username email } }"
 
 
-def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
-    auth = stand.service("auth")
-    url = stand.settings["AUTH_DATABASE_URL"]
-    by_hand = stand.python("hand-written", "bench.handwritten_sign_in", AUTH_DATABASE_URL=url)
-    person = sign_up(stand, auth)
-    ours = sign_in_target(stand, auth, person)
+def sign_in(testbed: Testbed, effort: Effort) -> dict[str, Any]:
+    auth = testbed.service("auth")
+    url = testbed.settings["AUTH_DATABASE_URL"]
+    by_hand = testbed.python("hand-written", "bench.handwritten_sign_in", AUTH_DATABASE_URL=url)
+    user = sign_up(testbed.client(auth))
+    login = {"login": user.username, "password": user.password}
+    ours = Target(
+        f"{auth.url}/graphql",
+        graphql_body(SIGN_IN, input=login),
+        {"x-router-secret": testbed.secret},
+        auth.process.pid,
+    )
     hand = replace(ours, url=f"{by_hand.url}/graphql", pid=by_hand.process.pid)
-    me = _me(stand, auth, person)
+    me = _me(testbed, auth, user)
     for target in (ours, hand):
         if not ask(target)["data"]["signIn"].get("accessToken"):
             raise LoadError(f"{target.url} signs nobody in.")
@@ -37,12 +45,12 @@ def sign_in(stand: Stand, effort: Effort) -> dict[str, Any]:
 
     # Long, for what is under way when a measurement ends is done and not counted.
     seconds = 2 * effort.seconds
-    bare, through, manual, quiet, busy = [argon2_alone(seconds)], [], [], [], []
+    bare, through, manual, quiet, busy = [argon2_alone(seconds, user.password)], [], [], [], []
     for _ in range(effort.rounds):
         through.append(_burst(ours, seconds))
-        bare.append(argon2_alone(seconds))
+        bare.append(argon2_alone(seconds, user.password))
         manual.append(_burst(hand, seconds))
-        bare.append(argon2_alone(seconds))
+        bare.append(argon2_alone(seconds, user.password))
     for _ in range(effort.rounds):
         quiet.append(load(me, seconds=effort.seconds, connections=1))
         with ThreadPoolExecutor(1) as beside:
@@ -83,17 +91,17 @@ def _burst(target: Target, seconds: float) -> Measured:
     return found
 
 
-def argon2_alone(seconds: float) -> float:
+def argon2_alone(seconds: float, password: str) -> float:
     """Verifications per second that the machine can do, in as many threads as it has cores."""
     cost = Argon2Cost()
     hasher = argon2.PasswordHasher(cost.passes, cost.memory_kib, cost.lanes)
-    stored = hasher.hash(PASSWORD)
+    stored = hasher.hash(password)
     end = time.monotonic() + seconds
 
     def verify() -> int:
         done = 0
         while time.monotonic() < end:
-            hasher.verify(stored, PASSWORD)
+            hasher.verify(stored, password)
             done += 1
         return done
 
@@ -104,13 +112,13 @@ def argon2_alone(seconds: float) -> float:
     return total / (time.monotonic() - began)
 
 
-def _me(stand: Stand, auth: Running, person: Person) -> Target:
+def _me(testbed: Testbed, auth: Running, user: Account) -> Target:
     headers = {
-        "x-router-secret": stand.secret,
-        "x-auth-user-id": str(person.id),
-        "x-auth-username": person.username,
+        "x-router-secret": testbed.secret,
+        "x-auth-user-id": str(user.id),
+        "x-auth-username": user.username,
         "x-auth-scopes": "account:read",
-        "x-auth-session-id": str(person.id),
+        "x-auth-session-id": str(user.id),
         "x-auth-expires-at": "4102444800",
     }
-    return Target(f"{auth.url}/graphql", body(ME), headers, auth.process.pid)
+    return Target(f"{auth.url}/graphql", graphql_body(ME), headers, auth.process.pid)

@@ -1,6 +1,5 @@
-"""Row "start": from a second `make up` to the first answer, on a stack of its own."""
+"""Row "start": the time from a second `make up` to its first answer, on a separate stack."""
 
-import json
 import os
 import re
 import shlex
@@ -9,41 +8,44 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.accounts import sign_up_at
+import httpx
+
 from bench.rounds import Effort, Ratio
-from bench.testbed import ROOT, Stand
-from stack.environment import EXAMPLE, on_free_ports, read
+from bench.testbed import ROOT, Testbed
+from client.api import Account, ApiError, connect, run, sign_up
+from deploy.dotenv import read
+from stack.environment import EXAMPLE, on_free_ports
 
 ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
-"""What both subgraphs have to answer, for somebody whose token the edge has checked."""
+"""Two subgraphs answer it, after the edge has verified a token."""
 
-WANTED = 5.0
+WANTED = 3.0
+"""Seconds until the first answer of a second start."""
 LONGEST = 300.0
+"""Seconds after which a start has failed."""
 
 _STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n])")
 
 
 class NoStartError(Exception):
-    """`make up` ended, or nothing answered in time; what it wrote is the message."""
+    """`make up` ended, or did not answer in time; the message is what it wrote."""
 
 
-def start(stand: Stand, effort: Effort) -> dict[str, Any]:
-    """The first start makes the data; each that follows is a second one."""
-    stand.stop()  # its servers are not what is measured
-    made = _MakeUp(stand.data / "up")
+def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
+    """Measure the start that makes the data, and then several second ones."""
+    testbed.stop()  # its servers are not what is measured
+    made = _MakeUp(testbed.data / "up")
     with made.started("{ __typename }") as first:
-        token = sign_up_at(made.url, {}).token
+        user = sign_up(made.http)
     seconds, steps = [], []
     for _ in range(max(3, effort.rounds)):
-        with made.started(ACROSS, token) as one:
+        with made.started(ACROSS, user) as one:
             seconds.append(one.seconds)
             steps.append(one.steps)
     middle = median(seconds)
@@ -51,7 +53,7 @@ def start(stand: Stand, effort: Effort) -> dict[str, Any]:
         {"name": "a second `make up` to the first answer", "seconds": middle},
         {"name": "the slowest of them", "seconds": max(seconds)},
         {
-            "name": "the first (it makes the data and, in a fresh checkout, brings packages)",
+            "name": "the first (it makes the data and, in a fresh checkout, installs packages)",
             "seconds": first.seconds,
         },
     ]
@@ -67,29 +69,29 @@ def start(stand: Stand, effort: Effort) -> dict[str, Any]:
 
 
 class _Started:
-    """One start: when it was asked for, what it said since, and when it had answered."""
+    """One start: when it began, its last lines, and the seconds until its first answer."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
         self.seconds = 0.0
-        self.said: list[str] = []
+        self.last_lines: list[str] = []
         self._steps: list[tuple[str, float]] = [("make, imports, what has changed", 0.0)]
 
     def listen(self, output: Iterator[str]) -> None:
         for line in output:
-            self.said = [*self.said[-20:], line]
+            self.last_lines = [*self.last_lines[-20:], line]
             if found := _STEP.match(line):
                 self._steps.append((found[1], time.perf_counter() - self.began))
 
     @property
     def steps(self) -> dict[str, float]:
-        """The seconds of each step, the last until the answer."""
+        """The seconds of each step; the last one ends with the answer."""
         ends = [at for _, at in self._steps[1:]] + [self.seconds]
         return {name: end - at for (name, at), end in zip(self._steps, ends, strict=True)}
 
 
 class _MakeUp:
-    """`make up` with a directory, settings and ports of its own, whatever else runs here."""
+    """`make up` with a separate folder, settings and ports, beside other stacks."""
 
     def __init__(self, data: Path) -> None:
         settings = data.with_suffix(".env")
@@ -100,11 +102,11 @@ class _MakeUp:
         self._command = ["make", "up", f"STACK={shlex.join(map(str, stack))}"]
         ours = {*read(EXAMPLE), "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
         self._environment = {k: v for k, v in os.environ.items() if k not in ours}
-        self.url = f"http://127.0.0.1:{ports['EDGE_PORT']}"
+        self.http = connect(f"http://127.0.0.1:{ports['EDGE_PORT']}", seconds=10)
 
     @contextmanager
-    def started(self, query: str, token: str | None = None) -> Iterator[_Started]:
-        """Answers the query when the block begins. Raises NoStartError."""
+    def started(self, query: str, user: Account | None = None) -> Iterator[_Started]:
+        """Start, and enter the block once the query is answered. Raises NoStartError."""
         one = _Started()
         running = subprocess.Popen(
             self._command,
@@ -119,9 +121,9 @@ class _MakeUp:
         reader = threading.Thread(target=one.listen, args=(running.stdout,), daemon=True)
         reader.start()
         try:
-            while not self._answers(query, token):
+            while not self._answers(query, user):
                 if running.poll() is not None or time.perf_counter() > one.began + LONGEST:
-                    raise NoStartError("".join(one.said))
+                    raise NoStartError("".join(one.last_lines))
                 time.sleep(0.02)
             one.seconds = time.perf_counter() - one.began
             yield one
@@ -130,14 +132,9 @@ class _MakeUp:
             running.wait(60)
             reader.join(5)
 
-    def _answers(self, query: str, token: str | None) -> bool:
-        headers = {"content-type": "application/json"}
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
-        body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, headers)  # noqa: S310
+    def _answers(self, query: str, user: Account | None) -> bool:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                return "errors" not in json.load(answer)
-        except (urllib.error.HTTPError, OSError):
+            run(self.http, query, user)
+        except (ApiError, httpx.TransportError):
             return False
+        return True

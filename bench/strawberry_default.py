@@ -46,7 +46,7 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
             # No feed is asked for.
-            return TweetsContext.from_connection(request, tweets=service, feed=cast("Feed", None))
+            return TweetsContext.from_connection(request, service=service, feed=cast("Feed", None))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

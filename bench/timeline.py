@@ -8,7 +8,7 @@ from uuid import UUID
 from bench.load import Target
 from bench.rounds import Effort, Ratio, measure, rows
 from bench.seed import fill
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 
 QUERY = """query Timeline($first: Int!) { myTweets(first: $first) { edges { cursor node {
     id text createdAt retweetCount author { id username }
@@ -19,10 +19,10 @@ BODY = json.dumps({"query": QUERY, "variables": {"first": 20}}).encode()
 READER = UUID("00000000-0000-7000-8000-00000000c0de")
 
 
-def identity(stand: Stand, reader: UUID = READER) -> dict[str, str]:
+def identity(testbed: Testbed, reader: UUID = READER) -> dict[str, str]:
     """The headers with which the edge lets `reader` in."""
     return {
-        "x-router-secret": stand.secret,
+        "x-router-secret": testbed.secret,
         "x-auth-user-id": str(reader),
         "x-auth-username": "reader",
         "x-auth-scopes": "tweets:read tweets:write account:read",
@@ -38,18 +38,18 @@ def ask(target: Target) -> Any:
         return json.load(answer)
 
 
-def target(running: Running, stand: Stand) -> Target:
-    return Target(f"{running.url}/graphql", BODY, identity(stand), running.process.pid)
+def target(running: Running, testbed: Testbed) -> Target:
+    return Target(f"{running.url}/graphql", BODY, identity(testbed), running.process.pid)
 
 
-def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
+def timeline(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     """Every one gives the same data; only then are they measured."""
-    fill(stand.superuser_url, READER, effort.tweets[0])
-    apollo, tuned = stand.apollo_server(), stand.apollo_server(TUNED="1")
-    ours = stand.service("tweets")
-    default = stand.python("Strawberry", "bench.strawberry_default")
-    plain = stand.python("Strawberry without caches", "bench.strawberry_default", PLAIN="1")
-    handwritten = stand.python("hand-written", "bench.handwritten")
+    fill(testbed.superuser_url, READER, effort.tweets[0])
+    apollo, tuned = testbed.apollo_server(), testbed.apollo_server(TUNED="1")
+    ours = testbed.service("tweets")
+    default = testbed.python("Strawberry", "bench.strawberry_default")
+    plain = testbed.python("Strawberry without caches", "bench.strawberry_default", PLAIN="1")
+    handwritten = testbed.python("hand-written", "bench.handwritten")
     everyone = {
         "Chirp": ours,
         "hand-written: Starlette, asyncpg, orjson": handwritten,
@@ -58,13 +58,13 @@ def timeline(stand: Stand, effort: Effort) -> dict[str, Any]:
         "Strawberry's executor, with its caches": default,
         "Strawberry's executor, as installed": plain,
     }
-    targets = {name: target(running, stand) for name, running in everyone.items()}
+    targets = {name: target(running, testbed) for name, running in everyone.items()}
     answers = {name: _comparable(ask(one)) for name, one in targets.items()}
     for name, answer in answers.items():
         assert answer == answers["Chirp"], f"{name} gives other data"
     found = measure(targets, effort)
     for running in everyone.values():
-        stand.end(running)
+        testbed.end(running)
     rate = {name: figure.rate for name, figure in found.items()}
     ours_rate, by_hand, node, node_tuned, strawberry, bare = rate.values()
     return {

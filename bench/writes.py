@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-from bench.accounts import body
-from bench.load import Measured
-from bench.raw_http import Wires, drive, wire
+from bench.load import Measured, graphql_body
+from bench.raw_http import Requests, drive, raw_request
 from bench.rounds import Effort, Ratio, medians, rows
 from bench.seed import SHARE, fill, tweet_id
-from bench.testbed import Running, Stand
+from bench.testbed import Running, Testbed
 from bench.timeline import READER, identity
 
 CREATE = """mutation ($text: String!) { createTweet(input: {text: $text}) {
@@ -23,23 +22,23 @@ WRITTEN = b'"id":'
 _JSON = {"content-type": "application/json"}
 
 
-def writes(stand: Stand, effort: Effort) -> dict[str, Any]:
-    fill(stand.superuser_url, READER, effort.tweets[0])
-    ours, by_hand = stand.service("tweets"), stand.python("hand-written", "bench.handwritten")
+def writes(testbed: Testbed, effort: Effort) -> dict[str, Any]:
+    fill(testbed.superuser_url, READER, effort.tweets[0])
+    ours, by_hand = testbed.service("tweets"), testbed.python("hand-written", "bench.handwritten")
     people = itertools.count(1)
-    makers: dict[str, tuple[Running, Callable[[], Wires]]] = {
-        "createTweet": (ours, lambda: creating(stand, "/graphql", people)),
-        "createTweet, hand-written": (by_hand, lambda: creating(stand, "/create", people)),
-        "retweet": (ours, lambda: retweeting(stand, "/graphql", people, effort.tweets[0])),
+    makers: dict[str, tuple[Running, Callable[[], Requests]]] = {
+        "createTweet": (ours, lambda: creating(testbed, "/graphql", people)),
+        "createTweet, hand-written": (by_hand, lambda: creating(testbed, "/create", people)),
+        "retweet": (ours, lambda: retweeting(testbed, "/graphql", people, effort.tweets[0])),
         "retweet, hand-written": (
             by_hand,
-            lambda: retweeting(stand, "/retweet", people, effort.tweets[0]),
+            lambda: retweeting(testbed, "/retweet", people, effort.tweets[0]),
         ),
     }
     found = {name: list[Measured]() for name in makers}
     for number in range(effort.rounds + 1):
         for name, (running, make) in makers.items():
-            one = drive(running, make(), effort.seconds, connections=16, holding=WRITTEN)
+            one = drive(running, make(), effort.seconds, connections=16, containing=WRITTEN)
             if number:  # the first round warms up
                 found[name].append(one)
     figures = {name: medians(all_) for name, all_ in found.items()}
@@ -57,21 +56,23 @@ def writes(stand: Stand, effort: Effort) -> dict[str, Any]:
     }
 
 
-def creating(stand: Stand, path: str, people: Iterator[int]) -> Wires:
+def creating(testbed: Testbed, path: str, people: Iterator[int]) -> Requests:
     """Each time by somebody else: one person's tweets wait for one another at their feed."""
     for number in people:
         text = f"A tweet of its own, number {number}."
-        yield wire(path, _JSON | identity(stand, _somebody(number)), body(CREATE, text=text))
+        yield raw_request(
+            path, _JSON | identity(testbed, _somebody(number)), graphql_body(CREATE, text=text)
+        )
 
 
-def retweeting(stand: Stand, path: str, people: Iterator[int], tweets: int) -> Wires:
+def retweeting(testbed: Testbed, path: str, people: Iterator[int], tweets: int) -> Requests:
     """Each time by somebody else, and of tweets all over the table."""
     originals = tweets // SHARE * SHARE
     for number in people:
         original = number * 7919 % originals
         original += original % SHARE == 0  # not one of the reader's: some are retweets
-        wanted = body(RETWEET, id=str(tweet_id(original)))
-        yield wire(path, _JSON | identity(stand, _somebody(number)), wanted)
+        wanted = graphql_body(RETWEET, id=str(tweet_id(original)))
+        yield raw_request(path, _JSON | identity(testbed, _somebody(number)), wanted)
 
 
 def _somebody(number: int) -> UUID:

@@ -1,4 +1,4 @@
-"""Assembles a subgraph's Starlette application: GraphQL for the edge alone, probes, metrics."""
+"""Assembles the Starlette application of a subgraph: GraphQL for the edge, probes, metrics."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -24,7 +24,7 @@ from chassis.shutdown import Shutdown
 from chassis.tracing import is_on, span
 
 MAX_BODY_SIZE = 256 * 1024
-"""Bytes of one request to `/graphql`."""
+"""Bytes of a request to `/graphql`."""
 STREAM_PATH = "/graphql/stream"
 
 
@@ -40,12 +40,11 @@ def subgraph_app(
     streams: Streams | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The application of one subgraph.
+    """Return the application of one subgraph.
 
-    `lifespan` opens what the service needs and closes it again, `checks` are what `/readyz` asks,
-    `sessions` refuses what a request would do after its session has ended, `streams` serves
-    subscriptions, `routes` are what the service serves beside GraphQL, each with a guard of its
-    own.
+    `sessions` refuses writes of a request whose session has ended. `lifespan` opens and closes the
+    resources of the service. `checks` are the checks of `/readyz`. `streams` serves subscriptions.
+    `routes` are further routes; each authenticates its callers by itself.
     """
 
     def guarded(app: ASGIApp) -> ASGIApp:
@@ -54,7 +53,7 @@ def subgraph_app(
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
         async with (
-            metrics.watching_the_loop(),
+            metrics.watching_event_loop(),
             lifespan(),
             streams.running(shutdown) if streams else nullcontext(),
         ):
@@ -64,7 +63,7 @@ def subgraph_app(
         Route("/graphql", traced(guarded(ActingSession(graphql, sessions)))),
     ]
     if streams:
-        # A path of its own: what the edge sends here past the router is a subscription or refused.
+        # A separate path, for requests that the edge sends past the router: subscriptions only.
         served.append(Route(STREAM_PATH, guarded(streams)))
         served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
     return Starlette(
@@ -76,9 +75,9 @@ def subgraph_app(
 
 @asynccontextmanager
 async def open_database(database: Database, migrations: Path) -> AsyncIterator[None]:
-    """Keeps `database` connected inside the block.
+    """Keep `database` connected inside the block.
 
-    Raises DatabaseUnavailableError, or SchemaNotCurrentError for another schema than the code's.
+    Raises DatabaseUnavailableError, or SchemaNotCurrentError if the schema is not the code's.
     """
     await database.connect()
     try:
@@ -89,9 +88,9 @@ async def open_database(database: Database, migrations: Path) -> AsyncIterator[N
 
 
 class BodyLimit:
-    """ASGI middleware: 413 with a GraphQL error for a body of more than `limit` bytes.
+    """ASGI middleware: answers 413 with a GraphQL error to a body of more than `limit` bytes.
 
-    Starlette's own limit writes its plain text over the answer of the application.
+    Starlette's own limit replaces the application's response with plain text.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -102,7 +101,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"")
+        declared = dict(scope["headers"]).get(b"content-length", b"")
         received = 0
 
         async def counted() -> Message:
@@ -110,11 +109,11 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
-                # Answered by the GraphQL view, or by Starlette for other routes.
+                # The GraphQL view turns this into a response; for other routes Starlette does.
                 raise HTTPException(413, self._message)
             return message
 
-        if announced.isdigit() and int(announced) > self._limit:
+        if declared.isdigit() and int(declared) > self._limit:
             response = error_response(413, "BAD_REQUEST", self._message)
             await response(scope, receive, send)
         else:
@@ -122,11 +121,11 @@ class BodyLimit:
 
     @property
     def _message(self) -> str:
-        return f"The body is larger than {self._limit} bytes."
+        return f"The request body is larger than {self._limit} bytes. Send a smaller request."
 
 
 class Traced:
-    """ASGI middleware: a span for each request, part of the caller's trace."""
+    """ASGI middleware: adds a span for each request to the caller's trace."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -136,25 +135,25 @@ class Traced:
             await self._app(scope, receive, send)
             return
         parent = Headers(scope=scope).get("traceparent")
-        with span(f"{scope['method']} {_place(scope)}", "server", parent=parent) as request:
+        with span(f"{scope['method']} {_first_segment(scope)}", "server", parent=parent) as request:
             request.set("http.request.method", scope["method"])
 
-            async def told(message: Message) -> None:
+            async def recorded(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     request.set("http.response.status_code", message["status"])
                     if message["status"] >= 500:
                         request.fail(str(message["status"]))
                 await send(message)
 
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, recorded)
 
 
-def _place(scope: Scope) -> str:
-    """The first part of the path: the rest may hold a token."""
+def _first_segment(scope: Scope) -> str:
+    """Return the first segment of the path: the others may contain a token."""
     path: str = scope["path"]
     return "/" + path.split("/")[1]
 
 
 def traced(app: ASGIApp) -> ASGIApp:
-    """The application with a span for each request, or just as it is while tracing is off."""
+    """Return the application with a span for each request; unchanged while tracing is off."""
     return Traced(app) if is_on() else app

@@ -1,10 +1,10 @@
-"""Tells every process at once that something is over, and each when it may have missed that.
+"""Acknowledged broadcast: publishing returns once every live subscriber has read the entry.
 
-What is announced is an id. Each process that must know follows a Redis stream and publishes how far
-it has read, on a lease. Whoever announces writes to the stream and waits until every process with
-a lease has read that entry, or could not have kept its lease without reading it
-(docs/adr/0006). What the stream may lack, a process looks up elsewhere: after every gap, and every
-second for what was never published.
+An entry of a Redis stream holds ids. A subscriber publishes its position in the stream with a
+lease. A publisher writes an entry and waits until every subscriber that has a lease has read the
+entry, or until a lease taken before the entry was written has run out (docs/adr/0006). For ids that
+the stream may lack, a subscriber reconciles with another source: after every gap, and every second
+for ids that could not be published.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from redis.exceptions import RedisError
 from chassis.background import Backoff, running
 
 LEASE = 1.5
-"""Seconds for which a process trusts what it has read."""
+"""Seconds for which a subscriber may trust what it has read."""
 
-LOOK_EVERY = 1.0
-"""Seconds between looks elsewhere, for news that was never published."""
+RECONCILE_EVERY = 1.0
+"""Seconds between reconciliations, for ids that could not be published."""
 
-KEPT = 3600.0
-"""Seconds that an entry stays in the stream."""
+RETENTION = 3600.0
+"""Seconds for which an entry stays in the stream."""
 
-_PUBLISHED = 2.0  # seconds: a position outlives the lease it stands for
-_BLOCK = 0.5  # seconds that one read waits for news
+_POSITION_LIFETIME = 2.0  # seconds, longer than the lease that the position stands for
+_BLOCK = 0.5  # seconds for which one read waits for entries
 _BATCH = 1000
 _RETRY = 0.2
 _POLL = 0.002
 
-# Both in Redis's own time, so that nobody's clock matters.
+# Both scripts use the clock of Redis, so the clocks of the processes do not matter.
 _REGISTER = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -44,7 +44,7 @@ redis.call('HSETNX', KEYS[1], 'since', now)
 redis.call('HSET', KEYS[1], ARGV[1], (now + ARGV[2]) .. ' ' .. ARGV[3])
 return redis.call('HGET', KEYS[1], 'since')
 """
-_READERS = """
+_POSITIONS = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local since, positions = false, {}
@@ -67,81 +67,88 @@ return {tostring(now), since, positions}
 _log = structlog.get_logger("chassis.broadcast")
 
 
-class _LookFailedError(Exception):
-    """What may have been missed cannot be looked up at the moment."""
+class _ReconciliationFailedError(Exception):
+    """The other source of ids could not be read."""
 
 
-def readers_of(stream: str) -> str:
-    """The hash of a stream's readers: since when it is kept, and each one's lease and position."""
+def subscribers_key(stream: str) -> str:
+    """Return the key of the hash with each subscriber's position and the end of its lease.
+
+    Its field `since` is the time at which the hash was created.
+    """
     return f"{stream}.readers"
 
 
-class Listener:
-    """What has been announced in the last while, as far as it is known here."""
+class Subscriber:
+    """Follows a stream of ids and remembers them for a while."""
 
     def __init__(
         self,
         redis: Redis,
         stream: str,
         *,
-        look: Callable[[], Awaitable[Collection[str]]],
-        remembered: float,
-        heard: Callable[[Collection[str]], None] = lambda _: None,
-        look_every: float = LOOK_EVERY,
+        reconcile: Callable[[], Awaitable[Collection[str]]],
+        remember_for: float,
+        on_received: Callable[[Collection[str]], None] = lambda _: None,
+        reconcile_every: float = RECONCILE_EVERY,
     ) -> None:
-        """`look` gives what is over and may never have been published.
+        """`redis` must not retry by itself: a lost connection is a gap.
 
-        `heard` is called with it, perhaps again, before this process says that it has read it.
-        Everything is remembered for so many seconds. `redis` must not retry by itself: a
-        connection that broke is a gap.
+        `reconcile` returns the ids that another source has and the stream may lack.
+
+        `remember_for` and `reconcile_every` are seconds.
+
+        `on_received` is called with new ids before this process acknowledges them. It may be called
+        with the same ids again.
         """
         self._redis = redis
         self._stream = stream
-        self._look = look
-        self._remembered = remembered
-        self._heard = heard
-        self._look_every = look_every
+        self._reconcile = reconcile
+        self._remember_for = remember_for
+        self._on_received = on_received
+        self._reconcile_every = reconcile_every
         self._forget_at: dict[str, float] = {}
         self._current_until = 0.0
         self._renewed = asyncio.Event()
         self._id = uuid4().hex
-        self._following = Backoff(f"{stream}: following", longest=_RETRY)
-        self._looking = Backoff(f"{stream}: looking elsewhere", longest=look_every)
+        self._following = Backoff("follow stream", longest=_RETRY, stream=stream)
+        self._reconciling = Backoff("reconcile", longest=reconcile_every, stream=stream)
 
     @property
     def is_current(self) -> bool:
-        """Whether `has_heard` can be believed at this moment."""
+        """Whether `has_ended` is complete at this moment."""
         return monotonic() < self._current_until
 
     async def current(self) -> None:
-        """Returns as soon as `is_current`."""
+        """Return as soon as `is_current` is true."""
         while not self.is_current:
             self._renewed.clear()
             await self._renewed.wait()
 
-    def has_heard(self, subject: str) -> bool:
-        return subject in self._forget_at
+    def has_ended(self, id_: str) -> bool:
+        """Return whether the id was received in the last `remember_for` seconds."""
+        return id_ in self._forget_at
 
-    def remember(self, subjects: Collection[str]) -> None:
-        """Takes in what is over: from the stream, from a look elsewhere, or done here."""
-        forget_at = monotonic() + self._remembered
-        for subject in subjects:
-            self._forget_at[subject] = forget_at
-        if subjects:
-            self._heard(subjects)
+    def remember(self, ids: Collection[str]) -> None:
+        """Receive ids: from the stream, from a reconciliation, or published by this process."""
+        forget_at = monotonic() + self._remember_for
+        for id_ in ids:
+            self._forget_at[id_] = forget_at
+        if ids:
+            self._on_received(ids)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follows the stream while the block runs, whatever becomes of Redis."""
+        """Follow the stream while the block runs; retry after every outage of Redis."""
         try:
-            away = (RedisError, OSError, _LookFailedError)
-            listening = self._following.outlast(self._listen, away)
-            async with running(listening), running(self._keep_looking()):
+            outages = (RedisError, OSError, _ReconciliationFailedError)
+            subscribed = self._following.retry_forever(self._subscribe, outages)
+            async with running(subscribed, self._keep_reconciling()):
                 yield
         finally:
             await self._leave()
 
-    async def _listen(self) -> None:
+    async def _subscribe(self) -> None:
         try:
             await self._follow()
         finally:
@@ -149,28 +156,29 @@ class Listener:
             self._current_until = 0.0
 
     async def _leave(self) -> None:
-        """Takes this process off the list of those that are waited for."""
+        """Deregister this process, so that publishers do not wait for it."""
         self._current_until = 0.0
         try:
-            await self._redis.hdel(readers_of(self._stream), self._id)
+            await self._redis.hdel(subscribers_key(self._stream), self._id)
         except (RedisError, OSError) as error:
-            _log.info("left without saying so", stream=self._stream, reason=repr(error))
+            # The lease runs out by itself.
+            _log.info("subscriber not deregistered", stream=self._stream, reason=repr(error))
 
     async def _follow(self) -> None:
-        """Returns when Redis has been emptied: then there may be a gap."""
-        since = await self._redis.hget(readers_of(self._stream), "since")
+        """Return when Redis has lost its data: entries may have been lost with it."""
+        since = await self._redis.hget(subscribers_key(self._stream), "since")
         try:
-            await self._look_elsewhere()
+            await self._receive_missing()
         except Exception as error:
-            raise _LookFailedError(repr(error)) from error
-        # All that the stream still holds: whoever was asked may not have read as far as we.
+            raise _ReconciliationFailedError(repr(error)) from error
+        # From the start of the stream: the source may not know yet what the stream already holds.
         position = "0-0"
         while True:
             asked = monotonic()
-            kept_since, answer = await self._read(position)
-            if since not in {None, kept_since}:
+            known_since, answer = await self._read(position)
+            if since not in {None, known_since}:
                 return
-            since = kept_since
+            since = known_since
             read = 0
             for _, entries in answer:
                 read = len(entries)
@@ -180,135 +188,141 @@ class Listener:
             if read < _BATCH:
                 self._current_until = asked + LEASE
                 self._renewed.set()
-                self._following.over()
+                self._following.reset()
 
     async def _read(self, position: str) -> tuple[str, Any]:
-        """Says how far this process has read, and reads on. Gives since when the list is kept too.
+        """Register the position of this process, then read the entries after it.
 
-        Said before it reads: an entry written from now on either is in the answer or finds this
-        process among those to wait for. In one go, because a busy process has few turns.
+        Returns the creation time of the registry and the entries. An entry that is written after
+        the registration is either in the answer, or its publisher finds this process registered.
+        One round trip, because the event loop of a busy process comes back late.
         """
-        lease = int(_PUBLISHED * 1000)
+        lease = int(_POSITION_LIFETIME * 1000)
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.eval(_REGISTER, 1, readers_of(self._stream), self._id, lease, position)
+            pipeline.eval(_REGISTER, 1, subscribers_key(self._stream), self._id, lease, position)
             pipeline.xread({self._stream: position}, count=_BATCH, block=int(_BLOCK * 1000))
             since, answer = await pipeline.execute()
         return str(since), answer
 
-    async def _look_elsewhere(self) -> None:
-        self.remember(await self._look())
+    async def _receive_missing(self) -> None:
+        self.remember(await self._reconcile())
         now = monotonic()
-        for subject in [s for s, forget_at in self._forget_at.items() if forget_at < now]:
-            del self._forget_at[subject]
+        for id_ in [i for i, forget_at in self._forget_at.items() if forget_at < now]:
+            del self._forget_at[id_]
 
-    async def _keep_looking(self) -> None:
-        """Beside the reading, which must not wait for it."""
+    async def _keep_reconciling(self) -> None:
+        """Reconcile regularly, beside reading the stream, which must not wait for it."""
         while True:
-            await asyncio.sleep(self._look_every)
+            await asyncio.sleep(self._reconcile_every)
             try:
-                await self._look_elsewhere()
+                await self._receive_missing()
             except Exception as error:
-                # The stream alone is enough while whoever announces reaches Redis.
-                await self._looking.pause(error)
+                # The stream alone is complete while publishers reach Redis.
+                await self._reconciling.wait(error)
             else:
-                self._looking.over()
+                self._reconciling.reset()
 
 
 @dataclass(frozen=True, slots=True)
-class _Readers:
-    """Who has read how far, at one moment. Times are Redis's, in milliseconds."""
+class _Positions:
+    """The positions of the registered subscribers at one moment. Times are those of Redis, in
+    milliseconds."""
 
     now: int
     since: int | None
     positions: Sequence[str]
 
     def have_read(self, entry_id: str) -> bool:
-        """Whether every process that trusts its memory has read the entry.
+        """Return whether every subscriber with a lease has read the entry.
 
-        A list that is younger than a lease may lack somebody who still has one.
+        A registry that is younger than a lease may lack a subscriber that still has one.
         """
         complete = self.since is not None and self.now - self.since > LEASE * 1000
         wanted = _ordered(entry_id)
         return complete and all(_ordered(position) >= wanted for position in self.positions)
 
     def may_have_lost(self, entry_id: str) -> bool:
-        """Whether the list began after the entry: then Redis was emptied in between."""
+        """Return whether the registry is newer than the entry: Redis lost its data in between."""
         return self.since is not None and self.since > _ordered(entry_id)[0]
 
 
-class Announcer:
-    """Has every process know before it returns.
+class Publisher:
+    """Publishes ids, and returns once every live subscriber has received them.
 
-    What comes while an announcement is under way goes together in the next one.
+    Ids that arrive while a publication is running are published together after it.
     """
 
-    def __init__(self, redis: Redis, stream: str, *, look_every: float = LOOK_EVERY) -> None:
-        """`look_every`: seconds within which every process looks elsewhere anyway."""
+    def __init__(
+        self, redis: Redis, stream: str, *, reconcile_every: float = RECONCILE_EVERY
+    ) -> None:
+        """`reconcile_every`: seconds within which every subscriber reconciles anyway."""
         self._redis = redis
         self._stream = stream
-        # Without Redis: the last process may ask one that has yet to look for itself. A lease is
-        # left for the looking.
-        self._patience = 2 * look_every + LEASE
+        # Without Redis, wait until every subscriber has reconciled. A subscriber may ask a process
+        # that has yet to reconcile itself, hence twice; the lease is the time limit of its request.
+        self._patience = 2 * reconcile_every + LEASE
         self._waiting: list[str] = []
-        self._announcing = asyncio.Lock()
+        self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def announce(self, subjects: Collection[str]) -> None:
-        if not subjects:
+    async def publish(self, ids: Collection[str]) -> None:
+        if not ids:
             return
-        self._waiting += subjects
-        # What is announced has happened: a caller that hangs up must not stop this.
-        task = asyncio.create_task(self._announce_waiting())
+        self._waiting += ids
+        # The fact has happened: a caller that disconnects must not cancel its publication.
+        task = asyncio.create_task(self._publish_waiting())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.shield(task)
 
-    async def _announce_waiting(self) -> None:
-        async with self._announcing:
-            subjects, self._waiting = self._waiting, []
-            if subjects:
-                await self._announce(subjects)
+    async def _publish_waiting(self) -> None:
+        async with self._publishing:
+            ids, self._waiting = self._waiting, []
+            if ids:
+                await self._publish(ids)
 
-    async def _announce(self, subjects: list[str]) -> None:
+    async def _publish(self, ids: list[str]) -> None:
         give_up = monotonic() + self._patience
         while True:
             try:
-                await self._tell_all(subjects)
+                await self._publish_and_wait(ids)
             except (RedisError, OSError) as error:
                 if monotonic() > give_up:
-                    _log.warning("not published", stream=self._stream, reason=repr(error))
+                    _log.warning("publication failed", stream=self._stream, reason=repr(error))
                     return
                 await asyncio.sleep(_RETRY)
             else:
                 return
 
-    async def _tell_all(self, subjects: list[str]) -> None:
-        entry_id = await self._publish(subjects)
-        # Whoever has not read the entry by then read last before it was written.
+    async def _publish_and_wait(self, ids: list[str]) -> None:
+        entry_id = await self._add(ids)
+        # A subscriber that has not read the entry by then renewed its lease before it was written.
         leases_end = monotonic() + LEASE
-        while not (readers := await self._readers()).have_read(entry_id):
-            if readers.may_have_lost(entry_id):
-                entry_id = await self._publish(subjects)
+        while not (positions := await self._positions()).have_read(entry_id):
+            if positions.may_have_lost(entry_id):
+                entry_id = await self._add(ids)
                 leases_end = monotonic() + LEASE
             if monotonic() > leases_end:
                 return
             await asyncio.sleep(_POLL)
 
-    async def _publish(self, subjects: list[str]) -> str:
+    async def _add(self, ids: list[str]) -> str:
         seconds, _ = await self._redis.time()
         entry_id = await self._redis.xadd(
             self._stream,
-            {"ids": " ".join(subjects)},
-            minid=str(int((seconds - KEPT) * 1000)),
+            {"ids": " ".join(ids)},
+            minid=str(int((seconds - RETENTION) * 1000)),
             approximate=True,
         )
         return str(entry_id)
 
-    async def _readers(self) -> _Readers:
-        now, since, positions = await self._redis.eval(_READERS, 1, readers_of(self._stream))
-        return _Readers(int(now), int(since) if since else None, positions)
+    async def _positions(self) -> _Positions:
+        key = subscribers_key(self._stream)
+        now, since, positions = await self._redis.eval(_POSITIONS, 1, key)
+        return _Positions(int(now), int(since) if since else None, positions)
 
 
 def _ordered(entry_id: str) -> tuple[int, int]:
+    """Return an entry id in a form that compares like the entries."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)

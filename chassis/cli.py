@@ -1,9 +1,9 @@
-"""The commands that every service has (`serve`, `migrate`, `schema`, …) and room for its own."""
+"""The command line of a service: `serve`, `migrate`, `schema`, … and the service's own commands."""
 
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,12 @@ from chassis.tracing import configure_tracing, end_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 AddCommand = Callable[..., argparse.ArgumentParser]
-"""`add_parser` of argparse: the parser that it returns needs `set_defaults(run=…)`, a function that
-takes the parsed arguments."""
+"""`add_parser` of argparse. The returned parser needs `set_defaults(run=…)` with a function of the
+parsed arguments."""
 
-LetterWork = Callable[[DeadLetters], Awaitable[None]]
+DeadLetterWork = Callable[[DeadLetters], Awaitable[None]]
 
-_EXPLAINED = (
+_EXPECTED = (
     SettingsError,
     TopologyError,
     SchemaError,
@@ -61,39 +61,40 @@ def run(
     build_schema: Callable[[], SubgraphSchema],
     event_handler: Callable[[S, Database], EventHandler] | None = None,
     dead_letters: Callable[[S, Database], DeadLetters] | None = None,
+    backfilled: Collection[str] | None = None,
     own_commands: Callable[[AddCommand], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Run one command of a service and return the exit status.
 
-    The status is 2 for wrong settings, 1 for a database that cannot be used or a dead letter that
-    cannot be handled. `service` is the name of its stanza in services.toml, which says the rest.
+    The status is 2 for invalid settings and 1 for a database that cannot be used or a dead letter
+    that cannot be handled. `service` is the name of a stanza in services.toml.
 
-    `event_handler` returns what the service does with an event of the services that it `consumes`,
-    for the commands `backfill` and `dead-letters`. A service that has dead letters of other kinds
-    gives `dead_letters`.
+    `event_handler` returns the handler of consumed events, for the commands `backfill` and
+    `dead-letters`. A service with dead letters of other kinds passes `dead_letters`. `backfilled`
+    names the services whose state `backfill` fetches, by default all that the service `consumes`.
     """
     try:
-        service_commands = _Program(declared()[service], read_settings, create_app, build_schema)
-        parser = argparse.ArgumentParser(prog=f"python -m {service_commands.declaration.module}")
+        program = _Program(declared()[service], read_settings, create_app, build_schema)
+        parser = argparse.ArgumentParser(prog=f"python -m {program.declaration.module}")
         commands = parser.add_subparsers(required=True, metavar="command")
         for name, command, text in (
-            ("serve", service_commands.serve, "answer requests until told to stop"),
-            ("migrate", service_commands.migrate, "bring the database to the newest schema"),
-            ("schema", service_commands.schema, "print the GraphQL schema"),
+            ("serve", program.serve, "serve requests until SIGTERM or SIGINT"),
+            ("migrate", program.migrate, "migrate the database to the newest schema"),
+            ("schema", program.schema, "print the GraphQL schema"),
         ):
             commands.add_parser(name, help=text, description=text).set_defaults(run=command)
         if event_handler:
             dead_letters = dead_letters or _rejected_events(event_handler)
-            opened = service_commands.opened_backfill(event_handler)
+            opened = program.opened_backfill(event_handler, backfilled)
             add_backfill(commands.add_parser, service, read_settings, opened)
         if dead_letters:
-            _add_dead_letters(commands.add_parser, service_commands.on_letters(dead_letters))
+            _add_dead_letters(commands.add_parser, program.on_letters(dead_letters))
         if own_commands:
             own_commands(commands.add_parser)
         chosen = parser.parse_args(arguments)
         chosen.run(chosen)
-    except _EXPLAINED as error:
+    except _EXPECTED as error:
         message, status = _explanation(service, error)
         print(f"{service}: {message}", file=sys.stderr)  # noqa: T201
         return status
@@ -104,16 +105,15 @@ def _explanation(service: str, error: Exception) -> tuple[str, int]:
     """Return the line that explains an error, and the exit status."""
     match error:
         case SettingsError():
-            where = (
-                f"see {declared()[service].folder}/README.md; `make up` writes the settings to .env"
-            )
-            return f"the environment is not complete: {'; '.join(error.problems)} ({where})", 2
+            readme = f"{declared()[service].folder}/README.md"
+            remedy = f"(see {readme}; `make up` writes the settings to .env)"
+            return f"invalid environment: {'; '.join(error.problems)} {remedy}", 2
         case TopologyError() | SchemaError():
             return str(error), 2
         case RetryFailedError():
             return f"the dead letter still cannot be handled: {error}", 1
         case asyncpg.PostgresError():
-            return f"PostgreSQL refused: {error}", 1
+            return f"PostgreSQL error: {error}", 1
     return str(error), 1
 
 
@@ -136,7 +136,7 @@ class _Program(Generic[S]):
 
     def serve(self, _: argparse.Namespace) -> None:
         settings = self._settings()
-        # Asked before the server starts, because that would show a traceback for it.
+        # Checked before the server starts, which would print a traceback.
         asyncio.run(_open_and_close(settings.database_url, self._migrations))
         configure_tracing(self._name, settings.tracing_endpoint)
         shutdown = Shutdown()
@@ -162,10 +162,10 @@ class _Program(Generic[S]):
 
     def on_letters(
         self, dead_letters: Callable[[S, Database], DeadLetters]
-    ) -> Callable[[LetterWork], None]:
-        """Return what runs work on the dead letters of the service."""
+    ) -> Callable[[DeadLetterWork], None]:
+        """Return a function that runs work on the dead letters of the service."""
 
-        async def on_database(work: LetterWork) -> None:
+        async def on_database(work: DeadLetterWork) -> None:
             settings = self._settings()
             database = Database(settings.database_url, pool_size=2)
             async with open_database(database, self._migrations):
@@ -174,15 +174,17 @@ class _Program(Generic[S]):
         return lambda work: asyncio.run(on_database(work))
 
     def opened_backfill(
-        self, event_handler: Callable[[S, Database], EventHandler]
+        self,
+        event_handler: Callable[[S, Database], EventHandler],
+        owners: Collection[str] | None,
     ) -> Callable[[S], AbstractAsyncContextManager[Backfill]]:
-        """Return what opens the backfill of the service."""
+        """Return a function that opens the backfill of the service."""
 
         @asynccontextmanager
         async def opened(settings: S) -> AsyncIterator[Backfill]:
             parts = Parts(self._name, settings)
             async with parts.opened():
-                yield parts.backfill(event_handler(settings, parts.database))
+                yield parts.backfill(event_handler(settings, parts.database), owners)
 
         return opened
 
@@ -198,7 +200,7 @@ def _rejected_events(
     return lambda settings, database: RejectedEvents(database, event_handler(settings, database))
 
 
-def _add_dead_letters(add: AddCommand, on_letters: Callable[[LetterWork], None]) -> None:
+def _add_dead_letters(add: AddCommand, on_letters: Callable[[DeadLetterWork], None]) -> None:
     """Add `dead-letters list|show|retry|drop`."""
 
     async def list_all(letters: DeadLetters) -> None:
@@ -214,11 +216,11 @@ def _add_dead_letters(add: AddCommand, on_letters: Callable[[LetterWork], None])
 
     async def retry(letters: DeadLetters, letter_id: str) -> None:
         await letters.retry(letter_id)
-        print(f"Dead letter {letter_id} is retried.")  # noqa: T201
+        print(f"Retried dead letter {letter_id}.")  # noqa: T201
 
     async def drop(letters: DeadLetters, letter_id: str) -> None:
         await letters.drop(letter_id)
-        print(f"Dead letter {letter_id} is dropped.")  # noqa: T201
+        print(f"Dropped dead letter {letter_id}.")  # noqa: T201
 
     def on_one(
         action: Callable[[DeadLetters, str], Awaitable[None]],
@@ -228,13 +230,13 @@ def _add_dead_letters(add: AddCommand, on_letters: Callable[[LetterWork], None])
     text = "list, show, retry and drop what could not be handled"
     parser = add("dead-letters", help=text, description=text)
     commands = parser.add_subparsers(required=True, metavar="action")
-    text = "print one line for each"
+    text = "print one line for each dead letter"
     parser = commands.add_parser("list", help=text, description=text)
     parser.set_defaults(run=lambda _: on_letters(list_all))
     for name, action, text in (
-        ("show", show, "print all that is known of one"),
-        ("retry", retry, "handle it again, and forget it if that succeeds"),
-        ("drop", drop, "forget it"),
+        ("show", show, "print a dead letter in full"),
+        ("retry", retry, "handle a dead letter again, and delete it on success"),
+        ("drop", drop, "delete a dead letter without handling it"),
     ):
         parser = commands.add_parser(name, help=text, description=text)
         parser.add_argument("id", help="the id that `list` prints")
@@ -252,7 +254,7 @@ async def _open_and_close(url: str, migrations: Path) -> None:
 
 async def _migrate(url: str, migrations: Path) -> None:
     database = Database(url, pool_size=1)
-    # Waits for a server that is still starting.
+    # Connecting waits for a server that is still starting.
     await database.connect()
     await database.disconnect()
     await upgrade(url, migrations)

@@ -1,8 +1,8 @@
-"""The consumer groups of a stream in Redis: which exist, and when each was last seen alive.
+"""The consumer groups of a Redis stream: which exist, and when each was last seen alive.
 
-A hash beside each stream holds the time, in seconds of the Redis server, at which a consumer of a
-group was last seen. It lets a producer tell a group that it does not know yet, because the release
-that declares it is still being rolled out, from one that is left over. See docs/adr/0003.
+A hash beside each stream holds the time at which a consumer of a group was last seen, in seconds of
+the clock of Redis. With it a producer distinguishes an abandoned group from one that it does not
+know yet because the release that declares the group is being rolled out. See docs/adr/0003.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -13,7 +13,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-# What is not a group begins with @: the first review of this Redis and the last one.
+# Fields that begin with @ are not groups: the times of the first and of the last review.
 _ANNOUNCE = "redis.call('HSET', KEYS[1], ARGV[1], redis.call('TIME')[1])"
 
 _REVIEW = """
@@ -50,7 +50,7 @@ _log = structlog.get_logger("chassis.consumer_groups")
 
 
 def registry(stream: str) -> str:
-    """Return the key of the hash that says when the groups of a stream were last seen."""
+    """Return the key of the hash with the times at which the groups of a stream were last seen."""
     return f"consumers:{stream}"
 
 
@@ -62,10 +62,10 @@ async def announce(redis: Redis, stream: str, group: str) -> None:
 async def join(
     redis: Redis, stream: str, group: str, missed: Callable[[], Awaitable[None]]
 ) -> bool:
-    """Create the group where it is missing; it begins with what the stream still holds.
+    """Create the group if it is missing; it starts at the first entry that the stream still has.
 
-    `missed` runs before a group is created that has existed before: entries may have been removed
-    that it never read. Returns whether the group was created.
+    Returns whether the group was created. `missed` is called before a group is created that has
+    existed before: entries that it never read may have been removed.
     """
     created = False
     if not await _exists(redis, stream, group):
@@ -90,16 +90,16 @@ async def _exists(redis: Redis, stream: str, group: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a review of the groups found."""
+    """The result of a review of the groups."""
 
     settled: bool
-    """False shortly after Redis came up empty: consumers may not have returned yet."""
+    """False shortly after Redis has lost its data: not all consumers may have joined again."""
     undeclared: Collection[str]
-    """Groups that exist, have been seen lately and are not declared to this process."""
+    """Groups that exist, were seen recently and are not declared to this process."""
 
 
 class GroupReview:
-    """Looks at the groups of a stream and destroys those that are left over."""
+    """Reviews the groups of a stream and destroys abandoned ones."""
 
     def __init__(
         self,
@@ -110,10 +110,10 @@ class GroupReview:
         unseen: float,
         settle: float,
     ) -> None:
-        """`unseen`: seconds without a sign of life after which an undeclared group is destroyed.
-        Time in which nobody reviewed the groups does not count.
+        """`unseen`: seconds without a heartbeat after which an undeclared group is destroyed. Time
+        without reviews does not count.
 
-        `settle`: seconds after the first review of an empty Redis in which it is not settled.
+        `settle`: seconds after the first review of an empty Redis until it counts as settled.
         """
         self._redis = redis
         self._stream = stream
@@ -141,6 +141,6 @@ class GroupReview:
                 unseen_seconds=self._unseen,
             )
         for group in frozenset(undeclared) - self._known:
-            _log.info("undeclared consumer group respected", stream=self._stream, group=group)
+            _log.info("undeclared consumer group found", stream=self._stream, group=group)
         self._known = frozenset(undeclared)
         return Review(bool(settled), self._known)

@@ -30,16 +30,16 @@ _log = structlog.get_logger("chassis.database")
 
 
 class Connection:
-    """One connection as repositories see it: SQL with named parameters (`:id`), rows by column.
+    """One connection for repositories: SQL with named parameters (`:id`), rows as mappings.
 
-    The statements go to asyncpg, which keeps them prepared; `databases` would have SQLAlchemy
-    compile each of them again at each call. A unit of work leaves nothing behind in its session
-    (`SET LOCAL`, locks of the transaction), for nothing is reset when it ends.
+    Statements go to asyncpg, which keeps them prepared; `databases` would have SQLAlchemy compile
+    them at each call. A unit of work must not change its database session (use `SET LOCAL` and
+    transaction locks), because connections are not reset.
     """
 
     __slots__ = ("_raw",)
 
-    def __init__(self, raw: "Raw | _Once") -> None:
+    def __init__(self, raw: "Raw | _SingleStatement") -> None:
         self._raw = raw
 
     async def fetch_all(self, query: str, values: Values = None) -> list[Row]:
@@ -59,8 +59,8 @@ class Connection:
             await self._raw.fetchval(*_positional(query, values))
 
 
-class _Discreet:
-    """Takes the detail off PostgreSQL's errors: it quotes rows, and what is private in them."""
+class _DetailRemover:
+    """Removes the DETAIL of PostgreSQL's errors, which quotes rows and their private data."""
 
     def __enter__(self) -> None: ...
 
@@ -69,34 +69,37 @@ class _Discreet:
             error.detail = None
 
 
-_DISCREET = _Discreet()
+_WITHOUT_DETAIL = _DetailRemover()
 
 
 def _statement(query: str) -> AbstractContextManager[None]:
-    return _traced(query) if is_on() else _DISCREET
+    return _traced(query) if is_on() else _WITHOUT_DETAIL
 
 
 @contextmanager
 def _traced(query: str) -> Iterator[None]:
-    """A statement in a trace: its text, which holds names of parameters and no values."""
+    """Add a span with the text of the statement, which has parameter names and no values."""
     verb = query.split(maxsplit=1)[0].upper()
     attributes = {"db.system.name": "postgresql", "db.query.text": " ".join(query.split())}
-    with span(f"SQL {verb}", "client", attributes=attributes), _DISCREET:
+    with span(f"SQL {verb}", "client", attributes=attributes), _WITHOUT_DETAIL:
         yield
 
 
 def _positional(query: str, values: Values) -> tuple[Any, ...]:
-    """The statement and its arguments as PostgreSQL wants them. Raises ValueError or KeyError."""
+    """Return the statement and its arguments with positions instead of names.
+
+    Raises ValueError or KeyError if `values` does not fit the statement.
+    """
     statement, names = _numbered(query)
     given = values or {}
     if len(given) != len(names):
-        raise ValueError(f"The statement wants {names}, and was given {[*given]}.")
+        raise ValueError(f"The statement has the parameters {names}, but got {[*given]}.")
     return statement, *[given[name] for name in names]
 
 
 @lru_cache(512)
 def _numbered(query: str) -> tuple[str, list[str]]:
-    """The statement with `$1` for its first parameter, and the parameters' names in their order."""
+    """Return the statement with `$1`, `$2`, … for its parameters, and their names in this order."""
     names: dict[str, int] = {}
     statement = _PARAMETER.sub(
         lambda match: f"${names.setdefault(match[1], len(names) + 1)}", query
@@ -104,8 +107,8 @@ def _numbered(query: str) -> tuple[str, list[str]]:
     return statement, list(names)
 
 
-class _Once:
-    """A connection's only statement. What would have to be undone with it cannot come after it."""
+class _SingleStatement:
+    """Lets one statement through: without a transaction, a second one could not be rolled back."""
 
     __slots__ = ("_raw",)
 
@@ -115,7 +118,7 @@ class _Once:
     def __getattr__(self, name: str) -> Any:
         raw, self._raw = self._raw, None
         if raw is None:
-            raise RuntimeError("This unit of work may make a single statement.")
+            raise RuntimeError("`statement` runs one statement; use `transaction` for several.")
         return getattr(raw, name)
 
 
@@ -123,7 +126,7 @@ Work = Callable[[Connection], Awaitable[T]]
 
 
 class DatabaseUnavailableError(Exception):
-    """The server did not answer in the time that was given."""
+    """The server did not answer in time."""
 
 
 UNAVAILABLE: tuple[type[Exception], ...] = (
@@ -131,20 +134,20 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,  # connections among them
+    asyncpg.InsufficientResourcesError,  # too many connections, for example
     asyncpg.TransactionRollbackError,
-    asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement's time is over
-    asyncpg.ReadOnlySQLTransactionError,  # a standby that has not taken over yet
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, statement timeout
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is not promoted yet
     asyncpg.InterfaceError,  # "connection is closed"
-    asyncpg.InternalClientError,  # the server has begun to end the connection
+    asyncpg.InternalClientError,  # the server is closing the connection
 )
-"""What a unit of work raises when the server is away or cannot take it now."""
+"""The exceptions of a unit of work during an outage of the server."""
 
 
 _RETRIED = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
-    # A migration has changed a table under a prepared statement, which is a new one next time.
+    # A migration has changed a table of a prepared statement; the retry prepares it again.
     asyncpg.InvalidCachedStatementError,
 )
 
@@ -152,16 +155,16 @@ _RETRIED = (
 class Database:
     """A pool of connections to one database.
 
-    `databases` opens the pool and owns it. Connections are taken from asyncpg's pool itself: those
-    of `databases` are lost when a task is cancelled while it holds one, and cost as much as a
-    statement.
+    `databases` opens and owns the pool. Connections are taken directly from asyncpg's pool: a
+    connection of `databases` is lost to the pool when its task is cancelled, and costs as much as a
+    statement (docs/adr/0004).
 
-    A transaction, or a statement, runs in a task of its own, which a cancelled caller leaves alone
-    but waits for: it is committed all the same, as it would be if the cancellation had come a
-    moment later. A cancelled read ends there and then, at the server too.
+    A transaction or a statement runs in a separate task. A cancelled caller does not cancel that
+    task but waits for it: the work is committed, as if the cancellation had come a moment later. A
+    cancelled read is cancelled at the server too.
 
-    A transaction, or a statement, of a request whose session has ended raises SessionOver and
-    changes nothing (chassis/sessions/guard.py).
+    A transaction or a statement of a request whose session has ended raises SessionOver and changes
+    nothing (chassis/sessions/guard.py).
     """
 
     def __init__(
@@ -172,7 +175,7 @@ class Database:
         statement_timeout: float = 10.0,
         on_acquire: Callable[["asyncpg.Connection[Any]"], Awaitable[None]] | None = None,
     ) -> None:
-        """`statement_timeout` in seconds; `on_acquire` sees each connection taken from the pool."""
+        """`statement_timeout`: seconds. `on_acquire` is called with each acquired connection."""
         self._pool_size = pool_size
         self._databases = databases.Database(
             url,
@@ -181,13 +184,13 @@ class Database:
             setup=on_acquire,
             reset=_nothing_to_reset,
             timeout=statement_timeout,
-            # For a server that does not answer at all; its own limit comes first.
+            # For a server that does not answer at all; otherwise its own timeout comes first.
             command_timeout=1.5 * statement_timeout,
             server_settings={
                 "statement_timeout": str(int(statement_timeout * 1000)),
                 "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
                 "timezone": "UTC",
-                # Plan each statement once, not at each call: for a timeline that was most of it.
+                # Plan each statement once: planning was most of a timeline (docs/performance.md).
                 "plan_cache_mode": "force_generic_plan",
             },
         )
@@ -203,13 +206,13 @@ class Database:
 
     @property
     def connections(self) -> tuple[int, int, int]:
-        """Those in use, those that are open, and how many there may be."""
+        """The numbers of connections in use, open, and allowed."""
         if (pool := self._pool) is None:
             return 0, 0, self._pool_size
         return pool.get_size() - pool.get_idle_size(), pool.get_size(), self._pool_size
 
     async def connect(self, *, patience: float = 15.0) -> None:
-        """Opens the pool, trying again for `patience` seconds while the server is starting.
+        """Open the pool; retry for `patience` seconds while the server is starting.
 
         Raises DatabaseUnavailableError.
         """
@@ -218,7 +221,7 @@ class Database:
             try:
                 await self._databases.connect()
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as e:
-                # `databases` keeps the pool that it failed to open, and refuses to try again.
+                # `databases` keeps the pool that failed to open, and refuses a second attempt.
                 self._databases._backend._pool = None  # noqa: SLF001
                 if asyncio.get_running_loop().time() >= deadline:
                     reason = str(e) or type(e).__name__  # a TimeoutError has no text
@@ -233,20 +236,20 @@ class Database:
         await self._databases.disconnect()
 
     async def ping(self) -> None:
-        """Asks the server for an answer. Raises what the driver raises."""
+        """Run a trivial query. Raises one of UNAVAILABLE during an outage."""
         await self.read(lambda connection: connection.fetch_val("SELECT 1"))
 
     async def transaction(self, work: Work[T]) -> T:
-        """Runs `work` in one transaction and gives its result.
+        """Run `work` in one transaction and return its result.
 
-        `work` is run again, from its start and in a new transaction, when the server reports a
-        serialisation failure or a deadlock: it must have no effect but on its connection.
+        After a serialisation failure or a deadlock `work` runs again in a new transaction: it must
+        have no effects except on its connection.
         """
 
         async def whole(raw: Raw) -> T:
             async with raw.transaction():
                 result = await work(Connection(raw))
-                # Once more, as late as can be: the session may have ended meanwhile.
+                # Checked again, as late as possible: the session may have ended meanwhile.
                 require_live_session()
                 return result
 
@@ -254,41 +257,41 @@ class Database:
         return await _guarded(self._attempts(whole))
 
     async def statement(self, work: Work[T]) -> T:
-        """Runs `work`, a single statement, which commits by itself: two round trips less.
+        """Run `work`, a single statement, without BEGIN and COMMIT: two round trips less.
 
-        In all else it is a transaction. A second statement of `work` raises RuntimeError and is not
-        sent; the first is committed by then.
+        Otherwise like `transaction`. A second statement of `work` raises RuntimeError and is not
+        sent; the first one is committed by then.
         """
 
         async def once(raw: Raw) -> T:
             require_live_session()
-            return await work(Connection(_Once(raw)))
+            return await work(Connection(_SingleStatement(raw)))
 
         await verify_live_session()
         return await _guarded(self._attempts(once))
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` on one connection without a transaction: each statement for itself.
+        """Run `work` on one connection without a transaction.
 
-        It must not write: a cancelled caller's ends where it is.
+        `work` must not write, because a cancelled caller cancels it.
         """
         return await self._on_connection(lambda raw: work(Connection(raw)))
 
     @asynccontextmanager
     async def locked(self, name: str, *, shared: bool = False) -> AsyncIterator[Connection]:
-        """Hold the advisory lock `name` inside the block, in a transaction of its own.
+        """Hold the advisory lock `name` inside the block, in a separate transaction.
 
-        The block gets the connection of that transaction, which is committed at its end and rolled
-        back after an exception. When PostgreSQL has ended the connection, the lock is lost: the
-        next statement on it raises, at the latest the commit. Other units of work of the block run
-        on other connections, so the pool must have two.
+        Yields the connection of that transaction, which is committed at the end of the block and
+        rolled back after an exception. If PostgreSQL closes the connection, the lock is lost, and
+        the next statement on the connection raises, at the latest the commit. Other units of work
+        of the block run on other connections, so the pool needs at least two.
         """
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         raw = await self._acquired()
         committed = False
         try:
-            with _DISCREET:
-                # One round trip. The block may take longer than a transaction may be idle.
+            with _WITHOUT_DETAIL:
+                # One round trip. The block may take longer than the idle timeout of transactions.
                 await raw.execute(
                     "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; "
                     f"SELECT {function}({_lock_key(name)})"
@@ -311,42 +314,43 @@ class Database:
     async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         raw = await self._acquired()
         try:
-            with _DISCREET:  # COMMIT may have something to say too
+            with _WITHOUT_DETAIL:  # COMMIT may raise an error with a detail too
                 return await work(raw)
         finally:
             await _released(raw)
 
     async def _acquired(self) -> Raw:
         if (pool := self._pool) is None:
-            raise DatabaseUnavailableError(f"There is no connection to {self._where}.")
+            raise DatabaseUnavailableError(f"Not connected to PostgreSQL at {self._where}.")
         return await pool.acquire()
 
 
 async def _released(raw: Raw) -> None:
-    # `pool.release` does this in a task under a shield, which costs as much as the rest of a read.
-    # Of a connection that the server has ended the place is back already, and may be another's by
-    # now.
+    # `pool.release` does this in a shielded task, which costs as much as the rest of a read
+    # (docs/adr/0004). After the server has closed a connection, its slot in the pool is already
+    # free and may belong to another connection.
     if raw._con is not None:  # type: ignore[attr-defined]  # noqa: SLF001
         await raw._holder.release(None)  # noqa: SLF001
 
 
 async def _undone(raw: Raw) -> None:
-    """Roll back and release a connection, whatever it was doing."""
+    """Roll back and release a connection in any state."""
     with suppress(Exception):
         await raw.execute("ROLLBACK")
     await _released(raw)
 
 
 def _lock_key(name: str) -> int:
-    """Return PostgreSQL's number for the lock of this name."""
+    """Return the key of the advisory lock with this name."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 async def _nothing_to_reset(_: object) -> None:
-    """Spares a round trip. (asyncpg itself ends an open transaction, and what listens.)"""
+    """Save the round trip of a reset. (asyncpg itself ends open transactions and listeners.)"""
 
 
 async def _guarded(work: Awaitable[T]) -> T:
+    """Run `work` to its end even if the caller is cancelled, which then waits for it."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

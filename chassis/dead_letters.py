@@ -1,4 +1,4 @@
-"""Dead letters: events that could not be handled, kept for an operator to retry or drop."""
+"""Dead letters: events that could not be handled. An operator retries or drops them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ SCHEMA = (
     )
     """,
 )
-"""The statements of a migration that gives a service its table of rejected events."""
+"""The statements of a migration that creates a service's table of rejected events."""
 
 EventHandler = Callable[[Event], Awaitable[None]]
-"""What a service does with an event. It raises for one that it cannot handle."""
+"""Handles an event. Raises an exception for one that it cannot handle."""
 
 
 class DeadLetterNotFoundError(Exception):
-    """There is no dead letter with this id."""
+    """No dead letter has this id."""
 
     def __init__(self, letter_id: str) -> None:
         super().__init__(f"there is no dead letter {letter_id}")
@@ -37,19 +37,19 @@ class RetryFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One thing that was given up."""
+    """An event, or another item of work, that the service has given up."""
 
     id: str
     kind: str
-    """What it is: `event`, or another kind that the service has."""
+    """`event`, or another kind of the service."""
     since: datetime
     reason: str
     details: str
-    """All that is known of it, for an operator to read."""
+    """All information about it, for an operator."""
 
 
 class DeadLetters(Protocol):
-    """What the commands `dead-letters list|show|retry|drop` need."""
+    """The operations of the commands `dead-letters list|show|retry|drop`."""
 
     async def all(self) -> Sequence[DeadLetter]:
         """Return every dead letter, the oldest first."""
@@ -58,10 +58,13 @@ class DeadLetters(Protocol):
         """Raises DeadLetterNotFoundError."""
 
     async def retry(self, letter_id: str) -> None:
-        """Raises DeadLetterNotFoundError or RetryFailedError."""
+        """Handle it again, and remove it if that succeeds.
+
+        Raises DeadLetterNotFoundError or RetryFailedError.
+        """
 
     async def drop(self, letter_id: str) -> None:
-        """Raises DeadLetterNotFoundError."""
+        """Remove it. Raises DeadLetterNotFoundError."""
 
 
 class RejectedEvents:
@@ -72,7 +75,7 @@ class RejectedEvents:
         self._handle = handle
 
     async def add(self, text: str, reason: str) -> None:
-        """Keep the text of an event that could not be handled. The same text is kept once."""
+        """Save the text of an event that could not be handled. The same text is saved once."""
         await self._database.transaction(
             lambda connection: connection.execute(
                 """
@@ -86,7 +89,9 @@ class RejectedEvents:
 
     async def all(self) -> Sequence[DeadLetter]:
         rows = await self._database.read(
-            lambda connection: connection.fetch_all("SELECT * FROM rejected_events ORDER BY id")
+            lambda connection: connection.fetch_all(
+                "SELECT * FROM rejected_events ORDER BY rejected_at, id"
+            )
         )
         return [_letter(row) for row in rows]
 
@@ -125,5 +130,5 @@ def _letter(row: Row) -> DeadLetter:
 
 
 def _storable(text: str) -> str:
-    """Return the text without NUL, the only character that PostgreSQL refuses."""
+    """Replace NUL, the only character that PostgreSQL refuses."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

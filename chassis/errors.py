@@ -1,5 +1,6 @@
-"""The errors that a client sees in `errors[]`; expected outcomes are data and not here."""
+"""The errors that a client sees in `errors[]`; expected outcomes are data and are not here."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 import orjson
@@ -10,8 +11,8 @@ class ClientError(Exception):
     """An error whose message and code may be shown to the client."""
 
     code: ClassVar[str]
-    reason: ClassVar[str | None] = None
-    """Which of several causes of the code it is, where clients do different things about them."""
+    reason: str | None = None
+    """Distinguishes causes of the same code that a client handles in different ways."""
     # Not `message`: graphql-core shows an attribute of that name instead of what was raised.
     default: ClassVar[str]
 
@@ -20,24 +21,50 @@ class ClientError(Exception):
 
     @property
     def extensions(self) -> dict[str, object]:
-        """What graphql-core puts beside the message."""
+        """Return the `extensions` that graphql-core puts beside the message."""
         known = {"code": self.code, "reason": self.reason}
         return {name: value for name, value in known.items() if value}
 
 
 class Unauthenticated(ClientError):  # noqa: N818
+    """The request needs a signed-in user."""
+
     code = "UNAUTHENTICATED"
     default = "Sign in first."
 
 
-class SessionOver(Unauthenticated):
+class Refusal(StrEnum):
+    """Why an access token is refused.
+
+    The value is the message to the client, the name is the `reason` beside it. `sessions.proto` has
+    the same names. A client refreshes its session after EXPIRED, and only then.
+    """
+
+    INVALID = "The access token is not valid."
+    EXPIRED = "The access token has expired."
+    SESSION_ENDED = "The session has ended."
+
+
+class TokenRefused(Unauthenticated):
+    """The access token is not one of ours, has expired, or its session has ended."""
+
+    def __init__(self, refusal: Refusal = Refusal.INVALID, message: str | None = None) -> None:
+        """`message` replaces the usual one of `refusal`."""
+        super().__init__(message or refusal.value)
+        self.refusal = refusal
+        self.reason = refusal.name
+
+
+class SessionOver(TokenRefused):
     """The session that a request acts for has ended since the edge verified it."""
 
-    reason = "SESSION_ENDED"  # as the edge answers a token of an ended session
-    default = "The session has ended."
+    def __init__(self) -> None:
+        super().__init__(Refusal.SESSION_ENDED)
 
 
 class Forbidden(ClientError):  # noqa: N818
+    """The session lacks a scope, or the caller may not use this path."""
+
     code = "FORBIDDEN"
     default = "This session may not do that."
 
@@ -50,22 +77,24 @@ class BadRequest(ClientError):  # noqa: N818
 
 
 class PersistedQueryNotFound(ClientError):  # noqa: N818
-    """The client is to send the document beside its hash; clients look for this very message."""
+    """The client must send the document with its hash; clients compare this very message."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
     default = "PersistedQueryNotFound"
 
 
 class BadUserInput(ClientError):  # noqa: N818
+    """An argument or a variable has a value that the field does not accept."""
+
     code = "BAD_USER_INPUT"
     default = "The input is not valid."
 
 
 class Overloaded(ClientError):  # noqa: N818
-    """There is more of this work waiting than can be done in useful time."""
+    """More work of this kind is waiting than can be done in useful time."""
 
     code = "SERVICE_UNAVAILABLE"
-    default = "Too much is going on at the moment. Try again shortly."
+    default = "The service is busy. Try again shortly."
 
 
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
@@ -90,30 +119,32 @@ def status_for(code: str) -> int:
 class StreamEnded(ClientError):  # noqa: N818
     """Ends an open subscription, and the connection that carries it.
 
-    A subscription's generator raises it. `close_code` is what a WebSocket is closed with.
+    A subscription's generator raises it. A WebSocket is closed with `close_code`.
     """
 
     close_code: ClassVar[int]
 
 
 class TokenExpired(StreamEnded):
-    """The client is to refresh its token and to subscribe again from where it was."""
+    """The client must refresh its token and subscribe again from its last cursor."""
 
     code = "UNAUTHENTICATED"
-    reason = "EXPIRED"
-    default = "The access token has expired."
+    reason = Refusal.EXPIRED.name
+    default = Refusal.EXPIRED.value
     close_code = 4401
 
 
 class SessionEnded(StreamEnded):
+    """The client must sign in again."""
+
     code = "FORBIDDEN"
-    reason = "SESSION_ENDED"
-    default = "The session has ended."
+    reason = Refusal.SESSION_ENDED.name
+    default = Refusal.SESSION_ENDED.value
     close_code = 4403
 
 
 class TooSlow(StreamEnded):
-    """The client is to subscribe again from where it was."""
+    """The client must subscribe again from its last cursor."""
 
     code = "SERVICE_UNAVAILABLE"
     default = "The subscriber reads too slowly. Subscribe again from the last cursor."
@@ -121,7 +152,7 @@ class TooSlow(StreamEnded):
 
 
 class Interrupted(StreamEnded):
-    """Something that the stream needs is away; the client is to try again from where it was."""
+    """A part that the stream needs is away; the client may try again from its last cursor."""
 
     code = "SERVICE_UNAVAILABLE"
     default = "The stream was interrupted. Subscribe again from the last cursor."
@@ -129,18 +160,19 @@ class Interrupted(StreamEnded):
 
 
 class Restarting(StreamEnded):
-    """The client is to subscribe again from where it was, at another process."""
+    """The client must subscribe again from its last cursor; another process serves it."""
 
     code = "SERVICE_UNAVAILABLE"
     default = "The server restarts. Subscribe again from the last cursor."
     close_code = 1012
 
 
-def error_body(code: str, message: str) -> bytes:
-    """A GraphQL response that holds one error and no data."""
-    return orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+def error_body(code: str, message: str, reason: str | None = None) -> bytes:
+    """Return a GraphQL response that holds one error and no data."""
+    extensions = {"code": code} | ({"reason": reason} if reason else {})
+    return orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
 
 
 def error_response(status: int, code: str, message: str) -> Response:
-    """An HTTP response of `status` whose body is a GraphQL error."""
+    """Return an HTTP response of `status` whose body is a GraphQL error."""
     return Response(error_body(code, message), status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The envelope of what has happened: CloudEvents 1.0 as JSON, and nothing of what is inside."""
+"""The envelope of integration events: CloudEvents 1.0 as JSON, whatever their data is."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
+
+from chassis.text import is_one_line
 
 T = TypeVar("T")
 
@@ -15,16 +17,16 @@ _LONGEST_TEXT = 10_000
 
 
 class MalformedEventError(ValueError):
-    """The text is no event; the message says what is wrong, and quotes nothing of the text."""
+    """A text is not an event. The message names the problem and quotes nothing of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that has happened.
+    """A fact, as its service publishes it.
 
-    `source` is the service that tells (`/auth`), `type` what it was (`user-registered`), `subject`
-    what it happened to: events of one subject are published in the order in which they happened.
-    The same event may arrive more than once; `id` tells.
+    `source` is the service (`/auth`), `type` the kind of fact (`user-registered`), `subject` what
+    it is about. Events of one subject are published in the order in which they happened. The same
+    event may arrive more than once; its `id` stays the same.
     """
 
     id: UUID
@@ -46,19 +48,19 @@ class Event:
         time: datetime,
         data: Mapping[str, Any],
     ) -> "Event":
-        """Return the event of something that happens to `fact` only once.
+        """Return the event of a fact that happens only once to what `fact` identifies.
 
-        Its id follows from `type` and `fact`, so that the same fact is always the same event.
+        The id of the event is derived from `type` and `fact`, so the same fact has the same id.
         """
         return cls(uuid5(fact, type), source, type, str(subject), time, data)
 
     @property
     def fields(self) -> "EventData":
-        """The data, for a consumer to read."""
+        """Typed access to the data."""
         return EventData(self.data)
 
     def to_json(self) -> str:
-        """The event in CloudEvents' structured JSON format."""
+        """Return the event in the structured JSON format of CloudEvents."""
         attributes = {
             "specversion": _SPECVERSION,
             "id": str(self.id),
@@ -75,16 +77,16 @@ class Event:
 
     @classmethod
     def from_json(cls, text: str) -> "Event":
-        """Reads what `to_json` writes; attributes that it does not know are ignored.
+        """Return the event in a text that `to_json` wrote. Unknown attributes are ignored.
 
         Raises MalformedEventError.
         """
         try:
             attributes = json.loads(text)
         except (ValueError, RecursionError):
-            raise MalformedEventError("it is not JSON") from None
+            raise MalformedEventError("the event is not JSON") from None
         if not isinstance(attributes, dict):
-            raise MalformedEventError("it is not a JSON object")
+            raise MalformedEventError("the event is not a JSON object")
         if attributes.get("specversion") != _SPECVERSION:
             raise MalformedEventError(f"specversion is not {_SPECVERSION}")
         if attributes.get("datacontenttype", _CONTENT_TYPE) != _CONTENT_TYPE:
@@ -116,6 +118,9 @@ class EventData:
         self._data = data
         self._path = path
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._data
+
     def id(self, name: str) -> UUID:
         try:
             return UUID(self._get(name, str))
@@ -143,15 +148,15 @@ class EventData:
     def text(self, name: str) -> str:
         """Return a text that PostgreSQL can store, of at most 10,000 characters."""
         text = self._get(name, str)
-        # PostgreSQL refuses a NUL and half of a surrogate pair.
+        # PostgreSQL rejects a NUL and a lone surrogate.
         if len(text) > _LONGEST_TEXT or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
             raise self._malformed(name, "a text that can be stored")
         return text
 
     def line(self, name: str, longest: int) -> str:
-        """Return one line of 1 to `longest` printable characters."""
+        """Return one line of 1 to `longest` characters, fit for the header of a mail."""
         line = self.text(name)
-        if not line or len(line) > longest or not line.isprintable():
+        if not line or len(line) > longest or not is_one_line(line):
             raise self._malformed(name, f"one line of at most {longest} characters")
         return line
 
@@ -170,14 +175,14 @@ class EventData:
 
 
 def time_text(time: datetime) -> str:
-    """Return a time as events write it: ISO 8601 in UTC, with a Z."""
+    """Return a time in the form of events: ISO 8601 in UTC, with a Z."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _text(attributes: Mapping[str, Any], name: str) -> str:
     value = attributes.get(name)
     if not isinstance(value, str) or not value:
-        raise MalformedEventError(f"{name} is missing or no text")
+        raise MalformedEventError(f"{name} is not a non-empty string")
     return value
 
 
@@ -192,7 +197,7 @@ def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise MalformedEventError("time is not a time") from None
+        raise MalformedEventError("time is not an ISO 8601 time") from None
     if time.tzinfo is None:
         raise MalformedEventError("time has no offset from UTC")
     return time.astimezone(UTC)

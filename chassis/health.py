@@ -1,4 +1,4 @@
-"""`/livez` says that the process runs, `/readyz` that it has what it needs."""
+"""The probes: `/livez` (the process runs) and `/readyz` (its dependencies are available)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,22 +17,22 @@ _log = structlog.get_logger("chassis.health")
 
 
 def health_routes(checks: Mapping[str, Check], shutdown: Shutdown) -> list[Route]:
-    """The two routes. A check raises when what it asks for is not there.
+    """Return the two routes. A check raises if its dependency is not available.
 
-    A process that has announced its shutdown is not ready, whatever it has.
+    A process that has announced its shutdown is not ready.
     """
 
-    under_way: dict[str, asyncio.Future[None]] = {}
+    in_flight: dict[str, asyncio.Future[None]] = {}
 
     async def passes(name: str, check: Check) -> bool:
-        # Neither cancelled when it takes too long, for a unit of work waits to be cancelled, nor
-        # begun again before it has ended.
-        if name not in under_way:
-            under_way[name] = asyncio.ensure_future(check())
-        task = under_way[name]
+        # A slow check is not cancelled, because cancelling a unit of work waits for its end, and no
+        # second one is started beside it.
+        if name not in in_flight:
+            in_flight[name] = asyncio.ensure_future(check())
+        task = in_flight[name]
         done, _ = await asyncio.wait({task}, timeout=_TIMEOUT)
         if done:
-            under_way.pop(name, None)
+            in_flight.pop(name, None)
         error = task.exception() if done else TimeoutError()
         if error:
             _log.warning("not ready", check=name, reason=repr(error))

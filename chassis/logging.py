@@ -1,4 +1,4 @@
-"""Structured logs: readable lines in development, one JSON object a line elsewhere."""
+"""Structured logs: readable lines in development, one JSON object per line elsewhere."""
 
 import logging
 import re
@@ -19,15 +19,15 @@ from chassis.settings import Stage
 
 Line = structlog.typing.EventDict
 
-_UNTOLD = frozenset({"/livez", "/readyz", "/metrics"})
+_NOT_LOGGED = frozenset({"/livez", "/readyz", "/metrics"})
 _bound: ContextVar[Mapping[str, str]] = ContextVar("bound", default={})  # noqa: B039  (read only)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b")
 
 
 def configure_logging(service: str, stage: Stage, output: TextIO | None = None) -> None:
-    """Sends structlog's and the standard library's records to `output`, standard output if None.
+    """Send the records of structlog and the standard library to `output`, by default stdout.
 
-    Tracebacks are written without local variables: those hold passwords and tokens.
+    Tracebacks have no local variables, which may hold passwords and tokens.
     """
     output = output or sys.stdout
     development = stage is Stage.DEVELOPMENT
@@ -44,7 +44,7 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
             _as_json,
         ]
     )
-    # Straight to the stream: by way of the standard library a line costs five times as much.
+    # Not through the standard library, which costs five times as much (docs/performance.md).
     structlog.configure(
         processors=[stamped, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -59,15 +59,15 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # `databases` logs every statement with its arguments, addresses and hashes among them.
+    # `databases` logs every statement with its arguments, which include addresses and hashes.
     logging.getLogger("databases").setLevel(logging.WARNING)
-    # uvicorn tells of each WebSocket with its query string.
+    # uvicorn logs each WebSocket with its query string.
     logging.getLogger("uvicorn.error").addFilter(lambda line: '"WebSocket %s"' not in str(line.msg))
 
 
 @contextmanager
 def bound(**fields: str) -> Iterator[None]:
-    """Gives every line that is logged inside the block these fields too."""
+    """Add these fields to every line that is logged inside the block."""
     token = _bound.set({**_bound.get(), **fields})
     try:
         yield
@@ -76,7 +76,7 @@ def bound(**fields: str) -> Iterator[None]:
 
 
 class _Stamped:
-    """Puts into a line what all have: at once, for each of structlog's own steps costs as much."""
+    """Adds the common fields to a line. One step, because each step of structlog costs as much."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = fields
@@ -87,7 +87,7 @@ class _Stamped:
             **_bound.get(),
             **event,
             "level": level,
-            # A line of the standard library comes with its record, and without a logger.
+            # A line of the standard library has a record instead of a logger.
             "logger": event["_record"].name if "_record" in event else logger.name,
             "timestamp": datetime.now(UTC).isoformat()[: -len("+00:00")] + "Z",
         }
@@ -98,7 +98,7 @@ def _as_json(_: object, __: str, event: Line) -> str:
 
 
 class _Lines:
-    """Where structlog hands the lines of the logger with this name."""
+    """Writes the lines of the logger `name`."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
@@ -109,21 +109,21 @@ class _Lines:
             self._stream.write(f"{line}\n")
             self._stream.flush()
         except (OSError, ValueError):
-            pass  # Nobody reads the log any more. What was to be logged must not fail for that.
+            pass  # The log is closed, which must not fail the work that is logged.
 
     debug = warning = error = critical = exception = info
 
 
 def trace_id(traceparent: str | None) -> str | None:
-    """The trace's id in a W3C `traceparent`, None where there is none."""
+    """Return the trace id of a W3C `traceparent`, or None if it is missing or malformed."""
     match = _TRACEPARENT.match(traceparent or "")
     return match[1] if match else None
 
 
 class RequestLog:
-    """ASGI middleware: one line per request, with its id and without its query string.
+    """ASGI middleware: logs one line per request, with its id and without its query string.
 
-    A query string may hold a GraphQL document and its variables, so it is never logged.
+    A query string may hold a GraphQL document and its variables.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -131,7 +131,7 @@ class RequestLog:
         self._log = structlog.get_logger("chassis.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _UNTOLD:
+        if scope["type"] != "http" or scope["path"] in _NOT_LOGGED:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])

@@ -1,7 +1,7 @@
-"""What every service measures, in the form in which Prometheus asks for it.
+"""The metrics of every service, for Prometheus.
 
-Labels hold only what the code knows beforehand: root fields of the schema, codes of errors,
-names of streams and groups. Nothing that a client chooses becomes one.
+Label values are known to the code: root fields of the schema, error codes, names of streams and
+groups. No value that a client chooses becomes a label.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ PATH = "/metrics"
 _OPERATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _DELAY_BUCKETS = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.0)
-_TICK = 0.5  # seconds between two looks at the event loop
-_PATIENCE = 2.0  # seconds that a sample may take
+_TICK = 0.5  # seconds between two measurements of the event loop
+_SAMPLE_TIMEOUT = 2.0  # seconds
 _log = structlog.get_logger("chassis.metrics")
 
 
 class Metrics:
-    """The metrics of one application: each has a registry of its own."""
+    """The metrics of one application, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -56,34 +56,34 @@ class Metrics:
             buckets=_OPERATION_BUCKETS,
             registry=self.registry,
         )
-        # The histogram itself takes a lock and a look around to find what is asked for each time.
+        # Looking up a pair of labels in the histogram takes a lock (docs/performance.md).
         self._operation = lru_cache(operations.labels)
         self._loop_lag = Histogram(
             "chirp_event_loop_lag_seconds",
-            "How late the event loop runs what is due.",
+            "Delay of callbacks in the event loop.",
             buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
 
-    # -- what happens ------------------------------------------------------------------------------
+    # -- recorded when it happens ------------------------------------------------------------------
 
     def operation(self, name: str, result: str, seconds: float) -> None:
-        """A GraphQL operation has ended."""
+        """Record a GraphQL operation: its root field, its result and its duration."""
         self._operation(name, result).observe(seconds)
 
     def events_of(
         self, group: str, streams: Sequence[str]
     ) -> Callable[[str, datetime | None, str], None]:
-        """Gives what a consumer calls with the stream, the event's time and what became of it."""
+        """Return the function that records the stream, the time and the result of an event."""
         handled = Counter(
             "chirp_events_total",
-            "Events that a consumer group has dealt with, by result: handled or rejected.",
+            "Events that a consumer group has processed, by result: handled or rejected.",
             ("group", "stream", "result"),
             registry=self.registry,
         )
         delay = Histogram(
             "chirp_event_delay_seconds",
-            "From an event to the end of its handling.",
+            "Time from an event to the end of its handling.",
             ("group", "stream"),
             buckets=_DELAY_BUCKETS,
             registry=self.registry,
@@ -93,20 +93,21 @@ class Metrics:
             handled.labels(group, stream, "rejected")
             delay.labels(group, stream)
 
-        def tell(stream: str, time: datetime | None, result: str) -> None:
+        def record(stream: str, time: datetime | None, result: str) -> None:
             handled.labels(group, stream, result).inc()
             if time:
                 delay.labels(group, stream).observe((datetime.now(UTC) - time).total_seconds())
 
-        return tell
+        return record
 
-    # -- how things stand --------------------------------------------------------------------------
+    # -- sampled at each scrape --------------------------------------------------------------------
 
     def sample(self, take: Callable[[], Awaitable[None]]) -> None:
-        """`take` is called before each answer to Prometheus, to set what has to be asked for."""
+        """Call `take` before each answer to Prometheus; it sets gauges."""
         self._samples.append(take)
 
     def database(self, database: Database) -> None:
+        """Measure the connection pool."""
         connections = Gauge(
             "chirp_database_connections",
             "Connections to PostgreSQL: in use, open, and at most.",
@@ -121,7 +122,10 @@ class Metrics:
             connections.labels(state).set_function(count(index))
 
     def outbox(self, relay: OutboxRelay) -> None:
-        """Every replica of a service reports the same: take the maximum, not the sum."""
+        """Measure the outbox and the lag of its consumer groups.
+
+        All replicas of a service report the same numbers: aggregate with max, not sum.
+        """
         events = Gauge(
             "chirp_outbox_events",
             "Events that some consumer group has not acknowledged yet.",
@@ -169,10 +173,13 @@ class Metrics:
         self.sample(take)
 
     def backfill(self, backfill: Backfill) -> None:
-        """Every replica of a service reports the same: take the maximum, not the sum."""
+        """Measure the progress of a backfill.
+
+        All replicas of a service report the same numbers: aggregate with max, not sum.
+        """
         finished = Gauge(
             "chirp_backfill_finished",
-            "1 when all of an owner's state has been applied, 0 before.",
+            "1 once all of an owner's state has been applied, else 0.",
             ("owner",),
             registry=self.registry,
         )
@@ -192,25 +199,26 @@ class Metrics:
         self.sample(take)
 
     @asynccontextmanager
-    async def watching_the_loop(self) -> AsyncIterator[None]:
-        async with running(self._watch_the_loop()):
+    async def watching_event_loop(self) -> AsyncIterator[None]:
+        """Measure the lag of the event loop while the block runs."""
+        async with running(self._watch_event_loop()):
             yield
 
-    async def _watch_the_loop(self) -> None:
+    async def _watch_event_loop(self) -> None:
         while True:
             due = perf_counter() + _TICK
             await asyncio.sleep(_TICK)
             self._loop_lag.observe(max(0.0, perf_counter() - due))
 
-    # -- the answer --------------------------------------------------------------------------------
+    # -- exposition --------------------------------------------------------------------------------
 
     async def text(self) -> bytes:
-        """Every metric in Prometheus's text format. What could not be sampled keeps its value."""
+        """Return all metrics in the text format. A gauge that cannot be sampled keeps its value."""
         await asyncio.gather(*map(_sampled, self._samples))
         return generate_latest(self.registry)
 
     def route(self) -> Route:
-        """`/metrics`, on the service's own port: the edge has no path that leads there."""
+        """Return the route `/metrics`, on the service's own port: the edge has no route to it."""
 
         async def answer(_: Request) -> Response:
             return Response(await self.text(), headers={"content-type": CONTENT_TYPE_LATEST})
@@ -220,8 +228,8 @@ class Metrics:
 
 async def _sampled(take: Callable[[], Awaitable[None]]) -> None:
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_SAMPLE_TIMEOUT):
             await take()
     except Exception as error:
-        # A scrape says what it can: the database that is away is told of elsewhere.
-        _log.info("a metric could not be sampled", reason=repr(error))
+        # The other metrics are still exported; an outage of the database is reported elsewhere.
+        _log.info("metric not sampled", reason=repr(error))

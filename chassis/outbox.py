@@ -1,10 +1,10 @@
-"""The transactional outbox: events are written with the change they tell of, then published.
+"""The transactional outbox: an event is written in the transaction of its change, then published.
 
-An event waits in the table until every consumer group has acknowledged it, so Redis may lose what
-it holds: it is published again. One that has no consumer is removed at once. What keeps this simple
-is that the entry's id is chosen here and kept in the row. Redis refuses an id that is not above its
-last one, so nothing is published twice or out of order, and its last id says how far the stream has
-got. See docs/adr/0003.
+An event stays in the table until every consumer group has acknowledged it. If Redis loses its data,
+the event is published again. An event without consumers is removed once it is published. The relay
+chooses the id of each stream entry and stores it in the row. Redis refuses an id that is not
+greater than the stream's last id, so nothing is published twice or out of order, and the last id
+is the position up to which the outbox has been published. See docs/adr/0003.
 """
 
 import asyncio
@@ -37,22 +37,22 @@ SCHEMA = (
     "CREATE INDEX outbox_unnumbered ON outbox (position) WHERE entry IS NULL",
     "CREATE UNIQUE INDEX outbox_entry ON outbox (entry)",
 )
-"""The statements of a migration that gives a service its outbox.
+"""The statements of a migration that creates the outbox of a service.
 
-`entry` is the id of the stream's entry in microseconds: 1795362305176042 is 1795362305176-42.
+`entry` is the id of the stream entry in microseconds: 1795362305176042 is 1795362305176-42.
 """
 
 _BATCH = 500
-_POLL = 1.0  # seconds until events are found that nobody announced, and acknowledged ones forgotten
+_POLL = 1.0  # seconds between looks for events of crashed replicas, and between prunings
 
 _log = structlog.get_logger("chassis.outbox")
 
 
 async def add_to_outbox(connection: Connection, event: Event) -> None:
-    """Writes the event in the caller's transaction.
+    """Write the event in the caller's transaction.
 
-    Events of one subject are published in order if whoever changes a subject locks it first: then
-    the later change takes its position after the earlier one has been committed.
+    Events of one subject are published in order if every transaction locks the subject before it
+    changes it: then a later change gets its position after the earlier one has been committed.
     """
     if trace := traceparent():
         event = replace(event, traceparent=trace)
@@ -63,7 +63,7 @@ async def add_to_outbox(connection: Connection, event: Event) -> None:
 
 @dataclass(slots=True)
 class SqlEventOutbox:
-    """The outbox as one transaction sees it."""
+    """Implements EventOutbox in one transaction; `written` is true after the first event."""
 
     _connection: Connection
     written: bool = False
@@ -75,15 +75,16 @@ class SqlEventOutbox:
 
 @dataclass(frozen=True, slots=True)
 class _Acknowledged:
-    """All groups have acknowledged the entries below `until`; `behind` names the slowest group."""
+    """All groups have acknowledged the entries below `until`; `behind` is the slowest group."""
 
     until: int
-    behind: str
+    behind: str | None
+    """None if there is no group, or while Redis does not know all groups yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What an outbox holds, what of it is not published, and `lags`: events by consumer group."""
+    """The size of an outbox, and the lag of each consumer group in events."""
 
     events: int
     unpublished: int
@@ -91,11 +92,11 @@ class Backlog:
     """Seconds since the oldest unpublished event was written; 0 if there is none."""
     lags: Mapping[str, int]
     undeclared: Collection[str]
-    """The consumer groups among them that no service declares."""
+    """The groups in `lags` that no service declares."""
 
 
 class OutboxRelay:
-    """Publishes what is in a service's outbox to its stream; every replica runs one."""
+    """Publishes the events in the outbox of a service to its stream; every replica runs one."""
 
     def __init__(
         self,
@@ -109,18 +110,18 @@ class OutboxRelay:
         unseen: float = 24 * 60 * 60,
         settle: float = 10.0,
     ) -> None:
-        """`groups` are the declared consumers. They have to acknowledge an event before it is
-        removed, whether Redis knows them or not, and so has every other group that Redis has.
+        """`groups` are the declared consumer groups. An event is removed when all of them have
+        acknowledged it, whether Redis knows them or not, and all other groups that Redis has.
 
-        `limit`: entries that the stream holds at most. Beyond it events wait in the outbox.
+        `limit`: the largest number of entries in the stream. Further events wait in the outbox.
 
-        `keep`: seconds for which an entry stays in the stream after every group has it, while there
-        is room: for readers without a group.
+        `keep`: seconds for which an acknowledged entry stays in the stream while there is room, for
+        readers without a group.
 
-        `unseen`: seconds after which an undeclared group without a sign of life is destroyed.
+        `unseen`: seconds without a heartbeat after which an undeclared group is destroyed.
 
-        `settle`: seconds for which nothing is removed after Redis came up empty, so that the
-        undeclared groups that were there can return.
+        `settle`: seconds for which nothing is removed after Redis has lost its data, so that
+        undeclared groups can join again.
         """
         self._database = database
         self._redis = redis
@@ -129,23 +130,23 @@ class OutboxRelay:
         self._review = GroupReview(redis, stream, groups, unseen=unseen, settle=settle)
         self._limit = limit
         self._keep = int(keep * 1_000_000)
-        self._wanted = asyncio.Event()
-        self._outage = Backoff(f"publishing to {stream}")
-        self._full = False
+        self._woken = asyncio.Event()
+        self._publishing = Backoff("publish events", stream=stream)
+        self._is_full = False
         self._last_known = 0
 
     def wake(self) -> None:
         """Publish without delay. Call it after the commit of a transaction that wrote an event."""
-        self._wanted.set()
+        self._woken.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Publishes while the block runs, whatever becomes of Redis and the database."""
-        async with running(self._outage.outlast(self._relay, INFRASTRUCTURE)):
+        """Publish while the block runs; retry after every outage of Redis or the database."""
+        async with running(self._publishing.retry_forever(self._relay, INFRASTRUCTURE)):
             yield
 
     async def backlog(self) -> Backlog:
-        """Return how far consumers are behind, by what Redis last said while it is away."""
+        """Return the current backlog. During an outage of Redis, `lags` is empty."""
         try:
             last, length = await self._state()
             self._last_known = last
@@ -168,53 +169,53 @@ class OutboxRelay:
         return Backlog(row["events"], row["unpublished"], float(row["age"]), lags, undeclared)
 
     async def _lags(self, length: int) -> dict[str, int]:
-        """Return the entries that each group, existing or declared, has not acknowledged."""
+        """Return the number of unacknowledged entries of each group, existing or declared."""
         lags = dict.fromkeys(self._groups, length)
         if await self._redis.exists(self.stream):
             groups: Any = await self._redis.xinfo_groups(self.stream)
             for group in groups:
-                # Redis cannot always tell; the stream's length is the most that it can be.
+                # Redis does not always know the lag; the length of the stream is its upper bound.
                 unread = length if group["lag"] is None else group["lag"]
                 lags[group["name"]] = unread + group["pending"]
         return lags
 
     async def _relay(self) -> None:
-        forgotten = float("-inf")
+        pruned = float("-inf")
         while True:
-            self._wanted.clear()
+            self._woken.clear()
             if await self._database.read(_is_filled):
                 while await self._database.transaction(self._number):
                     if not await self._database.transaction(self._publish):
                         break
-                if monotonic() - forgotten > _POLL:
-                    await self._database.transaction(self._forget)
-                    forgotten = monotonic()
-            self._outage.over()
+                if monotonic() - pruned > _POLL:
+                    await self._database.transaction(self._prune)
+                    pruned = monotonic()
+            self._publishing.reset()
             try:
                 async with asyncio.timeout(_POLL):
-                    await self._wanted.wait()
+                    await self._woken.wait()
             except TimeoutError:
-                # Another replica's, which died between its commit and its wake-up call.
+                # Look for events of a replica that died between its commit and its `wake`.
                 continue
 
     async def _lock(self, connection: Connection) -> None:
-        """One replica at a time; the statements that follow see what the one before has done."""
+        """Wait for the other replicas: the next statements see what they have committed."""
         await connection.fetch_val(
             "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 0))", {"stream": self.stream}
         )
 
     async def _number(self, connection: Connection) -> bool:
-        """Gives the next events their ids. False if there is nothing to publish.
+        """Assign the ids of the next entries. Returns whether there is anything to publish.
 
-        Committed before any of them is published: an id belongs to one event for ever.
+        This is committed before the entries are published: an id belongs to one event for ever.
         """
         await self._lock(connection)
         last, _ = await self._state()
         waiting = "SELECT EXISTS (SELECT FROM outbox WHERE entry > :last)"
         if await connection.fetch_val(waiting, {"last": last}):
             return True
-        # Above what the stream has even if a clock was set back, above what Redis has forgotten
-        # even if it came back empty.
+        # Greater than the stream's last id even if a clock was set back, and greater than all ids
+        # of the outbox even if Redis has lost its data.
         numbered = await connection.fetch_val(
             """
             WITH next AS (
@@ -236,21 +237,21 @@ class OutboxRelay:
         return bool(numbered)
 
     async def _publish(self, connection: Connection) -> bool:
-        """Publishes the next events. False if the stream is full."""
+        """Publish the next events. Returns False if the stream is full."""
         await self._lock(connection)
         last, length = await self._state()
         if length >= self._limit:
             acknowledged = await self._trim()
             last, length = await self._state()
             if length >= self._limit:
-                self._tell_full(acknowledged.behind)
+                self._record_full(acknowledged.behind)
                 return False
-        self._tell_room()
+        self._record_room()
         rows = await connection.fetch_all(
             "SELECT entry, event FROM outbox WHERE entry > :last ORDER BY entry LIMIT :room",
             {"last": last, "room": min(_BATCH, self._limit - length)},
         )
-        # All or nothing: an entry that came without the one before it would hide that one.
+        # All or nothing: an entry that is lost before a published one would count as published.
         with _published(self.stream, rows):
             await self._send(rows)
         return True
@@ -261,8 +262,8 @@ class OutboxRelay:
                 pipeline.xadd(self.stream, {FIELD: row["event"]}, id=_id(row["entry"]))
             await pipeline.execute()
 
-    async def _forget(self, connection: Connection) -> None:
-        """Removes what every group has acknowledged, from the stream and from the outbox."""
+    async def _prune(self, connection: Connection) -> None:
+        """Remove the events that every group has acknowledged from the stream and the outbox."""
         await self._lock(connection)
         acknowledged = await self._trim(self._keep)
         await connection.execute(
@@ -270,16 +271,16 @@ class OutboxRelay:
         )
 
     async def _state(self) -> tuple[int, int]:
-        """The last id that the stream has given, and the number of its entries."""
+        """Return the last id that the stream has had, and the number of its entries."""
         if not await self._redis.exists(self.stream):
             return 0, 0
         stream: Any = await self._redis.xinfo_stream(self.stream)
         return _entry(stream["last-generated-id"]), stream["length"]
 
     async def _trim(self, keep: int = 0) -> _Acknowledged:
-        """Remove what is acknowledged and `keep` microseconds older than the newest entry."""
+        """Remove acknowledged entries that are `keep` microseconds older than the newest entry."""
         if not (await self._review()).settled:
-            return _Acknowledged(0, "consumers that may return")
+            return _Acknowledged(0, None)
         acknowledged = await self._acknowledged()
         if acknowledged.until:
             last, _ = await self._state()
@@ -290,40 +291,40 @@ class OutboxRelay:
     async def _acknowledged(self) -> _Acknowledged:
         last, _ = await self._state()
         if not last:
-            return _Acknowledged(0, "nobody")
+            return _Acknowledged(0, None)
         groups: Any = await self._redis.xinfo_groups(self.stream)
         until = dict.fromkeys(self._groups, 0)
         for group in groups:
-            # Asked in this order: what is delivered later does not lessen what is acknowledged.
+            # In this order: an entry that is delivered in between must not count as acknowledged.
             pending: Any = await self._redis.xpending(self.stream, group["name"])
             until[group["name"]] = _entry(pending["min"] or group["last-delivered-id"])
             if not pending["min"]:
                 until[group["name"]] += 1
         if not until:
-            # A group that is created from now on belongs to a consumer that asks for the past.
-            return _Acknowledged(last + 1, "nobody")
+            # The consumer of a group that is created later backfills what happened before.
+            return _Acknowledged(last + 1, None)
         behind = min(until, key=lambda name: until[name])
         return _Acknowledged(until[behind], behind)
 
-    def _tell_full(self, behind: str) -> None:
-        if not self._full:
+    def _record_full(self, behind: str | None) -> None:
+        if not self._is_full:
             _log.warning(
-                "the stream is full, events wait in the outbox",
+                "stream full",
                 stream=self.stream,
                 waiting_for_group=behind,
                 declared=behind in self._groups,
             )
-        self._full = True
+        self._is_full = True
 
-    def _tell_room(self) -> None:
-        if self._full:
-            _log.info("the stream has room again", stream=self.stream)
-        self._full = False
+    def _record_room(self) -> None:
+        if self._is_full:
+            _log.info("stream has room", stream=self.stream)
+        self._is_full = False
 
 
 @contextmanager
 def _published(stream: str, rows: Sequence[Row]) -> Iterator[None]:
-    """Shows in the trace of each of these events that it is published."""
+    """Add a span for the publication to the trace of each event."""
     with ExitStack() as spans:
         for row in rows if is_on() else ():
             if parent := Event.from_json(row["event"]).traceparent:

@@ -1,4 +1,4 @@
-"""Forward paging as the domain sees it: a number of items after the place of an item."""
+"""Forward paging in the domain: a number of items after the position of an item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The `first` items of a list, or the `first` after the place of the item `after`."""
+    """Asks for the `first` items of a list, or for the `first` items after the item `after`."""
 
     first: int
     after: UUID | None = None
-    """The id of an item, which need not exist any more."""
+    """The id of an item, which may have been deleted since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T_co]):
-    """Consecutive items of a list, and whether there are more on either side."""
+    """Consecutive items of a list, and whether other items precede or follow them."""
 
     items: Sequence[T_co] = ()
     has_next: bool = False

@@ -1,6 +1,6 @@
-"""The parts of a usual service, built from its settings: its `app.py` wires only its own."""
+"""The parts that most services share, built from the settings; `app.py` adds the service's own."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from chassis.app import open_database, subgraph_app
 from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
+from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.context import RequestContext
@@ -21,27 +22,27 @@ from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_subscriber
 from chassis.settings import ServiceSettings
 from chassis.shutdown import Shutdown
-from chassis.streams import StreamConsumer, connect
+from chassis.streams import CLAIM_IDLE, StreamConsumer, connect
 from chassis.topology import declared
 
 _AUTH = "auth"
 
 Running = Callable[[], AbstractAsyncContextManager[object]]
-"""Opens something for as long as the application runs."""
+"""Opens a part for as long as the application runs."""
 
 
 class Parts:
     """The database, the Redis client, the outbox and the metrics of one service.
 
-    The service calls auth, which knows the sessions that have ended: a write of one is refused.
-    Nothing is connected before the application starts.
+    The service must call auth, to refuse the writes of ended sessions. Nothing is connected before
+    the application starts.
     """
 
     def __init__(self, name: str, settings: ServiceSettings, *, keep_events: float = 0.0) -> None:
-        """`name` is that of the service in services.toml; `keep_events` as in OutboxRelay."""
+        """`name` is the service's name in services.toml; `keep_events` as in OutboxRelay."""
         self.service = declared()[name]
         self.settings = settings
         self.metrics = Metrics()
@@ -62,11 +63,11 @@ class Parts:
 
     @cached_property
     def sessions(self) -> GrpcSessions:
-        """What auth knows of tokens and sessions. The service has to call auth."""
+        """The client of auth for tokens and sessions."""
         return GrpcSessions(self.settings.grpc_addresses[_AUTH])
 
     def wake_relay(self) -> None:
-        """Publish at once what was written to the outbox."""
+        """Publish the events in the outbox now."""
         if self.relay:
             self.relay.wake()
 
@@ -80,13 +81,16 @@ class Parts:
             yield
 
     def rejected_events(self, handle: EventHandler) -> RejectedEvents:
-        """Return the events that `handle` could not handle."""
+        """Return the store of events that `handle` could not handle."""
         return RejectedEvents(self.database, handle)
 
-    def backfill(self, handle: EventHandler) -> Backfill:
-        """Return what asks the services that this one `consumes` for what happened before."""
+    def backfill(self, handle: EventHandler, owners: Collection[str] | None = None) -> Backfill:
+        """Return the backfill of the state of `owners`.
+
+        By default these are all services that this one `consumes`.
+        """
         return backfill_from(
-            self.service.consumes,
+            self.service.consumes if owners is None else owners,
             self.settings,
             self.database,
             self.redis,
@@ -95,20 +99,28 @@ class Parts:
             reject=self.rejected_events(handle).add,
         )
 
-    def consumer(self, handle: EventHandler) -> Running:
-        """Return what follows the events of every service that this one `consumes`.
+    def consumer(
+        self,
+        handle: EventHandler,
+        *,
+        backfilled: Collection[str] | None = None,
+        claim_idle: float = CLAIM_IDLE,
+    ) -> Running:
+        """Return the consumer of the events of every service that this one `consumes`.
 
-        It backfills what happened before. What `handle` cannot handle is rejected and kept.
+        It backfills the state of the services `backfilled`, by default of all. An event that
+        `handle` cannot handle is rejected and kept. `claim_idle` as in StreamConsumer.
         """
         streams = declared().consumed_streams(self.service.name)
-        backfill = self.backfill(handle)
+        backfill = self.backfill(handle, backfilled)
         consumer = StreamConsumer(
             self.redis,
             streams,
             group=self.service.name,
             handle=backfill.handle,
             reject=self.rejected_events(handle).add,
-            tell=self.metrics.events_of(self.service.name, streams),
+            claim_idle=claim_idle,
+            record=self.metrics.events_of(self.service.name, streams),
             missed=backfill.missed,
         )
         self.metrics.backfill(backfill)
@@ -128,18 +140,23 @@ class Parts:
         *,
         running: Sequence[Running] = (),
         snapshot: ReadPage | None = None,
-        watch: SessionWatch | None = None,
+        watch: Subscriber | None = None,
+        guard: SessionGuard | None = None,
         streams: Streams | None = None,
         routes: Sequence[BaseRoute] = (),
     ) -> Starlette:
         """Return the application.
 
-        `make_context` builds the context of each operation. `running` are opened in their order,
-        after the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of
-        the state that other services ask for. `watch` is the service's own, where more than writes
-        depends on it. `streams` and `routes` are those of `subgraph_app`.
+        `make_context` builds the context of each operation. `running` are opened in order, after
+        the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of the
+        state that other services ask for. `watch` replaces the default one for a service that
+        needs more of it than refused writes; `guard` is for the service that asks no other one
+        about sessions. `streams` and `routes` as in `subgraph_app`.
         """
-        watch = watch or SessionWatch(self.redis, self.sessions)
+        if guard is None:
+            watch = watch or revocation_subscriber(self.redis, self.sessions)
+            guard = SessionGuard(watch, self.sessions.has_ended)
+            running = (self.sessions.running, watch.following, *running)
 
         @asynccontextmanager
         async def lifespan() -> AsyncIterator[None]:
@@ -147,7 +164,7 @@ class Parts:
                 await stack.enter_async_context(self.opened())
                 if self.relay:
                     await stack.enter_async_context(self.relay.running())
-                for open_part in (self.sessions.running, watch.following, *running):
+                for open_part in running:
                     await stack.enter_async_context(open_part())
                 yield
 
@@ -157,11 +174,11 @@ class Parts:
             GraphQLView(schema, make_context, self.metrics.operation),
             streams=streams,
             router_secret=self.settings.router_secret,
-            sessions=SessionGuard(watch, self.sessions.has_ended),
+            sessions=guard,
             shutdown=shutdown,
             metrics=self.metrics,
             lifespan=lifespan,
-            # Not Redis: without it events wait in the outbox, and every request is answered.
+            # Not Redis: without it events wait in the outbox, and requests are still answered.
             checks={"database": self.database.ping},
             routes=routes,
         )

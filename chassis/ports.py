@@ -1,4 +1,4 @@
-"""The ports that the use cases of every service share: units of work and the outbox."""
+"""The ports that the use cases of every service share: the unit of work and the outbox."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
@@ -11,7 +11,7 @@ Repositories_co = TypeVar("Repositories_co", covariant=True)
 
 class EventOutbox(Protocol):
     async def add(self, event: Event) -> None:
-        """Publish the event if, and only if, the unit of work is committed."""
+        """Publish the event if and only if the unit of work is committed."""
 
 
 class UnitOfWork(Protocol[Repositories_co]):
@@ -20,8 +20,8 @@ class UnitOfWork(Protocol[Repositories_co]):
     async def transaction(self, work: Callable[[Repositories_co], Awaitable[T]]) -> T:
         """Run `work` as one transaction and return its result.
 
-        `work` runs again after a deadlock: its only effects are those on the repositories.
+        `work` runs again after a deadlock, so it must have no effects except on the repositories.
         """
 
     async def read(self, work: Callable[[Repositories_co], Awaitable[T]]) -> T:
-        """Run `work` without a transaction: each statement sees what is committed by then."""
+        """Run `work` without a transaction: each statement sees the latest committed state."""

@@ -1,4 +1,4 @@
-"""Who a request acts for, as the edge has verified it, and the guard that believes nobody else."""
+"""The user for whom a request acts, as the edge verified them, and the edge's secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.errors import Forbidden, Unauthenticated, error_response
+from chassis.errors import Forbidden, Refusal, TokenRefused, Unauthenticated, error_response
 
 ROUTER_SECRET_HEADER = "x-router-secret"  # noqa: S105  (a header's name)
 _SECRET_HEADER = ROUTER_SECRET_HEADER.encode()
@@ -18,7 +18,7 @@ _SECRET_HEADER = ROUTER_SECRET_HEADER.encode()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A signed-in person, the session they act in and what that session may do."""
+    """A signed-in user, the session they act in and the scopes of that session."""
 
     user_id: UUID
     username: str
@@ -27,7 +27,7 @@ class Principal:
     expires_at: datetime
 
     def headers(self) -> dict[str, str]:
-        """The headers that carry this principal inside; `principal_from` reads them back."""
+        """Return the headers that carry this principal inside; `principal_from` reads them back."""
         return {
             "x-auth-user-id": str(self.user_id),
             "x-auth-username": self.username,
@@ -38,7 +38,7 @@ class Principal:
 
 
 def principal_from(headers: Mapping[str, str]) -> Principal | None:
-    """The principal in the `x-auth-*` headers, or None for an anonymous request.
+    """Return the principal in the `x-auth-*` headers, or None for an anonymous request.
 
     Call it only behind `TrustedCallers`. Raises KeyError or ValueError when the headers are
     incomplete, which only a broken edge can cause.
@@ -55,7 +55,7 @@ def principal_from(headers: Mapping[str, str]) -> Principal | None:
     )
 
 
-@lru_cache(1024)  # a megabyte of them: who asks, asks again
+@lru_cache(1024)  # about a megabyte; a user sends several requests in a row
 def _principal(
     user_id: str, username: str, scopes: str, session_id: str, expires_at: str
 ) -> Principal:
@@ -72,7 +72,7 @@ def require(principal: Principal | None, scope: StrEnum | None = None) -> Princi
     """Return the principal if there is one and its session has `scope`.
 
     Raises Unauthenticated or Forbidden. A service keeps its scopes in one StrEnum, which
-    `build_schema` holds against `services.toml`.
+    `build_schema` compares with `services.toml`.
     """
     if principal is None:
         raise Unauthenticated
@@ -87,18 +87,20 @@ _SCHEME = b"bearer "
 def bearer_token(credentials: bytes) -> bytes | None:
     """Return the token of an Authorization header (RFC 6750); None for a blank one.
 
-    Clients without a token often send an empty header. Raises ValueError for other credentials.
+    Clients without a token often send an empty header. Raises TokenRefused for other credentials.
     """
     credentials = credentials.strip(b" \t")
     if not credentials:
         return None
     if credentials[: len(_SCHEME)].lower() != _SCHEME:
-        raise ValueError("The token is not a bearer token.")
+        raise TokenRefused(
+            Refusal.INVALID, "Authorization must be: Bearer, a space and the access token."
+        )
     return credentials[len(_SCHEME) :].strip(b" \t")
 
 
 class TrustedCallers:
-    """ASGI middleware: answers 403 to whoever does not know the secret of the edge."""
+    """ASGI middleware: answers 403 to a request without the secret of the edge."""
 
     def __init__(self, app: ASGIApp, secret: str) -> None:
         self._app = app
@@ -108,7 +110,9 @@ class TrustedCallers:
         if scope["type"] in {"http", "websocket"}:
             given = [value for name, value in scope["headers"] if name == _SECRET_HEADER]
             if len(given) != 1 or not compare_digest(given[0], self._secret):
-                response = error_response(403, "FORBIDDEN", "This port serves only the edge.")
+                response = error_response(
+                    403, Forbidden.code, "This port accepts requests from the edge only."
+                )
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)

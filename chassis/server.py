@@ -1,4 +1,4 @@
-"""Runs an ASGI application under uvicorn, the same way in every service."""
+"""Runs an ASGI application under uvicorn with the same configuration in every service."""
 
 import asyncio
 import gc
@@ -9,49 +9,60 @@ from time import monotonic
 import uvicorn
 from starlette.types import ASGIApp
 
-from chassis.shutdown import Shutdown
+from chassis.shutdown import Shutdown, StopOnCrash
 
 KEEP_ALIVE = 75
-"""Seconds an idle connection stays open: longer than the router and the edge keep theirs."""
+"""Seconds that an idle connection stays open: longer than the router and the edge keep theirs."""
 
 MAX_MESSAGE_SIZE = 64 * 1024
-"""Bytes of one message on a WebSocket; a longer one closes it with 1009."""
+"""Bytes of a message on a WebSocket; a longer message closes the WebSocket with code 1009."""
 
 _PING_INTERVAL = 20.0
-"""Seconds, and as many until the pong: a client that has vanished is noticed within both."""
+"""Seconds between pings, and the time limit of a pong: a dead client is detected within twice as
+long."""
+_CRASHED = 4
 _STARTUP_FAILED = 3
 _TICK = 0.1
 
 
 class _Server(uvicorn.Server):
-    """Takes the first step of its shutdown a while before the second. Ctrl-C twice hastens it."""
+    """Waits between the two steps of `shutdown`; a second Ctrl-C cuts the wait short."""
 
     def __init__(self, config: uvicorn.Config, shutdown: Shutdown, notice: float) -> None:
         super().__init__(config)
         self._shutdown = shutdown
         self._notice = notice
 
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or self._shutdown.is_crash
+        return await super().on_tick(counter)
+
     async def main_loop(self) -> None:
         settle()
-        await super().main_loop()
-        self._shutdown.announce()
+        try:
+            await super().main_loop()
+        finally:
+            self._shutdown.announce()
         end = monotonic() + self._notice
         while monotonic() < end and not self.force_exit:  # noqa: ASYNC110  (uvicorn has only a flag)
             await asyncio.sleep(_TICK)
         self._shutdown.begin()
-        # Uvicorn hangs up next: whoever holds a connection says why before that.
+        # Streams get time to send the reason before uvicorn closes their connections.
         await asyncio.sleep(_TICK)
 
 
 def settle() -> None:
-    """Spares the garbage collector what has come to stay, and its haste (docs/performance.md)."""
+    """Exempt the objects of the started process from garbage collection, and collect less often.
+
+    docs/performance.md has the figures.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
 def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvicorn.Config:
-    """How uvicorn runs; `sockets` where WebSockets are served, which takes a package more."""
+    """Return the configuration of uvicorn. `sockets`: WebSockets are served."""
     return uvicorn.Config(
         app,
         host=host,
@@ -62,7 +73,7 @@ def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvico
         ws_max_size=MAX_MESSAGE_SIZE,
         ws_ping_interval=_PING_INTERVAL,
         ws_ping_timeout=_PING_INTERVAL,
-        # It costs each socket more memory than all else, and an event is a few hundred bytes.
+        # Compression would take most of a socket's memory; an event has a few hundred bytes.
         ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
@@ -78,7 +89,10 @@ def _sockets() -> type[asyncio.Protocol]:
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
     class Sockets(WebSocketsSansIOProtocol):
-        """Hangs up on who sends pings and does not read the answers: those would pile up here."""
+        """Closes the connection of a client that sends pings and does not read the pongs.
+
+        The pongs would accumulate in memory.
+        """
 
         def handle_ping(self) -> None:
             if self.writable.is_set():
@@ -92,13 +106,17 @@ def _sockets() -> type[asyncio.Protocol]:
 def serve(
     app: ASGIApp, shutdown: Shutdown, *, host: str, port: int, notice: float, sockets: bool
 ) -> None:
-    """Serves until SIGTERM or SIGINT; `notice` seconds lie between the steps of `shutdown`.
+    """Serve until SIGTERM or SIGINT. `notice`: seconds between the two steps of `shutdown`.
 
-    Exits with status 3 when the application cannot start.
+    Exits with status 3 if the application cannot start, and with status 4 after a crash of its
+    background work.
     """
-    config = configuration(app, host=host, port=port, sockets=sockets)
+    guarded = StopOnCrash(app, shutdown)
+    config = configuration(guarded, host=host, port=port, sockets=sockets)
     server = _Server(config, shutdown, notice)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(_STARTUP_FAILED)
+    if shutdown.is_crash:
+        sys.exit(_CRASHED)

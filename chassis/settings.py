@@ -1,4 +1,4 @@
-"""Reads a service's settings from environment variables and reports every problem at once."""
+"""Reads the settings of a service from environment variables, and reports all problems at once."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,15 @@ from chassis.topology import FILE, TopologyError, declared
 
 
 class SettingsError(Exception):
-    """The environment does not hold what a service needs; the message lists all of it."""
+    """The environment is incomplete or invalid; the message lists every problem."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
-        super().__init__("\n".join(["The environment is not complete:", *problems]))
+        super().__init__("\n".join(["Invalid environment:", *problems]))
 
 
 class Secret(str):
-    """A string that does not show itself when it is printed as part of something else."""
+    """A string whose `repr` hides its value, so that printing an object with it is safe."""
 
     __slots__ = ()
 
@@ -28,14 +28,14 @@ class Secret(str):
 
 
 class Stage(StrEnum):
-    """Where the process runs: only development is lenient."""
+    """Where the process runs. Only development relaxes checks."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
 
 class EnvironmentReader:
-    """Typed access to environment variables; collects problems instead of stopping at the first."""
+    """Typed access to environment variables; collects all problems."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -49,17 +49,17 @@ class EnvironmentReader:
         return value
 
     def secret(self, name: str, *, at_least: int = 16) -> Secret:
-        """A secret has no default and at least `at_least` characters."""
+        """Return a secret, which has no default and at least `at_least` characters."""
         value = self.text(name)
         if value and len(value) < at_least:
-            self.problems.append(f"{name} is shorter than {at_least} characters")
+            self.problems.append(f"{name} must have at least {at_least} characters")
         return Secret(value)
 
     def integer(self, name: str, default: int | None = None, *, at_least: int = 0) -> int:
-        """A whole number; without `default` it must be set."""
+        """Return a whole number; a variable without `default` is required."""
         value = self.text(name, None if default is None else str(default))
         if value and (not value.isascii() or not value.isdigit() or int(value) < at_least):
-            self.problems.append(f"{name} is not a whole number of at least {at_least}")
+            self.problems.append(f"{name} must be a whole number of at least {at_least}")
             value = ""
         return int(value or at_least)
 
@@ -68,21 +68,21 @@ class EnvironmentReader:
         if value in {"true", "false"}:
             return value == "true"
         if value:
-            self.problems.append(f"{name} is neither true nor false")
+            self.problems.append(f"{name} must be true or false")
         return default
 
     def stage(self) -> Stage:
-        """`ENVIRONMENT`; production unless told otherwise, so that forgetting it is safe."""
+        """Return the stage in `ENVIRONMENT`; the default is production, the safe one."""
         value = self.text("ENVIRONMENT", Stage.PRODUCTION)
         if value in set(Stage):
             return Stage(value)
-        self.problems.append(f"ENVIRONMENT is none of {', '.join(Stage)}")
+        self.problems.append(f"ENVIRONMENT must be one of {', '.join(Stage)}")
         return Stage.PRODUCTION
 
 
 @contextmanager
 def read_environment(variables: Mapping[str, str] | None = None) -> Iterator[EnvironmentReader]:
-    """Reads settings inside the block; raises SettingsError at its end if any was wrong."""
+    """Read settings inside the block. Raises SettingsError at its end if any setting is invalid."""
     reader = EnvironmentReader(os.environ if variables is None else variables)
     yield reader
     if reader.problems:
@@ -90,10 +90,10 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Iterator[Env
 
 
 class _Declared(dict[str, str]):
-    """Addresses by the name of a service; one that is not declared raises TopologyError."""
+    """Addresses by the name of a service. Raises TopologyError for an undeclared service."""
 
     def __init__(self, problem: str, addresses: Mapping[str, str]) -> None:
-        """`problem` is the message, with braces for the name."""
+        """`problem` is the message; `{}` in it stands for the name."""
         super().__init__(addresses)
         self._problem = problem
 
@@ -103,7 +103,7 @@ class _Declared(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """The settings that every service has; each adds its own."""
+    """The settings that every service has; a service adds its own in a subclass."""
 
     stage: Stage
     host: str
@@ -122,10 +122,9 @@ class ServiceSettings:
     grpc_addresses: Mapping[str, str]
     """The address, like auth:4111, of each service that it calls over gRPC."""
     shutdown_notice: int
-    """Seconds between failing readiness and closing connections: as long as a load balancer needs
-    to notice."""
+    """Seconds between failing readiness and closing connections, in which load balancers notice."""
     tracing_endpoint: str
-    """The address of the OTLP collector (HTTP). Empty: no traces are made."""
+    """The address of the OTLP collector (HTTP). Empty: tracing is off."""
 
     @classmethod
     def common(cls, read: EnvironmentReader, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads Redis Streams as one of a consumer group: nothing is lost and nothing stops the stream."""
+"""A consumer of Redis Streams: no event is lost, and no event stops the stream."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -25,17 +25,20 @@ from chassis.logging import bound, trace_id
 from chassis.tracing import span
 
 FIELD = "event"
-"""The one field of an entry: the event's JSON."""
+"""The only field of an entry: the event as JSON."""
+
+CLAIM_IDLE = 10.0
+"""Seconds after which another consumer claims the entries of a silent one."""
 
 INFRASTRUCTURE: tuple[type[Exception], ...] = (*UNAVAILABLE, RedisError)
-"""What a handler raises when it is not the event's fault."""
+"""What a handler raises during an outage, which is not the fault of the event."""
 
-_BLOCK = 2000  # milliseconds, well below the client's time-out
-_BETWEEN_ATTEMPTS = 0.05  # seconds, doubled from attempt to attempt
-_BEATS = 5  # in `claim_idle`: one that meets the client's time-out does not make us silent
-_GONE = 10  # times `claim_idle`: then a consumer that holds nothing is taken off the group
+_BLOCK = 2000  # milliseconds, well below the time-out of the client
+_BETWEEN_ATTEMPTS = 0.05  # seconds, doubled after each attempt
+_BEATS = 5  # in `claim_idle`: one heartbeat may be lost to the time-out of the client
+_REMOVE_AFTER = 10  # times `claim_idle`: an idle consumer without entries is removed
 
-# In one step, because with a consumer Redis forgets what is pending for it.
+# One script, because Redis forgets the pending entries of a consumer that it deletes.
 _REMOVE_IDLE_CONSUMER = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
     return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
@@ -46,13 +49,13 @@ _log = structlog.get_logger("chassis.streams")
 
 
 async def _log_gap(stream: str) -> None:
-    _log.warning("consumer group missing: events may have been missed", stream=stream)
+    _log.warning("consumer group missing", stream=stream)
 
 
 def connect(url: str) -> Redis:
-    """A client for streams: it reports a failure at once, for its users to wait it out.
+    """Return a client for streams. It does not retry: its users back off by themselves.
 
-    Bytes that are no text are replaced and not refused, or one bad entry would stop its readers.
+    Invalid UTF-8 is replaced, so that one bad entry does not stop its readers.
     """
     return Redis.from_url(
         url,
@@ -66,7 +69,7 @@ def connect(url: str) -> Redis:
 
 @dataclass(slots=True)
 class _Entry:
-    """An entry that this consumer has to see to. `text` is None until it is read again."""
+    """An in-flight entry of this consumer. `text` is None for a claimed entry until it is read."""
 
     stream: str
     id: str
@@ -75,16 +78,17 @@ class _Entry:
 
 
 class StreamConsumer:
-    """One consumer of a group: give each process its own.
+    """One consumer of a group; every process has its own.
 
-    `handle` gets every event at least once: its effects must bear being repeated (remember the
-    event's id). With several consumers in the group two events of one subject may be handled at
-    the same time or in the other order, and one that was claimed from a dead consumer comes late:
-    `handle` must bear that as well.
+    `handle` gets every event at least once, so it must be idempotent (remember the event's id).
+    With several consumers in the group, two events of one subject may be handled at the same time
+    or in the wrong order, and an event that was claimed from a dead consumer is late. `handle` must
+    tolerate that as well.
 
-    An error of INFRASTRUCTURE pauses this consumer until it is over. With any other error the event
-    is tried again, `attempts` times in all, those counted that ended the process, then handed to
-    `reject` with the reason, as is at once what is no event. `reject` has to keep it.
+    After an error of INFRASTRUCTURE this consumer backs off and retries until the outage ends.
+    After any other error the event is retried, up to `attempts` attempts; an attempt that ended the
+    process counts. Then the event goes to `reject` with the reason, which must store it. A
+    malformed event is rejected at once.
     """
 
     def __init__(
@@ -96,18 +100,18 @@ class StreamConsumer:
         handle: Callable[[Event], Awaitable[None]],
         reject: Callable[[str, str], Awaitable[None]],
         batch: int = 10,
-        claim_idle: float = 10.0,
+        claim_idle: float = CLAIM_IDLE,
         attempts: int = 5,
-        tell: Callable[[str, datetime | None, str], None] = lambda *_: None,
+        record: Callable[[str, datetime | None, str], None] = lambda *_: None,
         missed: Callable[[str], Awaitable[None]] = _log_gap,
     ) -> None:
-        """`claim_idle`: seconds after which what a silent consumer holds is taken over.
+        """`claim_idle`: seconds without a heartbeat after which entries of a consumer are claimed.
 
-        `missed` is called with a stream whose group existed and is missing, before it is created
-        again: events may have been removed that this group never read.
+        `missed` is called with a stream whose group existed and is missing, before the group is
+        created again: events that the group never read may have been removed.
 
-        `tell` hears of each event that is done with: its stream, its time if it has one, and
-        whether it was `handled` or `rejected`.
+        `record` is called after each event with its stream, its time (None for a malformed event)
+        and its result: `handled` or `rejected`.
         """
         self._redis = redis
         self._streams = streams
@@ -118,21 +122,21 @@ class StreamConsumer:
         self._batch = batch
         self._claim_idle = claim_idle
         self._attempts = attempts
-        self._tell = tell
+        self._record = record
         self._missed = missed
-        self._in_hand: list[_Entry] = []
-        self._reading = Backoff(f"{group}: reading {' and '.join(streams)}")
-        self._handling = Backoff(f"{group}: handling events")
+        self._in_flight: list[_Entry] = []
+        self._reading = Backoff("read events", group=group, streams=[*streams])
+        self._handling = Backoff("handle events", group=group)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read while the block runs, and wait out every outage. Without streams do nothing."""
+        """Consume while the block runs; retry after every outage. Without streams, do nothing."""
         if not self._streams:
             yield
             return
         try:
-            consuming = self._reading.outlast(self._consume, INFRASTRUCTURE)
-            async with running(self._keep()), running(consuming):
+            consuming = self._reading.retry_forever(self._consume, INFRASTRUCTURE)
+            async with running(self._heartbeat(), consuming):
                 yield
         finally:
             await self._leave()
@@ -141,19 +145,18 @@ class StreamConsumer:
         await self._join()
         claimed = float("-inf")
         while True:
-            # Also what is still in hand after Redis was away: without an answer to the
-            # acknowledgement nobody knows whether it was one.
-            while self._in_hand:
-                await self._see_to(self._in_hand[0])
-                self._in_hand.pop(0)
+            # Also entries that are still in flight after an outage of Redis: their ack may be lost.
+            while self._in_flight:
+                await self._process(self._in_flight[0])
+                self._in_flight.pop(0)
             if monotonic() - claimed > self._claim_idle / 3 and not await self._claim():
                 claimed = monotonic()
-            if not self._in_hand:
+            if not self._in_flight:
                 await self._read()
-            self._reading.over()
+            self._reading.reset()
 
     async def _join(self) -> None:
-        """Create the group where it is missing; it begins with what the stream still holds."""
+        """Create the missing groups; they start at the first entry that the stream still has."""
         for stream in self._streams:
             await join(self._redis, stream, self._group, partial(self._missed, stream))
 
@@ -166,14 +169,14 @@ class StreamConsumer:
             block=min(_BLOCK, int(self._claim_idle * 1000 / 3)),
         )
         for stream, entries in answer:
-            self._in_hand += [
+            self._in_flight += [
                 _Entry(stream, entry_id, _text(fields)) for entry_id, fields in entries
             ]
 
     async def _claim(self) -> bool:
-        """Takes over some of what silent consumers hold, and forgets those that are gone.
+        """Claim some entries of silent consumers, and remove idle consumers without entries.
 
-        False if there was nothing to take over.
+        Returns whether any entry was claimed.
         """
         idle = int(self._claim_idle * 1000)
         for stream in self._streams:
@@ -181,42 +184,43 @@ class StreamConsumer:
                 stream, self._group, "-", "+", self._batch, idle=idle
             )
             if ids := [entry["message_id"] for entry in silent]:
-                # Only the ids: an entry is counted as tried when its turn comes, not because it
-                # was waiting behind one that ends every process.
+                # Only the ids: an attempt is counted when it starts. Otherwise entries that wait
+                # behind one that ends every process would be rejected with it.
                 claimed: Any = await self._redis.xclaim(
                     stream, self._group, self._name, idle, ids, justid=True
                 )
-                self._in_hand += [_Entry(stream, entry_id, None) for entry_id in claimed]
+                self._in_flight += [_Entry(stream, entry_id, None) for entry_id in claimed]
             consumers: Any = await self._redis.xinfo_consumers(stream, self._group)
             for consumer in consumers:
-                if not consumer["pending"] and consumer["idle"] > _GONE * idle:
+                if not consumer["pending"] and consumer["idle"] > _REMOVE_AFTER * idle:
                     await self._remove(stream, consumer["name"])
-        return bool(self._in_hand)
+        return bool(self._in_flight)
 
-    async def _keep(self) -> None:
-        """Heartbeat: resets the idle time of in-flight entries so that no other consumer claims
-        them, and announces the group."""
+    async def _heartbeat(self) -> None:
+        """Reset the idle time of in-flight entries regularly, so that no other consumer claims
+        them, and record that the group is alive."""
         while True:
             await asyncio.sleep(self._claim_idle / _BEATS)
             try:
-                await self._show(idle=0)
+                await self._set_idle(0)
                 for stream in self._streams:
                     await announce(self._redis, stream, self._group)
             except Exception as error:
-                _log.info("entries could not be held", group=self._group, reason=repr(error))
+                _log.info("heartbeat failed", group=self._group, reason=repr(error))
 
     async def _leave(self) -> None:
-        """Lets others take over at once what is in hand, and takes this consumer off the group."""
+        """Let other consumers claim the in-flight entries at once, and remove this consumer."""
         try:
-            await self._show(idle=24 * 60 * 60 * 1000)
+            await self._set_idle(24 * 60 * 60 * 1000)
             for stream in self._streams:
                 await self._remove(stream, self._name)
         except (RedisError, OSError) as error:
-            _log.info("left without saying so", group=self._group, reason=repr(error))
+            _log.info("consumer not removed", group=self._group, reason=repr(error))
 
-    async def _show(self, *, idle: int) -> None:
-        in_hand = sorted(self._in_hand, key=lambda entry: entry.stream)
-        for stream, entries in groupby(in_hand, key=lambda entry: entry.stream):
+    async def _set_idle(self, idle: int) -> None:
+        """Set the idle time of the in-flight entries, in milliseconds."""
+        in_flight = sorted(self._in_flight, key=lambda entry: entry.stream)
+        for stream, entries in groupby(in_flight, key=lambda entry: entry.stream):
             await self._redis.xclaim(
                 stream, self._group, self._name, 0, [e.id for e in entries], idle=idle, justid=True
             )
@@ -224,41 +228,44 @@ class StreamConsumer:
     async def _remove(self, stream: str, consumer: str) -> None:
         await self._redis.eval(_REMOVE_IDLE_CONSUMER, 1, stream, self._group, consumer)
 
-    async def _see_to(self, entry: _Entry) -> None:
-        """Returns when the entry is acknowledged, or is nobody's to see to, or cannot even be
-        rejected: then it stays pending, and is claimed again."""
-        if entry.text is None and not await self._count(entry):
+    async def _process(self, entry: _Entry) -> None:
+        """Handle or reject an entry and acknowledge it.
+
+        An entry that another consumer has acknowledged is skipped. An entry that cannot even be
+        rejected stays pending and is claimed again.
+        """
+        if entry.text is None and not await self._count_attempt(entry):
             return
-        reason = await self._refused(entry)
+        reason = await self._handled(entry)
         if reason is None or await self._rejected(entry, reason):
             await self._redis.xack(entry.stream, self._group, entry.id)
 
-    async def _refused(self, entry: _Entry) -> str | None:
-        """Handles an entry. Gives the reason where that cannot be done."""
+    async def _handled(self, entry: _Entry) -> str | None:
+        """Handle an entry. Returns None, or the reason for which it must be rejected."""
         try:
             event = Event.from_json(entry.text or "")
         except MalformedEventError as error:
-            self._tell(entry.stream, None, "rejected")
+            self._record(entry.stream, None, "rejected")
             return f"malformed: {error}"
         ids = {"trace_id": trace} if (trace := trace_id(event.traceparent)) else {}
         with (
             bound(**ids),
             span(f"handle {event.type}", "consumer", parent=event.traceparent) as work,
         ):
-            reason = await self._tried(entry, event)
+            reason = await self._attempted(entry, event)
             if reason:
                 work.fail("rejected")
-        self._tell(entry.stream, event.time, "rejected" if reason else "handled")
+        self._record(entry.stream, event.time, "rejected" if reason else "handled")
         return reason
 
-    async def _tried(self, entry: _Entry, event: Event) -> str | None:
-        reason = "it was begun several times and never ended"
+    async def _attempted(self, entry: _Entry, event: Event) -> str | None:
+        reason = "no attempt finished: the process ended each time"
         while entry.attempt <= self._attempts:
             try:
-                await self._patiently(lambda: self._handle(event))
+                await self._after_outages(lambda: self._handle(event))
             except Exception as error:
                 _log.exception(
-                    "an event was not handled",
+                    "event handler failed",
                     group=self._group,
                     id=str(event.id),
                     type=event.type,
@@ -270,34 +277,35 @@ class StreamConsumer:
             if entry.attempt == self._attempts:
                 break
             await asyncio.sleep(_BETWEEN_ATTEMPTS * 2**entry.attempt)
-            if not await self._count(entry):
+            if not await self._count_attempt(entry):
                 return None
         return reason
 
     async def _rejected(self, entry: _Entry, reason: str) -> bool:
         try:
-            await self._patiently(lambda: self._reject(entry.text or "", reason))
+            await self._after_outages(lambda: self._reject(entry.text or "", reason))
         except Exception:
-            _log.exception("an event could not be rejected", group=self._group, id=entry.id)
+            _log.exception("event rejection failed", group=self._group, id=entry.id)
             return False
-        _log.error("an event was rejected", group=self._group, id=entry.id, reason=reason)
+        _log.error("event rejected", group=self._group, id=entry.id, reason=reason)
         return True
 
-    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Runs `work` until what it needs is there."""
+    async def _after_outages(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, again after every outage."""
         while True:
             try:
                 await work()
             except INFRASTRUCTURE as error:
-                await self._handling.pause(error)
+                await self._handling.wait(error)
             else:
-                self._handling.over()
+                self._handling.reset()
                 return
 
-    async def _count(self, entry: _Entry) -> bool:
-        """Reads an entry again and counts that as an attempt, in Redis, where it outlives us.
+    async def _count_attempt(self, entry: _Entry) -> bool:
+        """Read an entry again, which Redis counts as an attempt: the count outlives this process.
 
-        False if it is pending no more: acknowledged by whom it was claimed from, or flushed.
+        Returns False for an entry that is no longer pending: it was acknowledged by the consumer
+        from which it was claimed, or removed from Redis.
         """
         claimed: Any = await self._redis.xclaim(
             entry.stream, self._group, self._name, 0, [entry.id]
@@ -313,5 +321,5 @@ class StreamConsumer:
 
 
 def _text(fields: dict[str, str]) -> str:
-    """The event's text, or what there is instead, for whoever looks at what was rejected."""
+    """Return the text of the event, or all fields of an entry that has none, for the operator."""
     return fields.get(FIELD) or str(fields)

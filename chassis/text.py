@@ -1,7 +1,7 @@
-"""Rules about text that people read, by the Unicode data of the `regex` package.
+"""Rules for displayed text, by the Unicode data of the `regex` package.
 
-Python's own tables (`unicodedata`, `str.isprintable`) differ between its versions: what one of them
-refuses as unassigned is an emoji to the next.
+Python's own tables (`unicodedata`, `str.isprintable`) differ between Python versions: a character
+that is unassigned in one is an emoji in the next.
 """
 
 import regex
@@ -9,8 +9,8 @@ import regex
 _CLUSTER = regex.compile(r"\X")
 
 _INKLESS = r"\u2800\uFFFC\U0001D159\U00013441\U00013442"
-"""Letters and symbols that show nothing: braille blank, object replacement character, null
-notehead, full and half blank of the hieroglyphs."""
+"""Letters and symbols without ink: braille blank, object replacement character, null notehead, and
+the full and half blank of the hieroglyphs."""
 
 _VISIBLE = regex.compile(
     r"[[\p{L}\p{N}\p{P}\p{S}\p{Co}\p{Cn}]"
@@ -25,12 +25,12 @@ _NOT_IN_A_LINE = regex.compile(
 
 
 def count_characters(text: str) -> int:
-    """Count what a reader takes for one character: extended grapheme clusters (UAX 29)."""
+    """Count the characters that a reader sees: extended grapheme clusters (UAX 29)."""
     return sum(1 for _ in _CLUSTER.finditer(text))
 
 
 def shorten(text: str, characters: int) -> str:
-    """Return at most so many characters of `text`, the last one an ellipsis where it was cut."""
+    """Return `text` cut to at most `characters` characters; a cut text ends with an ellipsis."""
     kept = ""
     for number, cluster in enumerate(_CLUSTER.finditer(text), start=1):
         if number == characters:
@@ -41,11 +41,11 @@ def shorten(text: str, characters: int) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Return whether `text` shows anything.
+    """Return whether `text` has a visible character.
 
     White space, control and format characters, combining marks without a base, default-ignorable
-    and blank-looking characters show nothing. An unassigned character counts as visible: newer
-    fonts may know it.
+    and blank-looking characters are not visible. An unassigned character counts as visible, because
+    newer fonts may have it.
     """
     return _VISIBLE.search(text) is not None
 

@@ -1,6 +1,6 @@
 """Reads `services.toml`, the declaration of the services of this system.
 
-Standard library only: the container that renders the edge's configuration reads it too.
+Standard library only, because the container that renders the edge's configuration imports it too.
 """
 
 import difflib
@@ -23,10 +23,10 @@ RESERVED = frozenset(
         *("prometheus", "grafana", "jaeger", "database", "databases", "mail", "public"),
     }
 )
-"""Names of other processes, and words that would give a setting of a service a second meaning."""
+"""Names of other processes, and words that would make the name of a setting ambiguous."""
 
 SECRET_KINDS = ("random", "signing-key")
-"""What a secret can be; deploy/secrets.sh and `make up` generate each kind."""
+"""The kinds of secrets that deploy/secrets.sh and `make up` generate."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _SCOPE = re.compile(r"[a-z0-9:._-]+")
@@ -38,11 +38,11 @@ _NOT_OF_PAGES = (
 
 
 class TopologyError(Exception):
-    """`services.toml` is missing or wrong; the message has one line for each problem."""
+    """`services.toml` is missing or invalid; the message has one line for each problem."""
 
 
 class Kind(StrEnum):
-    """What a service is to the others."""
+    """The role of a service."""
 
     SUBGRAPH = "subgraph"
     """Serves `/graphql` to the router."""
@@ -52,7 +52,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a container asks its cluster for, in Kubernetes' units."""
+    """The resource requests and limits of a container, in the units of Kubernetes."""
 
     cpu: str = "100m"
     memory: str = "160Mi"
@@ -61,7 +61,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """How many pods run: no fewer than `min`, and up to `max` under load."""
+    """The number of pods: at least `min`, and up to `max` under load."""
 
     min: int = 2
     max: int = 10
@@ -69,12 +69,12 @@ class Replicas:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The product: `name` in identifiers, `title` where people read it."""
+    """The product: `name` for identifiers, `title` for texts."""
 
     name: str
     title: str
     registry: str = "ghcr.io/example"
-    """Where released images are: `<registry>/<name>/<image>`."""
+    """The registry of released images: `<registry>/<name>/<image>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,59 +87,64 @@ class Service:
     port: int
     grpc_port: int | None = None
     database: bool = False
-    """Whether it has a PostgreSQL database of its own."""
+    """Whether it has a PostgreSQL database."""
     subscriptions: bool = False
     """Whether it serves GraphQL subscriptions."""
     publishes: bool = False
     """Whether it publishes events, on the stream `events.<name>`."""
     consumes: tuple[str, ...] = ()
-    """The services whose events it consumes, as the consumer group of its own name."""
+    """The services whose events it consumes. Its consumer group has the name of the service."""
     consumes_if_declared: tuple[str, ...] = ()
-    """The same of services without which it works; those that are declared are in `consumes`."""
+    """Optional services whose events it consumes; the declared ones are added to `consumes`."""
     calls: tuple[str, ...] = ()
     """The services that it calls over gRPC."""
     sends_mail: bool = False
     scopes: tuple[str, ...] = ()
-    """The scopes that it checks, as others may. A session may hold those of all services."""
+    """The scopes that it checks. Other services may check them too; a session may hold all."""
     public_paths: tuple[str, ...] = ()
-    """Paths that the edge passes on without identity; one that ends in `/` stands for all below."""
+    """Paths that the edge forwards without identity; a path that ends in `/` includes all below."""
     cron: Mapping[str, str] = field(default_factory=dict)
-    """Commands of its command line that run on a schedule: command to cron expression."""
+    """Scheduled commands of its command line: command to cron expression."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Secret settings of its own: name to the kind of value that is generated for it."""
+    """Additional secret settings: name to the kind of the generated value."""
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
     target: str = "service"
-    """The target in the Dockerfile that builds its image."""
+    """The target of the Dockerfile that builds its image."""
     compose: Mapping[str, str] = field(default_factory=dict)
-    """Further settings under Docker Compose; a value may hold `${NAME:-default}`."""
+    """Additional settings under Docker Compose; a value may contain `${NAME:-default}`."""
     kubernetes: Mapping[str, str] = field(default_factory=dict)
-    """Further settings on Kubernetes."""
+    """Additional settings on Kubernetes."""
     resources: Resources = Resources()
     replicas: Replicas = Replicas()
 
     @property
     def prefix(self) -> str:
-        """How the names of its settings begin: `TWEETS_`."""
+        """The prefix of its settings: `TWEETS_`."""
         return f"{self.name.upper()}_"
 
     def owner_setting(self, owner: str) -> str:
-        """The setting with the HTTP address of a service whose events it consumes."""
+        """Return the name of the setting with the HTTP address of a service that it consumes."""
         return f"{self.prefix}{owner.upper()}_URL"
 
     def call_setting(self, called: str) -> str:
-        """The setting with the gRPC address of a service that it calls."""
+        """Return the name of the setting with the gRPC address of a service that it calls."""
         return f"{self.prefix}{called.upper()}_GRPC"
 
     @property
     def stream(self) -> str:
-        """The Redis stream of its events."""
+        """The name of the Redis stream of its events."""
         return f"events.{self.name}"
 
     @property
     def folder(self) -> str:
         """Its folder in the repository: `subgraphs/tweets`."""
         return self.module.replace(".", "/")
+
+    @property
+    def migrations(self) -> str:
+        """The folder of its migrations in the repository: `subgraphs/tweets/migrations`."""
+        return f"{self.folder}/migrations"
 
     @property
     def is_subgraph(self) -> bool:
@@ -181,11 +186,11 @@ class Topology:
         return frozenset(scope for s in self.services.values() for scope in s.scopes)
 
     def consumed_streams(self, name: str) -> Sequence[str]:
-        """The streams of the services whose events this one consumes. Raises TopologyError."""
+        """Return the streams of the services that this one consumes. Raises TopologyError."""
         return [self[owner].stream for owner in self[name].consumes]
 
     def consumers_of(self, name: str) -> frozenset[str]:
-        """The consumer groups that must acknowledge an event of this service."""
+        """Return the consumer groups that must acknowledge an event of this service."""
         return frozenset(s.name for s in self.services.values() if name in s.consumes)
 
 
@@ -239,7 +244,7 @@ def _with_optional_owners(service: Service, services: Mapping[str, Service]) -> 
 
 
 def _table(type_: Any, given: Any, where: str, problems: list[str]) -> Any:
-    """Return an instance of the dataclass `type_`; appends what is wrong with `given`."""
+    """Return an instance of the dataclass `type_`; append the problems of `given`."""
     if not isinstance(given, dict):
         problems.append(f"{where} must be a table")
         return None
@@ -307,12 +312,12 @@ def _contradictions(topology: Topology) -> Iterator[str]:
             for value in values(service):
                 if value in owners:
                     where = f"[services.{service.name}]"
-                    yield f"{where} {what} {value} is already that of {owners[value]}"
+                    yield f"{where} {what} {value} is already used by {owners[value]}"
                 owners[value] = service.name
 
 
 def _own_problems(service: Service) -> Iterator[str]:
-    """Yield what is wrong with a stanza whatever the others hold."""
+    """Yield the problems of a stanza that do not depend on other stanzas."""
     if not _NAME.fullmatch(service.name):
         yield "must be named with lower-case letters and digits"
     if service.name in RESERVED:
@@ -327,18 +332,18 @@ def _own_problems(service: Service) -> Iterator[str]:
 
 
 def _unsupported(service: Service) -> Iterator[str]:
-    """Yield what the stanza asks for and its kind, or the generators of secrets, do not offer."""
+    """Yield the keys that the kind of the service, or the generators of secrets, do not support."""
     for name, kind in service.secrets.items():
         if kind not in SECRET_KINDS:
             yield f"secrets {name} is {kind!r}; it must be one of {', '.join(SECRET_KINDS)}"
     if service.kind is Kind.PAGE:
         for key in _NOT_OF_PAGES:
             if getattr(service, key):
-                yield f"is a page, which has no {key}"
+                yield f"is a page and must not have {key}"
 
 
 def _misfits(service: Service) -> Iterator[str]:
-    """Yield the values that their keys cannot have."""
+    """Yield the values that are invalid for their keys."""
     for port in filter(None, (service.port, service.grpc_port)):
         if not 1 <= port <= 65535:
             yield f"port {port} is not between 1 and 65535"
@@ -351,7 +356,7 @@ def _misfits(service: Service) -> Iterator[str]:
 
 
 def _dangling(service: Service, services: Mapping[str, Service]) -> Iterator[str]:
-    """Yield the references that lead to no service."""
+    """Yield the references to services that do not exist."""
     for other in service.consumes:
         if other not in services or not services[other].publishes:
             yield f"consumes {other}, which is no service with publishes = true"

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: off, and then without any cost, until `configure_tracing` is called.
+"""Traces by OpenTelemetry: off and free of cost until `configure_tracing` is called.
 
-The names of spans and their attributes hold nothing that a client has sent: no text, no token, no
-address. Of an error they hold the class alone, for messages quote values.
+Span names and attributes contain nothing that a client has sent: no text, no token, no address. Of
+an error they contain only the class, because messages quote values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Value = str | int | float | bool
 
 
 class Span:
-    """Some work, as a trace shows it. Without tracing its methods do nothing."""
+    """A span of a trace. While tracing is off, its methods do nothing."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ class Span:
     def set(self, attribute: str, value: Value) -> None: ...
 
     def fail(self, kind: str) -> None:
-        """The work did not succeed; `kind` is a code or a class."""
+        """Mark the span as failed; `kind` is an error code or an exception class."""
 
 
 class _RealSpan(Span):
@@ -56,9 +56,9 @@ _tracer: "trace.Tracer | None" = None
 def configure_tracing(
     service: str, endpoint: str, processor: "SpanProcessor | None" = None
 ) -> None:
-    """Sends the spans of this process to an OTLP/HTTP collector at `endpoint` (`http://host:4318`).
+    """Send the spans of this process to an OTLP/HTTP collector at `endpoint` (`http://host:4318`).
 
-    With an empty endpoint and no `processor` tracing stays off, and OpenTelemetry unimported.
+    With an empty endpoint and no `processor`, tracing stays off and OpenTelemetry is not imported.
     """
     global _provider, _tracer
     if not endpoint and processor is None:
@@ -81,7 +81,7 @@ def configure_tracing(
 
 
 def end_tracing() -> None:
-    """Sends what is left, and is off again."""
+    """Send the remaining spans and switch tracing off."""
     global _provider, _tracer
     if _provider is not None:
         _provider.shutdown()
@@ -99,10 +99,10 @@ def span(
     parent: str | None = None,
     attributes: Mapping[str, Value] | None = None,
 ) -> AbstractContextManager[Span]:
-    """A span around a block, in the trace of `parent` (a W3C `traceparent`) or in the one that is
-    under way here. Where there is neither, there is no span: only the edge begins a trace.
+    """Return a context manager for a span in the trace of `parent` (a W3C `traceparent`) or in the
+    current trace. Without either there is no span: only the edge starts traces.
 
-    An exception that leaves the block fails the span.
+    An exception that leaves the block marks the span as failed.
     """
     if _tracer is None or not (parent or traceparent()):
         return _OFF
@@ -136,7 +136,7 @@ def _span(
 
 
 def traceparent() -> str | None:
-    """What tells others to go on with the trace that is under way here, if one is."""
+    """Return the W3C `traceparent` that continues the current trace, or None without a trace."""
     if _tracer is None:
         return None
     from opentelemetry import trace

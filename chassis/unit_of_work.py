@@ -23,28 +23,28 @@ class SqlUnitOfWork(Generic[R]):
     ) -> None:
         """`repositories` builds the repositories of one unit of work.
 
-        `wake` runs after the commit of a transaction that wrote to the outbox, which the
-        repositories hold as `events`. `OutboxRelay.wake` publishes the events at once; without it
-        they wait for the next look of a relay, a second at most.
+        `wake` is called after the commit of a transaction that wrote to the outbox, the attribute
+        `events` of the repositories. `OutboxRelay.wake` publishes the events at once; without it
+        they wait for the next poll of a relay, at most a second.
         """
         self._database = database
         self._repositories = repositories
         self._wake = wake
 
     async def transaction(self, work: Callable[[R], Awaitable[T]]) -> T:
-        return await self._written(self._database.transaction, work)
+        return await self._run(self._database.transaction, work)
 
     async def statement(self, work: Callable[[R], Awaitable[T]]) -> T:
-        """Run `work`, a single statement, which commits by itself: two round trips less.
+        """Run `work`, a single statement, without BEGIN and COMMIT: two round trips less.
 
         A second statement raises RuntimeError and is not sent.
         """
-        return await self._written(self._database.statement, work)
+        return await self._run(self._database.statement, work)
 
     async def read(self, work: Callable[[R], Awaitable[T]]) -> T:
         return await self._database.read(lambda connection: work(self._repositories(connection)))
 
-    async def _written(
+    async def _run(
         self, run: Callable[..., Awaitable[tuple[T, bool]]], work: Callable[[R], Awaitable[T]]
     ) -> T:
         async def on_connection(connection: Connection) -> tuple[T, bool]:

@@ -14,7 +14,7 @@ from chassis.topology import ROOT, read
 REMOVABLE = {"tweets": "subgraphs.tweets", "notifier": "notifier"}
 """The modules of the services that a fork may remove. Everything needs auth."""
 
-_FOLDERS = ("bench", "deploy", "docs", "router", "stack", "tests")
+_FOLDERS = ("bench", "client", "deploy", "docs", "router", "stack", "tests")
 
 
 @cache

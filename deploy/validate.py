@@ -44,18 +44,14 @@ class BrokenError(Exception):
 def install() -> None:
     """Install requirements/validators.txt into `.venv/validators`, unless it is there already."""
     with locked(REQUIREMENTS, threading.Event()):
-        _install()
-
-
-def _install() -> None:
-    stamp = ENVIRONMENT / ".installed"
-    wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("==> Installing the validators (once, about a minute)", file=sys.stderr)
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet")
-        options = ("--disable-pip-version-check", "--require-hashes", "-r", REQUIREMENTS)
-        subprocess.run([*pip, *options], check=True)
+        stamp = ENVIRONMENT / ".installed"
+        wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        print("==> Installing the validators (once, some seconds)", file=sys.stderr)
+        venv.create(ENVIRONMENT, clear=True)
+        script = ROOT / "stack" / "install.sh"
+        subprocess.run([script, ENVIRONMENT / "bin" / "python", REQUIREMENTS], check=True)
         stamp.write_text(wanted)
 
 

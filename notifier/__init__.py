@@ -1,1 +1,1 @@
-"""Who wants to be told what by e-mail, and the mails that tell them."""
+"""Sends e-mails about retweets to the users who want them."""

@@ -1,4 +1,4 @@
-"""Keyed digests of mail addresses: what is remembered of an address when its account is deleted."""
+"""Keyed digests of mail addresses, which are kept after an account is deleted."""
 
 import hashlib
 import hmac
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 _PURPOSE = b"notifier.address\0"
 _LENGTH = 16
-"""Bytes: nobody looks for two addresses of one digest who does not have the key."""
+"""Bytes. A collision cannot be constructed without the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressDigests:
     """HMAC-SHA256 under `keys`, the current one first.
 
-    Without a key a digest does not reveal its address, not even to a guess. What was written under
-    an earlier key is found as long as that key is listed.
+    Without the key a digest reveals nothing, not even whether a guessed address is right. A digest
+    of an earlier key is found while that key is listed.
     """
 
     keys: Sequence[str]
 
     def of(self, address: str) -> bytes:
-        """Return the digest to store. Case does not matter, as it does not for accounts."""
+        """Return the digest to store. It ignores case, as accounts do."""
         return _digest(self.keys[0], address)
 
     def all(self, address: str) -> Sequence[bytes]:

@@ -1,24 +1,37 @@
-"""Turns events of other services into use cases."""
+"""Handles the events of other services."""
 
 from collections.abc import Callable
 
+from chassis.dead_letters import EventHandler
 from chassis.events import Event
-from notifier.events import parse
+from notifier import events
 from notifier.service import NotifierService
 
+BACKFILLED = ("auth",)
+"""The services whose state is asked for. That of tweets would cause mails about old retweets."""
 
-class EventHandler:
-    """What the stream's consumer calls for each event."""
 
-    def __init__(self, service: NotifierService, wake: Callable[[], None] = lambda: None) -> None:
-        """`wake` is called when something may have become due."""
-        self._service = service
-        self._wake = wake
+def handler(service: NotifierService, wake: Callable[[], None] = lambda: None) -> EventHandler:
+    """Return the handler of all events. Events may be repeated and out of order.
 
-    async def handle(self, event: Event) -> None:
-        """Raises InvalidEvent."""
-        happened = parse(event.type, event.data)
-        if happened is None:
-            return
-        await self._service.handle(event.id, happened)
-        self._wake()
+    It ignores other types, and raises MalformedEventError for data that it cannot read. `wake` is
+    called after an event, which may have made a mail due.
+    """
+
+    async def handle(event: Event) -> None:
+        match event.type:
+            case events.USER_REGISTERED:
+                await service.register_user(event.id, events.registered_user(event))
+            case events.USER_DELETED:
+                await service.forget_user(event.id, events.deleted_user(event))
+            case events.TWEET_RETWEETED:
+                await service.report_retweet(event.id, *events.new_retweet(event))
+            case events.RETWEET_UNDONE:
+                await service.undo_retweet(event.id, events.undone_retweet(event))
+            case events.TWEET_DELETED:
+                await service.forget_tweet(event.id, events.deleted_tweet(event))
+            case _:
+                return
+        wake()
+
+    return handle

@@ -1,16 +1,15 @@
-"""What a resolver of the notifier works with."""
+"""The context of an operation: the caller, the use cases, the loaders."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
 import strawberry
-from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
+from chassis.graphql.loaders import batch_loader
 from notifier.domain import EmailSettings
 from notifier.service import NotifierService
 
@@ -24,21 +23,11 @@ class Scope(StrEnum):
 
 @dataclass(kw_only=True)
 class NotifierContext(RequestContext):
-    """The loader remembers nothing: what follows a mutation sees what that has changed."""
-
     service: NotifierService
 
     @cached_property
     def settings(self) -> DataLoader[UUID, EmailSettings]:
-        return DataLoader(self._load_settings, cache=False)
-
-    @classmethod
-    def of(cls, connection: HTTPConnection, service: NotifierService) -> "NotifierContext":
-        return cls(**cls.caller(connection), service=service)
-
-    async def _load_settings(self, ids: Sequence[UUID]) -> list[EmailSettings]:
-        settings = await self.service.settings(set(ids))
-        return [settings[user_id] for user_id in ids]
+        return batch_loader(self.service.settings, EmailSettings())
 
 
 Info = strawberry.Info[NotifierContext, None]

@@ -1,64 +1,67 @@
-"""The use cases of dead letters: mails that were given up, and events that could not be handled."""
+"""The dead letters of the notifier: dead mails beside the rejected events of every service."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from notifier.domain import Delivery, RejectedEvent
-from notifier.errors import DeadLetterNotFound
+from chassis import dead_letters
+from chassis.dead_letters import DeadLetter, DeadLetterNotFoundError
+from notifier.domain import Delivery
 from notifier.ports import UnitOfWork
-
-DeadLetter = Delivery | RejectedEvent
-
-_REJECTED = UUID("6b1f4c0e-6f0a-4a57-9a63-0d6b4f6f2f11")
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """`handle_again` takes the text of a rejected event, and raises if it still cannot be done."""
+    """Implements `chassis.dead_letters.DeadLetters`."""
 
     unit_of_work: UnitOfWork
+    rejected_events: dead_letters.DeadLetters
     now: Callable[[], datetime]
-    handle_again: Callable[[str], Awaitable[None]]
-
-    async def add(self, raw: str, reason: str) -> None:
-        """Keeps an event that could not be handled. The same text is one dead letter."""
-        raw = raw.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL keeps no NUL
-        event = RejectedEvent(uuid5(_REJECTED, raw), raw, reason, self.now())
-        await self.unit_of_work.transaction(lambda r: r.rejected.add(event))
 
     async def all(self) -> Sequence[DeadLetter]:
-        deliveries = await self.unit_of_work.read(lambda r: r.deliveries.dead())
-        events = await self.unit_of_work.read(lambda r: r.rejected.all())
-        return [*deliveries, *events]
+        dead = await self.unit_of_work.read(lambda r: r.deliveries.all_dead())
+        letters = [*map(_letter, dead), *await self.rejected_events.all()]
+        return sorted(letters, key=lambda letter: letter.since)
 
-    async def get(self, letter_id: UUID) -> DeadLetter:
-        """Raises DeadLetterNotFound."""
-        for letter in await self.all():
-            if letter.id == letter_id:
-                return letter
-        raise DeadLetterNotFound
+    async def get(self, letter_id: str) -> DeadLetter:
+        if delivery := await self._dead(letter_id):
+            return _letter(delivery)
+        return await self.rejected_events.get(letter_id)
 
-    async def retry(self, letter_id: UUID) -> None:
-        """Raises DeadLetterNotFound, or what keeps an event from being handled."""
-        letter = await self.get(letter_id)
-        now = self.now()
-        if isinstance(letter, RejectedEvent):
-            await self.handle_again(letter.raw)
-            await self.unit_of_work.transaction(lambda r: r.rejected.remove(letter_id))
-        elif not await self.unit_of_work.transaction(lambda r: r.deliveries.revive(letter_id, now)):
-            raise DeadLetterNotFound
+    async def retry(self, letter_id: str) -> None:
+        delivery, now = await self._dead(letter_id), self.now()
+        if delivery is None:
+            await self.rejected_events.retry(letter_id)
+        elif not await self.unit_of_work.transaction(
+            lambda r: r.deliveries.revive(delivery.id, now)
+        ):
+            raise DeadLetterNotFoundError(letter_id)
 
-    async def drop(self, letter_id: UUID) -> None:
-        """Raises DeadLetterNotFound."""
-        letter = await self.get(letter_id)
-        dropped = await self.unit_of_work.transaction(
-            lambda r: (
-                r.rejected.remove(letter_id)
-                if isinstance(letter, RejectedEvent)
-                else r.deliveries.cancel(letter_id, "dropped by hand")
-            )
-        )
-        if not dropped:
-            raise DeadLetterNotFound
+    async def drop(self, letter_id: str) -> None:
+        delivery = await self._dead(letter_id)
+        if delivery is None:
+            await self.rejected_events.drop(letter_id)
+        elif not await self.unit_of_work.transaction(
+            lambda r: r.deliveries.cancel(delivery.id, "dropped by an operator")
+        ):
+            raise DeadLetterNotFoundError(letter_id)
+
+    async def _dead(self, letter_id: str) -> Delivery | None:
+        try:
+            delivery_id = UUID(letter_id)
+        except ValueError:
+            return None
+        return await self.unit_of_work.read(lambda r: r.deliveries.dead(delivery_id))
+
+
+def _letter(delivery: Delivery) -> DeadLetter:
+    details = (
+        f"recipient  {delivery.recipient_id}\n"
+        f"tweet      {delivery.tweet_id}\n"
+        f"message    {delivery.message_id}\n"
+        f"attempts   {delivery.attempts}"
+    )
+    return DeadLetter(
+        str(delivery.id), "mail", delivery.created_at, delivery.last_error or "", details
+    )

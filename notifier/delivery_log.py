@@ -1,4 +1,4 @@
-"""Writes down what became of deliveries, many at a time when there are many."""
+"""Saves the outcomes of deliveries, many in one transaction under load."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,51 +12,53 @@ from notifier.ports import UnitOfWork
 _log = structlog.get_logger("notifier.delivery_log")
 
 
-class OutcomeRecorder:
-    """While one transaction is on its way to the disk, the outcomes for the next one gather."""
+class DeliveryLog:
+    """Group commit: outcomes that arrive during one transaction go into the next one together."""
 
     def __init__(
-        self, unit_of_work: UnitOfWork, count: Callable[[Outcome], None] = lambda _: None
+        self, unit_of_work: UnitOfWork, record: Callable[[Outcome], None] = lambda _: None
     ) -> None:
-        """`count` is told each outcome that was written down."""
+        """`record` is called with each outcome that is saved."""
         self._unit_of_work = unit_of_work
-        self._count = count
+        self._record = record
         self._gathered: list[Outcome] = []
         self._next: asyncio.Task[None] | None = None
-        self._one_at_a_time = asyncio.Lock()
-        self._outage = Backoff("recording what became of deliveries")
+        self._saving = asyncio.Lock()
+        self._backoff = Backoff("saving the outcomes of deliveries")
 
-    async def record(self, outcome: Outcome) -> None:
-        """Returns when it is in the database, however long that is away."""
+    async def save(self, outcome: Outcome) -> None:
+        """Return once the outcome is in the database. Waits out an outage of the database."""
         self._gathered.append(outcome)
         if self._next is None:
-            self._next = asyncio.create_task(self._record_gathered())
+            self._next = asyncio.create_task(self._save_gathered())
         await self._next
 
-    async def _record_gathered(self) -> None:
-        async with self._one_at_a_time:
+    async def _save_gathered(self) -> None:
+        async with self._saving:
             outcomes, self._gathered, self._next = self._gathered, [], None
             while True:
                 try:
-                    await self._unit_of_work.transaction(lambda r: r.deliveries.record(outcomes))
+                    await self._unit_of_work.transaction(
+                        lambda r: r.deliveries.save_outcomes(outcomes)
+                    )
                 except Exception as error:
-                    # A mail that is known to be sent must not be sent again for an outage.
-                    await self._outage.pause(error)
+                    # Retries for ever: a sent mail that is not saved as sent would be sent again.
+                    await self._backoff.wait(error)
                 else:
                     break
-        self._outage.over()
-        _tell(outcomes)
+        self._backoff.reset()
+        _log_outcomes(outcomes)
         for outcome in outcomes:
-            self._count(outcome)
+            self._record(outcome)
 
 
-def _tell(outcomes: Sequence[Outcome]) -> None:
+def _log_outcomes(outcomes: Sequence[Outcome]) -> None:
     if sent := [str(o.delivery_id) for o in outcomes if o.state is State.SENT]:
-        _log.info("mails were sent", deliveries=sent)
+        _log.info("mails sent", deliveries=sent)
     for outcome in outcomes:
         if outcome.state is not State.SENT:
             _log.info(
-                "a mail was not sent",
+                "mail not sent",
                 delivery=str(outcome.delivery_id),
                 state=outcome.state,
                 attempt=outcome.attempt,

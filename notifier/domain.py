@@ -1,4 +1,4 @@
-"""Recipients, retweets and deliveries, and the rules for what is sent to whom and when."""
+"""Recipients, retweets and deliveries, and the rules for when a mail is sent to whom."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,26 @@ from uuid import UUID
 
 
 class State(StrEnum):
-    """What has become of a delivery."""
+    """The state of a delivery."""
 
-    WAITING = "waiting"  # for the recipient's address
+    WAITING = "waiting"
+    """The recipient's address is not known yet."""
     PENDING = "pending"
-    FAILED = "failed"  # and will be tried again
+    FAILED = "failed"
+    """The last attempt failed; another one follows."""
     SENT = "sent"
-    DEAD = "dead"  # given up; a person may have it tried again
-    CANCELLED = "cancelled"  # nobody wants it any more
+    DEAD = "dead"
+    """Given up. An operator can retry it."""
+    CANCELLED = "cancelled"
+    """The recipient no longer wants the mail, or it has nothing left to report."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """What a person gets mail about: nothing, until they ask for it.
+    """The mails that a user gets. By default none.
 
-    `unsubscribed` means that the reader of their address has unsubscribed it by the link in a
-    mail. As long as that holds, `retweets` is false whatever the account asks for.
+    `unsubscribed` is true after the reader of the account's address has followed the link in a
+    mail. While it is true, `retweets` is false, whatever the account asks for.
     """
 
     retweets: bool = False
@@ -32,9 +36,9 @@ class EmailSettings:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody as far as known here: their settings may come before their address.
+    """A user, as far as known here: the settings may arrive before the address.
 
-    `settings` are None until they have been heard of: perhaps they asked for mail at sign-up.
+    `settings` is None while unknown: the user may have asked for mail at sign-up.
     """
 
     user_id: UUID
@@ -42,7 +46,7 @@ class Recipient:
     username: str | None = None
     email: str | None = None
     settings_changed_at: datetime | None = None
-    """When the settings were changed here. None: as chosen at sign-up, or in an older release."""
+    """None for the settings of sign-up, and for a change made in a release without this field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,16 @@ class Tweet:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """The last that is known of one person's retweets of one tweet.
+class Retweet:
+    """The latest known retweet of one tweet by one user.
 
-    `retweet_id` grows with each time they retweet it. `delivery_id` is the mail that tells of it,
-    None if no mail does.
+    `id` grows with each retweet of the tweet by that user. `delivery_id` is the mail that reports
+    the retweet, None if no mail does.
     """
 
+    id: UUID
     tweet_id: UUID
     retweeter_id: UUID
-    retweet_id: UUID
     username: str = ""
     undone: bool = False
     delivery_id: UUID | None = None
@@ -70,9 +74,9 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeLink:
-    """What the link in a mail says: whose account the mail was about, and where it went.
+    """The content of the link in a mail: the account that the mail was about, and its address.
 
-    `address` is the digest of the mail's address; None in a link of an earlier release.
+    `address` is the digest of the address; None in a link of an earlier release.
     """
 
     user_id: UUID
@@ -81,10 +85,10 @@ class UnsubscribeLink:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One mail to one person about retweets of their tweets; `tweet_id` is the first of these.
+    """One mail to one user about retweets of their tweets; `tweet_id` is the first of these.
 
-    A digest takes in further retweets until it is sent for the first time; from then on what it
-    says stays the same, since the server may have accepted it without our knowing.
+    A digest takes in further retweets until its first attempt. Its text never changes after that,
+    because the server may have accepted the mail although the attempt failed.
     """
 
     id: UUID
@@ -95,26 +99,29 @@ class Delivery:
     digest: bool
     created_at: datetime
     due_at: datetime
+    """When the mail is to be sent. While a process leases the delivery: when the lease ends."""
     state: State = State.PENDING
     attempts: int = 0
-    taken_at: datetime | None = None
+    first_leased_at: datetime | None = None
+    """None before the first attempt."""
     sent_at: datetime | None = None
     last_error: str | None = None
     traceparent: str | None = None
-    """The trace in which it came to be."""
+    """The trace that the first attempt continues."""
 
     @property
     def takes_more(self) -> bool:
-        not_tried = self.state in (State.WAITING, State.PENDING) and self.taken_at is None
-        return self.digest and not_tried
+        """Whether a further retweet can join the mail."""
+        untried = self.state in (State.WAITING, State.PENDING) and self.first_leased_at is None
+        return self.digest and untried
 
-    def window_ends(self, window: timedelta) -> datetime:
-        """Return until when nothing else is sent to the recipient."""
-        return (self.taken_at or self.due_at) + window
+    def window_end(self, window: timedelta) -> datetime:
+        """Return the time before which no other mail goes to the recipient."""
+        return (self.first_leased_at or self.due_at) + window
 
 
 @dataclass(frozen=True, slots=True)
-class Retweeted:
+class ReportedTweet:
     """One tweet in a mail; `names` are the first few of its `retweeters`."""
 
     tweet: Tweet
@@ -124,37 +131,37 @@ class Retweeted:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A delivery with everything that it would say if it were sent now.
+    """A delivery with all that its mail would report if it were sent now.
 
-    `retweeted` are the most retweeted of its `tweets`, `names` the first few of its `retweeters`,
-    who are counted once however many of the tweets they have retweeted.
+    `reported` are the most retweeted of its `tweets`. `names` are the first few of its
+    `retweeters`; a user who retweeted several of the tweets counts once.
     """
 
     delivery: Delivery
     recipient: Recipient | None
-    retweeted: Sequence[Retweeted]
+    reported: Sequence[ReportedTweet]
     tweets: int
     names: Sequence[str]
     retweeters: int
 
     @property
-    def obsolete(self) -> str | None:
-        """Why it should not be sent any more, if it should not."""
+    def cancel_reason(self) -> str | None:
+        """Why the mail must not be sent. None if it is still wanted."""
         if self.recipient is None:
-            return "the account was deleted"
+            return "the account is deleted"
         settings = self.recipient.settings
         if settings and settings.unsubscribed:
-            return "the address has unsubscribed"
+            return "the address is unsubscribed"
         if not (settings and settings.retweets):
-            return "opted out"
-        if not (self.retweeted and self.retweeters):
-            return "the retweets were undone or the tweets deleted"
+            return "the recipient has opted out"
+        if not (self.reported and self.retweeters):
+            return "the retweets are undone or the tweets deleted"
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail as it is handed to a server, whatever is done with it on the way."""
+    """The content of a mail, before it is encoded for transport."""
 
     message_id: str
     to: str
@@ -167,7 +174,10 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt at a delivery came to."""
+    """The result of one attempt at a delivery.
+
+    `counts` is false for an attempt that does not use up one of the delivery's attempts.
+    """
 
     delivery_id: UUID
     attempt: int
@@ -179,25 +189,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedEvent:
-    """An event that could not be handled, word for word, and why."""
-
-    id: UUID
-    raw: str
-    reason: str
-    rejected_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a mail that was not taken is tried again, and how often."""
+    """How often a failed mail is retried, and after which wait."""
 
     attempts: int = 16
     base: timedelta = timedelta(seconds=30)
     cap: timedelta = timedelta(hours=1)
 
     def delay(self, attempt: int, chance: float) -> timedelta:
-        """The wait after attempt 1, 2, …; `chance` in [0, 1) keeps retries from coming together."""
-        # A timedelta has an end; 2**32 of anything is beyond every cap.
+        """Return the wait after attempt 1, 2, …: exponential, up to half of it random.
+
+        `chance` is a random number in [0, 1).
+        """
+        # The exponent is bounded because a timedelta overflows; 2**32 is beyond every cap.
         longest: timedelta = min(self.cap, self.base * (1 << min(attempt - 1, 32)))
         return longest * (0.5 + chance / 2)

@@ -1,29 +1,24 @@
-"""What can go wrong with an event or a mail."""
-
-
-class InvalidEvent(Exception):  # noqa: N818
-    """The data of an event is not what its type promises; the message names the field."""
+"""The failures of a mail, and of a link to unsubscribe."""
 
 
 class MailRefused(Exception):  # noqa: N818
-    """The server will never take this mail: trying again is no use."""
+    """The server refused the mail for good; a retry is useless."""
 
 
 class MailDeferred(Exception):  # noqa: N818
-    """This mail was not taken now, or nobody knows whether it was; later it may be."""
+    """The server did not accept the mail, or the connection broke before it answered.
+
+    A retry may succeed.
+    """
 
 
 class MailServerUnavailable(Exception):  # noqa: N818
-    """No mail can be handed over at the moment, whoever it is for.
+    """The server takes no mail at the moment, for any recipient.
 
-    The server cannot be reached, or accepts neither us nor our sender address: no fault of the
-    mail that happened to be next.
+    It cannot be reached, or refuses our credentials or our sender address. The mail that met this
+    is not at fault.
     """
 
 
 class InvalidUnsubscribeToken(Exception):  # noqa: N818
-    """The token was not signed by us, or not for this."""
-
-
-class DeadLetterNotFound(Exception):  # noqa: N818
-    """There is no dead letter with this id (any more)."""
+    """The token was not signed by this service, or not for this purpose."""

@@ -1,4 +1,4 @@
-"""Hands mails to an SMTP server over a few connections that are kept and used again."""
+"""Sends mails to an SMTP server over a pool of connections."""
 
 import asyncio
 import re
@@ -11,7 +11,6 @@ from time import monotonic
 
 import aiosmtplib
 import structlog
-from aiosmtplib import SMTPStatus
 from aiosmtplib.errors import (
     SMTPException,
     SMTPResponseException,
@@ -20,12 +19,11 @@ from aiosmtplib.errors import (
 
 from notifier.domain import Mail
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
-from notifier.mime import Message
+from notifier.mime import MimeMessage
 
 _CLOSING = 421
-_NOT_FOR_US = {_CLOSING, 530, 535, 538}
-"""Refusals that mean us and not the recipient, at whatever command they come: the server closes
-(421) or wants an authentication that we have not given."""
+_AUTHENTICATION_REQUIRED = {530, 535, 538}
+"""Refusals that concern our credentials and not the recipient, in reply to any command."""
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 
@@ -40,7 +38,7 @@ class Security(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where mail is handed over. Times are in seconds; `timeout` is for each command."""
+    """The address and credentials of the server. `timeout` is in seconds, for each command."""
 
     host: str
     port: int
@@ -50,55 +48,54 @@ class SmtpServer:
     timeout: float = 20.0
     connections: int = 4
     idle: float = 20.0
-    """How long a connection may be idle before it is closed rather than used again."""
+    """Seconds after which an idle connection is closed and not reused."""
 
 
-class _Stale(Exception):  # noqa: N818
-    """A kept connection was gone before the server could have accepted anything."""
+class _ConnectionLost(Exception):  # noqa: N818
+    """A reused connection broke before the server could accept the mail."""
 
 
 class SmtpMailer:
     def __init__(
         self,
         server: SmtpServer,
-        compose: Callable[[Mail], Message],
+        compose: Callable[[Mail], MimeMessage],
         *,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
-        """`tls_context` None means the certificate authorities of the system."""
+        """`tls_context` None trusts the certificate authorities of the system."""
         self._server = server
         self._compose = compose
         self._tls_context = tls_context
         self._slots = asyncio.Semaphore(server.connections)
-        self._kept: list[tuple[aiosmtplib.SMTP, float]] = []
+        self._pool: list[tuple[aiosmtplib.SMTP, float]] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Keeps connections until the block ends."""
+        """Close the idle connections at the end of the block."""
         try:
             yield
         finally:
-            for connection, _ in self._kept:
-                await _leave(connection)
-            self._kept.clear()
+            for connection, _ in self._pool:
+                await _quit(connection)
+            self._pool.clear()
 
     async def send(self, mail: Mail) -> None:
         """Raises MailRefused, MailDeferred or MailServerUnavailable."""
         message = self._compose(mail)
         async with self._slots:
-            kept = self._reusable()
-            if kept:
+            if idle := self._reusable():
                 try:
-                    await self._send_over(kept, message, kept=True)
-                except _Stale:
-                    _log.info("a kept connection was gone")
+                    await self._send_over(idle, message, reused=True)
+                except _ConnectionLost:
+                    _log.info("idle SMTP connection lost")
                 else:
                     return
             await self._send_over(await self._connect(), message)
 
     def _reusable(self) -> aiosmtplib.SMTP | None:
-        while self._kept:
-            connection, since = self._kept.pop()
+        while self._pool:
+            connection, since = self._pool.pop()
             if connection.is_connected and monotonic() - since < self._server.idle:
                 return connection
             connection.close()
@@ -128,78 +125,70 @@ class SmtpMailer:
         return connection
 
     async def _send_over(
-        self, connection: aiosmtplib.SMTP, message: Message, *, kept: bool = False
+        self, connection: aiosmtplib.SMTP, message: MimeMessage, *, reused: bool = False
     ) -> None:
         try:
-            await _transact(connection, message, kept=kept)
+            await _transact(connection, message, reused=reused)
         except (MailRefused, MailDeferred) as refused:
-            # The conversation goes on if the server has answered and is willing.
+            # After an answer of the server the connection can carry the next mail.
             if isinstance(refused.__cause__, SMTPResponseException) and connection.is_connected:
                 try:
                     await connection.rset()
                 except (SMTPException, OSError):
                     connection.close()
                 else:
-                    self._keep(connection)
+                    self._release(connection)
             else:
                 connection.close()
             raise
         except BaseException:
             connection.close()
             raise
-        self._keep(connection)
+        self._release(connection)
 
-    def _keep(self, connection: aiosmtplib.SMTP) -> None:
-        self._kept.append((connection, monotonic()))
+    def _release(self, connection: aiosmtplib.SMTP) -> None:
+        self._pool.append((connection, monotonic()))
 
 
-async def _transact(connection: aiosmtplib.SMTP, message: Message, *, kept: bool) -> None:
-    """One mail, command by command, since it matters how far we came."""
+async def _transact(connection: aiosmtplib.SMTP, message: MimeMessage, *, reused: bool) -> None:
+    """Send one mail, command by command: the command that fails decides what a failure means."""
     options = []
     if message.needs_smtputf8:
         if not connection.supports_extension("smtputf8"):
-            raise MailRefused("the server takes no internationalised address")
-        options = [b"SMTPUTF8", b"BODY=8BITMIME"]
+            raise MailRefused("the server does not support internationalised addresses")
+        options = ["SMTPUTF8", "BODY=8BITMIME"]
     step = "MAIL"
     try:
-        await _command(connection, b"MAIL", f"FROM:<{message.sender}>".encode(), *options)
+        await connection.mail(message.sender, options=options, encoding="utf-8")
         step = "RCPT"
-        await _command(connection, b"RCPT", f"TO:<{message.recipient}>".encode())
+        await connection.rcpt(message.recipient, encoding="utf-8")
         step = "DATA"
         await connection.data(message.content)
     except SMTPResponseException as error:
-        if kept and error.code == _CLOSING and step != "DATA":
-            raise _Stale from error
-        if step == "MAIL" or error.code in _NOT_FOR_US - {_CLOSING}:
-            # The server has not heard yet who the mail is for.
+        if reused and error.code == _CLOSING and step != "DATA":
+            raise _ConnectionLost from error
+        if step == "MAIL" or error.code in _AUTHENTICATION_REQUIRED:
+            # MAIL does not name the recipient, so its refusal does not concern them.
             raise MailServerUnavailable(_reason(step, error)) from error
         kind = MailRefused if 500 <= error.code < 600 else MailDeferred
         raise kind(_reason(step, error)) from error
     except (SMTPException, OSError) as error:
-        if kept and isinstance(error, SMTPServerDisconnected) and step != "DATA":
-            raise _Stale from error
-        # Lost after DATA, the mail may have been accepted: only the Message-ID can tell.
-        unheard = MailServerUnavailable if step == "MAIL" else MailDeferred
-        raise unheard(_reason(step, error)) from error
-
-
-async def _command(connection: aiosmtplib.SMTP, *words: bytes) -> None:
-    # aiosmtplib's own `mail` and `rcpt` parse addresses that the composer has made sure of, which
-    # takes half as long again as to send the mail.
-    response = await connection.execute_command(*words)
-    if response.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
-        raise SMTPResponseException(response.code, response.message)
+        if reused and isinstance(error, SMTPServerDisconnected) and step != "DATA":
+            raise _ConnectionLost from error
+        # Without an answer to DATA the mail may have been accepted; a retry has its Message-ID.
+        unanswered = MailServerUnavailable if step == "MAIL" else MailDeferred
+        raise unanswered(_reason(step, error)) from error
 
 
 def _reason(step: str, error: BaseException) -> str:
-    """What went wrong, without the server's words but for the status: they quote addresses."""
+    """Return the command and the status. The server's text is left out: it quotes addresses."""
     if isinstance(error, SMTPResponseException):
         status = _STATUS.match(error.message)
         return f"{step}: {error.code}" + (f" {status[0]}" if status else "")
     return f"{step}: {type(error).__name__}"
 
 
-async def _leave(connection: aiosmtplib.SMTP) -> None:
+async def _quit(connection: aiosmtplib.SMTP) -> None:
     try:
         await connection.quit(timeout=1)
     except (SMTPException, OSError):

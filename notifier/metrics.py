@@ -1,45 +1,46 @@
-"""What the notifier measures of its own: what becomes of mails."""
+"""The notifier's own metrics: results of mails, and delays."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from chassis.metrics import Metrics
 from notifier.domain import Outcome, State
 from notifier.ports import UnitOfWork
 
 
-def count_mails(metrics: Metrics) -> Callable[[Outcome], None]:
-    """Gives what the sender tells each outcome."""
+def count_mails(registry: CollectorRegistry) -> Callable[[Outcome], None]:
+    """Return the callback that records each outcome."""
     mails = Counter(
         "chirp_mails_total",
-        "Attempts at mails by what they came to; `failed` ones are tried again.",
+        "Attempts at mails by result; failed ones are retried.",
         ("result",),
-        registry=metrics.registry,
+        registry=registry,
     )
-    ends = (State.SENT, State.FAILED, State.DEAD, State.CANCELLED)
-    count = {state: mails.labels(state).inc for state in ends}
+    results = (State.SENT, State.FAILED, State.DEAD, State.CANCELLED)
+    count = {state: mails.labels(state).inc for state in results}
     return lambda outcome: count[outcome.state]()
 
 
 def watch_deliveries(metrics: Metrics, unit_of_work: UnitOfWork) -> None:
+    """Measure at each scrape for how long mails have been due or without an address."""
     overdue = Gauge(
         "chirp_mail_overdue_seconds",
-        "For how long the mail that waits longest has been due.",
+        "Seconds since the oldest unsent mail became due.",
         registry=metrics.registry,
     )
     waiting = Gauge(
         "chirp_mail_without_address_seconds",
-        "For how long a mail has waited for the registration that tells where it goes.",
+        "Age in seconds of the oldest mail whose recipient's registration has not arrived.",
         registry=metrics.registry,
     )
 
-    async def take() -> None:
+    async def measure() -> None:
         overdue.set(_age(await unit_of_work.read(lambda r: r.deliveries.next_due())))
         waiting.set(_age(await unit_of_work.read(lambda r: r.deliveries.waiting_since())))
 
-    metrics.sample(take)
+    metrics.sample(measure)
 
 
 def _age(time: datetime | None) -> float:

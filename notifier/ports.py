@@ -1,144 +1,136 @@
-"""What the use cases need from the world."""
+"""The interfaces that the use cases and the sender need."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
-from chassis.events import Event
+from chassis import ports
 from notifier.domain import (
     Delivery,
     Draft,
     EmailSettings,
     Mail,
-    Notice,
     Outcome,
     Recipient,
-    RejectedEvent,
+    Retweet,
     Tweet,
 )
-
-T = TypeVar("T")
 
 
 class Inbox(Protocol):
     async def add(self, event_id: UUID, now: datetime) -> bool:
-        """False for an event that has been handled."""
+        """Remember an event. Return False if it was handled before."""
 
 
 class RecipientRepository(Protocol):
-    """Everybody who is known; of a deleted person, only that there was one."""
+    """Every known user. Of a deleted one, only the id and the time of the deletion."""
 
-    async def hold(self, user_id: UUID) -> Recipient | None:
-        """Lock the person until the transaction ends. Return None for a deleted one.
+    async def lock(self, user_id: UUID) -> Recipient | None:
+        """Lock the user until the transaction ends. Return None for a deleted user.
 
-        Whoever is unknown is written down without settings: they are there, or nobody would have
-        told of them.
+        Adds an unknown user, without settings: an event names them, so their registration follows.
         """
 
     async def register(self, recipient: Recipient) -> None:
-        """Add the name, the address and, unless a choice is known that is as new, the settings.
+        """Save name and address, and the settings unless those known are as new.
 
-        Does nothing for a deleted person.
+        Does nothing for a deleted user.
         """
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
-        """Of those whose settings are known."""
+        """Return the settings of those users whose settings are known."""
 
     async def change_settings(
         self, user_id: UUID, settings: EmailSettings, now: datetime
     ) -> datetime | None:
-        """Remember the settings, also of an unknown person. Return the time of the change.
+        """Save the settings, also of an unknown user. Return the time of the change.
 
-        It is later than that of the change before, whatever the clock says. None for a deleted
-        person, of whom nothing is remembered.
+        It is later than that of the change before, whatever the clock says. Returns None for a
+        deleted user, for whom nothing is saved.
         """
 
     async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
-        """Return the next people by id of those whose settings are known."""
+        """Return the next users with known settings, by id."""
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
-        """Leaves only the fact that they were there; removes their tweets, deliveries, retweets."""
+        """Remove the user's data, tweets, deliveries and retweets; keep that they are deleted."""
 
 
 class AddressRepository(Protocol):
-    """What is remembered of an address by its digest: it outlives every account."""
+    """Facts about an address, by its digest. They outlive every account with the address."""
 
     async def unsubscribe(self, digest: bytes, now: datetime) -> None:
-        """No account that has the address gets mail from now on."""
+        """Suppress mail to the address, for every account that has it."""
 
     async def resubscribe(self, digests: Collection[bytes]) -> None: ...
 
-    async def rest(self, digest: bytes, until: datetime) -> None:
-        """Remember that nothing is sent before `until`; an earlier time changes nothing."""
+    async def set_window_end(self, digest: bytes, end: datetime) -> None:
+        """Save the time before which no mail goes to the address. An earlier one has no effect."""
 
-    async def resting_until(self, digests: Collection[bytes]) -> datetime | None: ...
+    async def window_end(self, digests: Collection[bytes]) -> datetime | None: ...
 
 
 class RetweetRepository(Protocol):
-    """Tweets that mails are about, and who has retweeted them."""
+    """Tweets that mails are about, and the latest retweet of each by each user."""
 
-    async def hold(self, tweet_id: UUID) -> None:
-        """Until the transaction ends, whatever else happens to the tweet has to wait."""
+    async def lock(self, tweet_id: UUID) -> None:
+        """Lock the tweet, known or not, until the transaction ends."""
 
     async def add_tweet(self, tweet: Tweet, now: datetime) -> bool:
-        """False for a deleted tweet."""
+        """Save the tweet. Return False for a deleted one."""
 
     async def delete_tweet(self, tweet_id: UUID, now: datetime) -> None:
-        """Leaves only the fact that it was there."""
+        """Remove the tweet and its retweets; keep that it is deleted."""
 
-    async def notice(self, tweet_id: UUID, retweeter_id: UUID) -> Notice | None: ...
+    async def latest(self, tweet_id: UUID, retweeter_id: UUID) -> Retweet | None: ...
 
-    async def save(self, notice: Notice, now: datetime) -> None: ...
+    async def save(self, retweet: Retweet, now: datetime) -> None: ...
 
 
 class DeliveryRepository(Protocol):
     async def add(self, delivery: Delivery) -> None: ...
 
     async def release(self, recipient_id: UUID, now: datetime) -> None:
-        """Their address is known: what waited for it is due in its time, or now if that is past."""
+        """Make waiting deliveries pending, due at their time or `now`, whichever is later."""
 
-    async def held(self, delivery_id: UUID) -> Delivery | None:
-        """Nobody can take it until the transaction ends."""
+    async def lock(self, delivery_id: UUID) -> Delivery | None:
+        """Lock the delivery until the transaction ends: no process can lease it."""
 
-    async def last_to(self, recipient_id: UUID) -> Delivery | None:
-        """Return the newest that was not cancelled, locked until the transaction ends."""
+    async def lock_last(self, recipient_id: UUID) -> Delivery | None:
+        """Lock and return the recipient's newest delivery that is not cancelled."""
 
-    async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
-        """Takes what is due: nobody else gets it before `until`. Counts the attempt."""
+    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
+        """Lease due deliveries and return their ids. Counts an attempt at each.
 
-    async def next_due(self) -> datetime | None: ...
+        No other process gets them before `until`.
+        """
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next delivery is due or its lease ends."""
 
     async def waiting_since(self) -> datetime | None:
-        """When the oldest that waits for an address was added."""
+        """Return when the oldest delivery without an address was added."""
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
-        """Of those that are there."""
+        """Return the drafts of those deliveries that still exist."""
 
-    async def record(self, outcomes: Sequence[Outcome]) -> None:
-        """What is sent stays sent; any other outcome gives way to a later attempt."""
+    async def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Save the results of attempts. A sent delivery stays sent.
 
-    async def dead(self) -> Sequence[Delivery]: ...
+        Any other outcome is ignored if a later attempt has begun.
+        """
+
+    async def all_dead(self) -> Sequence[Delivery]:
+        """Return every dead delivery, the oldest first."""
+
+    async def dead(self, delivery_id: UUID) -> Delivery | None: ...
 
     async def revive(self, delivery_id: UUID, now: datetime) -> bool:
-        """Has a dead delivery tried again, as if for the first time. False if it is not dead."""
+        """Make a dead delivery due, with all its attempts. Return False if it is not dead."""
 
     async def cancel(self, delivery_id: UUID, reason: str) -> bool:
-        """False if it was sent or cancelled before."""
-
-
-class RejectedEventRepository(Protocol):
-    async def add(self, event: RejectedEvent) -> None:
-        """The same event is kept once."""
-
-    async def all(self) -> Sequence[RejectedEvent]: ...
-
-    async def remove(self, rejected_id: UUID) -> bool: ...
-
-
-class EventOutbox(Protocol):
-    async def add(self, event: Event) -> None:
-        """Has the event published if, and only if, the unit of work is committed."""
+        """Return False if the delivery is already sent or cancelled."""
 
 
 class Repositories(Protocol):
@@ -160,36 +152,25 @@ class Repositories(Protocol):
     def deliveries(self) -> DeliveryRepository: ...
 
     @property
-    def events(self) -> EventOutbox: ...
-
-    @property
-    def rejected(self) -> RejectedEventRepository: ...
+    def events(self) -> ports.EventOutbox: ...
 
     async def purge(self, before: datetime) -> int:
-        """Removes what nobody asks for any more: how many rows.
+        """Remove handled events, unsent mails and windows of before that time. Return the rows.
 
-        Events of that time must be out of the streams. What was mailed is remembered.
+        Events of that time must have left the streams. Sent mails are kept.
         """
 
 
-Work = Callable[[Repositories], Awaitable[T]]
-
-
-class UnitOfWork(Protocol):
-    async def transaction(self, work: Work[T]) -> T:
-        """All of `work` or nothing. It may be run more than once."""
-
-    async def read(self, work: Work[T]) -> T:
-        """Runs `work` with each statement for itself."""
+UnitOfWork = ports.UnitOfWork[Repositories]
 
 
 class Mailer(Protocol):
     async def send(self, mail: Mail) -> None:
-        """Returns when a server has taken it.
+        """Return once a server has accepted the mail.
 
         Raises MailRefused, MailDeferred or MailServerUnavailable.
         """
 
 
-Write = Callable[[Draft], Mail]
-"""Makes the mail of a draft that is not obsolete."""
+Render = Callable[[Draft], Mail]
+"""Makes the mail of a draft that has no reason to be cancelled."""

@@ -1,11 +1,11 @@
-"""What a mail says: the templates, and what is filled into them."""
+"""Renders the text of a mail from the templates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.text import shorten
-from notifier.domain import Draft, Mail, Retweeted
+from notifier.domain import Draft, Mail, ReportedTweet
 from notifier.templates import render
 
 _PREVIEW = 120
@@ -13,10 +13,10 @@ _PREVIEW = 120
 
 
 @dataclass(frozen=True, slots=True)
-class LetterWriter:
-    """`tweet_url` is the address of a tweet's page, with `{id}` where its id goes.
+class MailRenderer:
+    """`tweet_url` is the address of a tweet's page, with `{id}` for the tweet's id.
 
-    `unsubscribe_url` makes the link for a person's id and the address of the mail.
+    `unsubscribe_url` returns the link for a user's id and the address of the mail.
     """
 
     product: str
@@ -24,19 +24,20 @@ class LetterWriter:
     unsubscribe_url: Callable[[UUID, str], str]
 
     def __call__(self, draft: Draft) -> Mail:
+        """Return the mail of a draft that has no reason to be cancelled."""
         recipient = draft.recipient
-        assert recipient and recipient.email and draft.retweeted  # noqa: S101, PT018  (it is not obsolete)
-        who = retweeters(draft.names, draft.retweeters)
+        assert recipient and recipient.email and draft.reported  # noqa: S101, PT018
         username = recipient.username or ""
         unsubscribe_url = self.unsubscribe_url(recipient.user_id, recipient.email)
-        headline = f"{who} retweeted {_what(draft.tweets)}"
+        what = "your tweet" if draft.tweets == 1 else f"{draft.tweets} of your tweets"
+        headline = f"{list_retweeters(draft.names, draft.retweeters)} retweeted {what}"
         values = {
             "product": self.product,
             "username": username,
             "headline": headline,
-            "preview": shorten(" ".join(draft.retweeted[0].tweet.text.split()), _PREVIEW),
-            "tweets": [self._tweet(retweeted) for retweeted in draft.retweeted],
-            "more": draft.tweets - len(draft.retweeted),
+            "preview": shorten(" ".join(draft.reported[0].tweet.text.split()), _PREVIEW),
+            "tweets": [self._tweet(reported) for reported in draft.reported],
+            "more": draft.tweets - len(draft.reported),
             "unsubscribe_url": unsubscribe_url,
         }
         return Mail(
@@ -49,22 +50,18 @@ class LetterWriter:
             unsubscribe_url=unsubscribe_url,
         )
 
-    def _tweet(self, retweeted: Retweeted) -> dict[str, object]:
+    def _tweet(self, reported: ReportedTweet) -> dict[str, object]:
         return {
-            "lines": retweeted.tweet.text.splitlines(),
-            "url": self.tweet_url.replace("{id}", str(retweeted.tweet.id)),
-            "who": retweeters(retweeted.names, retweeted.retweeters),
+            "lines": reported.tweet.text.splitlines(),
+            "url": self.tweet_url.replace("{id}", str(reported.tweet.id)),
+            "who": list_retweeters(reported.names, reported.retweeters),
         }
 
 
-def retweeters(names: Sequence[str], number: int) -> str:
-    """`grace`, `grace and joan`, `grace, joan and 41 others`."""
+def list_retweeters(names: Sequence[str], number: int) -> str:
+    """Return `grace`, `grace and joan` or `grace, joan and 41 others`."""
     parts = list(names)
     if others := number - len(names):
         parts.append("1 other" if others == 1 else f"{others} others")
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _what(tweets: int) -> str:
-    return "your tweet" if tweets == 1 else f"{tweets} of your tweets"

@@ -13,15 +13,14 @@ from notifier.types import EmailSettings, UpdateEmailSettingsInput, User
 @strawberry.type
 class Mutation:
     @strawberry.mutation(
-        description="Changes what you get e-mails about (scope `account:write`), and gives what "
-        "that is from now on. What you switch on for an address whose reader has unsubscribed "
-        "stays off: see `addressUnsubscribed`."
+        description="Changes the mails that you get, and returns the settings from now on (scope "
+        "`account:write`). Mails to an unsubscribed address stay off: see `addressUnsubscribed`."
     )
     async def update_email_settings(
         self,
         info: Info,
         input: Annotated[  # noqa: A002
-            UpdateEmailSettingsInput, strawberry.argument(description="What to change.")
+            UpdateEmailSettingsInput, strawberry.argument(description="The settings to change.")
         ],
     ) -> EmailSettings:
         viewer = info.context.require(Scope.WRITE)

@@ -1,4 +1,4 @@
-"""The use cases: what happens here when something has happened elsewhere, and settings."""
+"""The use cases: reactions to events of other services, and e-mail settings."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,21 +10,13 @@ from notifier.addresses import AddressDigests
 from notifier.domain import (
     Delivery,
     EmailSettings,
-    Notice,
     Recipient,
+    Retweet,
     State,
     Tweet,
     UnsubscribeLink,
 )
-from notifier.events import (
-    Happened,
-    RetweetUndone,
-    TweetDeleted,
-    TweetRetweeted,
-    UserDeleted,
-    UserRegistered,
-    email_settings_changed,
-)
+from notifier.events import email_settings_changed
 from notifier.ports import Repositories, UnitOfWork
 
 
@@ -32,9 +24,9 @@ from notifier.ports import Repositories, UnitOfWork
 class NotifierService:
     """Each use case is one unit of work.
 
-    An event and its effect are one transaction. Events may come in any order: what is known of a
-    later one wins over an earlier one that comes after it. A retweet has its effect once, by the
-    id of its event. What is known of people may come again, as newer state with the same id.
+    An event and its effect are one transaction. Events may arrive in any order: an earlier one has
+    no effect after a later one. An event about a retweet or a tweet has its effect once, by its id.
+    An event about a user may be repeated, with the same id and newer settings.
     """
 
     unit_of_work: UnitOfWork
@@ -44,30 +36,40 @@ class NotifierService:
     window: timedelta
     message_domain: str
 
-    async def handle(self, event_id: UUID, happened: Happened) -> None:
+    # -- users -----------------------------------------------------------------------------------
+
+    async def register_user(self, event_id: UUID, user: Recipient) -> None:
+        """Save the user and release the mails that wait for their address."""
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            is_new = await repositories.inbox.add(event_id, now)
-            if not is_new and not isinstance(happened, UserRegistered | UserDeleted):
-                return
-            match happened:
-                case UserRegistered():
-                    await self._user_registered(repositories, happened, now)
-                case UserDeleted():
-                    await self._user_deleted(repositories, happened, now)
-                case TweetRetweeted():
-                    await self._retweeted(repositories, event_id, happened, now)
-                case RetweetUndone():
-                    await self._undone(repositories, happened, now)
-                case TweetDeleted():
-                    await repositories.retweets.hold(happened.tweet_id)
-                    await repositories.retweets.delete_tweet(happened.tweet_id, now)
+            await repositories.inbox.add(event_id, now)
+            await repositories.recipients.register(user)
+            earliest = await self._window_end(repositories, user.email)
+            await repositories.deliveries.release(user.user_id, max(now, earliest or now))
+
+        await self.unit_of_work.transaction(work)
+
+    async def forget_user(self, event_id: UUID, user_id: UUID) -> None:
+        """Remove all data of a user.
+
+        The window goes on for the address, so that a new account with it does not get a mail early.
+        """
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            await repositories.inbox.add(event_id, now)
+            user = await repositories.recipients.lock(user_id)
+            last = user and await repositories.deliveries.lock_last(user_id)
+            if user and user.email and last:
+                end = last.window_end(self.window) if last.first_leased_at else last.due_at
+                await repositories.addresses.set_window_end(self.digests.of(user.email), end)
+            await repositories.recipients.delete(user_id, now)
 
         await self.unit_of_work.transaction(work)
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
-        """Of all these people; nobody has to be known."""
+        """Return the settings of all these users, known or not."""
         known = await self.unit_of_work.read(lambda r: r.recipients.settings(ids))
         return {user_id: known.get(user_id, EmailSettings()) for user_id in ids}
 
@@ -76,8 +78,8 @@ class NotifierService:
     ) -> EmailSettings | None:
         """Return the settings from now on, or None for a deleted account.
 
-        None leaves a setting as it is. What is switched on for an address that has unsubscribed
-        has no effect before the reader of the address resubscribes.
+        `retweets` None leaves the setting unchanged. Switching it on for an unsubscribed address
+        has no effect until the reader of the address resubscribes.
         """
         now = self.now()
 
@@ -90,11 +92,11 @@ class NotifierService:
         return await self.unit_of_work.transaction(work)
 
     async def unsubscribe(self, link: UnsubscribeLink) -> None:
-        """End all mails about retweets to the address that the link was sent to."""
+        """Suppress all mails about retweets to the address that the link was sent to."""
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            digests = await self._digests_of(repositories, link.user_id)
+            digests = await self._lock_digests(repositories, link.user_id)
             if address := link.address or next(iter(digests), None):
                 await repositories.addresses.unsubscribe(address, now)
             if digests and (link.address is None or link.address in digests):
@@ -107,7 +109,7 @@ class NotifierService:
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
-            digests = await self._digests_of(repositories, link.user_id)
+            digests = await self._lock_digests(repositories, link.user_id)
             if link.address and link.address not in digests:
                 await repositories.addresses.resubscribe([link.address])
                 return
@@ -116,22 +118,17 @@ class NotifierService:
 
         await self.unit_of_work.transaction(work)
 
-    async def _digests_of(self, repositories: Repositories, user_id: UUID) -> Sequence[bytes]:
-        """Lock a person; return the digests of their address, the current one first."""
-        person = await repositories.recipients.hold(user_id)
-        return self.digests.all(person.email) if person and person.email else []
-
     async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
-        """Return the events that make the settings of the next people, each with its id."""
+        """Return the events that state the settings of the next users, each with the user's id."""
         known = await self.unit_of_work.read(lambda r: r.recipients.known_after(after, limit))
         return [
             (
-                each.user_id,
+                user.user_id,
                 email_settings_changed(
-                    each.user_id, each.settings or EmailSettings(), each.settings_changed_at
+                    user.user_id, user.settings or EmailSettings(), user.settings_changed_at
                 ),
             )
-            for each in known
+            for user in known
         ]
 
     async def _change(
@@ -139,7 +136,7 @@ class NotifierService:
     ) -> EmailSettings | None:
         """Change the settings and return those in effect, or None for a deleted account.
 
-        Auth keeps them as well: they would be lost with the notifier's database.
+        Publishes the change: auth keeps a copy that outlives the notifier's database.
         """
         at = await repositories.recipients.change_settings(user_id, settings, now)
         if at is None:
@@ -148,58 +145,80 @@ class NotifierService:
         await repositories.events.add(email_settings_changed(user_id, in_effect, at))
         return in_effect
 
-    async def _user_registered(
-        self, repositories: Repositories, event: UserRegistered, now: datetime
-    ) -> None:
-        settings = EmailSettings(event.retweets)
-        await repositories.recipients.register(
-            Recipient(event.user_id, settings, event.username, event.email, event.changed_at)
-        )
-        resting_until = await self._resting_until(repositories, event.email)
-        await repositories.deliveries.release(event.user_id, max(now, resting_until or now))
+    async def _lock_digests(self, repositories: Repositories, user_id: UUID) -> Sequence[bytes]:
+        """Lock a user; return the digests of their address, the current one first."""
+        user = await repositories.recipients.lock(user_id)
+        return self.digests.all(user.email) if user and user.email else []
 
-    async def _user_deleted(
-        self, repositories: Repositories, event: UserDeleted, now: datetime
-    ) -> None:
-        """The window goes on for the address: a new account must not begin another one."""
-        person = await repositories.recipients.hold(event.user_id)
-        last = person and await repositories.deliveries.last_to(event.user_id)
-        if person and person.email and last:
-            rests = last.window_ends(self.window) if last.taken_at else last.due_at
-            await repositories.addresses.rest(self.digests.of(person.email), rests)
-        await repositories.recipients.delete(event.user_id, now)
+    async def _window_end(self, repositories: Repositories, address: str | None) -> datetime | None:
+        """Return the end of a window that a deleted account left behind for the address."""
+        if not address:
+            return None
+        return await repositories.addresses.window_end(self.digests.all(address))
 
-    async def _retweeted(
-        self, repositories: Repositories, event_id: UUID, event: TweetRetweeted, now: datetime
-    ) -> None:
-        if event.retweeter_id == event.author_id:
-            return
-        author = await repositories.recipients.hold(event.author_id)
-        if author is None or (author.settings and not author.settings.retweets):
-            return
-        # Locked as well: their deletion removes this notice, or has been seen here.
-        if await repositories.recipients.hold(event.retweeter_id) is None:
-            return
-        await repositories.retweets.hold(event.tweet_id)
-        tweet = Tweet(event.tweet_id, event.author_id, event.text)
-        if not await repositories.retweets.add_tweet(tweet, now):
-            return
-        earlier = await repositories.retweets.notice(event.tweet_id, event.retweeter_id)
-        if earlier and event.retweet_id <= earlier.retweet_id:
-            return
-        delivery_id = await _standing(repositories, earlier) or await self._delivery(
-            repositories, event_id, author, tweet, now
-        )
-        await repositories.retweets.save(
-            Notice(
-                tweet_id=event.tweet_id,
-                retweeter_id=event.retweeter_id,
-                retweet_id=event.retweet_id,
-                username=event.retweeter_username,
-                delivery_id=delivery_id,
-            ),
-            now,
-        )
+    # -- tweets and retweets ---------------------------------------------------------------------
+
+    async def report_retweet(self, event_id: UUID, tweet: Tweet, retweet: Retweet) -> None:
+        """Add a retweet to a mail to the tweet's author, if they want it or are not known yet."""
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            is_new = await repositories.inbox.add(event_id, now)
+            if not is_new or retweet.retweeter_id == tweet.author_id:
+                return
+            author = await repositories.recipients.lock(tweet.author_id)
+            if author is None or (author.settings and not author.settings.retweets):
+                return
+            # The retweeter is locked too: a deletion either removes this retweet or is seen here.
+            if await repositories.recipients.lock(retweet.retweeter_id) is None:
+                return
+            await repositories.retweets.lock(tweet.id)
+            if not await repositories.retweets.add_tweet(tweet, now):
+                return
+            known = await repositories.retweets.latest(tweet.id, retweet.retweeter_id)
+            if known and retweet.id <= known.id:
+                return
+            delivery_id = await _reported_by(repositories, known) or await self._delivery(
+                repositories, event_id, author, tweet, now
+            )
+            await repositories.retweets.save(replace(retweet, delivery_id=delivery_id), now)
+
+        await self.unit_of_work.transaction(work)
+
+    async def undo_retweet(self, event_id: UUID, undone: Retweet) -> None:
+        """Take a retweet out of its mail, if the mail was never tried."""
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            if not await repositories.inbox.add(event_id, now):
+                return
+            await repositories.retweets.lock(undone.tweet_id)
+            known = await repositories.retweets.latest(undone.tweet_id, undone.retweeter_id)
+            if known and known.id > undone.id:
+                return
+            # The event of the retweet itself may still follow. It must have no effect then.
+            retweet = replace(known, id=undone.id, undone=True) if known else undone
+            delivery_id = await _reported_by(repositories, known)
+            delivery = delivery_id and await repositories.deliveries.lock(delivery_id)
+            if delivery and delivery.first_leased_at is None:
+                # The author certainly got no mail, so a further retweet is news to them.
+                delivery_id = None
+                if not delivery.digest:
+                    await repositories.deliveries.cancel(delivery.id, "the retweet is undone")
+            await repositories.retweets.save(replace(retweet, delivery_id=delivery_id), now)
+
+        await self.unit_of_work.transaction(work)
+
+    async def forget_tweet(self, event_id: UUID, tweet_id: UUID) -> None:
+        """Remove a deleted tweet and its retweets."""
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            if await repositories.inbox.add(event_id, now):
+                await repositories.retweets.lock(tweet_id)
+                await repositories.retweets.delete_tweet(tweet_id, now)
+
+        await self.unit_of_work.transaction(work)
 
     async def _delivery(
         self,
@@ -209,19 +228,19 @@ class NotifierService:
         tweet: Tweet,
         now: datetime,
     ) -> UUID:
-        """Return the mail that will report one more retweet: the open digest, or a new one.
+        """Return the mail that reports one more retweet: the open digest, or a new mail.
 
-        The first to a person goes at once. Whatever follows within the window, about whichever of
-        their tweets, goes together at its end, and that opens the next window. Without an address
-        all of it goes together.
+        The first mail to a user is due at once and opens a window. Retweets of any of their tweets
+        within the window go into one digest at its end, which opens the next window. Without an
+        address all retweets go into one digest.
         """
-        last = await repositories.deliveries.last_to(author.user_id)
+        last = await repositories.deliveries.lock_last(author.user_id)
         if last and last.takes_more:
             return last.id
         if last:
-            earliest: datetime | None = last.window_ends(self.window)
+            earliest: datetime | None = last.window_end(self.window)
         else:
-            earliest = await self._resting_until(repositories, author.email)
+            earliest = await self._window_end(repositories, author.email)
         due_at = max(now, earliest or now)
         delivery_id = self.new_id()
         await repositories.deliveries.add(
@@ -239,39 +258,10 @@ class NotifierService:
         )
         return delivery_id
 
-    async def _resting_until(
-        self, repositories: Repositories, address: str | None
-    ) -> datetime | None:
-        if not address:
-            return None
-        return await repositories.addresses.resting_until(self.digests.all(address))
 
-    async def _undone(
-        self, repositories: Repositories, event: RetweetUndone, now: datetime
-    ) -> None:
-        await repositories.retweets.hold(event.tweet_id)
-        known = await repositories.retweets.notice(event.tweet_id, event.retweeter_id)
-        if known is None or known.retweet_id < event.retweet_id:
-            # It came before the event of the retweet itself, which must then do nothing.
-            known = replace(
-                known or Notice(event.tweet_id, event.retweeter_id, event.retweet_id),
-                retweet_id=event.retweet_id,
-            )
-        elif known.retweet_id > event.retweet_id:
-            return
-        delivery_id = await _standing(repositories, known)
-        delivery = delivery_id and await repositories.deliveries.held(delivery_id)
-        if delivery and delivery.taken_at is None:
-            # Certainly not told: should they retweet it again, that is news.
-            delivery_id = None
-            if not delivery.digest:
-                await repositories.deliveries.cancel(delivery.id, "the retweet was undone")
-        await repositories.retweets.save(replace(known, undone=True, delivery_id=delivery_id), now)
-
-
-async def _standing(repositories: Repositories, notice: Notice | None) -> UUID | None:
-    """The mail that tells, told or will tell of this retweet, if there is one."""
-    if notice is None or notice.delivery_id is None:
+async def _reported_by(repositories: Repositories, retweet: Retweet | None) -> UUID | None:
+    """Return the mail that reports this retweet. None if there is none or it is cancelled."""
+    if retweet is None or retweet.delivery_id is None:
         return None
-    delivery = await repositories.deliveries.held(notice.delivery_id)
+    delivery = await repositories.deliveries.lock(retweet.delivery_id)
     return delivery.id if delivery and delivery.state is not State.CANCELLED else None

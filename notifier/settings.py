@@ -1,4 +1,4 @@
-"""The settings of the notifier, from environment variables."""
+"""The notifier's settings, read from environment variables."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,10 +13,10 @@ from chassis.text import is_one_line
 from notifier.dkim import DkimSigner
 from notifier.domain import RetryPolicy
 from notifier.mailer import Security, SmtpServer
-from notifier.sender import Pace
+from notifier.sender import SendingPolicy
 
 _SECRET = 32
-"""Characters of a secret for links at the least."""
+"""The minimum length of a secret that signs links, in characters."""
 
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
@@ -24,25 +24,25 @@ _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
     unsubscribe_secrets: Sequence[Secret]
-    """The current one, which signs, and earlier ones, whose links and digests still count."""
+    """The current secret, which signs, and earlier ones, whose links and digests stay valid."""
     public_url: str
     tweet_url: str
     window: timedelta
     claim_after: timedelta
-    pace: Pace
+    sending: SendingPolicy
     smtp: SmtpServer
     sender: Address
     signer: DkimSigner | None
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
-        """Reads `variables`, by default the process's. Raises SettingsError."""
+        """Read `variables`, by default those of the process. Raises SettingsError."""
         with read_environment(variables) as read:
             common = cls.common(read, "notifier")
             stage = common["stage"]
             public_url = read.text("PUBLIC_URL").rstrip("/")
             if not public_url.startswith("https://") and stage is not Stage.DEVELOPMENT:
-                read.problems.append("PUBLIC_URL does not begin with https://")
+                read.problems.append("PUBLIC_URL must begin with https:// outside development")
             smtp = _smtp(read, stage)
             return cls(
                 **common,
@@ -51,7 +51,7 @@ class Settings(ServiceSettings):
                 tweet_url=_tweet_url(read, public_url),
                 window=_seconds(read, "NOTIFIER_WINDOW_SECONDS", 600),
                 claim_after=_seconds(read, "NOTIFIER_CLAIM_AFTER_SECONDS", 10),
-                pace=_pace(read, smtp),
+                sending=_sending(read, smtp),
                 smtp=smtp,
                 sender=_sender(read),
                 signer=_signer(read),
@@ -67,7 +67,7 @@ def _unsubscribe_secrets(read: EnvironmentReader) -> Sequence[Secret]:
     previous = [Secret(secret.strip()) for secret in listed.split(",") if secret.strip()]
     if any(len(secret) < _SECRET for secret in previous):
         read.problems.append(
-            f"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has one shorter than {_SECRET} characters"
+            f"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has a secret shorter than {_SECRET} characters"
         )
     return [read.secret("NOTIFIER_UNSUBSCRIBE_SECRET", at_least=_SECRET), *previous]
 
@@ -75,12 +75,12 @@ def _unsubscribe_secrets(read: EnvironmentReader) -> Sequence[Secret]:
 def _tweet_url(read: EnvironmentReader, public_url: str) -> str:
     url = read.text("NOTIFIER_TWEET_URL", f"{public_url}/tweets/{{id}}")
     if "{id}" not in url:
-        read.problems.append("NOTIFIER_TWEET_URL has no {id} in it")
+        read.problems.append("NOTIFIER_TWEET_URL must contain {id}")
     return url
 
 
-def _pace(read: EnvironmentReader, smtp: SmtpServer) -> Pace:
-    return Pace(
+def _sending(read: EnvironmentReader, smtp: SmtpServer) -> SendingPolicy:
+    return SendingPolicy(
         retry=RetryPolicy(
             attempts=read.integer("NOTIFIER_RETRY_ATTEMPTS", 16, at_least=1),
             base=_seconds(read, "NOTIFIER_RETRY_BASE_SECONDS", 30),
@@ -95,11 +95,11 @@ def _pace(read: EnvironmentReader, smtp: SmtpServer) -> Pace:
 def _smtp(read: EnvironmentReader, stage: Stage) -> SmtpServer:
     text = read.text("MAIL_SECURITY", Security.STARTTLS)
     if text not in set(Security):
-        read.problems.append(f"MAIL_SECURITY is none of {', '.join(Security)}")
+        read.problems.append(f"MAIL_SECURITY must be one of {', '.join(Security)}")
         text = Security.STARTTLS
     security = Security(text)
     if security is Security.NONE and stage is not Stage.DEVELOPMENT:
-        read.problems.append("MAIL_SECURITY may be none in development only")
+        read.problems.append("MAIL_SECURITY must not be none outside development")
     return SmtpServer(
         host=read.text("MAIL_HOST"),
         port=read.integer("MAIL_PORT", _PORTS[security], at_least=1),
@@ -113,25 +113,25 @@ def _smtp(read: EnvironmentReader, stage: Stage) -> SmtpServer:
 
 
 def _sender(read: EnvironmentReader) -> Address:
-    """`Chirp <notifications@example.com>`."""
+    """Return the sender of all mails: `Chirp <notifications@example.com>`."""
     text = read.text("MAIL_FROM")
     name, address = parseaddr(text)
     if is_one_line(text) and "@" in address:
         with suppress(ValueError, HeaderParseError):
             return Address(name or "Chirp", addr_spec=address)
     if text:
-        read.problems.append("MAIL_FROM is no address")
+        read.problems.append("MAIL_FROM is not a mail address")
     return Address("Chirp", "nobody", "invalid")
 
 
 def _signer(read: EnvironmentReader) -> DkimSigner | None:
-    """With a selector mail is signed, without one it is not."""
+    """Return the signer, or None without a selector: mails are not signed then."""
     selector = read.text("MAIL_DKIM_SELECTOR", "")
     if not selector:
         return None
     domain, key = read.text("MAIL_DKIM_DOMAIN"), read.secret("MAIL_DKIM_KEY")
     try:
-        # Where a variable cannot hold line breaks, a PEM file is written with \n.
+        # Some environments cannot hold line breaks, so a PEM file may have \n for them.
         return DkimSigner(domain, selector, Secret(key.replace("\\n", "\n")))
     except ValueError as error:
         if key:

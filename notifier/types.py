@@ -8,16 +8,16 @@ from notifier import domain
 from notifier.context import Info, Scope
 
 
-@strawberry.type(description="What somebody gets e-mails about.")
+@strawberry.type(description="The mails that a user gets.")
 class EmailSettings:
     retweets: bool = strawberry.field(
-        description="When somebody else retweets a tweet of theirs. Off until switched on, and "
-        "off while `addressUnsubscribed`."
+        description="Whether the user gets a mail when another user retweets a tweet of theirs. By "
+        "default false, and false while `addressUnsubscribed` is true."
     )
     address_unsubscribed: bool = strawberry.field(
-        description="Whether the reader of the account's address has unsubscribed it by the link "
-        "in a mail. No account can switch mails to that address on again; the same link can, as "
-        "it proves who reads the mail."
+        description="Whether the account's address was unsubscribed by the link in a mail. No "
+        "account can switch mails to the address on again; the link can, because it proves who "
+        "reads the address."
     )
 
     @classmethod
@@ -30,8 +30,8 @@ class User:
     id: strawberry.ID = strawberry.field(description="The account's id.")
 
     @strawberry.field(
-        description="What they get e-mails about: shown to themselves (scope `account:read`), "
-        "else null."
+        description="The mails that the user gets. Null for every other user; needs the scope "
+        "`account:read`."
     )
     async def email_settings(self, info: Info) -> EmailSettings | None:
         viewer = info.context.principal
@@ -49,8 +49,9 @@ class User:
         return cls(id=strawberry.ID(id))
 
 
-@strawberry.input(description="What to change; what is left out stays as it is.")
+@strawberry.input(description="The settings to change. A field that is left out stays unchanged.")
 class UpdateEmailSettingsInput:
     retweets: bool | None = strawberry.field(
-        default=None, description="Whether to get an e-mail when a tweet of yours is retweeted."
+        default=None,
+        description="Whether to get a mail when another user retweets a tweet of yours.",
     )

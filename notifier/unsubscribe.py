@@ -1,4 +1,4 @@
-"""Links that end mails to an address without signing in (RFC 8058), and the pages behind them."""
+"""Links that unsubscribe an address without a sign-in (RFC 8058), and their pages."""
 
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,31 +25,31 @@ _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
     "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "referrer-policy": "no-referrer",  # the address is as good as a signature
+    "referrer-policy": "no-referrer",  # the address of the page holds the token
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
 }
 
 
 class UnsubscribeLinks:
-    """Signed, so that only who reads a mail can use its link; without an end, as a mail has none.
+    """Signs the links, so that only a reader of the mail can use one. A link does not expire.
 
-    `secrets` begin with the one that signs; links of the others work too.
+    The first of `secrets` signs. Links that an earlier one signed stay valid.
     """
 
     def __init__(self, public_url: str, secrets: Sequence[Secret], digests: AddressDigests) -> None:
         self._address = f"{public_url.rstrip('/')}{UNSUBSCRIBE}"
         self._digests = digests
-        # The serializer signs with the last one.
+        # The serializer signs with the last secret of its list.
         self._serializer = URLSafeSerializer(list(reversed(secrets)), salt=_SALT)
 
     def url(self, user_id: UUID, address: str) -> str:
-        """Return the link for a mail about a person's account to `address`."""
+        """Return the link for a mail to `address` about the account of a user."""
         digest = urlsafe_b64encode(self._digests.of(address)).decode()
         return f"{self._address}?token={self._serializer.dumps([user_id.hex, _SETTING, digest])}"
 
     def read(self, token: str) -> UnsubscribeLink:
-        """Return what the link says. Raises InvalidUnsubscribeToken."""
+        """Return the content of a link. Raises InvalidUnsubscribeToken."""
         try:
             user_id, setting, *rest = self._serializer.loads(token)
             link = UnsubscribeLink(UUID(hex=user_id), *(urlsafe_b64decode(part) for part in rest))
@@ -66,51 +66,54 @@ Change = Callable[[UnsubscribeLink], Awaitable[object]]
 def unsubscribe_routes(
     links: UnsubscribeLinks, unsubscribe: Change, resubscribe: Change
 ) -> list[Route]:
-    """Return the page of the link in a mail, and the page that takes it back.
+    """Return the routes of the pages that unsubscribe and resubscribe an address.
 
-    `GET` asks, since programs open links to look at them; only `POST` changes anything. The body
-    is not read: the link itself says what, and for which address.
+    `GET` asks for confirmation, because mail scanners open links; only `POST` changes anything. The
+    body is not read: the token names the setting and the address.
     """
 
-    async def off(request: Request) -> Response:
+    async def unsubscribe_page(request: Request) -> Response:
         link = _link(links, request)
         if link is None:
-            return _broken()
+            return _invalid_link_page()
         if request.method != "POST":
             return _page(
-                "No more mails about retweets?",
-                "You will not get mails any more when somebody retweets a tweet of yours.",
+                "Unsubscribe from mails about retweets?",
+                "You will no longer get a mail when another user retweets your tweets.",
                 button="Unsubscribe",
             )
         await unsubscribe(link)
         return _page(
             "You are unsubscribed",
-            "There will be no more mails about retweets to this address, whatever an account is "
-            "set to. Only this page can take that back: keep the mail.",
+            "This address gets no more mails about retweets, whatever the settings of its "
+            "account. Only the link in the mail can turn them on again, so keep the mail.",
             button="Subscribe again",
             action=f"{SUBSCRIBE}?{request.url.query}",
         )
 
-    async def on(request: Request) -> Response:
+    async def subscribe_page(request: Request) -> Response:
         link = _link(links, request)
         if link is None:
-            return _broken()
+            return _invalid_link_page()
         if request.method != "POST":
             return _page(
-                "Mails about retweets again?",
-                "You will get mails again when somebody retweets a tweet of yours.",
+                "Subscribe to mails about retweets again?",
+                "You will get a mail when another user retweets your tweets.",
                 button="Subscribe again",
             )
         await resubscribe(link)
         return _page(
             "You are subscribed",
-            "You will get mails about retweets again.",
+            "You will get a mail when another user retweets your tweets.",
             button="Unsubscribe",
             action=f"{UNSUBSCRIBE}?{request.url.query}",
         )
 
     methods = ["GET", "POST"]
-    return [Route(UNSUBSCRIBE, off, methods=methods), Route(SUBSCRIBE, on, methods=methods)]
+    return [
+        Route(UNSUBSCRIBE, unsubscribe_page, methods=methods),
+        Route(SUBSCRIBE, subscribe_page, methods=methods),
+    ]
 
 
 def _link(links: UnsubscribeLinks, request: Request) -> UnsubscribeLink | None:
@@ -120,10 +123,10 @@ def _link(links: UnsubscribeLinks, request: Request) -> UnsubscribeLink | None:
         return None
 
 
-def _broken() -> Response:
+def _invalid_link_page() -> Response:
     return _page(
         "This link does not work",
-        "Part of it may be missing. Open it from the mail again, or switch the mails off in your "
+        "Part of it may be missing. Open it from the mail again, or turn the mails off in your "
         "settings.",
         status=400,
     )
@@ -132,7 +135,7 @@ def _broken() -> Response:
 def _page(
     title: str, text: str, *, button: str | None = None, action: str = "", status: int = 200
 ) -> Response:
-    """`action` is where the button leads, by default to the page itself."""
+    """Return a page; `action` is the target of its button, by default the page itself."""
     html = templates.render(
         "page.html", title=title, text=text, button=button, action=action, style=_STYLE
     )

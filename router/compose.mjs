@@ -4,7 +4,7 @@
 //   node router/compose.mjs --check    writes nothing; fails when the file is not what the schemas
 //                                      compose to, or when a second composer does not agree
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { composeServices as composeWithApollo } from "@apollo/composition";
@@ -39,7 +39,9 @@ function main() {
   demandNoHints(composed.hints);
   const text = header(services) + composed.supergraphSdl.trim() + "\n";
   if (!process.argv.includes("--check")) {
-    writeFileSync(output, text);
+    // A router that reloads the file must never read half of it.
+    writeFileSync(`${output}.unfinished`, text);
+    renameSync(`${output}.unfinished`, output);
     console.log(`router/supergraph.graphql: composed of ${services.map(({ name }) => name).join(", ")}`);
     return;
   }

@@ -1,7 +1,7 @@
 // Replaces the Apollo Router where its binary is not available: Apollo's Node gateway on the same
 // supergraph, with the header rules, limits and answers of router.yaml as far as possible. For laptops
 // and tests; production runs the Apollo Router.
-import { readFileSync } from "node:fs";
+import { readFileSync, watch } from "node:fs";
 import http from "node:http";
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer, HeaderMap } from "@apollo/server";
@@ -55,8 +55,29 @@ class Subgraph extends RemoteGraphQLDataSource {
   }
 }
 
+const supergraph = new URL("supergraph.graphql", import.meta.url);
+const readSupergraph = () => readFileSync(supergraph, "utf8");
+
+// As the router does with --hot-reload: a supergraph that the gateway refuses leaves the earlier one.
+function reloadSupergraph(update) {
+  const folder = new URL(".", supergraph);
+  let current = readSupergraph();
+  const watcher = watch(folder, (_, name) => {
+    if (name !== "supergraph.graphql") return;
+    try {
+      const next = readSupergraph();
+      if (next === current) return;
+      update(next);
+      current = next;
+    } catch (error) {
+      console.error(`gateway: the new supergraph is refused, the earlier one is served: ${error.message}`);
+    }
+  });
+  return { supergraphSdl: current, cleanup: async () => watcher.close() };
+}
+
 const gateway = new ApolloGateway({
-  supergraphSdl: readFileSync(new URL("supergraph.graphql", import.meta.url), "utf8"),
+  supergraphSdl: process.env.APOLLO_ROUTER_HOT_RELOAD === "true" ? async ({ update }) => reloadSupergraph(update) : readSupergraph(),
   buildService: ({ name }) =>
     new Subgraph({ name, url: setting(`${name.toUpperCase()}_URL`), fetcher }),
   experimental_didResolveQueryPlan({ queryPlan }) {
@@ -286,7 +307,7 @@ const listener = http.createServer(async (request, response) => {
 listener.keepAliveTimeout = 10_000;
 
 await server.start();
-listener.listen(Number(port), host, () => console.log(`Apollo's Node gateway, the stand-in for the router, listens on ${host}:${port}`));
+listener.listen(Number(port), host, () => console.log(JSON.stringify({ level: "INFO", message: `Apollo's Node gateway, the stand-in for the router, listens on ${host}:${port}` })));
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {

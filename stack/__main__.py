@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: up, migrate, supergraph, router, demo."""
+"""The commands behind the Makefile: `python -m stack --help`."""
 
 import argparse
 import os
@@ -9,46 +9,54 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chassis.topology import TopologyError
-from stack import demo, explorer, router_binary, supergraph
+from deploy.dotenv import DotenvError
 from stack.commands import Commands
 from stack.console import Console
-from stack.environment import prepare
-from stack.mailbox import address as mailbox_address
-from stack.mailbox import is_wanted
+from stack.preload import Preloader
 from stack.process import ROOT, StackError, StoppedError
-from stack.router import Kind
-from stack.supervisor import Stack
 
-WELCOME = Path(__file__).with_name("welcome.txt")
+# The modules of the commands are imported by the commands: `make up` starts the preloader first,
+# and `make status` needs few of them.
 
 
 def main() -> int:
     arguments = _parser().parse_args()
-    console = Console()
+    console = Console(quiet=arguments.command in {"up", "dev"} and not arguments.verbose)
     interrupted = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda *_: interrupted.set())
     try:
-        COMMANDS[arguments.command](arguments, Commands(console, interrupted))
-    except (StackError, TopologyError) as failure:
+        return COMMANDS[arguments.command](arguments, Commands(console, interrupted)) or 0
+    except (DotenvError, StackError, TopologyError) as failure:
         console.error(str(failure))
         return 1
     except StoppedError:
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
-    parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="the file of settings")
-    parser.add_argument("--data", type=Path, default=ROOT / ".data", help="where the data lies")
+    parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="the settings file")
+    parser.add_argument("--data", type=Path, default=ROOT / ".data", help="the data folder")
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start everything; Ctrl-C stops it")
-    up.add_argument("--router", type=Kind, choices=list(Kind), help="which one; else what is here")
+    for name, text in (
+        ("up", "start everything; Ctrl-C stops it"),
+        ("dev", "the same, and restart what an edit concerns"),
+    ):
+        starting = commands.add_parser(name, help=text)
+        starting.add_argument(
+            "--router",
+            choices=["router", "stand-in"],
+            help="which one; by default the Apollo Router, or the stand-in until it is installed",
+        )
+        starting.add_argument("--verbose", action="store_true", help="show every line of a process")
+    commands.add_parser("status", help="list the processes of a running stack")
+    logs = commands.add_parser("logs", help="follow the logs of a stack")
+    logs.add_argument("--service", default="", help="only this process")
     commands.add_parser("migrate", help="bring the databases up to date")
     commands.add_parser("supergraph", help="export the schemas and compose them")
     commands.add_parser("explorer", help="build the explorer's page")
-    commands.add_parser("router", help="bring the Apollo Router, by download or by building it")
+    commands.add_parser("router", help="install the Apollo Router, by download or from source")
     commands.add_parser("router-from-source", help="build the Apollo Router")
     showing = commands.add_parser("demo", help="two people use a running stack")
     showing.add_argument("--url", default=os.environ.get("CHIRP_URL", "http://127.0.0.1:4000"))
@@ -56,26 +64,52 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(arguments: argparse.Namespace, commands: Commands) -> None:
-    supergraph.refresh(commands, arguments.data)
-    settings = prepare(arguments.settings, os.environ)
-    stack = Stack(settings, arguments.data, commands, arguments.router)
-    try:
-        stack.start()
-        address = stack.url("edge").replace("127.0.0.1", "localhost")
-        commands.console.write(WELCOME.read_text().replace("@URL@", address))
-        if is_wanted(settings):
-            commands.console.step(f"The mail that Chirp sends: {mailbox_address(settings)}")
-        if stack.kind is Kind.STAND_IN:
-            commands.console.step("This is the stand-in. For the Apollo Router: make router")
-        stack.wait()
-    except StoppedError:
-        pass
-    finally:
-        commands.console.step("Stopping")
-        stack.stop()
+    preloader = _preloader()
+    from stack import up
+    from stack.router import Kind
+
+    kind = Kind(arguments.router) if arguments.router else None
+    up.run(commands, arguments.settings, arguments.data, kind, preloader)
+
+
+def _dev(arguments: argparse.Namespace, commands: Commands) -> None:
+    preloader = _preloader()
+    from stack import dev
+    from stack.router import Kind
+
+    kind = Kind(arguments.router) if arguments.router else None
+    dev.run(commands, arguments.settings, arguments.data, kind, preloader)
+
+
+def _preloader() -> Preloader | None:
+    if not Preloader.is_available():
+        return None
+    preloader = Preloader()
+    preloader.start()
+    return preloader
+
+
+def _status(arguments: argparse.Namespace, commands: Commands) -> int:
+    from stack import status
+
+    entries = status.read(arguments.data)
+    if not entries:
+        raise StackError(f"No stack runs with its data in {arguments.data}. Start it: make up")
+    table, well = status.table(entries)
+    commands.console.write(table)
+    return 0 if well else 1
+
+
+def _logs(arguments: argparse.Namespace, commands: Commands) -> None:
+    from stack import logs
+
+    logs.follow(arguments.data, arguments.service, commands.console, commands.interrupted)
 
 
 def _migrate(arguments: argparse.Namespace, commands: Commands) -> None:
+    from stack.environment import prepare
+    from stack.supervisor import Stack
+
     stack = Stack(prepare(arguments.settings, os.environ), arguments.data, commands)
     try:
         if stack.lock_data():  # else a running stack has the servers up
@@ -86,18 +120,45 @@ def _migrate(arguments: argparse.Namespace, commands: Commands) -> None:
 
 
 def _supergraph(_: argparse.Namespace, commands: Commands) -> None:
+    from stack import supergraph
+
     supergraph.export_schemas()
     supergraph.compose(commands)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], None]] = {
+def _explorer(_: argparse.Namespace, commands: Commands) -> None:
+    from stack import explorer
+
+    explorer.build(commands)
+
+
+def _router(arguments: argparse.Namespace, commands: Commands) -> None:
+    from stack import router_binary
+
+    if arguments.command == "router":
+        release = os.environ.get("ROUTER_RELEASE_URL") or router_binary.RELEASE
+        router_binary.bring(commands, release)
+    else:
+        router_binary.build(commands)
+
+
+def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
+    from stack import demo
+
+    demo.demonstrate(arguments.url, commands.console)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {
     "up": _up,
+    "dev": _dev,
+    "status": _status,
+    "logs": _logs,
     "migrate": _migrate,
     "supergraph": _supergraph,
-    "explorer": lambda _, commands: explorer.build(commands),
-    "router": lambda _, commands: router_binary.bring(commands),
-    "router-from-source": lambda _, commands: router_binary.build(commands),
-    "demo": lambda arguments, commands: demo.run(arguments.url, commands.console),
+    "explorer": _explorer,
+    "router": _router,
+    "router-from-source": _router,
+    "demo": _demo,
 }
 
 

@@ -2,8 +2,9 @@
 
 Run by path, on a bare interpreter: `python -I -S child_guard.py PARENT SIGNAL USER -- PROGRAM …`.
 On Linux the kernel sends SIGNAL to the program when the process PARENT dies, however it dies;
-elsewhere only an orderly stop ends it. With USER `nobody` the program sees itself as that user in a
-namespace of its own (PostgreSQL refuses to run as root); its files still belong to the real one.
+elsewhere only an orderly stop ends the program. With USER `nobody` the program runs in a user
+namespace in which it is that user (PostgreSQL refuses to run as root); the owner of its files does
+not change.
 """
 
 import ctypes
@@ -15,9 +16,14 @@ _CLONE_NEWUSER = 0x10000000
 _NOBODY = 65534
 
 
-def _become_nobody(libc: ctypes.CDLL) -> None:
+def die_with_parent(signal: int) -> None:
+    """Have the kernel send `signal` to this process when its parent dies. Linux only."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal))
+
+
+def _become_nobody() -> None:
     user, group = os.geteuid(), os.getegid()
-    if libc.unshare(_CLONE_NEWUSER) != 0:
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER) != 0:
         reason = os.strerror(ctypes.get_errno())
         sys.exit(
             f"This program refuses to run as root, and the kernel refuses a user namespace "
@@ -35,13 +41,12 @@ def _become_nobody(libc: ctypes.CDLL) -> None:
 def main() -> None:
     parent, signal, user, _, *command = sys.argv[1:]
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
         if user == "nobody":
-            _become_nobody(libc)
-        # After the change of user, which clears it.
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal))
+            _become_nobody()
+        # A change of user clears the setting, so it follows.
+        die_with_parent(int(signal))
         if os.getppid() != int(parent):
-            sys.exit("The process that started this one is gone.")
+            sys.exit("The process that started this one has ended.")
     os.execvp(command[0], command)  # noqa: S606
 
 

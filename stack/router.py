@@ -1,4 +1,4 @@
-"""The Apollo Router: where its binary is, or how to bring it; and the stand-in for it."""
+"""Finds the Apollo Router and makes the environment of it and of its stand-in."""
 
 import os
 import shutil
@@ -14,19 +14,39 @@ VERSION = "2.17.0"
 
 
 class Kind(StrEnum):
-    """Which router runs. The names are what the tests and the output call them."""
+    """Which router runs; `--router` and CHIRP_E2E_ROUTERS take these names."""
 
     ROUTER = "router"
     STAND_IN = "stand-in"
 
 
 def cached_binary() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "chirp" / f"router-{VERSION}" / "bin" / "router"
+    """Return where the router of our version is installed. Renaming the product keeps the path."""
+    return _cache() / "apollo-router" / _BINARY
+
+
+def find_cached() -> Path | None:
+    """Return the router of our version in the cache, or `None`.
+
+    Earlier versions of this project installed it in a folder named after the product, so every
+    folder of the cache is searched.
+    """
+    candidates = (cached_binary(), *sorted(_cache().glob(f"*/{_BINARY}")))
+    return next((path for path in candidates if os.access(path, os.X_OK)), None)
+
+
+_BINARY = f"router-{VERSION}/bin/router"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def find_router(settings: Mapping[str, str]) -> Path | None:
-    """ROUTER_BIN, else a `router` of our version in PATH, else the cache, else None."""
+    """Return ROUTER_BIN, else a `router` of our version in PATH, else the cached one, or `None`.
+
+    Raises StackError when ROUTER_BIN is not a program.
+    """
     chosen = settings.get("ROUTER_BIN")
     if chosen:
         if not os.access(chosen, os.X_OK):
@@ -35,22 +55,28 @@ def find_router(settings: Mapping[str, str]) -> Path | None:
     in_path = shutil.which("router")
     if in_path and version_of(Path(in_path)) == VERSION:
         return Path(in_path)
-    return cached_binary() if os.access(cached_binary(), os.X_OK) else None
+    return find_cached()
 
 
 def version_of(binary: Path) -> str:
-    """What the program says its version is; another program of that name says something else."""
+    """Return what `--version` prints, or an empty string when the program does not run.
+
+    Another program named `router` prints something else.
+    """
     try:
-        said = subprocess.run(
+        result = subprocess.run(
             [binary, "--version"], capture_output=True, text=True, check=False, timeout=10
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return said.stdout.strip()
+    return result.stdout.strip()
 
 
 def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """What router.yaml and gateway.mjs read. Nothing of Apollo's cloud, and no secret of ours."""
+    """Return the variables that router.yaml and gateway.mjs read.
+
+    No secret is among them, and nothing that connects the router to Apollo's cloud.
+    """
     development = settings.get("ENVIRONMENT") == "development"
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
@@ -68,7 +94,7 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _tracing(endpoint: str) -> dict[str, str]:
     if not endpoint:
         return {}
-    # Its spans are of the level `info`: what it does not log it does not trace.
+    # The router's spans have the level `info`; it does not trace what it does not log.
     return {"ROUTER_TRACING": "true", "TRACING_ENDPOINT": endpoint, "APOLLO_ROUTER_LOG": "info"}
 
 

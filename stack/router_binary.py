@@ -1,4 +1,4 @@
-"""Brings the pinned Apollo Router into the cache: the official release, or a build of our own."""
+"""Installs the pinned Apollo Router in the cache: the official release, or a build from source."""
 
 import hashlib
 import os
@@ -8,14 +8,15 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
+import threading
 import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 
 from stack.commands import Commands
 from stack.console import Console
-from stack.process import ROOT, StackError
-from stack.router import VERSION, cached_binary, version_of
+from stack.process import ROOT, StackError, StoppedError
+from stack.router import VERSION, cached_binary, find_cached, version_of
 
 RELEASE = f"https://github.com/apollographql/router/releases/download/v{VERSION}"
 TARGETS = {
@@ -25,47 +26,87 @@ TARGETS = {
 }
 OLDEST_RUST = (1, 95)
 PROTOC_REQUIREMENTS = ROOT / "requirements" / "protoc.txt"
-_TIMEOUT = 15.0
+_REACHABLE = 5.0
+"""Seconds to connect, and to wait for the list of checksums."""
+_STALLED = 30.0
+"""Seconds without a byte after which the download of the archive fails."""
+_CHUNK = 1 << 16  # bytes
 
 
-def bring(commands: Commands) -> None:
-    """Downloads the release; where that fails, says why and builds it."""
-    if _is_here(commands.console):
+def bring(commands: Commands, release: str = RELEASE) -> None:
+    """Download the release; if that fails, show why and build the router from source."""
+    if _is_installed(commands.console):
         return
     try:
-        download(commands.console)
+        download(commands.console, commands.interrupted, release)
     except (OSError, StackError) as problem:
-        commands.console.error(f"The release cannot be downloaded: {problem}")
+        commands.console.error(f"The release cannot be downloaded: {describe(problem)}")
         commands.console.step("Building it instead (make router-from-source)")
         build(commands)
 
 
-def download(console: Console) -> None:
-    """Raises OSError or StackError when it is out of reach, or not what its checksum says."""
+class Download:
+    """A download of the release on a thread, beside a stack that starts."""
+
+    def __init__(self, commands: Commands, release: str) -> None:
+        self.problem = ""
+        """Why the download failed; empty while it runs and when it has succeeded."""
+        self._commands = commands
+        self._release = release
+        self._thread = threading.Thread(target=self._run, name="router-download", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def wait(self, timeout: float) -> None:
+        """Return when the download has ended, or after `timeout` seconds."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            download(self._commands.console, self._commands.interrupted, self._release)
+        except StoppedError:
+            self.problem = "the download was interrupted"
+        except (OSError, StackError) as problem:
+            self.problem = describe(problem)
+
+
+def describe(problem: Exception) -> str:
+    """Return the reason of a failed download, without what urllib and the system wrap it in."""
+    if isinstance(problem, HTTPError):
+        return str(problem)
+    reason = problem.reason if isinstance(problem, URLError) else problem
+    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
+
+
+def download(console: Console, interrupted: threading.Event, release: str = RELEASE) -> None:
+    """Install the archive at the address `release` if it has the checksum that is published there.
+
+    Raises OSError when the address cannot be reached, StackError when there is no archive for this
+    machine or its checksum differs, StoppedError when `interrupted` is set.
+    """
     target = TARGETS.get((platform.system(), platform.machine()))
     if target is None:
         raise StackError(f"there is no release for {platform.system()} on {platform.machine()}")
     name = f"router-v{VERSION}-{target}.tar.gz"
-    console.step(f"Downloading {RELEASE}/{name}")
-    expected = _published_checksum(name)
+    expected = _published_checksum(release, name)
+    console.step(f"Downloading the Apollo Router {VERSION}")
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / name
-        _fetch(f"{RELEASE}/{name}", archive, console)
+        _fetch(f"{release}/{name}", archive, console, interrupted)
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != expected:
-            raise StackError(f"{name} has the checksum {found}, its release says {expected}")
-        binary = Path(scratch) / "router"
-        with tarfile.open(archive) as tar, binary.open("wb") as file:
-            packed = tar.extractfile("dist/router")
-            if packed is None:
-                raise StackError(f"{name} holds no router")
-            shutil.copyfileobj(packed, file)
-        _install(binary, console)
+            raise StackError(f"{name} has the checksum {found}; its release publishes {expected}")
+        _install(_unpack(archive, Path(scratch) / "router"), console)
 
 
 def build(commands: Commands) -> None:
-    """Builds it with cargo: about 25 minutes on two cores. Raises StackError when it cannot."""
-    if _is_here(commands.console):
+    """Build the router with cargo: about 25 minutes on two cores. Raises StackError."""
+    if _is_installed(commands.console):
         return
     cargo = _demand_rust()
     target = cached_binary().parents[1] / "build"  # kept until it succeeds, so a retry goes on
@@ -92,29 +133,31 @@ def build(commands: Commands) -> None:
     shutil.rmtree(target, ignore_errors=True)
 
 
-def _is_here(console: Console) -> bool:
-    here = cached_binary().exists() and version_of(cached_binary()) == VERSION
-    if here:
-        console.step(f"The Apollo Router {VERSION} is here: {cached_binary()}")
-    return here
+def _is_installed(console: Console) -> bool:
+    binary = find_cached()
+    if binary is None or version_of(binary) != VERSION:
+        return False
+    console.step(f"The Apollo Router {VERSION} is installed: {binary}")
+    return True
 
 
 def _install(binary: Path, console: Console) -> None:
-    """Moves a binary that runs into the cache, whole or not at all."""
+    """Move a binary that runs into the cache, whole or not at all. Raises StackError."""
     binary.chmod(0o755)
     if version_of(binary) != VERSION:
-        raise StackError(f"the binary does not run here, or is not {VERSION}")
+        raise StackError(f"the binary does not run on this machine, or is not version {VERSION}")
     target = cached_binary()
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
+    # Two stacks may install at the same time.
+    unfinished = target.with_suffix(f".{os.getpid()}")
     shutil.copy2(binary, unfinished)
     unfinished.rename(target)
-    console.step(f"The Apollo Router {VERSION} is in {target}")
+    console.step(f"The Apollo Router {VERSION} is installed: {target}")
 
 
-def _published_checksum(name: str) -> str:
-    sums = f"{RELEASE}/sha256sums.txt"
-    with urllib.request.urlopen(sums, timeout=_TIMEOUT) as answer:  # noqa: S310
+def _published_checksum(release: str, name: str) -> str:
+    sums = f"{release}/sha256sums.txt"
+    with urllib.request.urlopen(sums, timeout=_REACHABLE) as answer:  # noqa: S310
         for line in answer.read().decode().splitlines():
             checksum, _, file = line.partition(" ")
             if file.strip().removeprefix("*") == name:
@@ -122,25 +165,44 @@ def _published_checksum(name: str) -> str:
     raise StackError(f"the release publishes no checksum of {name}")
 
 
-def _fetch(url: str, to: Path, console: Console) -> None:
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, to.open("wb") as file:  # noqa: S310
+def _fetch(url: str, to: Path, console: Console, interrupted: threading.Event) -> None:
+    """Save the body of `url` and show the progress in steps of 20 %."""
+    with urllib.request.urlopen(url, timeout=_STALLED) as answer, to.open("wb") as file:  # noqa: S310
         total = int(answer.headers.get("content-length") or 0)
         shown = 0
-        while chunk := answer.read(1 << 18):
+        while chunk := answer.read1(_CHUNK):
+            if interrupted.is_set():
+                raise StoppedError
             file.write(chunk)
             percent = 100 * file.tell() // total if total else 0
-            if percent >= shown + 10:
-                shown = percent - percent % 10
-                console.line("download", f"{shown} %")
+            if percent >= shown + 20:
+                shown = percent - percent % 20
+                console.line("download", f"{shown} % of {total / 1e6:.0f} MB")
+
+
+def _unpack(archive: Path, to: Path) -> Path:
+    """Extract the router's binary from the release's archive. Raises StackError."""
+    try:
+        with tarfile.open(archive) as tar, to.open("wb") as file:
+            packed = tar.extractfile("dist/router")
+            if packed is None:
+                raise StackError(f"{archive.name} holds no router")
+            shutil.copyfileobj(packed, file)
+    except (tarfile.TarError, KeyError) as problem:
+        raise StackError(f"{archive.name} holds no router") from problem
+    return to
 
 
 def _demand_rust() -> str:
+    """Return the path of cargo. Raises StackError when it is missing or too old."""
     cargo, rustc = shutil.which("cargo"), shutil.which("rustc")
     wanted = ".".join(map(str, OLDEST_RUST))
     if cargo is None or rustc is None:
         raise StackError(f"The build needs cargo and rustc ≥ {wanted}: https://rustup.rs")
-    said = subprocess.run([rustc, "--version"], capture_output=True, text=True, check=False).stdout
-    version = said.split()[1] if len(said.split()) > 1 else "0.0"
+    printed = subprocess.run(
+        [rustc, "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    version = printed.split()[1] if len(printed.split()) > 1 else "0.0"
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RUST:
         raise StackError(f"The build needs rustc ≥ {wanted}; this is {version}. Run: rustup update")
     return cargo

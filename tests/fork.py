@@ -1,4 +1,4 @@
-"""A copy of the repository, to be changed as a fork changes it."""
+"""A copy of the repository that tests change as a fork would."""
 
 import io
 import os
@@ -20,7 +20,7 @@ _AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
 
 @dataclass(frozen=True)
 class Fork:
-    """A repository of its own, with one commit, that uses the packages installed here."""
+    """A repository with one commit that uses the packages installed here."""
 
     root: Path
 
@@ -29,13 +29,19 @@ class Fork:
         return self._run(sys.executable, *arguments, **environment)
 
     def script(self, name: str, *arguments: str) -> str:
-        """Run a program that a Python package has installed."""
+        """Run a program that a Python package installed."""
         return self._run(str(Path(sys.executable).with_name(name)), *arguments)
 
-    def changes(self) -> set[str]:
-        """Return the paths of the files that differ from the commit."""
-        status = self._run("git", "status", "--porcelain", "--untracked-files=all")
-        return {line[3:] for line in status.splitlines()}
+    def commit(self, message: str) -> None:
+        """Commit every change."""
+        self._run("git", "add", "-A")
+        self._run("git", *_AUTHOR, "commit", "-q", "-m", message)
+
+    def changes(self, since: str = "HEAD") -> set[str]:
+        """Return the paths of the files that differ from a commit, new ones included."""
+        changed = self._run("git", "diff", "--name-only", since)
+        new = self._run("git", "ls-files", "--others", "--exclude-standard")
+        return {*changed.splitlines(), *new.splitlines()}
 
     def _run(self, *command: str, **environment: str) -> str:
         result = subprocess.run(
@@ -52,7 +58,7 @@ class Fork:
 
 
 def fork(root: Path) -> Fork:
-    """Copy the files that Git does not ignore, changed or not, and commit them there."""
+    """Copy the files that Git does not ignore, with uncommitted changes, and commit them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -64,14 +70,14 @@ def fork(root: Path) -> Fork:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
     made = Fork(root)
-    for command in (("init", "-q"), ("add", "-A"), (*_AUTHOR, "commit", "-q", "-m", "Fork")):
-        made._run("git", *command)
+    made._run("git", "init", "-q")
+    made.commit("Fork")
     _link_packages(root)
     return made
 
 
 def _link_packages(root: Path) -> None:
-    """Use the npm packages and the built explorer of this repository, which cost a minute."""
+    """Use the npm packages and the built explorer of this repository, to save a minute."""
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)
     linked = [explorer.PACKAGES / "dist"]

@@ -1,10 +1,10 @@
-"""The settings that follow from the declaration of the services, for tests that start one alone."""
+"""Settings derived from the declaration of the services, for tests that start one service."""
 
 from chassis.topology import declared
 
 
 def addresses(name: str) -> dict[str, str]:
-    """Return where the service listens and where the services that it needs would be."""
+    """Return the service's address and the addresses of the services that it calls."""
     service = declared()[name]
     settings = {f"{service.prefix}HOST": "127.0.0.1", f"{service.prefix}PORT": str(service.port)}
     if service.grpc_port:

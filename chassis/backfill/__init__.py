@@ -1,8 +1,8 @@
-"""Backfill: a service that starts late asks the owners of events for their current state.
+"""Backfill: a service that starts late fetches the current state of the services it consumes.
 
-An owner serves its state as the events that it would have published for it, with the same ids, page
-by page (`snapshot`). A consumer applies the pages through the handler that it has for the stream
-(`runner`) and remembers in its own database how far it got (`progress`). See docs/adr/0018.
+An owner serves its state page by page as the events that it would have published, with the same ids
+(`snapshot`). A consumer applies the pages with the handler that it has for the stream (`runner`)
+and stores its progress in its own database (`progress`). See docs/adr/0018.
 """
 
 from chassis.backfill.progress import SCHEMA, BackfillTable, Progress, finished_row

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from chassis.backfill.progress import Progress
-from chassis.backfill.runner import AWAY, Backfill
+from chassis.backfill.runner import OUTAGES, Backfill
 from chassis.logging import configure_logging
 from chassis.settings import ServiceSettings
 
@@ -21,10 +21,10 @@ def add_backfill(
     read_settings: Callable[[], S],
     open_backfill: Callable[[S], AbstractAsyncContextManager[Backfill]],
 ) -> None:
-    """Add the command to a service's own. `add` is `add_parser` of argparse.
+    """Add the command to a command line. `add` is `add_parser` of argparse.
 
-    The command applies all that is left and prints the progress after each page. It exits with
-    status 1 when something that it needs is away; the next run goes on there.
+    The command applies all remaining pages and prints the progress after each. It exits with status
+    1 during an outage; the next run continues from there.
     """
 
     def run(arguments: argparse.Namespace) -> None:
@@ -32,9 +32,9 @@ def add_backfill(
         configure_logging(service, settings.stage)
         asyncio.run(_run(open_backfill(settings), again=arguments.again))
 
-    text = "ask the services whose events are consumed for their current state"
-    parser = add("backfill", help=text, description=f"{text}; goes on where it was interrupted")
-    parser.add_argument("--again", action="store_true", help="begin with the first page")
+    text = "fetch the current state of the services whose events are consumed"
+    parser = add("backfill", help=text, description=f"{text}; continues an interrupted backfill")
+    parser.add_argument("--again", action="store_true", help="start again from the first page")
     parser.set_defaults(run=run)
 
 
@@ -45,11 +45,11 @@ async def _run(opened: AbstractAsyncContextManager[Backfill], *, again: bool) ->
                 if again:
                     await backfill.again(owner)
                 elif (await backfill.progress(owner)).finished:
-                    print(f"{owner}: finished before; --again begins with the first page")  # noqa: T201
+                    print(f"{owner}: already finished; --again starts from the first page")  # noqa: T201
                     continue
                 await backfill.run(owner, _print)
-    except AWAY as error:
-        sys.exit(f"backfill interrupted: {error}. Run it again to go on.")
+    except OUTAGES as error:
+        sys.exit(f"backfill interrupted: {error}. Run the command again to continue.")
 
 
 def _print(progress: Progress) -> None:

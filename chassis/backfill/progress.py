@@ -1,4 +1,4 @@
-"""How far a backfill has got, in the consumer's own database, and the lock that orders it."""
+"""The progress of a backfill in the consumer's database, and the lock that orders its pages."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,17 +19,17 @@ SCHEMA = (
     )
     """,
 )
-"""The statements of a migration that lets a service backfill.
+"""The statements of a migration that enables backfills.
 
-A service that has consumed the events of an owner before it had this table inserts a finished row,
-if its database holds anything: `finished_row("auth", "recipients")`.
+A service that consumed the events of an owner before it had this table adds a finished row if its
+database holds data: `finished_row("auth", "recipients")`.
 """
 
 _LOCK = "backfill"
 
 
 def finished_row(owner: str, table: str) -> str:
-    """Return the statement that marks a backfill as finished where `table` has a row already."""
+    """Return the statement that marks a backfill as finished if `table` has rows."""
     return f"""
         INSERT INTO backfills (owner, events, finished_at)
         SELECT '{owner}', 0, now() WHERE EXISTS (SELECT FROM {table})
@@ -38,44 +38,44 @@ def finished_row(owner: str, table: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the backfill from one owner has got: `cursor` is the position of its next page."""
+    """The progress of the backfill from one owner; `cursor` is that of the next page."""
 
     owner: str
     cursor: str | None = None
     events: int = 0
     finished: bool = False
     started_at: datetime | None = None
-    """None until a page has been applied."""
+    """None before the first page has been applied."""
     finished_at: datetime | None = None
 
     def after(self, events: int, cursor: str | None) -> "Progress":
-        """Return the progress after a page of `events`; no next `cursor` means it was the last."""
+        """Return the progress after a page of `events` events; `cursor` is None for the last."""
         return replace(self, cursor=cursor, events=self.events + events, finished=cursor is None)
 
 
 class ProgressChange(Protocol):
-    """The progress as one page changes it, while no event is handled."""
+    """Reads and changes the progress while the exclusive lock is held."""
 
     async def get(self, owner: str) -> Progress:
-        """Raises the driver's error when the lock is lost."""
+        """Return the progress. Raises the driver's error if the lock is lost."""
 
     async def save(self, progress: Progress) -> None: ...
 
     async def check(self) -> None:
-        """Raises the driver's error when the lock is lost."""
+        """Raise the driver's error if the lock is lost."""
 
 
 class ProgressStore(Protocol):
-    """Handlers hold the lock shared, a page holds it exclusively."""
+    """Stores the progress and provides its lock: handlers share it, a page holds it exclusively."""
 
     def handling(self) -> AbstractAsyncContextManager[object]:
-        """Hold the lock inside the block, together with others that do."""
+        """Hold the lock shared inside the block."""
 
     def applying(self) -> AbstractAsyncContextManager[ProgressChange]:
-        """Hold the lock inside the block, alone. What is saved counts when the block ends."""
+        """Hold the lock exclusively inside the block; changes are committed at its end."""
 
     async def get(self, owner: str) -> Progress:
-        """Read the progress without waiting."""
+        """Return the progress without waiting for the lock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""Applies the state of the owners to a service that starts late, while it follows their streams.
+"""Applies the state of the owners to a service that starts late, while it consumes their streams.
 
-Correct under concurrent writes: the consumer group is created before the first page is read, and
-no event of a stream is handled between the moment at which a page is read and its last event. So
-what was handled before is part of the page, and everything else is handled after it.
+Correct under concurrent writes: the consumer group is created before the first page is read, and no
+event of a stream is handled from the moment a page is read until its last event is applied. So
+every event that was handled before is part of the page, and every other event is handled after it.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -17,11 +17,11 @@ from chassis.background import Backoff, running
 from chassis.events import Event, MalformedEventError
 from chassis.streams import INFRASTRUCTURE
 
-AWAY: tuple[type[Exception], ...] = (*INFRASTRUCTURE, OwnerUnavailableError)
-"""What a backfill raises while something that it needs is away."""
+OUTAGES: tuple[type[Exception], ...] = (*INFRASTRUCTURE, OwnerUnavailableError)
+"""The exceptions of a backfill during an outage."""
 
 _POLL = 60.0
-"""Seconds between looks for a backfill that another process was asked for and did not finish."""
+"""Seconds between checks for an unfinished backfill that another process has requested."""
 
 _log = structlog.get_logger("chassis.backfill")
 
@@ -29,9 +29,9 @@ _log = structlog.get_logger("chassis.backfill")
 class Backfill:
     """The backfill of one service; every replica has one, and they take turns page by page.
 
-    `handle` is the consumer's handler. Give the stream's consumer `self.handle` instead, which
-    keeps the order. It bears repetition and disorder, as it must for a stream. An event that it
-    cannot handle goes to `reject`, with the reason, and the backfill goes on.
+    `handle` is the consumer's handler, which must be idempotent and tolerate disorder, as for a
+    stream. The stream's consumer must call `self.handle` instead, which keeps the order. An event
+    whose handler fails goes to `reject` with the reason, and the backfill continues.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class Backfill:
             await self._handle(event)
 
     async def missed(self, stream: str) -> None:
-        """Begin again, because events of this stream may have been missed."""
+        """Start again, because events of this stream may have been missed."""
         owners = [owner for owner in self._owners.values() if owner.stream == stream]
         for owner in owners:
-            _log.warning("consumer group missing: backfill begins again", owner=owner.name)
+            _log.warning("consumer group missing", stream=stream, backfill_from=owner.name)
             await self.again(owner.name)
         if not owners:
-            _log.warning("consumer group missing: events may have been missed", stream=stream)
+            _log.warning("consumer group missing", stream=stream)
 
     async def again(self, owner: str) -> None:
-        """Begin again from the first page, whatever has been applied."""
+        """Start again from the first page, whatever has been applied."""
         async with self._store.applying() as state:
             await state.save(Progress(owner))
         self._wanted[owner].set()
@@ -83,50 +83,48 @@ class Backfill:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Backfill while the block runs what is not finished, whatever is away."""
-        async with AsyncExitStack() as stack:
-            for owner in self._owners.values():
-                await stack.enter_async_context(running(self._follow(owner)))
+        """Backfill from every unfinished owner while the block runs; retry after every outage."""
+        async with running(*map(self._follow, self._owners.values())):
             yield
 
     async def run(self, owner: str, report: Callable[[Progress], None]) -> None:
-        """Apply all that is left from one owner; `report` gets the progress after each page.
+        """Apply all remaining pages of one owner; `report` gets the progress after each page.
 
-        Raises one of AWAY. What has been applied by then is not applied again.
+        Raises one of OUTAGES. The next call continues after the last applied page.
         """
         while not (progress := await self._step(self._owners[owner])).finished:
             report(progress)
         report(progress)
 
     async def _follow(self, owner: Owner) -> None:
-        outage = Backoff(f"backfill from {owner.name}")
+        backoff = Backoff("backfill", owner=owner.name)
 
         async def follow() -> None:
             while True:
                 self._wanted[owner.name].clear()
                 if not (await self._store.get(owner.name)).finished:
-                    # Outside the lock: an owner that does not answer must not hold up the stream.
+                    # Outside the lock: an unavailable owner must not block the stream.
                     await owner.page(None, 1)
                     while not (await self._step(owner)).finished:
-                        outage.over()
-                outage.over()
+                        backoff.reset()
+                backoff.reset()
                 try:
                     async with asyncio.timeout(_POLL):
                         await self._wanted[owner.name].wait()
                 except TimeoutError:
                     continue
 
-        await outage.outlast(follow, AWAY)
+        await backoff.retry_forever(follow, OUTAGES)
 
     async def _step(self, owner: Owner) -> Progress:
-        """Apply one page, or find that there is none left. Returns the progress."""
-        # One at a time in a process, or each owner would hold a connection while it waits.
+        """Apply the next page, if there is one. Returns the progress."""
+        # One step at a time in a process: every waiting step holds a connection.
         async with self._turn, self._store.applying() as state:
             progress = await state.get(owner.name)
             if progress.finished:
                 return progress
             if await self._join(owner.stream) and progress.cursor is not None:
-                # What was published while the group was missing may be behind the cursor.
+                # Events published while the group was missing may belong before the cursor.
                 progress = Progress(owner.name)
             if progress.cursor is None:
                 _log.info("backfill started", owner=owner.name)
@@ -140,7 +138,7 @@ class Backfill:
         return progress
 
     async def _apply(self, text: str, state: ProgressChange) -> None:
-        # Not after the lock is lost: an event of the stream may have been handled since.
+        # Checked first: once the lock is lost, a newer event of the stream may have been handled.
         await state.check()
         try:
             await self._handle(Event.from_json(text))
@@ -149,5 +147,5 @@ class Backfill:
         except INFRASTRUCTURE:
             raise
         except Exception as error:
-            _log.exception("an event of a backfill was not handled")
+            _log.exception("event handler failed", backfill=True)
             await self._reject(text, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""The current state of an owner as pages of events: the route that serves them, and its client."""
+"""The current state of an owner as pages of events: the route that serves it, and the client."""
 
 import asyncio
 import json
@@ -18,39 +18,35 @@ from chassis.events import Event
 from chassis.principal import ROUTER_SECRET_HEADER, TrustedCallers
 
 PATH = "/events/snapshot"
-"""Served on the service's own port. The edge has no route that leads there."""
+"""The path on the service's own port. The edge has no route to it."""
 
 LARGEST_PAGE = 500
 _TIMEOUT = 5.0
-"""Seconds for one page: connecting, and each wait for more of the answer."""
-_PATIENCE = 3 * _TIMEOUT
-_LARGEST_ANSWER = 16 * 1024 * 1024  # bytes
+"""Seconds for connecting, and for each wait for more of a response."""
+_PAGE_TIMEOUT = 3 * _TIMEOUT
+_LARGEST_BODY = 16 * 1024 * 1024  # bytes
 _BEFORE_ALL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of an owner's state, each event as JSON, and the cursor of what follows.
-
-    `next` is None on the last page.
-    """
+    """A part of an owner's state: events as JSON, and the cursor `next`, None on the last page."""
 
     events: Sequence[str]
     next: str | None
 
 
 ReadPage = Callable[[str | None, int], Awaitable[Page]]
-"""Reads the page after a cursor, None for the first one, with at most so many events.
+"""Returns the page after a cursor (None for the first page) with at most so many events.
 
-Raises ValueError for a cursor that it has not given. One page is one moment of the state.
+Raises ValueError for an invalid cursor. A page shows the state at one moment.
 """
 
 
 def by_id(read: Callable[[UUID, int], Awaitable[Sequence[tuple[UUID, Event]]]]) -> ReadPage:
-    """Page through rows in the order of their ids.
+    """Return the pages of rows in the order of their ids.
 
-    `read` returns the events of the rows whose id is greater than the one given, with their ids,
-    at most as many as it is asked for.
+    `read` returns the ids and events of at most `limit` rows whose id is greater than the given id.
     """
 
     async def page(after: str | None, limit: int) -> Page:
@@ -64,7 +60,7 @@ def by_id(read: Callable[[UUID, int], Awaitable[Sequence[tuple[UUID, Event]]]]) 
 def snapshot_route(page: ReadPage, router_secret: str) -> Route:
     """Return the route for `GET /events/snapshot?after=<cursor>&limit=<n>`.
 
-    It answers `{"events": […], "next": "…"}` to a caller that knows the secret of the router.
+    It answers `{"events": […], "next": "…"}` to callers with the router's secret.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -75,7 +71,7 @@ def snapshot_route(page: ReadPage, router_secret: str) -> Route:
         try:
             found = await page(request.query_params.get("after"), int(limit))
         except ValueError:
-            message = "after is not a cursor of this service; use `next` of the page before."
+            message = "after is not a cursor of this service. Use `next` of the previous page."
             return error_response(400, "BAD_REQUEST", message)
         body = f'{{"events":[{",".join(found.events)}],"next":{json.dumps(found.next)}}}'
         return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
@@ -91,7 +87,7 @@ def snapshot_route(page: ReadPage, router_secret: str) -> Route:
 
 
 class OwnerUnavailableError(Exception):
-    """An owner does not answer, or not with a page; the message has its address and no secret."""
+    """An owner does not answer with a page. The message has its address and no secret."""
 
 
 class Owner(Protocol):
@@ -109,7 +105,7 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpOwner:
-    """Asks an owner for pages over HTTP, on its own port."""
+    """Fetches the pages of an owner over HTTP."""
 
     name: str
     stream: str
@@ -120,8 +116,8 @@ class HttpOwner:
         """Raises OwnerUnavailableError."""
         query = {"limit": limit} if after is None else {"limit": limit, "after": after}
         try:
-            async with asyncio.timeout(_PATIENCE):
-                # The standard library's client, in a thread: it needs no package in any service.
+            async with asyncio.timeout(_PAGE_TIMEOUT):
+                # The client of the standard library, in a thread: services need no other package.
                 return _page(await asyncio.to_thread(self._get, f"{PATH}?{urlencode(query)}"))
         except (OSError, TimeoutError, HTTPException, ValueError) as error:
             reason = str(error) or type(error).__name__
@@ -135,18 +131,18 @@ class HttpOwner:
             path = parts.path.rstrip("/") + target
             connection.request("GET", path, headers={ROUTER_SECRET_HEADER: self.router_secret})
             response = connection.getresponse()
-            body = response.read(_LARGEST_ANSWER + 1)
+            body = response.read(_LARGEST_BODY + 1)
         finally:
             connection.close()
         if response.status != 200:
             raise ValueError(f"status {response.status}")
-        if len(body) > _LARGEST_ANSWER:
-            raise ValueError(f"the page is larger than {_LARGEST_ANSWER} bytes")
+        if len(body) > _LARGEST_BODY:
+            raise ValueError(f"the page is larger than {_LARGEST_BODY} bytes")
         return body
 
 
 def _page(body: bytes) -> Page:
-    """Raises ValueError."""
+    """Return the page in a response. Raises ValueError."""
     try:
         answer: Any = json.loads(body)
         events, cursor = answer["events"], answer["next"]

@@ -25,9 +25,9 @@ def backfill_from(
     handle: Callable[[Event], Awaitable[None]],
     reject: Callable[[str, str], Awaitable[None]],
 ) -> Backfill:
-    """Return the backfill from these of the services whose events are consumed.
+    """Return the backfill from `owners`, some of the services whose events are consumed.
 
-    Of an owner that is left out only what happens from now on is wanted.
+    Leave out an owner of which only future events matter.
     """
     urls, secret = settings.owner_urls, settings.router_secret
     return Backfill(
@@ -40,8 +40,8 @@ def backfill_from(
 
 
 async def _join(redis: Redis, group: str, stream: str) -> bool:
-    return await join(redis, stream, group, _begins_anyway)
+    return await join(redis, stream, group, _ignore)
 
 
-async def _begins_anyway() -> None:
-    """A backfill that meets a missing group begins again by itself."""
+async def _ignore() -> None:
+    """Do nothing: a backfill that finds its group missing starts again by itself."""

@@ -1,1 +1,1 @@
-"""A Strawberry subgraph as we serve it: federated schema, limits, masked errors, HTTP view."""
+"""A Strawberry subgraph: federated schema, limits, masked errors, HTTP view, subscriptions."""

@@ -1,4 +1,4 @@
-"""What every resolver finds in `info.context`; services add their loaders and use cases."""
+"""The context of a GraphQL operation, `info.context`; services add loaders and use cases."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,36 +10,36 @@ from chassis.principal import Principal, principal_from, require
 from chassis.sessions.guard import require_live_session
 
 MUTATIONS_HEADER = "x-router-mutations"
-"""How many mutations of one client request have run: the gateway gives the sum of its earlier
-fetches, a subgraph answers with its own. The edge removes what a client sends."""
+"""The number of mutations that ran for one client request: the gateway sends the sum of the earlier
+fetches, a subgraph responds with its own number. The edge removes this header from clients."""
 
 
 @dataclass(kw_only=True)
 class RequestContext:
-    """One operation's caller."""
+    """The caller and the statistics of one operation."""
 
     principal: Principal | None
     client_address: str
     user_agent: str
     operation: str = field(default="unknown", init=False)
-    """The root field that was asked for, as the schema calls it."""
+    """The name of the root field."""
     mutations_before: int = 0
-    """Mutations that earlier fetches of the same client request have run."""
+    """The number of mutations that earlier fetches of the same client request have run."""
     mutations: int = field(default=0, init=False)
-    """Mutations that this fetch runs."""
+    """The number of mutations that this fetch runs."""
     outcome: str | None = field(default=None, init=False)
-    """The type of an expected outcome that is not what the caller wanted."""
+    """The type of the error that the operation returned as data."""
 
     @classmethod
     def caller(
         cls, connection: HTTPConnection, principal: Principal | None = None
     ) -> dict[str, Any]:
-        """The fields of this class, read from what the edge sent along.
+        """Return the fields of this class, read from the headers of the edge.
 
-        `principal` is given where the caller is known from elsewhere (a socket's first message).
+        Pass `principal` if the caller is known from elsewhere (the first message of a socket).
         """
-        # Starlette's headers would be gone through, encoded and decoded, for each one asked for. Of
-        # several with one name the first counts, as there.
+        # Decoded once: Starlette's headers scan and decode the list for each look-up
+        # (docs/performance.md). The first of several headers with one name counts.
         headers = {
             name.decode("latin-1"): _text(value)
             for name, value in reversed(connection.scope["headers"])
@@ -55,21 +55,21 @@ class RequestContext:
     def from_connection(
         cls, connection: HTTPConnection, principal: Principal | None = None, **own: Any
     ) -> Self:
-        """Return the context of one operation; `own` are the fields that the service adds."""
+        """Return the context of one operation; `own` are the fields of the service's subclass."""
         return cls(**cls.caller(connection, principal), **own)
 
     def require(self, scope: StrEnum | None = None) -> Principal:
         """Return the signed-in caller.
 
-        Raises Unauthenticated, also when an earlier field of the document has ended the session,
-        or Forbidden where `scope` is missing.
+        Raises Unauthenticated, also if an earlier field of the document has ended the session, or
+        Forbidden if the caller lacks `scope`.
         """
         require_live_session()
         return require(self.principal, scope)
 
 
 def _text(value: bytes) -> str:
-    """A header's value: UTF-8 where it is, else Latin-1, which HTTP once was and never fails."""
+    """Return the text of a header: UTF-8 or else Latin-1, which decodes any bytes."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Documents, parsed and validated once for each text that clients send."""
+"""Parses and validates each document once, and caches valid ones by their text."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,32 +34,37 @@ from chassis.graphql.limits import (
 
 SEVERAL = "several"
 UNKNOWN = "unknown"
-REMEMBERED = 128
-"""Documents; the executor keeps its plans for as many."""
+CACHE_SIZE = 128
+"""Documents in the cache; the executor caches plans for as many."""
 
-LONGEST = 4096
-"""Characters of a document that is remembered: parsed it takes some hundred times as much."""
+LONGEST_CACHED = 4096
+"""Characters of a document that is cached: parsed, it takes a hundred times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A parsed document, with what execution needs to know of its operations."""
+
     node: DocumentNode
     errors: list[GraphQLError]
-    """What makes it invalid."""
+    """The validation errors."""
     operations: dict[str | None, OperationType]
-    """By name; under None the first one."""
+    """The operation types by name; None stands for the first operation."""
     first: str | None
-    """The name of the first one, if it has one."""
+    """The name of the first operation, if it has one."""
     is_ambiguous: bool
-    """Whether it takes a name to say which of them is meant."""
+    """Whether the document has several operations, so that a request must name one."""
     roots: dict[str | None, str]
-    """For the name of each operation, and for None where there is one: its root field's name."""
+    """The names of the root fields by operation; None stands for the only operation."""
     limits: Limits
     sizes: dict[str | None, OperationSize]
-    """By name; under None the first one's. Empty where the document is invalid."""
+    """The sizes by operation; None stands for the first. Empty if the document is invalid."""
 
     def require(self, operation_name: str | None, allowed: Iterable[OperationType]) -> None:
-        """Raises CannotGetOperationTypeError or InvalidOperationTypeError."""
+        """Check the type of an operation.
+
+        Raises CannotGetOperationTypeError if it does not exist, or InvalidOperationTypeError.
+        """
         found = self.operations.get(operation_name)
         if found is None:
             raise CannotGetOperationTypeError(operation_name)
@@ -67,20 +72,20 @@ class Document:
             raise InvalidOperationTypeError(found)
 
     def errors_of(self, operation_name: str | None) -> list[GraphQLError]:
-        """What keeps the operation from being run."""
+        """Return the errors that prevent the operation from running."""
         if self.is_ambiguous and operation_name is None and not self.errors:
-            # Strawberry would run the first one.
+            # Strawberry would run the first operation.
             return [
-                GraphQLError("The document has several operations: `operationName` must name one.")
+                GraphQLError("The document has several operations. Name one in `operationName`.")
             ]
         return self.errors
 
     def admit(
         self, operation_name: str | None, variables: Mapping[str, object] | None, context: object
     ) -> list[GraphQLError]:
-        """What keeps this request for the operation from being run.
+        """Return the errors that prevent this request from running.
 
-        Notes in `context` which field is asked for, and how many mutations are about to run.
+        Records the root field and the number of mutations in `context`.
         """
         errors = self.errors_of(operation_name)
         if not isinstance(context, RequestContext):
@@ -97,7 +102,7 @@ class Document:
 
 
 class Documents:
-    """Documents that are valid under one schema, and what is wrong with others."""
+    """A cache of the valid documents of one schema."""
 
     def __init__(self, limits: Limits, *, introspection: bool) -> None:
         self._limits = limits
@@ -107,15 +112,18 @@ class Documents:
         )
         if not introspection:
             self._rules += (NoSchemaIntrospectionCustomRule,)
-        self._remembered = lru_cache(REMEMBERED)(self._valid)
+        self._cached = lru_cache(CACHE_SIZE)(self._valid)
 
     def read(self, schema: GraphQLSchema, text: str, *, streamed: bool = False) -> Document:
-        """From memory where it can. Raises GraphQLSyntaxError."""
+        """Return the document in a text, cached if it is valid. Raises GraphQLSyntaxError.
+
+        `streamed`: the document is a subscription, which may have fewer tokens.
+        """
         tokens = self._limits.subscription_tokens if streamed else self._limits.tokens
-        if len(text) > LONGEST:
+        if len(text) > LONGEST_CACHED:
             return self._read(schema, text, tokens)
         try:
-            return self._remembered(schema, text, tokens)
+            return self._cached(schema, text, tokens)
         except _InvalidDocumentError as invalid:
             return invalid.document
 
@@ -144,10 +152,10 @@ class Documents:
 
 
 class ReadDocument(SchemaExtension):
-    """Gives each operation that Strawberry runs its document.
+    """Strawberry extension: looks up the document of an operation in the schema's cache.
 
-    Strawberry's own caches do this in two extensions, one of which hashes the whole document at
-    each request.
+    It replaces Strawberry's parser and validation caches, of which one hashes the document at each
+    request (docs/performance.md).
     """
 
     def on_operation(self) -> Iterator[None]:
@@ -163,7 +171,7 @@ class ReadDocument(SchemaExtension):
 
 
 class _InvalidDocumentError(Exception):
-    """Raised past the memory, which is for documents that somebody uses."""
+    """Carries an invalid document past the cache, which holds valid ones only."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -180,7 +188,10 @@ def _types(operations: list[OperationDefinitionNode]) -> dict[str | None, Operat
 
 
 def _roots(node: DocumentNode) -> dict[str | None, str]:
-    """Of a valid document, so the names are the schema's. Several fields are called `several`."""
+    """Return the root field of each operation, or `several`.
+
+    The document must be valid, so that all names are those of the schema.
+    """
     fragments = {
         part.name.value: part.selection_set
         for part in node.definitions
@@ -194,7 +205,7 @@ def _roots(node: DocumentNode) -> dict[str | None, str]:
             elif isinstance(selection, InlineFragmentNode):
                 yield from names_in(selection.selection_set, seen)
             elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
-                # Once: fragments that spread others twice double at each level.
+                # Once per fragment: nested double spreads grow exponentially.
                 seen.add(selection.name.value)
                 yield from names_in(fragments[selection.name.value], seen)
 

@@ -1,4 +1,4 @@
-"""Finds the entities of a subgraph that the router can ask for and that cannot be resolved."""
+"""Finds the entities of a subgraph that the router can request but that cannot be resolved."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ _INFO = "info"
 
 
 def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
-    """Yield one line for each entity in `sdl` that the router can ask for in vain.
+    """Yield one line for each entity in `sdl` that the router can request but not get.
 
-    The router asks for an entity by a resolvable `@key` where that gets it more than the key: a
-    field that is not `@external`, or the type behind an interface that is an entity itself. A type
-    with nothing else than its key only refers to an entity of another subgraph. `classes` are the
-    Python classes of the types.
+    The router requests an entity by a resolvable `@key` if that adds to the key: a field that is
+    not `@external`, or the type behind an interface that is an entity itself. A type with only its
+    key fields refers to an entity of another subgraph. `classes` are the Python classes of the
+    types.
     """
     document = parse(sdl)
     types = {d.name.value: d for d in document.definitions if isinstance(d, Composite)}
@@ -45,7 +45,7 @@ def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
         keys = [_field_set(key) for key in _keys(type_)]
         if not (
             any(_adds(type_, key, types) for key in keys)
-            or _is_asked_for_by_interface(type_, types)
+            or _is_requested_by_interface(type_, types)
         ):
             continue
         by = " or ".join(repr(" ".join(_names(key))) for key in keys)
@@ -57,14 +57,14 @@ def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
 
 
 def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNode]) -> str | None:
-    """What keeps the class from being made of a representation."""
+    """Return why the class cannot be resolved from a representation, or None."""
     resolve = getattr(class_, "resolve_reference", None)
     given = sorted({name for key in keys for name in _names(key)})
     if resolve is None:
         arguments = ", ".join(("cls", *given))
         return (
             f"has no resolve_reference. Add a classmethod resolve_reference({arguments}), or "
-            "resolvable=False to the key if others never ask this subgraph for it"
+            "resolvable=False to the key if no other subgraph refers to it"
         )
     signature = inspect.signature(resolve)
     info = {_INFO: None} if _INFO in signature.parameters else {}
@@ -80,7 +80,7 @@ def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNod
 
 
 def _adds(type_: Composite, selected: SelectionSetNode, types: Mapping[str, Composite]) -> bool:
-    """Whether an entity of this type has fields here that its key does not hold."""
+    """Return whether the type has fields in this subgraph that its key does not select."""
     below = {s.name.value: s.selection_set for s in selected.selections if isinstance(s, FieldNode)}
     for field in type_.fields or ():
         if _directives(field, "external"):
@@ -93,10 +93,10 @@ def _adds(type_: Composite, selected: SelectionSetNode, types: Mapping[str, Comp
     return False
 
 
-def _is_asked_for_by_interface(type_: Composite, types: Mapping[str, Composite]) -> bool:
-    """Whether the router can ask for the type of an entity that others know by an interface.
+def _is_requested_by_interface(type_: Composite, types: Mapping[str, Composite]) -> bool:
+    """Return whether the router can request the type of an entity known by its interface.
 
-    Those others declare the interface as an object type with `@interfaceObject`.
+    Another subgraph declares the interface as an object type with `@interfaceObject`.
     """
     if not _keys(type_):
         return False
@@ -105,6 +105,7 @@ def _is_asked_for_by_interface(type_: Composite, types: Mapping[str, Composite])
 
 
 def _resolvable(document: DocumentNode) -> set[str]:
+    """Return the names of the members of `_Entity`."""
     return {
         member.name.value
         for definition in document.definitions
@@ -114,13 +115,13 @@ def _resolvable(document: DocumentNode) -> set[str]:
 
 
 def _keys(type_: Composite) -> list[DirectiveNode]:
-    """The keys by which others may ask for it."""
+    """Return the resolvable keys of a type."""
     keys = _directives(type_, "key")
     return [key for key in keys if _argument(key, "resolvable") is not False]
 
 
 def _required(type_: Composite) -> set[str]:
-    """The fields that the router may send along because a field here `@requires` them."""
+    """Return the fields that the router may send because a field of the type `@requires` them."""
     required = (d for field in type_.fields or () for d in _directives(field, "requires"))
     return {name for directive in required for name in _names(_field_set(directive))}
 
@@ -135,7 +136,7 @@ def _argument(directive: DirectiveNode, name: str) -> Any:
 
 
 def _field_set(directive: DirectiveNode) -> SelectionSetNode:
-    """The fields that a directive names, as the selection set that they are."""
+    """Return the fields that a directive names, as a selection set."""
     (operation,) = parse(f"{{ {_argument(directive, 'fields')} }}").definitions
     assert hasattr(operation, "selection_set")  # noqa: S101
     selection: SelectionSetNode = operation.selection_set
@@ -147,7 +148,7 @@ def _names(selection: SelectionSetNode) -> list[str]:
 
 
 def _named(field: FieldDefinitionNode) -> str:
-    """The name of the field's type without lists and non-null."""
+    """Return the name of the field's type without list and non-null wrappers."""
     type_: Any = field.type
     while hasattr(type_, "type"):
         type_ = type_.type

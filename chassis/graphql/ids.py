@@ -1,10 +1,10 @@
-"""Ids as clients send them."""
+"""Parses the ids that clients send."""
 
 from uuid import UUID
 
 
 def parse_id(text: str) -> UUID | None:
-    """The id, if it is written as we write ids; None for what cannot be the id of anything."""
+    """Return the id, or None if the text is not a UUID in canonical form."""
     try:
         known = UUID(text)
     except ValueError:

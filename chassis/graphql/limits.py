@@ -1,10 +1,10 @@
-"""Bounds what one operation may ask for.
+"""Limits the size of an operation (docs/adr/0017).
 
-A validation rule bounds a document, `request_excess` what only a request knows: how many mutations
-the same client request has run before, and for how many entities the gateway asks.
+A validation rule limits a document. `request_excess` limits what depends on the request: the
+mutations that the same client request has run before, and the number of requested entities.
 
 Each fragment is measured once. Strawberry's own limiters walk a fragment again for every spread,
-which a document of a hundred small fragments turns into hours (docs/upstream.md).
+which takes hours for a document of a hundred small fragments (docs/upstream.md).
 """
 
 from collections.abc import Mapping
@@ -32,54 +32,54 @@ from graphql import (
 
 FRAGMENT_NESTING = 64
 PAGE = "first"
-"""The argument of a field that says how many of a list one wants (Relay's connections)."""
+"""The argument with the number of items of a list (Relay connections)."""
 ENTITIES = "_entities"
 REPRESENTATIONS = "representations"
-"""The variable in which a gateway gives the entities that a fetch is about."""
+"""The variable with the entities that a gateway requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one document may hold.
-
-    Tokens, fewer in a subscription, which is run again for each event; levels of fields; aliased
-    fields; fields of a mutation; and objects in the answer, as far as pages tell: a field with the
-    argument `first` counts everything below it that many times, `page` times where a variable says
-    how many; `_entities` counts everything below it for each entity of the request.
-    """
+    """The limits of one document."""
 
     tokens: int = 2000
     subscription_tokens: int = 500
+    """Fewer than `tokens`, because a subscription is executed again for each event."""
     depth: int = 15
+    """Levels of nested fields."""
     aliases: int = 30
     mutations: int = 5
+    """Root fields of a mutation."""
     objects: int = 5000
+    """Objects in the response. A field with the argument `first` multiplies everything below it by
+    that number; `_entities` multiplies everything below it by the number of requested entities."""
     page: int = 100
+    """The number of items that is assumed if `first` is a variable or has no default."""
 
 
 @dataclass(slots=True)
 class _Size:
     fields: int = 0
-    """Of this level alone."""
+    """Fields of this level only."""
     depth: int = 0
     aliases: int = 0
     objects: int = 0
     entity_objects: int = 0
-    """Objects for each representation."""
+    """Objects per representation."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationSize:
-    """What an operation asks for, as far as its document says."""
+    """The size of an operation, as far as its document determines it."""
 
     mutations: int
     objects: int
     entity_objects: int
-    """More objects, for each representation."""
+    """Additional objects per representation."""
 
 
 class _Measure:
-    """What selection sets ask for, with every fragment spread out but measured once."""
+    """Measures selection sets; every fragment is counted at each spread but measured once."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, page: int) -> None:
         self._schema = schema
@@ -119,7 +119,7 @@ class _Measure:
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, nesting: int) -> _Size:
         if node.name.value.startswith("__"):
-            # Introspection is switched by a rule of its own and bounded by its schema.
+            # Another rule switches introspection off; its size is limited by the schema.
             return _Size(fields=1, aliases=bool(node.alias))
         size = _Size(fields=1, depth=1, aliases=bool(node.alias))
         if node.selection_set:
@@ -143,16 +143,16 @@ class _Measure:
         for argument in node.arguments or ():
             if argument.name.value == PAGE:
                 value = argument.value
-                # Less than one is refused where it is read; here it must not make up for others.
+                # The resolver refuses less than one; here it must not reduce the total.
                 return max(1, int(value.value)) if isinstance(value, IntValueNode) else self._page
         return default
 
     def _fragment(self, name: str, nesting: int) -> _Size:
         if name not in self._known:
-            # Stands for itself while it is measured: a cycle is another rule's error.
+            # A placeholder while it is measured: another rule reports cycles.
             self._known[name] = _Size()
             if nesting > FRAGMENT_NESTING:
-                raise GraphQLError(f"Fragments are nested more than {FRAGMENT_NESTING} deep.")
+                raise GraphQLError(f"Fragments are nested deeper than {FRAGMENT_NESTING} levels.")
             if node := self._fragments.get(name):
                 on = self._schema.get_type(node.type_condition.name.value)
                 self._known[name] = self._selection_set(node.selection_set, on, nesting)
@@ -160,7 +160,7 @@ class _Measure:
 
 
 def operation_limits(limits: Limits) -> type[ValidationRule]:
-    """The rule that holds documents to `limits`."""
+    """Return the validation rule that enforces `limits`."""
 
     class OperationLimits(ValidationRule):
         def __init__(self, context: ValidationContext) -> None:
@@ -191,7 +191,7 @@ def operation_limits(limits: Limits) -> type[ValidationRule]:
 def operation_sizes(
     schema: GraphQLSchema, document: DocumentNode, limits: Limits
 ) -> dict[str | None, OperationSize]:
-    """The size of each operation of a valid document, by name; under None the first one's."""
+    """Return the sizes of a valid document's operations by name; None stands for the first."""
     measure = _Measure(schema, document, limits.page)
     sizes: dict[str | None, OperationSize] = {}
     for node in document.definitions:
@@ -207,7 +207,7 @@ def operation_sizes(
 def request_excess(
     size: OperationSize, limits: Limits, mutations_before: int, variables: Mapping[str, object]
 ) -> GraphQLError | None:
-    """The error of a request that asks for more than its document alone shows.
+    """Return the error of a request that exceeds a limit although its document does not.
 
     `mutations_before`: mutations that earlier fetches of the same client request have run.
     """

@@ -1,4 +1,4 @@
-"""Data loaders that ask a use case once for what many fields of an operation want."""
+"""Data loaders: many fields of an operation share one call of a use case."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""Reads a GraphQL request, the same way for every transport."""
+"""Parses a GraphQL request of any transport."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,13 +19,15 @@ _SHAPE = (
 
 @dataclass(frozen=True, slots=True)
 class InvalidJson:
-    """Stands in the place of a value that is not JSON."""
+    """Replaces a value that is not valid JSON."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
+    """The parameters of one operation."""
+
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
@@ -33,7 +35,7 @@ class GraphQLRequest:
 
     @classmethod
     def parse(cls, value: object) -> "GraphQLRequest":
-        """Return the request that a JSON value holds.
+        """Return the request in a JSON value.
 
         Raises BadRequest, or PersistedQueryNotFound for a hash without its document.
         """
@@ -51,20 +53,20 @@ class GraphQLRequest:
         if not query:
             if persisted:
                 raise PersistedQueryNotFound
-            raise BadRequest("The `query` of a GraphQL request must be a string and not empty.")
+            raise BadRequest("The `query` of a GraphQL request must be a non-empty string.")
         if persisted:
             _check_hash(persisted, query)
-        # An empty name is none, as in the parameters of a URL.
+        # An empty name counts as missing, as in the parameters of a URL.
         return cls(query, value.get("variables"), value.get("operationName") or None, extensions)
 
     @classmethod
     def decode(cls, body: bytes) -> "GraphQLRequest":
-        """Return the request that a body holds. Raises as `parse` does."""
+        """Return the request in a body. Raises like `parse`."""
         return cls.parse(decode(body))
 
 
 def decode(text: bytes | str) -> Any:
-    """Return the JSON value, or InvalidJson, which a lone surrogate and bad UTF-8 give too."""
+    """Return the JSON value, or InvalidJson, also for a lone surrogate and invalid UTF-8."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -72,12 +74,12 @@ def decode(text: bytes | str) -> Any:
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body of this content type is read as a GraphQL request."""
+    """Return whether the content type is one of a GraphQL request."""
     return content_type.partition(";")[0].strip().lower() in _MEDIA_TYPES
 
 
 def _check_hash(persisted: object, query: str) -> None:
-    """Raise BadRequest for a hash of another document. No document is kept by its hash here."""
+    """Raise BadRequest for the hash of another document. Documents are not stored by hash."""
     given = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
     if isinstance(given, str) and given.lower() != sha256(query.encode()).hexdigest():
-        raise BadRequest("The `sha256Hash` of `extensions.persistedQuery` is not that of `query`.")
+        raise BadRequest("The `sha256Hash` of `extensions.persistedQuery` does not match `query`.")

@@ -1,4 +1,4 @@
-"""Expected outcomes that are not what the caller wanted: data in a result union, not errors."""
+"""Expected errors as data: members of a result union (docs/adr/0002)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ Raised = TypeVar("Raised", bound=Exception)
 Shown = TypeVar("Shown")
 
 
-@strawberry.interface(description="An expected outcome that is not what you wanted.")
+@strawberry.interface(description="An error that a client should expect and handle.")
 class Error:
-    message: str = strawberry.field(description="What happened, in words for people.")
+    message: str = strawberry.field(description="The error in words that can be shown to the user.")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorAsData(Generic[Raised, Shown]):
-    """Shows a domain exception as a member of a field's result union.
+    """Converts a domain exception into a member of a field's result union.
 
-    A strawberry.ExceptionHandler: it applies to the fields whose union holds `error_type`.
+    A strawberry.ExceptionHandler; it applies to fields whose union contains `error_type`.
     """
 
     exception_type: type[Raised]
@@ -32,7 +32,7 @@ class ErrorAsData(Generic[Raised, Shown]):
     def saying(
         cls, exception_type: type[Raised], error_type: type[Shown], message: str
     ) -> "ErrorAsData[Raised, Shown]":
-        """Return a handler for an exception that always has the same `message`."""
+        """Return a handler with a constant `message`."""
         return cls(exception_type, error_type, lambda _: error_type(message=message))  # type: ignore[call-arg]
 
     def handle(self, exception: Raised, *, field: object, info: Any) -> Shown:

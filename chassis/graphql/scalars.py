@@ -1,4 +1,4 @@
-"""Scalars of Strawberry's that are written in less time, to the same text."""
+"""A faster serializer for Strawberry's `DateTime`, with the same output."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from strawberry.schema.types.base_scalars import DateTimeDefinition
 
 
 def date_time(value: datetime) -> str:
-    """As `isoformat`, which takes four times as long where there is an offset."""
+    """Return `value.isoformat()`, faster for times in UTC (docs/performance.md)."""
     if type(value) is datetime and value.tzinfo is UTC:
         return orjson.dumps(value)[1:-1].decode()
     return value.isoformat()

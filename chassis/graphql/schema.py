@@ -1,12 +1,12 @@
-"""Builds a federated Strawberry schema with Chirp's limits, caches and masked errors."""
+"""Builds a federated Strawberry schema with limits, a document cache and masked errors."""
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
@@ -16,6 +16,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.execution import PreExecutionError
@@ -29,44 +30,45 @@ from chassis.errors import (
     BadUserInput,
     ClientError,
 )
-from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
+from strawberry_compiled import CompilingExecutionContext
 
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
 _JSON = {"None": "null", "True": "true", "False": "false"}
 _PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
-"""What graphql-core's messages end with where a client sent null, true or false."""
+"""The end of graphql-core's messages about a null, true or false of the client."""
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
+ExecutorName = Literal["compiled", "stock"]
 
 _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 
 
 class SchemaError(Exception):
-    """A schema that cannot be served; the message has one line for each problem."""
+    """The schema cannot be served; the message has one line for each problem."""
 
 
 def is_internal(error: GraphQLError) -> bool:
-    """Whether the error comes from our code failing, not from the request."""
+    """Return whether the error was caused by the server and not by the request."""
     cause = error.original_error
     if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
         return False
     if isinstance(cause, GraphQLError):
-        # One without a place in the document is about a value that a resolver gave.
+        # Without a location in the document, it is about a value that a resolver returned.
         return error.path is not None and not cause.nodes and not cause.extensions
-    # A value that could not be coerced has a cause and a place in the document, but no path.
+    # The error of an argument that cannot be coerced has a cause and a location, but no path.
     return error.path is not None or not error.nodes
 
 
 def mask(error: GraphQLError) -> GraphQLError:
-    """The error as a client may see it: no inner message, always with a code."""
+    """Return the error for the client: with a code, and without an internal message."""
     if is_internal(error):
         return GraphQLError(
             "Something went wrong on our side.",
@@ -78,8 +80,8 @@ def mask(error: GraphQLError) -> GraphQLError:
         )
     if isinstance(error.original_error, InvalidOperationTypeError):
         return GraphQLError(
-            "Only subscriptions are served like this. "
-            "POST queries and mutations, with Accept: application/json.",
+            "Only subscriptions are served here. "
+            "Send queries and mutations by POST with Accept: application/json.",
             extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
@@ -88,7 +90,7 @@ def mask(error: GraphQLError) -> GraphQLError:
 
 
 def _classify(error: GraphQLError, code: str) -> None:
-    """Give an error of graphql-core its code, and spell its message as JSON does."""
+    """Set the code of an error of graphql-core, and write the values in its message as JSON."""
     error.extensions = {**(error.extensions or {}), "code": code}
     error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
 
@@ -98,18 +100,18 @@ def _code(error: GraphQLError) -> str:
         return PARSE_FAILED
     if isinstance(error.original_error, CannotGetOperationTypeError):
         return BadRequest.code
-    # Only what is executed has a path: an argument whose variable holds what it may not.
+    # An error with a path arose in execution: a variable has an invalid value for an argument.
     return BadUserInput.code if error.path else VALIDATION_FAILED
 
 
 def mask_all(result: object) -> None:
-    """Masks the errors of a result, in their place."""
+    """Mask the errors of a result in place."""
     if errors := getattr(result, "errors", None):
         result.errors = [mask(error) for error in errors]  # type: ignore[attr-defined]
 
 
 class MaskedStreams(SchemaExtension):
-    """Masks the errors of streamed results."""
+    """Strawberry extension: masks the errors of streamed results."""
 
     def on_stream_result(self, result: object) -> Iterator[None]:
         mask_all(result)
@@ -117,30 +119,40 @@ class MaskedStreams(SchemaExtension):
 
 
 class Subscribed(SchemaExtension):
-    """Tells the transport that the operation is valid and what comes next are its events."""
+    """Strawberry extension: notifies the transport that a subscription is valid and has started."""
 
     def on_execute(self) -> Iterator[None]:
         yield
-        told = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
-        if callable(told):  # and not something of a client's
-            told()
+        notify = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
+        if callable(notify):  # a client may send the same key with a JSON value
+            notify()
 
 
-class Executor(CompilingExecutor):
-    """Gives errors of variables their code: later they look like errors of validation."""
+class _ClassifiesErrors(StrawberryGraphQLCoreExecutionContext):
+    """Sets the code of errors in variables, which later look like validation errors."""
 
     @classmethod
     def build(cls, *args: Any, **kwargs: Any) -> Any:
         executor = super().build(*args, **kwargs)
         if isinstance(executor, list):
             for error in executor:
-                if error.nodes:  # an operation that is missing has no place in the document
+                if error.nodes:  # a missing operation has no location
                     _classify(error, BadUserInput.code)
         return executor
 
 
+class CompilingExecutor(_ClassifiesErrors, CompilingExecutionContext):
+    """Compiles what documents select."""
+
+
+_EXECUTORS: Mapping[ExecutorName, type[_ClassifiesErrors]] = {
+    "compiled": CompilingExecutor,
+    "stock": _ClassifiesErrors,
+}
+
+
 class SubgraphSchema(Schema):
-    """Strawberry's federated schema that logs and masks what failed."""
+    """Strawberry's federated schema; logs and masks internal errors."""
 
     def __init__(
         self,
@@ -148,27 +160,28 @@ class SubgraphSchema(Schema):
         *,
         service: str | None = None,
         extensions: Iterable[Extension] = (),
+        executor: ExecutorName = "compiled",
         **options: Any,
     ) -> None:
         """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
 
-        With `extensions` operations go through Strawberry's machinery of hooks, which costs each
-        request about as much as all else that this schema does for it.
+        With `extensions`, operations go through Strawberry's hooks, which double the cost of this
+        schema per request (docs/performance.md).
         """
-        asked = [*extensions]
+        extensions = [*extensions]
         super().__init__(
-            extensions=[ReadDocument, MaskedStreams, Subscribed, *asked],
-            execution_context_class=Executor,
+            extensions=[ReadDocument, MaskedStreams, Subscribed, *extensions],
+            execution_context_class=_EXECUTORS[executor],
             config=CONFIG,
             **options,
         )
         self.service = service
         self.documents = documents
-        self._has_hooks = bool(asked or self.directives)
+        self._has_hooks = bool(extensions or self.directives)
 
     @cached_property
     def sdl(self) -> str:
-        """The SDL with federation directives, as `_service` gives it."""
+        """The SDL with federation directives, as `_service` returns it."""
         return print_schema(self)
 
     @property
@@ -192,9 +205,9 @@ class SubgraphSchema(Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """The result of a query or mutation, masked."""
+        """Execute a query or mutation and return its masked result."""
         execute = super().execute if self._has_hooks else self._execute
-        # Masked here and not in an extension: those do not see what fails while a document is read.
+        # Not in an extension: extensions do not see errors of the parser.
         result = await execute(
             query,
             variable_values,
@@ -217,7 +230,7 @@ class SubgraphSchema(Schema):
         allowed: Iterable[OperationType],
         operation_extensions: dict[str, Any] | None,
     ) -> ExecutionResult:
-        """What Strawberry does where no extension has a hook."""
+        """Execute like Strawberry without extensions that have hooks."""
         if not query:
             raise MissingQueryError
         try:
@@ -230,14 +243,14 @@ class SubgraphSchema(Schema):
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:
-            executor = Executor.build(
+            executor = self.execution_context_class.build(
                 self._schema,
                 document.node,
                 root,
                 context,
                 variables,
                 operation_name,
-                is_awaitable=optimized_is_awaitable,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
                 operation_extensions=operation_extensions,
             )
             if isinstance(executor, list):
@@ -252,7 +265,7 @@ class SubgraphSchema(Schema):
         return ExecutionResult(result.data, result.errors)
 
     def execute_sync(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Strawberry's, masked."""
+        """Execute like Strawberry, and mask the result."""
         result = super().execute_sync(*args, **kwargs)
         mask_all(result)
         return result
@@ -266,10 +279,10 @@ class SubgraphSchema(Schema):
         *,
         subscribed: Callable[[], None] | None = None,
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """The results of a subscription, masked; of no other operation.
+        """Yield the masked results of a subscription; other operations are errors.
 
-        What is wrong with the operation itself is a first and only result. `subscribed` is called
-        where nothing was, before the first event.
+        An error of the operation itself is the first and only result. Otherwise `subscribed` is
+        called before the first event.
         """
         results = await self.subscribe(
             query,
@@ -282,9 +295,9 @@ class SubgraphSchema(Schema):
             async with aclosing(results):
                 async for result in results:
                     yield result
-                    # One that always has something to tell would let nobody else run.
+                    # A subscription that always has an event ready would block the event loop.
                     await asyncio.sleep(0)
-        except GraphQLError as error:  # a syntax error, which goes past Strawberry's own handling
+        except GraphQLError as error:  # a syntax error, which Strawberry does not handle here
             yield PreExecutionError(data=None, errors=[mask(error)])
 
     def process_errors(
@@ -323,15 +336,19 @@ def build_schema(
     extensions: Iterable[Extension] = (),
     limits: Limits | None = None,
     introspection: bool = True,
+    executor: ExecutorName = "compiled",
 ) -> SubgraphSchema:
     """Return a federated schema.
 
-    `service` is the subgraph's name in `services.toml`, whose `scopes` must be the constants of the
-    enum `scopes`. `types` are those that no field's type leads to, members of unions included.
-    `exception_handlers` turn domain exceptions into members of result unions
-    (strawberry.ExceptionHandler). Raises SchemaError for an entity that the router can ask for and
-    that cannot be resolved, and for a scope that is checked but not declared, or declared but not
-    checked; TopologyError for an unknown `service`.
+    `service` is the subgraph's name in `services.toml`; the constants of the enum `scopes` must be
+    its declared scopes. `types` are types that no field refers to, including members of unions.
+    `exception_handlers` convert domain exceptions into members of result unions
+    (strawberry.ExceptionHandler). `executor` selects the compiling executor
+    (packages/strawberry-compiled) or Strawberry's own; both return the same results.
+
+    Raises SchemaError for an entity that the router can request but that cannot be resolved, and
+    for a scope that is checked but not declared or declared but not checked; TopologyError for an
+    undeclared `service`.
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
@@ -342,6 +359,7 @@ def build_schema(
         types=types,
         extensions=extensions,
         exception_handlers=exception_handlers,
+        executor=executor,
     )
     problems = [*entity_problems(schema.sdl, schema.classes)]
     if service is not None:

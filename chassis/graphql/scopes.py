@@ -1,4 +1,4 @@
-"""Holds the scopes that a service checks against those that it declares."""
+"""Compares the scopes that a service checks with those that it declares."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -7,10 +7,10 @@ from chassis.topology import FILE, declared
 
 
 def scope_problems(service: str, checked: type[StrEnum] | None) -> Iterator[str]:
-    """Yield one line for each scope that is checked and not declared, or the other way round.
+    """Yield one line for each scope that is checked but not declared, or declared but not checked.
 
-    A session holds declared scopes only, so a check of another would refuse everybody. Raises
-    TopologyError for a service that is not declared.
+    A session holds declared scopes only, so no caller would pass the check of another one. Raises
+    TopologyError for an undeclared service.
     """
     stanza = declared()[service]
     key = f"{FILE}: [services.{service}] scopes"
@@ -20,4 +20,4 @@ def scope_problems(service: str, checked: type[StrEnum] | None) -> Iterator[str]
     for scope in sorted(constants - {*stanza.scopes}):
         yield f'{key} lacks "{scope}", which Scope in {code} checks; add it'
     for scope in sorted({*stanza.scopes} - constants):
-        yield f'{key} has "{scope}", which is no constant of Scope in {code}; add it there'
+        yield f'{key} has "{scope}", which is not a constant of Scope in {code}; add it there'

@@ -1,4 +1,4 @@
-"""The HTTP side of a subgraph: one operation by POST; a bad request is a 4xx, never a 500."""
+"""GraphQL over HTTP for a subgraph: one operation by POST; an invalid request is a 4xx."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -30,24 +30,25 @@ _SERVED = {OperationType.QUERY, OperationType.MUTATION}
 
 
 class GraphQLView:
-    """ASGI application that answers operations as Strawberry's own view does, to the byte.
+    """ASGI application with the same responses as Strawberry's view, to the byte.
 
-    It does not look for batches, uploads, pages and streams, which is what takes the other's time.
+    It is faster because it does not check for batches, uploads, pages and streams
+    (docs/performance.md).
     """
 
     def __init__(
         self,
         schema: SubgraphSchema,
         make_context: Callable[[HTTPConnection], RequestContext],
-        observe: Callable[[str, str, float], None] = lambda *_: None,
+        record: Callable[[str, str, float], None] = lambda *_: None,
     ) -> None:
-        """`make_context` builds a fresh context for each request.
+        """`make_context` returns a new context for each request.
 
-        `observe` is told of each operation: its root field, its result, the seconds it took.
+        `record` is called after each operation with its root field, its result and its seconds.
         """
         self._schema = schema
         self._make_context = make_context
-        self._observe = observe
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -68,12 +69,15 @@ class GraphQLView:
         await send({"type": "http.response.body", "body": answer})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, int]:
-        """The status, the JSON and how many mutations ran. Raises HTTPException or ClientError."""
+        """Return the status, the body and the number of mutations that ran.
+
+        Raises HTTPException or ClientError.
+        """
         if scope["method"] != "POST":
-            raise HTTPException(405, "A subgraph serves only POST.", {"allow": "POST"})
+            raise HTTPException(405, "Send GraphQL requests by POST.", {"allow": "POST"})
         connection = HTTPConnection(scope)
         if not is_json(connection.headers.get("content-type", "")):
-            raise HTTPException(415, "Send the request as application/json.")
+            raise HTTPException(415, "Send the request with Content-Type: application/json.")
         asked = GraphQLRequest.decode(await _body(receive))
         context = self._make_context(connection)
         started = perf_counter()
@@ -96,7 +100,7 @@ class GraphQLView:
             raise BadRequest(error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
             raise BadRequest(error.as_http_error_reason("POST")) from error
-        self._observe(context.operation, outcome, perf_counter() - started)
+        self._record(context.operation, outcome, perf_counter() - started)
         body = orjson.dumps(process_result(result))
         if _was_never_run(result):
             return status_for(outcome), body, 0
@@ -104,7 +108,7 @@ class GraphQLView:
 
 
 async def _body(receive: Receive) -> bytes:
-    """Raises ClientDisconnect."""
+    """Return the body of the request. Raises ClientDisconnect."""
     parts: list[bytes] = []
     while True:
         message = await receive()
@@ -116,13 +120,13 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _outcome(result: ExecutionResult, context: RequestContext) -> str:
-    """`ok`, the code of the first error, or the type of an error that is data."""
+    """Return `ok`, the code of the first error, or the type of an error as data."""
     if result.errors:
-        # Every error has a code by now, of our own or of those that Strawberry knows.
+        # Masking gave every error a code.
         return str((result.errors[0].extensions or {}).get("code", "unknown"))
     return context.outcome or "ok"
 
 
 def _was_never_run(result: ExecutionResult) -> bool:
-    """Whether there was something wrong with the document: the status says so, as the router's."""
+    """Return whether the request failed before execution: then the status is not 200."""
     return result.data is None and not any(error.path for error in result.errors or ())

@@ -1,4 +1,4 @@
-"""Alembic for every service: one environment here, a directory of versions in each service."""
+"""Alembic for every service: the environment is here, the versions are in each service."""
 
 import ast
 import asyncio
@@ -12,22 +12,23 @@ from chassis.database import Connection, Database
 from chassis.topology import ROOT, declared
 
 HERE = Path(__file__).parent
-_LOCK = 0x43_48_49_52_50  # "CHIRP": one migration at a time, whoever else starts one
+_LOCK = 0x43_48_49_52_50  # "CHIRP", the advisory lock of migrations
 
 
 class SchemaNotCurrentError(Exception):
-    """The database's schema is not the one this code was written for."""
+    """The schema of the database is not the one that this code needs."""
 
 
 def versions_of(service: str) -> Path:
     """Return the directory with the migrations of a declared service. Raises TopologyError."""
-    return ROOT / declared()[service].folder / "migrations"
+    return ROOT / declared()[service].migrations
 
 
 def head(versions: Path) -> str | None:
-    """The newest revision that the code knows, as Alembic would find it.
+    """Return the newest revision in `versions`, as Alembic finds it, or None without migrations.
 
-    A service asks for it at each start, and importing Alembic would take as long as all the rest.
+    Every start of a service needs it, and importing Alembic takes a third of a start
+    (docs/performance.md). Raises ValueError for several heads.
     """
     modules = [_constants(file) for file in versions.glob("*.py")]
     followed = {module.get("down_revision") for module in modules}
@@ -38,7 +39,7 @@ def head(versions: Path) -> str | None:
 
 
 def _constants(file: Path) -> dict[str, str]:
-    """The module's names that are given a text."""
+    """Return the string constants of a module by name."""
     return {
         target.id: node.value.value
         for node in ast.parse(file.read_text()).body
@@ -51,15 +52,15 @@ def _constants(file: Path) -> dict[str, str]:
 
 
 def migrate(url: str, versions: Path) -> None:
-    """Brings the database at `url` (postgresql://…) to the newest revision."""
+    """Migrate the database at `url` (postgresql://…) to the newest revision."""
     asyncio.run(upgrade(url, versions))
 
 
 async def upgrade(url: str, versions: Path) -> None:
-    """The same from inside an event loop."""
-    # It tells of each of its plugins when it is imported.
+    """Migrate the database at `url` to the newest revision, in a running event loop."""
+    # On import it logs each of its plugins.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
-    # Here, because a service that only starts needs none of it.
+    # Imported here, because serving needs none of it.
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
@@ -91,7 +92,7 @@ async def upgrade(url: str, versions: Path) -> None:
 
 
 def is_later(found: str | None, wanted: str | None) -> bool:
-    """Whether `tweets0003` is found where `tweets0002` is wanted: the same history, further on."""
+    """Return whether `found` is later in the history of `wanted`: `tweets0003` for `tweets0002`."""
     histories = [re.fullmatch(r"([a-z]+)([0-9]+)", revision or "") for revision in (found, wanted)]
     match histories:
         case [re.Match() as one, re.Match() as other]:
@@ -100,10 +101,10 @@ def is_later(found: str | None, wanted: str | None) -> bool:
 
 
 async def require_current(database: Database, versions: Path) -> None:
-    """Raises SchemaNotCurrentError unless the database is at the newest revision or a later one.
+    """Raise SchemaNotCurrentError unless the database is at the newest revision or a later one.
 
-    A later one belongs to a release that is being rolled out or was rolled back; it suits
-    the code before it as well (docs/adr/0014).
+    A later revision belongs to a release that is being rolled out or was rolled back; it is
+    compatible with the previous release (docs/adr/0014).
     """
 
     async def read(connection: Connection) -> str | None:
@@ -118,5 +119,5 @@ async def require_current(database: Database, versions: Path) -> None:
     found, wanted = await database.read(read), head(versions)
     if found != wanted and not is_later(found, wanted):
         raise SchemaNotCurrentError(
-            f"The database is at revision {found}, this code needs {wanted}: run `migrate` first."
+            f"The database is at revision {found}, this code needs {wanted}. Run `migrate` first."
         )

@@ -1,1 +1,1 @@
-"""What a service must know of sessions: whose token it is, and which sessions have ended."""
+"""Tokens and sessions as a service sees them: who a token stands for, which sessions ended."""

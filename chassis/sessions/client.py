@@ -1,4 +1,4 @@
-"""Asks auth whose token somebody brings, and which sessions have ended: over gRPC."""
+"""Asks auth to verify tokens, and which sessions have ended, over gRPC."""
 
 import asyncio
 import json
@@ -11,18 +11,18 @@ from uuid import UUID
 import grpc
 import structlog
 
-from chassis.errors import ClientError, SessionEnded, TokenExpired, Unauthenticated
+from chassis.errors import ClientError, SessionEnded, TokenExpired, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions import sessions_pb2 as pb
 
 if TYPE_CHECKING:
     from grpc.aio import UnaryUnaryMultiCallable
 
-_VERIFY_WITHIN = 3.0  # seconds, all attempts together
-_CHECK_WITHIN = 0.5  # seconds: what looking may take (docs/adr/0006)
-AT_ONCE = 1000  # sessions that auth lets one call ask about
-_LONGEST_TOKEN = 8192
-_INVALID = "The access token is not valid."
+_VERIFY_TIMEOUT = 3.0  # seconds, all attempts together
+_CHECK_TIMEOUT = 0.5  # seconds, all attempts together; docs/adr/0006 counts on it
+MAX_SESSIONS = 1000
+"""Sessions that one call may ask about; auth refuses more."""
+_MAX_TOKEN_LENGTH = 8192
 _OPTIONS = [
     (
         "grpc.service_config",
@@ -45,13 +45,13 @@ _OPTIONS = [
             }
         ),
     ),
-    ("grpc.enable_http_proxy", 0),  # auth is inside
+    ("grpc.enable_http_proxy", 0),  # auth is on the internal network
     # When the last known pod goes, its successor has to be looked up now, not within 30 s.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    # Auth may vanish without a word: its host, or the network between.
+    # The connection may die without a packet: the host of auth, or the network, fails.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -62,7 +62,7 @@ _log = structlog.get_logger("chassis.sessions")
 
 
 class IdentityUnavailable(ClientError):  # noqa: N818
-    """Auth cannot be asked at the moment."""
+    """Auth does not answer."""
 
     code = "SERVICE_UNAVAILABLE"
     default = "We cannot verify your identity right now. Try again shortly."
@@ -71,28 +71,28 @@ class IdentityUnavailable(ClientError):  # noqa: N818
 class Sessions(Protocol):
     """What auth knows of tokens and sessions.
 
-    Raises IdentityUnavailable when it cannot be asked.
+    Every method raises IdentityUnavailable when auth does not answer.
     """
 
     async def verify(self, token: str) -> Principal:
-        """Raises Unauthenticated, TokenExpired or SessionEnded."""
+        """Return the principal of a token. Raises TokenRefused, TokenExpired or SessionEnded."""
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
-        """Those of the sessions that have ended while tokens of theirs may be about."""
+        """Return those of the sessions that have ended while a token of theirs may be valid."""
 
 
 class GrpcSessions:
-    """A client of `auth.v1.Sessions`. It connects when it is first asked, and again by itself."""
+    """A client of `auth.v1.Sessions`. It connects with the first call and reconnects by itself."""
 
     def __init__(self, target: str) -> None:
-        """`target`: host:port, or whatever else gRPC resolves."""
+        """`target` is `host:port`, or another target that gRPC resolves."""
         self._target = target
         self._verify: UnaryUnaryMultiCallable[pb.VerifyTokenRequest, pb.VerifyTokenResponse]
         self._check: UnaryUnaryMultiCallable[pb.CheckSessionsRequest, pb.CheckSessionsResponse]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """It can be asked inside the block."""
+        """Open the channel inside the block; only there may the other methods be called."""
         async with grpc.aio.insecure_channel(self._target, options=_OPTIONS) as channel:
             self._verify = channel.unary_unary(
                 "/auth.v1.Sessions/VerifyToken",
@@ -107,10 +107,11 @@ class GrpcSessions:
             yield
 
     async def verify(self, token: str) -> Principal:
-        if len(token) > _LONGEST_TOKEN:
-            raise Unauthenticated(_INVALID)
+        if len(token) > _MAX_TOKEN_LENGTH:
+            raise TokenRefused
+        request = pb.VerifyTokenRequest(token=token)
         try:
-            answer = await self._verify(pb.VerifyTokenRequest(token=token), timeout=_VERIFY_WITHIN)
+            answer = await self._verify(request, timeout=_VERIFY_TIMEOUT)
         except grpc.aio.AioRpcError as error:
             raise _unavailable(error) from error
         if answer.WhichOneof("outcome") == "principal":
@@ -119,13 +120,16 @@ class GrpcSessions:
             raise TokenExpired
         if answer.refusal == pb.REFUSAL_SESSION_ENDED:
             raise SessionEnded
-        raise Unauthenticated(_INVALID)
+        raise TokenRefused
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         asked = list(session_ids)
         try:
             answers = await asyncio.gather(
-                *(self._ended(asked[at : at + AT_ONCE]) for at in range(0, len(asked), AT_ONCE))
+                *(
+                    self._ended(asked[start : start + MAX_SESSIONS])
+                    for start in range(0, len(asked), MAX_SESSIONS)
+                )
             )
         except grpc.aio.AioRpcError as error:
             raise _unavailable(error) from error
@@ -137,19 +141,19 @@ class GrpcSessions:
 
     async def _ended(self, session_ids: list[str]) -> pb.CheckSessionsResponse:
         request = pb.CheckSessionsRequest(session_ids=session_ids)
-        return await self._check(request, timeout=_CHECK_WITHIN)
+        return await self._check(request, timeout=_CHECK_TIMEOUT)
 
 
-def _principal(told: pb.Principal) -> Principal:
+def _principal(message: pb.Principal) -> Principal:
     return Principal(
-        user_id=UUID(told.user_id),
-        username=told.username,
-        scopes=frozenset(told.scopes),
-        session_id=UUID(told.session_id),
-        expires_at=datetime.fromtimestamp(told.expires_at, UTC),
+        user_id=UUID(message.user_id),
+        username=message.username,
+        scopes=frozenset(message.scopes),
+        session_id=UUID(message.session_id),
+        expires_at=datetime.fromtimestamp(message.expires_at, UTC),
     )
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> IdentityUnavailable:
-    _log.warning("auth cannot be asked", status=error.code().name, reason=error.details())
+    _log.warning("auth unavailable", status=error.code().name, reason=error.details())
     return IdentityUnavailable()

@@ -1,9 +1,9 @@
-"""Refuses what a request would write after its session has ended.
+"""Refuses a write of a request whose session has ended.
 
-The edge verifies a request once, when it comes in. The session may end while the request runs: by
-an earlier field of the same document, or by another request. `signOut` and `deleteAccount` answer
-only after every process has read of the end, so a process knows before it commits a later write
-(docs/adr/0006).
+The edge verifies a request once, when it arrives. The session may end while the request runs: by an
+earlier field of the same document, or by another request. `signOut` and `deleteAccount` answer only
+after every process has read that the session ended, so a process knows it before it commits a later
+write (docs/adr/0006).
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,17 +18,18 @@ _SESSION_ID_HEADER = b"x-auth-session-id"
 
 
 class EndedSessions(Protocol):
-    """The sessions that this process knows to have ended."""
+    """The sessions that this process knows to have ended; in production a `Subscriber`."""
 
     @property
     def is_current(self) -> bool:
-        """Whether no other session has ended."""
+        """Whether the process knows every session that has ended."""
 
-    def has_ended(self, session_id: str) -> bool: ...
+    def has_ended(self, session_id: str) -> bool:
+        """Return whether the process knows that the session has ended."""
 
 
 class SessionGuard:
-    """Knows or asks whether a session has ended."""
+    """Refuses what a session does after its end."""
 
     def __init__(self, known: EndedSessions, ask: Callable[[str], Awaitable[bool]]) -> None:
         """`ask` returns whether a session has ended; it is called while `known` is not current."""
@@ -36,12 +37,12 @@ class SessionGuard:
         self._ask = ask
 
     def require_live(self, session_id: str) -> None:
-        """Raise SessionOver for a session that is known here to have ended."""
+        """Raise SessionOver for a session that this process knows to have ended."""
         if self._known.has_ended(session_id):
             raise SessionOver
 
     async def verify_live(self, session_id: str) -> None:
-        """Raise SessionOver for a session that has ended, or what `ask` raises."""
+        """Raise SessionOver for a session that has ended. Raises what `ask` raises, too."""
         self.require_live(session_id)
         if not self._known.is_current and await self._ask(session_id):
             raise SessionOver
@@ -51,7 +52,7 @@ _acting: ContextVar[tuple[SessionGuard, str] | None] = ContextVar("acting sessio
 
 
 class ActingSession:
-    """ASGI middleware: marks all work of a request as done for the session that made it."""
+    """ASGI middleware: binds all work of a request to the session that sent it."""
 
     def __init__(self, app: ASGIApp, guard: SessionGuard) -> None:
         self._app = app
@@ -74,7 +75,7 @@ class ActingSession:
 def require_live_session() -> None:
     """Raise SessionOver if the running request's session is known to have ended.
 
-    Does nothing outside of a request, and for an anonymous one.
+    Does nothing outside a request, or for an anonymous one.
     """
     if acting := _acting.get():
         guard, session_id = acting
@@ -84,8 +85,8 @@ def require_live_session() -> None:
 async def verify_live_session() -> None:
     """Raise SessionOver if the running request's session has ended.
 
-    While this process may lack news of ended sessions, auth is asked; then what the guard's `ask`
-    raises is raised here: without an answer nothing is written.
+    While this process may lack ended sessions, the guard asks. Raises what its `ask` raises:
+    without an answer nothing may be written.
     """
     if acting := _acting.get():
         guard, session_id = acting

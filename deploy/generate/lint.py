@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from chassis.topology import Topology
 from deploy.generate.engine import Block, Output
 
-_OURS = ("bench", "deploy", "router", "stack", "tests")
+_OURS = ("bench", "client", "deploy", "router", "stack", "tests")
 """Packages that are not services."""
 
 

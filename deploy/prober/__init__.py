@@ -1,1 +1,1 @@
-"""Uses the system through its front door for ever, as two people would, and measures it."""
+"""The prober: uses the system from outside, as two users do, and reports what works."""

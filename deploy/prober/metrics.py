@@ -1,17 +1,17 @@
-"""What the prober tells Prometheus."""
+"""The prober's metrics for Prometheus."""
 
 from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from deploy.prober.rounds import Step, steps
+from deploy.prober.round import Step, steps
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
 
 class ProberMetrics:
     def __init__(self, services: Collection[str]) -> None:
-        """`services` are those of the probed system: its steps follow from them."""
+        """`services` are those of the probed system; the steps follow from them."""
         self.registry = CollectorRegistry()
         self._steps = Counter(
             "chirp_probe_steps_total",
@@ -21,14 +21,14 @@ class ProberMetrics:
         )
         self._seconds = Histogram(
             "chirp_probe_step_seconds",
-            "Time of the prober's steps that went well.",
+            "Duration of the prober's steps that succeeded.",
             ("step",),
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self._success = Gauge(
             "chirp_probe_last_success_timestamp_seconds",
-            "When a whole round last went well.",
+            "When the last round without a failure ended.",
             registry=self.registry,
         )
         for step in steps(services):
@@ -36,10 +36,10 @@ class ProberMetrics:
             self._steps.labels(step, "failed")
             self._seconds.labels(step)
 
-    def step(self, step: Step) -> None:
+    def record_step(self, step: Step) -> None:
         self._steps.labels(step.name, "failed" if step.problem else "ok").inc()
         if step.problem is None:
             self._seconds.labels(step.name).observe(step.seconds)
 
-    def success(self) -> None:
+    def record_success(self) -> None:
         self._success.set_to_current_time()

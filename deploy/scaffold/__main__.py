@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from chassis.topology import FILE, ROOT, Topology, TopologyError, parse
+from deploy.dotenv import read
 from deploy.scaffold.names import NameProblemError, Names, problems
 from deploy.scaffold.templates import TYPES, extended, own_identifiers, render
-from stack.environment import EXAMPLE, read
+from stack.environment import EXAMPLE
 
 _FIRST_PORT = 4101
 _TWEETS, _AUTH = "tweets", "auth"

@@ -1,6 +1,6 @@
-"""Takes the pictures of the mail in this folder: `python -m docs.img.mail`, with Chromium in PATH.
+"""Takes the pictures of the mail: `python -m docs.img.mail`, with Chromium in PATH.
 
-`CHROMIUM` names another one.
+`CHROMIUM` sets another command.
 """
 
 import os
@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from notifier.domain import Delivery, Draft, EmailSettings, Recipient, Retweeted, Tweet
-from notifier.rendering import LetterWriter
+from notifier.domain import Delivery, Draft, EmailSettings, Recipient, ReportedTweet, Tweet
+from notifier.rendering import MailRenderer
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ID = UUID(int=1)
 
 
-def letter() -> str:
-    write = LetterWriter(
+def mail() -> str:
+    render = MailRenderer(
         "Chirp",
         "https://chirp.example/tweets/{id}",
         lambda _, __: "https://chirp.example/unsubscribe",
@@ -29,11 +29,11 @@ def letter() -> str:
         "The Analytical Engine weaves algebraic patterns\n"
         "just as the Jacquard loom weaves flowers and leaves."
     )
-    return write(
+    return render(
         Draft(
             Delivery(ID, ID, ID, ID, "<1@chirp.example>", True, NOW, NOW),
             Recipient(ID, EmailSettings(retweets=True), "ada", "ada@example.com"),
-            [Retweeted(Tweet(ID, ID, text), ["grace", "joan"], 43)],
+            [ReportedTweet(Tweet(ID, ID, text), ["grace", "joan"], 43)],
             1,
             ["grace", "joan"],
             43,
@@ -67,7 +67,7 @@ def take(html: str, picture: Path, *options: str) -> None:
 
 
 def main() -> None:
-    html = letter()
+    html = mail()
     take(html, HERE / "mail-light.png")
     take(html, HERE / "mail-dark.png", "--blink-settings=preferredColorScheme=0")
 

@@ -8,8 +8,8 @@ down_revision = None
 
 def upgrade() -> None:
     for statement in (
-        # Settings may be there before the address, and a row without anything else but a time of
-        # deletion keeps a late event from bringing somebody back.
+        # Settings may arrive before the address. The row of a deleted user keeps only the time of
+        # the deletion, so that a late event does not bring the user back.
         """
         CREATE TABLE recipients (
             user_id uuid PRIMARY KEY,
@@ -19,7 +19,7 @@ def upgrade() -> None:
             deleted_at timestamptz
         )
         """,
-        # A deleted tweet keeps its row, without its text, for the same reason.
+        # The row of a deleted tweet is kept without its text, for the same reason.
         """
         CREATE TABLE tweets (
             id uuid PRIMARY KEY,

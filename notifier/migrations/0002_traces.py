@@ -1,4 +1,4 @@
-"""A delivery knows the trace of what it tells of, which goes on when it is sent."""
+"""A delivery has the trace of its event; sending the mail continues it."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""A retweet may come before the registration of its author, of whom nothing else is known then."""
+"""A retweet may arrive before its author's registration: settings and address are unknown then."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ down_revision = "notifier0002"
 
 def upgrade() -> None:
     for statement in (
-        # Neither yes nor no.
+        # Null: the settings are unknown.
         "ALTER TABLE recipients ALTER retweets DROP NOT NULL, ALTER retweets DROP DEFAULT",
         "ALTER TABLE deliveries DROP CONSTRAINT deliveries_state_check",
         """
@@ -16,7 +16,7 @@ def upgrade() -> None:
         CHECK (state IN ('waiting', 'pending', 'failed', 'sent', 'dead', 'cancelled')) NOT VALID
         """,
         "CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'waiting'",
-        # Until now these were tried, again and again.
+        # Until now these failed at each attempt.
         """
         UPDATE deliveries SET state = 'waiting' FROM recipients
         WHERE user_id = recipient_id AND email IS NULL AND state IN ('pending', 'failed')

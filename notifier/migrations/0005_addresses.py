@@ -1,4 +1,4 @@
-"""What is remembered of an address by itself, and windows that are a person's, not a tweet's."""
+"""Facts about an address that outlive its account; a window for each user, not each tweet."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ down_revision = "notifier0003"
 
 def upgrade() -> None:
     for statement in (
-        # A keyed digest: it outlives the account, so it must not be the address.
+        # A keyed digest, because it outlives the account and must not reveal the address.
         """
         CREATE TABLE addresses (
             digest bytea PRIMARY KEY,
@@ -16,10 +16,10 @@ def upgrade() -> None:
             resting_until timestamptz
         )
         """,
-        # The newest mail to a person. It does what the index on the person alone did.
+        # Finds the newest mail to a user. It replaces the index on the user alone.
         "CREATE INDEX deliveries_recipient_id_id ON deliveries (recipient_id, id DESC)",
         "DROP INDEX deliveries_recipient_id",
-        # `deliveries_tweet_id_id` stays for the release before this one.
+        # The release before this one still needs `deliveries_tweet_id_id`.
     ):
         op.execute(statement)
 

@@ -1,4 +1,4 @@
-"""An outbox, the time of a choice, and how far the backfill of what others own has got."""
+"""An outbox, the time of a change of settings, and the progress of backfills."""
 
 from alembic import op
 
@@ -11,10 +11,10 @@ down_revision = "notifier0005"
 def upgrade() -> None:
     for statement in (
         *outbox.SCHEMA,
-        # Null for what was chosen at sign-up, and for what was changed in an earlier release.
+        # Null for the settings of sign-up, and for a change made in an earlier release.
         "ALTER TABLE recipients ADD COLUMN settings_changed_at timestamptz",
         *backfill.SCHEMA,
-        # A database with recipients has followed auth all along.
+        # A database with recipients has consumed auth's events from the start.
         backfill.finished_row("auth", "recipients"),
     ):
         op.execute(statement)

@@ -1,4 +1,4 @@
-"""What is remembered of addresses, by their digests."""
+"""Facts about addresses, by their digests."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class SqlAddressRepository:
     _digests: AddressDigests
 
     async def unsubscribed(self, addresses: Collection[str | None]) -> Collection[str]:
-        """Return those of the addresses that have unsubscribed."""
+        """Return those of the addresses that are unsubscribed."""
         known = {digest: a for a in addresses if a for digest in self._digests.all(a)}
         if not known:
             return ()
@@ -43,19 +43,19 @@ class SqlAddressRepository:
             {"digests": list(digests)},
         )
 
-    async def rest(self, digest: bytes, until: datetime) -> None:
+    async def set_window_end(self, digest: bytes, end: datetime) -> None:
         await self._connection.execute(
             """
-            INSERT INTO addresses (digest, resting_until) VALUES (:digest, :until)
+            INSERT INTO addresses (digest, resting_until) VALUES (:digest, :end)
             ON CONFLICT (digest) DO UPDATE
             SET resting_until = greatest(addresses.resting_until, excluded.resting_until)
             """,
-            {"digest": digest, "until": until},
+            {"digest": digest, "end": end},
         )
 
-    async def resting_until(self, digests: Collection[bytes]) -> datetime | None:
-        until: datetime | None = await self._connection.fetch_val(
+    async def window_end(self, digests: Collection[bytes]) -> datetime | None:
+        end: datetime | None = await self._connection.fetch_val(
             "SELECT max(resting_until) FROM addresses WHERE digest = ANY(:digests)",
             {"digests": list(digests)},
         )
-        return until
+        return end

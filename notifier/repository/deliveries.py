@@ -1,4 +1,4 @@
-"""The mails that are to be sent, and what has become of them."""
+"""Mails that are to be sent, and the results of their attempts."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -8,15 +8,15 @@ from uuid import UUID
 
 from chassis.database import Connection, Row
 from chassis.tracing import traceparent
-from notifier.domain import Delivery, Draft, Outcome, Retweeted, State, Tweet
+from notifier.domain import Delivery, Draft, Outcome, ReportedTweet, State, Tweet
 from notifier.repository.addresses import SqlAddressRepository
 from notifier.repository.recipients import recipient
 
 _NAMES = 2
-"""How many retweeters a mail names, and how many each of its tweets."""
+"""The number of retweeters that a mail names, in all and for each tweet."""
 
 _TWEETS = 5
-"""How many tweets a mail shows."""
+"""The number of tweets that a mail shows."""
 
 _COLUMNS = """
     d.id, d.event_id, d.recipient_id, d.tweet_id, d.message_id, d.digest, d.state, d.attempts,
@@ -26,8 +26,6 @@ _COLUMNS = """
 
 @dataclass(frozen=True, slots=True)
 class SqlDeliveryRepository:
-    """`due_at` of a delivery that somebody has taken is when their right to it ends."""
-
     _connection: Connection
     _addresses: SqlAddressRepository
 
@@ -63,14 +61,14 @@ class SqlDeliveryRepository:
             {"id": recipient_id, "now": now},
         )
 
-    async def held(self, delivery_id: UUID) -> Delivery | None:
+    async def lock(self, delivery_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
             f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id FOR UPDATE",  # noqa: S608
             {"id": delivery_id},
         )
         return _delivery(row) if row else None
 
-    async def last_to(self, recipient_id: UUID) -> Delivery | None:
+    async def lock_last(self, recipient_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
             f"""
             SELECT {_COLUMNS} FROM deliveries d
@@ -81,22 +79,22 @@ class SqlDeliveryRepository:
         )
         return _delivery(row) if row else None
 
-    async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
-        # Not `IN (SELECT …)`: that may read all that is due, to take a few.
+    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
+        # Not `IN (SELECT …)`: its plan may read every due row to lease a few.
         rows = await self._connection.fetch_all(
-            f"""
-            UPDATE deliveries d
+            """
+            UPDATE deliveries
             SET attempts = attempts + 1, due_at = :until, taken_at = coalesce(taken_at, :now)
             WHERE id = ANY(ARRAY(
                 SELECT id FROM deliveries
                 WHERE state IN ('pending', 'failed') AND due_at <= :now
                 ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
             ))
-            RETURNING {_COLUMNS}
-            """,  # noqa: S608
+            RETURNING id
+            """,
             {"now": now, "until": until, "limit": limit},
         )
-        return [_delivery(row) for row in rows]
+        return [row["id"] for row in rows]
 
     async def next_due(self) -> datetime | None:
         due_at: datetime | None = await self._connection.fetch_val(
@@ -128,12 +126,12 @@ class SqlDeliveryRepository:
             {"ids": list(ids)},
         )
         unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
-        retweeted, tweets = await self._retweeted(ids)
+        reported, tweets = await self._reported(ids)
         return [
             Draft(
                 delivery=_delivery(row),
                 recipient=recipient(row, unsubscribed) if row["user_id"] else None,
-                retweeted=retweeted[row["id"]],
+                reported=reported[row["id"]],
                 tweets=tweets[row["id"]],
                 names=row["names"],
                 retweeters=row["retweeters"],
@@ -141,10 +139,10 @@ class SqlDeliveryRepository:
             for row in rows
         ]
 
-    async def _retweeted(
+    async def _reported(
         self, ids: Collection[UUID]
-    ) -> tuple[Mapping[UUID, Sequence[Retweeted]], Mapping[UUID, int]]:
-        """Return, for each delivery, the tweets that it shows, and how many it is about."""
+    ) -> tuple[Mapping[UUID, Sequence[ReportedTweet]], Mapping[UUID, int]]:
+        """Return for each delivery the tweets that it shows, and the number that it is about."""
         rows = await self._connection.fetch_all(
             f"""
             SELECT s.delivery_id, s.tweets, s.retweeters, t.id, t.author_id, t.text,
@@ -155,24 +153,24 @@ class SqlDeliveryRepository:
                 SELECT delivery_id, tweet_id, count(*) AS retweeters,
                        count(*) OVER (PARTITION BY delivery_id) AS tweets,
                        row_number() OVER (PARTITION BY delivery_id
-                                          ORDER BY count(*) DESC, tweet_id) AS place
+                                          ORDER BY count(*) DESC, tweet_id) AS rank
                 FROM notices JOIN tweets ON id = tweet_id AND deleted_at IS NULL
                 WHERE delivery_id = ANY(:ids) AND NOT undone
                 GROUP BY delivery_id, tweet_id
             ) s JOIN tweets t ON t.id = s.tweet_id
-            WHERE place <= {_TWEETS} ORDER BY s.delivery_id, place
+            WHERE rank <= {_TWEETS} ORDER BY s.delivery_id, rank
             """,  # noqa: S608
             {"ids": list(ids)},
         )
-        shown: defaultdict[UUID, list[Retweeted]] = defaultdict(list)
+        shown: defaultdict[UUID, list[ReportedTweet]] = defaultdict(list)
         tweets: defaultdict[UUID, int] = defaultdict(int)
         for row in rows:
             tweet = Tweet(row["id"], row["author_id"], row["text"])
-            shown[row["delivery_id"]].append(Retweeted(tweet, row["names"], row["retweeters"]))
+            shown[row["delivery_id"]].append(ReportedTweet(tweet, row["names"], row["retweeters"]))
             tweets[row["delivery_id"]] = row["tweets"]
         return shown, tweets
 
-    async def record(self, outcomes: Sequence[Outcome]) -> None:
+    async def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         await self._connection.execute(
             """
             UPDATE deliveries d
@@ -200,7 +198,14 @@ class SqlDeliveryRepository:
             },
         )
 
-    async def dead(self) -> Sequence[Delivery]:
+    async def dead(self, delivery_id: UUID) -> Delivery | None:
+        row = await self._connection.fetch_one(
+            f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id AND state = 'dead'",  # noqa: S608
+            {"id": delivery_id},
+        )
+        return _delivery(row) if row else None
+
+    async def all_dead(self) -> Sequence[Delivery]:
         rows = await self._connection.fetch_all(
             f"SELECT {_COLUMNS} FROM deliveries d WHERE state = 'dead' ORDER BY created_at"  # noqa: S608
         )
@@ -239,7 +244,7 @@ def _delivery(row: Row) -> Delivery:
         due_at=row["due_at"],
         state=State(row["state"]),
         attempts=row["attempts"],
-        taken_at=row["taken_at"],
+        first_leased_at=row["taken_at"],
         sent_at=row["sent_at"],
         last_error=row["last_error"],
         traceparent=row["traceparent"],

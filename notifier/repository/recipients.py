@@ -1,4 +1,4 @@
-"""Who is known, where their mail goes and what they want."""
+"""The known users: their names, addresses and settings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ class SqlRecipientRepository:
     _connection: Connection
     _addresses: SqlAddressRepository
 
-    async def hold(self, user_id: UUID) -> Recipient | None:
-        # As an UPDATE would: of two retweets at once, one opens the window.
-        held = "SELECT * FROM recipients WHERE user_id = :id FOR NO KEY UPDATE"
-        row = await self._connection.fetch_one(held, {"id": user_id})
+    async def lock(self, user_id: UUID) -> Recipient | None:
+        # The lock that an UPDATE takes: of two concurrent retweets, one opens the window.
+        select = "SELECT * FROM recipients WHERE user_id = :id FOR NO KEY UPDATE"
+        row = await self._connection.fetch_one(select, {"id": user_id})
         if row is None:
             await self._connection.execute(
                 "INSERT INTO recipients (user_id) VALUES (:id) ON CONFLICT DO NOTHING",
                 {"id": user_id},
             )
-            row = await self._connection.fetch_one(held, {"id": user_id})
+            row = await self._connection.fetch_one(select, {"id": user_id})
         if row is None or row["deleted_at"]:
             return None
         return recipient(row, await self._addresses.unsubscribed([row["email"]]))
@@ -64,8 +64,8 @@ class SqlRecipientRepository:
             {"ids": list(ids)},
         )
         unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
-        people = [recipient(row, unsubscribed) for row in rows]
-        return {person.user_id: person.settings for person in people if person.settings}
+        users = [recipient(row, unsubscribed) for row in rows]
+        return {user.user_id: user.settings for user in users if user.settings}
 
     async def change_settings(
         self, user_id: UUID, settings: EmailSettings, now: datetime
@@ -100,7 +100,7 @@ class SqlRecipientRepository:
         return [recipient(row, unsubscribed) for row in rows]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
-        # First, because it waits for whoever is about to add something of theirs.
+        # This statement is the first because it waits for transactions that add data of the user.
         await self._connection.execute(
             """
             INSERT INTO recipients (user_id, deleted_at) VALUES (:id, :now)
@@ -122,9 +122,9 @@ class SqlRecipientRepository:
 
 
 def recipient(row: Row, unsubscribed: Collection[str]) -> Recipient:
-    """Return the person of a row; `unsubscribed` are addresses that get no mail."""
+    """Return the user of a row; `unsubscribed` are addresses that get no mail."""
     email, wanted = row["email"], row["retweets"]
-    vetoed = email in unsubscribed
-    settings = None if wanted is None else EmailSettings(wanted and not vetoed, vetoed)
+    suppressed = email in unsubscribed
+    settings = None if wanted is None else EmailSettings(wanted and not suppressed, suppressed)
     changed_at = row["settings_changed_at"]
     return Recipient(row["user_id"], settings, row["username"], email, changed_at)

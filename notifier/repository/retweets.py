@@ -1,26 +1,26 @@
-"""Tweets that mails are about, and who has retweeted them."""
+"""Tweets that mails are about, and their retweets: a row of `notices` is a Retweet."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Connection
-from notifier.domain import Notice, Tweet
+from notifier.domain import Retweet, Tweet
 
 
 @dataclass(frozen=True, slots=True)
 class SqlRetweetRepository:
     _connection: Connection
 
-    async def hold(self, tweet_id: UUID) -> None:
-        # Not a row's lock, for there may be no row yet.
+    async def lock(self, tweet_id: UUID) -> None:
+        # An advisory lock, because the row may not exist yet.
         await self._connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(CAST(:id AS text), 0))",
             {"id": str(tweet_id)},
         )
 
     async def add_tweet(self, tweet: Tweet, now: datetime) -> bool:
-        kept = await self._connection.fetch_val(
+        saved = await self._connection.fetch_val(
             """
             INSERT INTO tweets (id, author_id, text, noticed_at)
             VALUES (:id, :author_id, :text, :now)
@@ -29,7 +29,7 @@ class SqlRetweetRepository:
             """,
             {"id": tweet.id, "author_id": tweet.author_id, "text": tweet.text, "now": now},
         )
-        return bool(kept)
+        return bool(saved)
 
     async def delete_tweet(self, tweet_id: UUID, now: datetime) -> None:
         await self._connection.execute(
@@ -41,7 +41,7 @@ class SqlRetweetRepository:
         )
         await self._connection.execute("DELETE FROM notices WHERE tweet_id = :id", {"id": tweet_id})
 
-    async def notice(self, tweet_id: UUID, retweeter_id: UUID) -> Notice | None:
+    async def latest(self, tweet_id: UUID, retweeter_id: UUID) -> Retweet | None:
         row = await self._connection.fetch_one(
             """
             SELECT retweet_id, username, undone, delivery_id FROM notices
@@ -51,33 +51,33 @@ class SqlRetweetRepository:
         )
         if row is None:
             return None
-        return Notice(
+        return Retweet(
+            id=row["retweet_id"],
             tweet_id=tweet_id,
             retweeter_id=retweeter_id,
-            retweet_id=row["retweet_id"],
             username=row["username"],
             undone=row["undone"],
             delivery_id=row["delivery_id"],
         )
 
-    async def save(self, notice: Notice, now: datetime) -> None:
+    async def save(self, retweet: Retweet, now: datetime) -> None:
         await self._connection.execute(
             """
             INSERT INTO notices (tweet_id, retweeter_id, retweet_id, username, undone,
                                  delivery_id, noticed_at)
-            VALUES (:tweet_id, :retweeter_id, :retweet_id, :username, :undone, :delivery_id, :now)
+            VALUES (:tweet_id, :retweeter_id, :id, :username, :undone, :delivery_id, :now)
             ON CONFLICT (tweet_id, retweeter_id) DO UPDATE
             SET retweet_id = excluded.retweet_id, username = excluded.username,
                 undone = excluded.undone, delivery_id = excluded.delivery_id,
                 noticed_at = excluded.noticed_at
             """,
             {
-                "tweet_id": notice.tweet_id,
-                "retweeter_id": notice.retweeter_id,
-                "retweet_id": notice.retweet_id,
-                "username": notice.username,
-                "undone": notice.undone,
-                "delivery_id": notice.delivery_id,
+                "id": retweet.id,
+                "tweet_id": retweet.tweet_id,
+                "retweeter_id": retweet.retweeter_id,
+                "username": retweet.username,
+                "undone": retweet.undone,
+                "delivery_id": retweet.delivery_id,
                 "now": now,
             },
         )

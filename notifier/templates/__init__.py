@@ -1,4 +1,4 @@
-"""Jinja2 as everything here uses it: HTML is escaped, and what is missing is an error."""
+"""Jinja2 templates of mails and pages. HTML is escaped; a missing value is an error."""
 
 from pathlib import Path
 
@@ -21,5 +21,5 @@ def render(name: str, **values: object) -> str:
 
 
 def text(name: str) -> str:
-    """A file beside the templates, as it is."""
+    """Return a file of this folder unchanged."""
     return (_HERE / name).read_text()

@@ -1,9 +1,10 @@
-"""The mailbox of a laptop: MailDev takes every mail and shows it on a page."""
+"""The mailbox of a local stack: MailDev accepts every mail and shows it on a page."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from chassis.topology import declared
+from stack import log_lines
 from stack.commands import Commands
 from stack.node import install_packages
 from stack.process import Process, answers
@@ -14,9 +15,9 @@ _MAILDEV = PACKAGES / "node_modules" / "maildev" / "bin" / "maildev"
 
 
 def is_wanted(settings: Mapping[str, str]) -> bool:
-    """Return whether a service sends mail, to this machine, and no other server takes it there.
+    """Return whether a service sends its mail to this machine.
 
-    MAILBOX_PORT=0 says that another server does.
+    MAILBOX_PORT=0 means that another server accepts it there.
     """
     if not any(service.sends_mail for service in declared().services.values()):
         return False
@@ -25,11 +26,12 @@ def is_wanted(settings: Mapping[str, str]) -> bool:
 
 
 def address(settings: Mapping[str, str]) -> str:
-    """Of the page."""
+    """Return the address of the mailbox's page."""
     return f"http://{HOST}:{settings['MAILBOX_PORT']}"
 
 
-def mailbox(data: Path, settings: Mapping[str, str], commands: Commands) -> Process:
+def mailbox(data: Path, settings: Mapping[str, str], commands: Commands, log: Path) -> Process:
+    """Return the process, after installing its packages if they have changed."""
     node = install_packages(commands, PACKAGES)
     options = {
         "--smtp": settings["MAIL_PORT"],
@@ -42,4 +44,6 @@ def mailbox(data: Path, settings: Mapping[str, str], commands: Commands) -> Proc
         [node, _MAILDEV, "--silent", *(part for option in options.items() for part in option)],
         console=commands.console,
         ready=answers(f"{address(settings)}/healthz"),
+        is_routine=log_lines.every,
+        log=log,
     )

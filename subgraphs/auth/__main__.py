@@ -11,7 +11,7 @@ from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
 from subgraphs.auth.app import create_app, event_handler
 from subgraphs.auth.keys import KeyRing, SigningKey
-from subgraphs.auth.repository import SqlSessionRepository
+from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
 
@@ -39,12 +39,14 @@ def _keys_add(_: argparse.Namespace) -> None:
     print(_ring().add(SigningKey.generate()).serialize())
 
 
-def _changing(change: Callable[[KeyRing, str], KeyRing]) -> Callable[[argparse.Namespace], None]:
+def _command_of(change: Callable[[KeyRing, str], KeyRing]) -> Callable[[argparse.Namespace], None]:
+    """Return the command that prints the ring after `change` of the key with this id."""
+
     def run_change(arguments: argparse.Namespace) -> None:
         try:
             print(change(_ring(), arguments.id).serialize())
         except KeyError:
-            sys.exit(f"auth: there is no key {arguments.id}")
+            sys.exit(f"auth: AUTH_SIGNING_KEYS has no key {arguments.id}")
         except ValueError as error:
             sys.exit(f"auth: {error}")
 
@@ -57,10 +59,10 @@ async def _purge(settings: Settings) -> int:
     now = datetime.now(UTC)
     try:
         return await database.transaction(
-            lambda connection: SqlSessionRepository(connection).purge(
+            lambda connection: SqlRepositories.on(connection).sessions.purge(
                 expired_at=now,
                 ended_before=now - 2 * settings.access_token_lifetime,
-                # A token that comes back after that is refused, but no longer known as stolen.
+                # A token that is sent again later is refused, but no longer recognised as stolen.
                 used_before=now - settings.session_lifetime,
             )
         )
@@ -73,23 +75,23 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove sessions that have expired or ended and that no token can name any more"
+    text = "remove sessions that have expired, and ended ones that no valid token names"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
-    text = "make, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
-    keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="what")
-    for name, what, text in (
-        ("new", _keys_new, "print a value with one fresh key"),
-        ("list", _keys_list, "print the ids of the keys and what each is for"),
-        ("add", _keys_add, "add a fresh key that verifies"),
+    text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
+    keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
+    for name, command, text in (
+        ("new", _keys_new, "print a value with one new key"),
+        ("list", _keys_list, "print the id and the use of each key"),
+        ("add", _keys_add, "add a new key that verifies"),
     ):
-        keys.add_parser(name, help=text, description=text).set_defaults(run=what)
+        keys.add_parser(name, help=text, description=text).set_defaults(run=command)
     for name, change, text in (
-        ("promote", KeyRing.promote, "let this key sign from now on"),
-        ("remove", KeyRing.remove, "take this key away: its tokens are refused"),
+        ("promote", KeyRing.promote, "make this key the one that signs"),
+        ("remove", KeyRing.remove, "remove this key: its tokens are refused"),
     ):
         parser = keys.add_parser(name, help=text, description=text)
         parser.add_argument("id")
-        parser.set_defaults(run=_changing(change))
+        parser.set_defaults(run=_command_of(change))
 
 
 if __name__ == "__main__":

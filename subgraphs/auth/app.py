@@ -1,8 +1,11 @@
 """Wires the auth service together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from uuid import UUID
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from starlette.requests import Request
@@ -11,32 +14,27 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from chassis.app import open_database, subgraph_app, traced
-from chassis.backfill import backfill_from, by_id, snapshot_route
+from chassis.app import traced
+from chassis.backfill import by_id
+from chassis.broadcast import Subscriber
 from chassis.database import Database
-from chassis.dead_letters import EventHandler, RejectedEvents
-from chassis.graphql.view import GraphQLView
-from chassis.metrics import Metrics
-from chassis.migrations import versions_of
-from chassis.outbox import OutboxRelay
+from chassis.dead_letters import EventHandler
+from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
-from chassis.streams import StreamConsumer, connect
-from chassis.topology import declared
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.authorize import PATH, Authorizer
-from subgraphs.auth.consumer import GROUP, handler
+from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.events import STREAM
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlRepositories
-from subgraphs.auth.revocations import RedisRevocationAnnouncer, RevocationFeed
+from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.settings import Settings
@@ -44,135 +42,164 @@ from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
 _CLOCK_TOLERANCE = timedelta(minutes=1)
-_JWKS_MAX_AGE = 300
+_JWKS_MAX_AGE = 300  # seconds
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
-    """The whole service: `/authorize` for the edge, a subgraph, and gRPC for other services.
+    """Return the whole service: `/authorize` for the edge, a subgraph, gRPC for other services.
 
     Raises SettingsError for keys that cannot be read.
     """
-    keys = _key_ring(settings)
-    metrics = Metrics()
-    database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    redis = Redis.from_pool(
-        BlockingConnectionPool.from_url(
-            settings.redis_url, decode_responses=True, socket_timeout=2.0, max_connections=20
-        )
-    )
-    streams = connect(settings.redis_url)
-    relay = OutboxRelay(
-        database, streams, STREAM, groups=settings.event_groups, limit=settings.event_limit
-    )
-    unit_of_work = SqlUnitOfWork(database, SqlRepositories.on, relay.wake)
-    handle = handler(unit_of_work)
-    reject = RejectedEvents(database, handle).add
-    backfill = backfill_from(
-        settings.owner_urls, settings, database, streams, group=GROUP, handle=handle, reject=reject
-    )
-    consumed = declared().consumed_streams(GROUP)
-    consumer = StreamConsumer(
-        streams,
-        consumed,
-        group=GROUP,
-        handle=backfill.handle,
-        reject=reject,
-        tell=metrics.events_of(GROUP, consumed),
-        missed=backfill.missed,
-    )
-    access_tokens = JwtAccessTokens(
-        keys,
-        issuer=settings.issuer,
-        audience=settings.audience,
-        lifetime=settings.access_token_lifetime,
-    )
-    passwords = Argon2PasswordHasher(
-        Argon2Cost(settings.argon2_memory_kib, settings.argon2_passes),
-        workers=settings.password_workers,
-        backlog=settings.password_backlog,
-    )
-    remembered = settings.access_token_lifetime + _CLOCK_TOLERANCE
-    feed = RevocationFeed(
-        redis,
-        lambda moment: unit_of_work.read(lambda r: r.sessions.ended_since(moment)),
-        token_lifetime=remembered.total_seconds(),
-    )
-    service = AuthService(
-        unit_of_work=unit_of_work,
-        passwords=passwords,
-        access_tokens=access_tokens,
-        refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
-        revocations=RedisRevocationAnnouncer(redis, feed),
-        normalize_email=normalize_email,
-        policy=Policy(settings.scopes, settings.session_lifetime, settings.refresh_retry_window),
-        now=_now,
-        new_id=uuid7,
-    )
+    parts = Parts("auth", settings)
+    auth = _Auth(settings, parts.database, parts.wake_relay)
+    registry = parts.metrics.registry
     verification = Verification(
-        count_verifications(metrics.registry, access_tokens.verify),
-        feed,
-        lambda session_ids: unit_of_work.read(lambda r: r.sessions.live(session_ids, _now())),
+        count_verifications(registry, auth.access_tokens.verify),
+        auth.revocations,
+        auth.live_sessions,
         cache_size=settings.token_cache_size,
     )
-    authorizer = Authorizer(verification, count_answers(metrics.registry))
-    authorize = traced(authorizer)
-    metrics.database(database)
-    metrics.outbox(relay)
-    metrics.backfill(backfill)
+
+    @asynccontextmanager
+    async def serving_grpc() -> AsyncIterator[None]:
+        async with serving(
+            sessions_handler(verification),
+            services=[SERVICE],
+            address=address(settings.grpc_host, settings.grpc_port),
+            can_answer=auth.can_answer,
+            shutdown=shutdown,
+            reflected=settings.stage is Stage.DEVELOPMENT,
+        ):
+            yield
+
+    service = auth.service
+    subgraph = parts.app(
+        build_schema(introspection=settings.introspection),
+        lambda connection: AuthContext.from_connection(connection, service=service),
+        shutdown,
+        running=[auth.running, parts.consumer(handler(service)), serving_grpc],
+        snapshot=by_id(service.snapshot),
+        guard=SessionGuard(auth.revocations, verification.has_ended),
+        routes=[_jwks_route(auth.keys)],
+    )
+    return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
+
+
+def event_handler(settings: Settings, database: Database) -> EventHandler:
+    """Return what the service does with an event, for commands outside of `serve`."""
+    # It writes no event, so there is no relay to wake.
+    return handler(_Auth(settings, database, lambda: None).service)
+
+
+@dataclass(frozen=True)
+class _Auth:
+    """The adapters of the use cases, each built when it is first used."""
+
+    settings: Settings
+    database: Database
+    wake_relay: Callable[[], None]
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        """Raises SettingsError."""
+        try:
+            return KeyRing.parse(self.settings.signing_keys)
+        except ValueError as error:
+            raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
+
+    @cached_property
+    def access_tokens(self) -> JwtAccessTokens:
+        return JwtAccessTokens(
+            self.keys,
+            issuer=self.settings.issuer,
+            audience=self.settings.audience,
+            lifetime=self.settings.access_token_lifetime,
+        )
+
+    @cached_property
+    def passwords(self) -> Argon2PasswordHasher:
+        return Argon2PasswordHasher(
+            Argon2Cost(self.settings.argon2_memory_kib, self.settings.argon2_passes),
+            workers=self.settings.password_workers,
+            backlog=self.settings.password_backlog,
+        )
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The client of the revocations: `signOut` waits for it, so it gives up early."""
+        return Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                self.settings.redis_url,
+                decode_responses=True,
+                socket_timeout=2.0,
+                max_connections=20,
+            )
+        )
+
+    @cached_property
+    def unit_of_work(self) -> SqlUnitOfWork[SqlRepositories]:
+        return SqlUnitOfWork(self.database, SqlRepositories.on, self.wake_relay)
+
+    @cached_property
+    def revocations(self) -> Subscriber:
+        lifetime = self.settings.access_token_lifetime + _CLOCK_TOLERANCE
+        return revocation_subscriber(
+            self.redis, self._ended_sessions, token_lifetime=lifetime.total_seconds()
+        )
+
+    @cached_property
+    def service(self) -> AuthService:
+        settings = self.settings
+        return AuthService(
+            unit_of_work=self.unit_of_work,
+            passwords=self.passwords,
+            access_tokens=self.access_tokens,
+            refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
+            revocations=RedisRevocationAnnouncer(self.redis, self.revocations),
+            normalize_email=normalize_email,
+            policy=Policy(
+                settings.scopes, settings.session_lifetime, settings.refresh_retry_window
+            ),
+            now=_now,
+            new_id=uuid7,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the revocations inside the block, on an open database."""
+        async with self.redis, self.revocations.following():
+            yield
+        self.passwords.close()
+
+    async def live_sessions(self, session_ids: Collection[UUID]) -> Collection[UUID]:
+        """Return those of the sessions that the database knows to be live."""
+        return await self.unit_of_work.read(lambda r: r.sessions.live(session_ids, _now()))
+
+    async def can_answer(self) -> bool:
+        """Return whether tokens and sessions can be verified."""
+        if self.revocations.is_current:
+            return True
+        try:
+            await self.database.ping()
+        except Exception:
+            return False
+        return True
+
+    async def _ended_sessions(self, since: datetime) -> Sequence[UUID]:
+        return await self.unit_of_work.read(lambda r: r.sessions.ended_since(since))
+
+
+def _jwks_route(keys: KeyRing) -> Route:
     jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
 
     async def serve_jwks(_: Request) -> Response:
         return jwks
 
-    async def can_answer() -> bool:
-        """Whether tokens and sessions can be checked."""
-        if feed.is_current:
-            return True
-        try:
-            await database.ping()
-        except Exception:
-            return False
-        return True
+    return Route("/.well-known/jwks.json", serve_jwks)
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with (
-            open_database(database, versions_of("auth")),
-            redis,
-            streams,
-            feed.following(),
-            relay.running(),
-            consumer.running(),
-            backfill.running(),
-            serving(
-                sessions_handler(verification),
-                services=[SERVICE],
-                address=address(settings.grpc_host, settings.grpc_port),
-                can_answer=can_answer,
-                shutdown=shutdown,
-                reflected=settings.stage is Stage.DEVELOPMENT,
-            ),
-        ):
-            yield
-        passwords.close()
 
-    subgraph = subgraph_app(
-        GraphQLView(
-            build_schema(introspection=settings.introspection),
-            lambda connection: AuthContext.of(connection, service),
-            metrics.operation,
-        ),
-        router_secret=settings.router_secret,
-        sessions=SessionGuard(feed, verification.has_ended),
-        shutdown=shutdown,
-        metrics=metrics,
-        lifespan=lifespan,
-        checks={"database": database.ping},
-        routes=[
-            Route("/.well-known/jwks.json", serve_jwks),
-            snapshot_route(by_id(service.snapshot), settings.router_secret),
-        ],
-    )
+def _by_path(authorize: ASGIApp, subgraph: ASGIApp) -> ASGIApp:
+    """Return an application that routes the edge's questions past Starlette (docs/adr/0005)."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PATH):
@@ -181,19 +208,6 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             await subgraph(scope, receive, send)
 
     return app
-
-
-def event_handler(_: Settings, database: Database) -> EventHandler:
-    """Return what the service does with an event, for commands outside of `serve`."""
-    # It writes no event, so there is no relay to wake.
-    return handler(SqlUnitOfWork(database, SqlRepositories.on))
-
-
-def _key_ring(settings: Settings) -> KeyRing:
-    try:
-        return KeyRing.parse(settings.signing_keys)
-    except ValueError as error:
-        raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
 
 
 def _now() -> datetime:

@@ -1,15 +1,13 @@
-"""Answers the edge: whose request is this? Raw ASGI, since every request of the system asks."""
+"""Answers the edge's question who sent a request. Raw ASGI: every request passes here (ADR 5)."""
 
 from collections.abc import Callable
 from enum import StrEnum
 
-import orjson
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from chassis.errors import Unauthenticated
+from chassis.errors import TokenRefused, error_body
 from chassis.principal import bearer_token
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.verification import Verification
 
 PATH = "/authorize"
@@ -21,7 +19,7 @@ _log = structlog.get_logger("auth.authorize")
 
 
 class Answer(StrEnum):
-    """What the edge is told."""
+    """The answers to the edge, as a metric counts them."""
 
     ANONYMOUS = "anonymous"
     ACCEPTED = "accepted"
@@ -34,16 +32,16 @@ class Answer(StrEnum):
 class Authorizer:
     """ASGI application for Envoy's `ext_authz` over HTTP.
 
-    200 with the principal's `x-auth-*` headers, 200 with none for a request without a token, 401
-    with a GraphQL error for a token that is not good, 503 when it cannot be known.
+    Answers 200 with the principal's `x-auth-*` headers, 200 without them for a request without a
+    token, 401 with a GraphQL error for a refused token, and 503 when the token cannot be verified.
     """
 
     def __init__(
-        self, verification: Verification, count: Callable[[Answer], None] = lambda _: None
+        self, verification: Verification, record: Callable[[Answer], None] = lambda _: None
     ) -> None:
-        """`count` is told each answer."""
+        """`record` is called with each answer."""
         self._verification = verification
-        self._count = count
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         credentials = b""
@@ -52,40 +50,31 @@ class Authorizer:
                 credentials = value
                 break
         try:
-            token = _token(credentials)
-            if token is None:
-                self._count(Answer.ANONYMOUS)
-                await send(_ANONYMOUS)
-                await send(_EMPTY)
-                return
-            verified = await self._verification.token(token)
-        except InvalidAccessToken as refused:
-            self._count(Answer[refused.refusal.name])
-            await _refuse(send, refused.refusal)
+            token = bearer_token(credentials)
+            verified = await self._verification.token(token) if token is not None else None
+        except TokenRefused as refused:
+            self._record(Answer[refused.refusal.name])
+            await _refuse(send, refused)
         except Exception:
-            self._count(Answer.UNAVAILABLE)
-            _log.exception("a token could not be checked")
+            self._record(Answer.UNAVAILABLE)
+            _log.exception("token verification failed")
             await send({**_ANONYMOUS, "status": 503})
             await send(_EMPTY)
         else:
-            self._count(Answer.ACCEPTED)
-            await send({**_ANONYMOUS, "headers": [_NO_BODY, *verified.headers]})
+            if verified is None:
+                self._record(Answer.ANONYMOUS)
+                await send(_ANONYMOUS)
+            else:
+                self._record(Answer.ACCEPTED)
+                await send({**_ANONYMOUS, "headers": [_NO_BODY, *verified.headers]})
             await send(_EMPTY)
 
 
-def _token(credentials: bytes) -> bytes | None:
-    """Return the token; None for a blank header. Raises InvalidAccessToken."""
-    try:
-        return bearer_token(credentials)
-    except ValueError:
-        raise InvalidAccessToken from None
-
-
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    """401 as RFC 6750 has it, with a body that a GraphQL client understands."""
-    extensions = {"code": Unauthenticated.code, "reason": refusal.name}
-    body = orjson.dumps({"errors": [{"message": refusal.value, "extensions": extensions}]})
-    challenge = f'Bearer error="invalid_token", error_description="{refusal.value}"'
+async def _refuse(send: Send, refused: TokenRefused) -> None:
+    """Answer 401 as RFC 6750 defines it, with a body that a GraphQL client understands."""
+    message = str(refused)
+    body = error_body(refused.code, message, refused.reason)
+    challenge = f'Bearer error="invalid_token", error_description="{message}"'
     await send(
         {
             "type": "http.response.start",

@@ -1,19 +1,19 @@
-"""What a resolver of the auth service works with."""
+"""What a resolver finds in `info.context`: the caller, the use cases, the loader."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
-from starlette.requests import HTTPConnection
+import strawberry
 from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
+from chassis.graphql.loaders import batch_loader
 from subgraphs.auth.domain import Device, User
 from subgraphs.auth.service import AuthService
 
-_LONGEST_USER_AGENT = 300
+_MAX_USER_AGENT_LENGTH = 300
 
 
 class Scope(StrEnum):
@@ -25,20 +25,19 @@ class Scope(StrEnum):
 
 @dataclass(kw_only=True)
 class AuthContext(RequestContext):
+    """The context of one operation."""
+
     service: AuthService
 
     @cached_property
     def users(self) -> DataLoader[UUID, User | None]:
-        return DataLoader(self._load_users, cache=False)
-
-    @classmethod
-    def of(cls, connection: HTTPConnection, service: AuthService) -> "AuthContext":
-        return cls(**cls.caller(connection), service=service)
+        """Users by id: one statement for all of an answer."""
+        return batch_loader(self.service.users, None)
 
     @property
     def device(self) -> Device:
-        return Device(self.user_agent[:_LONGEST_USER_AGENT], self.client_address)
+        """The device of the caller."""
+        return Device(self.user_agent[:_MAX_USER_AGENT_LENGTH], self.client_address)
 
-    async def _load_users(self, ids: Sequence[UUID]) -> list[User | None]:
-        users = {user.id: user for user in await self.service.users(set(ids))}
-        return [users.get(user_id) for user_id in ids]
+
+Info = strawberry.Info[AuthContext, None]

@@ -1,8 +1,9 @@
-"""Accounts and sessions, and the rules that hold for them whatever stores or shows them."""
+"""Accounts, sessions and the rules that hold for them."""
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from subgraphs.auth.errors import InvalidInput, Problem
 PASSWORD_LENGTH = range(8, 129)
 """Characters of a password after NFC normalisation (OWASP ASVS 2.1.1, 2.1.2)."""
 
-LONGEST_INPUT = 4 * 128
-"""Characters of a password or an address as they come in: four for each that can be left."""
+MAX_INPUT_LENGTH = 4 * 128
+"""Characters of a password or an address before NFC normalisation, which leaves one for four at
+most. It takes time that grows with the square of the length, so longer text is not normalised."""
 
 _USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
 _RESERVED = frozenset(
@@ -28,6 +30,8 @@ _RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """An account."""
+
     id: UUID
     username: str
     email: str
@@ -37,19 +41,19 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """What a person gets mail about: chosen at sign-up, changed in the notifier later.
+    """What a user gets mail about: chosen at sign-up, changed in the notifier later.
 
-    Kept here too, so that the notifier can be told again when its database is lost.
+    Auth keeps a copy, from which a notifier that lost its database restores them.
     """
 
     retweets: bool = False
     changed_at: datetime | None = None
-    """When the notifier changed it, by its clock. None: as chosen at sign-up."""
+    """When the notifier changed them, by its clock. None: unchanged since sign-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user with what other services learn of them."""
+    """A user with the settings that other services need."""
 
     user: User
     email_settings: EmailSettings
@@ -57,7 +61,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class DeletedUser:
-    """What is left of a deleted account."""
+    """The remainder of a deleted account."""
 
     id: UUID
     deleted_at: datetime
@@ -65,7 +69,7 @@ class DeletedUser:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a session was opened with: user agent and network address, as the edge saw them."""
+    """The user agent and the network address that opened a session, as the edge saw them."""
 
     user_agent: str
     address: str
@@ -73,34 +77,34 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in on one device. Tokens are views of it; without the row they are void."""
+    """A sign-in on one device. A token stands for a session, and is void without its row."""
 
     id: UUID
     user_id: UUID
     scopes: frozenset[str]
-    """Those it was opened with; tokens carry the `current_scopes`."""
+    """The scopes at sign-in. Tokens carry `current_scopes`."""
     device: Device
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
     all_scopes: bool | None = None
-    """Whether it was opened for all scopes and not for a list; None where that is not stored."""
+    """Whether the session was opened for all scopes. False: for a list. None: not stored."""
 
     def has_all_scopes(self, declared: frozenset[str]) -> bool:
-        """Whether the session gets every scope that is declared, now and later.
+        """Return whether the session gets every declared scope, also those of later releases.
 
-        One of which only the scopes are stored does if they are all that there are.
+        A session for which this is not stored does if it has every scope declared now.
         """
         return self.scopes >= declared if self.all_scopes is None else self.all_scopes
 
     def current_scopes(self, declared: frozenset[str]) -> frozenset[str]:
-        """The scopes of tokens that are issued while `declared` are all that there are."""
+        """Return the scopes of tokens that are issued while the scopes `declared` exist."""
         return declared if self.has_all_scopes(declared) else self.scopes & declared
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """One link in a session's chain of refresh tokens; only its hash is known."""
+    """One link in a session's chain of refresh tokens; only its hash is stored."""
 
     session_id: UUID
     used_at: datetime | None
@@ -108,7 +112,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and the moment from which it is worth nothing."""
+    """A signed token and the time at which it expires."""
 
     value: str
     expires_at: datetime
@@ -116,7 +120,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session together with everything its owner needs to use it."""
+    """A session with the tokens to use it."""
 
     user: User
     session: Session
@@ -124,48 +128,71 @@ class SignedIn:
     refresh_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A username or an e-mail address, in the form in which it is stored."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str, normalize_email: Callable[[str], str]) -> "Login":
+        """Read what a user typed, without the white space around it.
+
+        Raises ValueError for a text that can be neither a username nor an address.
+        """
+        login = cls(text.strip())
+        if login.is_email:
+            return cls(normalize_email(login.text))
+        if not _USERNAME.fullmatch(login.text):
+            raise ValueError("not a username")
+        return login
+
+    @property
+    def is_email(self) -> bool:
+        """Whether this is an address. No username holds an @, so a login never names two users."""
+        return "@" in self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password in the form that is hashed: NFC, which is the same on every keyboard."""
+
+    text: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, typed: str) -> "Password":
+        """Normalise what a user typed.
+
+        Text longer than MAX_INPUT_LENGTH stays as it is. No stored password is as long.
+        """
+        if len(typed) > MAX_INPUT_LENGTH:
+            return cls(typed)
+        return cls(unicodedata.normalize("NFC", typed))
+
+    def problems(self, *, username: str, email: str) -> list[Problem]:
+        """Return why an account may not have this password."""
+        if len(self.text) not in PASSWORD_LENGTH:
+            shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
+            return [Problem("password", f"Password must be {shortest} to {longest} characters.")]
+        if self.text.casefold() in {username.casefold(), email.casefold()}:
+            return [Problem("password", "Password must not be your username or address.")]
+        return []
+
+
 def username_problems(username: str) -> list[Problem]:
+    """Return why an account may not have this username."""
     if not _USERNAME.fullmatch(username):
-        return [Problem("username", "Use 3 to 20 letters, digits or underscores.")]
+        return [Problem("username", "Username must be 3 to 20 letters, digits or underscores.")]
     if username.lower() in _RESERVED:
-        return [Problem("username", "This name is reserved.")]
+        return [Problem("username", "This username is reserved. Choose another.")]
     return []
 
 
-def checked_username(text: str) -> str:
-    """The text, if somebody may have it as username. Raises ValueError."""
-    if not _USERNAME.fullmatch(text):
-        raise ValueError("nobody is called that")
-    return text
-
-
-def normalized_password(password: str) -> str | None:
-    """The form that is hashed: the same password typed on another keyboard is the same (NFC).
-
-    None for what cannot be a password: it is longer than any has been before normalisation, which
-    takes time that grows with the square of the length.
-    """
-    if len(password) > LONGEST_INPUT:
+def checked_scopes(requested: list[str] | None, declared: frozenset[str]) -> frozenset[str] | None:
+    """Return the requested scopes; None for all. Raises InvalidInput."""
+    if requested is None:
         return None
-    return unicodedata.normalize("NFC", password)
-
-
-def password_problems(password: str | None, *, username: str, email: str) -> list[Problem]:
-    """What is wrong with a new password, given in its normalised form."""
-    if password is None or len(password) not in PASSWORD_LENGTH:
-        shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
-        return [Problem("password", f"Use {shortest} to {longest} characters.")]
-    if password.casefold() in {username.casefold(), email.casefold()}:
-        return [Problem("password", "Do not use your username or e-mail address.")]
-    return []
-
-
-def checked_scopes(asked: list[str] | None, declared: frozenset[str]) -> frozenset[str] | None:
-    """Return the scopes asked for, None for all. Raises InvalidInput."""
-    if asked is None:
-        return None
-    if not asked or not declared.issuperset(asked):
-        raise InvalidInput(
-            [Problem("scopes", f"Ask for one or more of: {', '.join(sorted(declared))}.")]
-        )
-    return frozenset(asked)
+    if not requested or not declared.issuperset(requested):
+        known = ", ".join(sorted(declared))
+        raise InvalidInput([Problem("scopes", f"Scopes must be one or more of: {known}.")])
+    return frozenset(requested)

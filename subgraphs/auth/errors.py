@@ -1,19 +1,18 @@
-"""What can go wrong in ways that a client is told about."""
+"""What can go wrong in ways that a client handles."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one field of an input."""
+    """A problem with one field of an input."""
 
     field: str
     message: str
 
 
 class InvalidInput(Exception):  # noqa: N818
-    """One or more fields hold what they may not."""
+    """One or more input fields are invalid."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(f"{p.field}: {p.message}" for p in problems))
@@ -21,7 +20,7 @@ class InvalidInput(Exception):  # noqa: N818
 
 
 class UsernameTaken(Exception):  # noqa: N818
-    """Somebody has this username, perhaps in other case."""
+    """Another account has this username, perhaps in another case."""
 
 
 class EmailTaken(Exception):  # noqa: N818
@@ -29,28 +28,12 @@ class EmailTaken(Exception):  # noqa: N818
 
 
 class InvalidCredentials(Exception):  # noqa: N818
-    """No such account, or not its password: which of the two is never told."""
+    """The login names no account, or the password is wrong; a client never learns which."""
 
 
 class InvalidRefreshToken(Exception):  # noqa: N818
-    """The refresh token is unknown, used up, or its session has ended."""
+    """The refresh token is unknown or used up, or its session has ended."""
 
 
 class SessionNotFound(Exception):  # noqa: N818
-    """The person has no such session (any more)."""
-
-
-class Refusal(StrEnum):
-    """Why an access token was refused; a client refreshes in the second case, and only then."""
-
-    INVALID = "The access token is not valid."
-    EXPIRED = "The access token has expired."
-    SESSION_ENDED = "The session has ended."
-
-
-class InvalidAccessToken(Exception):  # noqa: N818
-    """The access token is not one of ours, is not valid now, or its session has ended."""
-
-    def __init__(self, refusal: Refusal = Refusal.INVALID) -> None:
-        super().__init__(refusal.value)
-        self.refusal = refusal
+    """The user has no live session with this id."""

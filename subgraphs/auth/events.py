@@ -1,4 +1,4 @@
-"""The events of the auth service, and those of others that it understands."""
+"""The events that the auth service publishes, and those of other services that it reads."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,10 +19,13 @@ EMAIL_SETTINGS_CHANGED = "email-settings-changed"
 
 
 def user_registered(user: User, settings: EmailSettings) -> Event:
-    """The settings are those of sign-up; in a snapshot those of today, with `changedAt`."""
-    chosen: dict[str, Any] = {"retweets": settings.retweets}
+    """Return the event of a sign-up.
+
+    `settings` are those chosen at sign-up; in a snapshot those of today, with `changedAt`.
+    """
+    email_settings: dict[str, Any] = {"retweets": settings.retweets}
     if settings.changed_at is not None:
-        chosen["changedAt"] = _text(settings.changed_at)
+        email_settings["changedAt"] = _text(settings.changed_at)
     return _event(
         USER_REGISTERED,
         user.id,
@@ -32,17 +35,18 @@ def user_registered(user: User, settings: EmailSettings) -> Event:
             "userId": str(user.id),
             "username": user.username,
             "email": user.email,
-            "emailSettings": chosen,
+            "emailSettings": email_settings,
         },
     )
 
 
 def user_deleted(user_id: UUID, time: datetime) -> Event:
+    """Return the event of a deleted account."""
     return _event(USER_DELETED, user_id, fact=user_id, time=time, data={"userId": str(user_id)})
 
 
 def session_revoked(user_id: UUID, session_ids: Sequence[UUID], time: datetime) -> Event:
-    """One event for all sessions that ended together; there is at least one."""
+    """Return the event of sessions that ended together; there is at least one."""
     return _event(
         SESSION_REVOKED,
         user_id,
@@ -53,7 +57,7 @@ def session_revoked(user_id: UUID, session_ids: Sequence[UUID], time: datetime) 
 
 
 def changed_email_settings(event: Event) -> tuple[UUID, EmailSettings]:
-    """Return whose settings an `email-settings-changed` is about, and what they are.
+    """Return the user's id and the settings in an `email-settings-changed`.
 
     Raises MalformedEventError.
     """
@@ -79,7 +83,10 @@ def _event(
     time: datetime,
     data: Mapping[str, Any],
 ) -> Event:
-    """`fact` is the id of what this happens to only once, so the event always gets the same id."""
+    """Return an event whose id is always the same for the same `type` and `fact`.
+
+    `fact` is the id of the user or session to which the event happens only once.
+    """
     return Event(
         id=uuid5(fact, type), source=SOURCE, type=type, subject=str(user_id), time=time, data=data
     )

@@ -1,4 +1,4 @@
-"""The key pairs that sign and verify access tokens, and how they are written into a setting."""
+"""The key pairs that sign and verify access tokens, and the setting that holds them."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ class SigningKey:
 
     @classmethod
     def parse(cls, text: str) -> "SigningKey":
-        """Reads base64url of a PKCS #8 P-256 key. Raises ValueError."""
+        """Read a P-256 key: base64url of PKCS #8. Raises ValueError."""
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         key = serialization.load_der_private_key(data, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
@@ -40,6 +40,7 @@ class SigningKey:
         return cls(key, _base64url(hashlib.sha256(orjson.dumps(_public_members(key))).digest()))
 
     def serialize(self) -> str:
+        """Return the private key as `parse` reads it."""
         return _base64url(
             self.private.private_bytes(
                 serialization.Encoding.DER,
@@ -49,12 +50,12 @@ class SigningKey:
         )
 
     def jwk(self) -> dict[str, Any]:
-        """The public half as a JSON Web Key (RFC 7517)."""
+        """Return the public half as a JSON Web Key (RFC 7517)."""
         return _public_members(self.private) | {"kid": self.id, "use": "sig", "alg": "ES256"}
 
 
 def _public_members(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
-    """The required members in the order in which RFC 7638 hashes them."""
+    """Return the required members in the order in which RFC 7638 hashes them."""
     numbers = key.public_key().public_numbers()
     return {
         "crv": "P-256",
@@ -68,44 +69,50 @@ def _public_members(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 class KeyRing:
     """The keys of a deployment: the first signs, all of them verify.
 
-    To change the signing key without refusing a single token: `add` a key and deploy, `promote`
-    it and deploy, and `remove` the old one when the last token that it signed has expired.
+    To change the signing key without refusing a token, `add` a key and deploy, `promote` it and
+    deploy, and `remove` the old one after the last token that it signed has expired.
     """
 
     keys: Sequence[SigningKey]
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
-        """Reads a comma-separated list. Raises ValueError."""
+        """Read a comma-separated list of keys. Raises ValueError."""
         keys = [SigningKey.parse(part.strip()) for part in text.split(",") if part.strip()]
         if not keys:
             raise ValueError("no key")
         return cls(keys)
 
     def serialize(self) -> str:
+        """Return the keys as `parse` reads them."""
         return ",".join(key.serialize() for key in self.keys)
 
     @property
     def signing(self) -> SigningKey:
+        """The key that signs."""
         return self.keys[0]
 
     def add(self, key: SigningKey) -> "KeyRing":
+        """Return the ring with another key that verifies."""
         return KeyRing([*self.keys, key])
 
     def promote(self, key_id: str) -> "KeyRing":
-        """Raises KeyError for an unknown id."""
+        """Return the ring in which this key signs. Raises KeyError for an unknown id."""
         key = self._find(key_id)
         return KeyRing([key, *(other for other in self.keys if other is not key)])
 
     def remove(self, key_id: str) -> "KeyRing":
-        """Raises KeyError for an unknown id, ValueError for the last key."""
+        """Return the ring without a key.
+
+        Raises KeyError for an unknown id, ValueError for the last key.
+        """
         key = self._find(key_id)
         if len(self.keys) == 1:
             raise ValueError("the last key cannot be removed")
         return KeyRing([other for other in self.keys if other is not key])
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys as a JSON Web Key Set."""
+        """Return the public keys as a JSON Web Key Set."""
         return {"keys": [key.jwk() for key in self.keys]}
 
     def _find(self, key_id: str) -> SigningKey:

@@ -1,4 +1,4 @@
-"""What the auth service measures of its own: the answers that it gives the edge."""
+"""The metrics that only the auth service has."""
 
 from collections.abc import Callable
 
@@ -9,24 +9,24 @@ from subgraphs.auth.authorize import Answer
 
 
 def count_answers(registry: CollectorRegistry) -> Callable[[Answer], None]:
-    """Gives what the authorizer tells each of its answers."""
+    """Return the callback that counts an answer to the edge."""
     answers = Counter(
         "chirp_authorizations_total",
-        "What the edge was told about requests.",
+        "Answers to the edge.",
         ("answer",),
         registry=registry,
     )
-    count = {answer: answers.labels(answer).inc for answer in Answer}
-    return lambda answer: count[answer]()
+    increments = {answer: answers.labels(answer).inc for answer in Answer}
+    return lambda answer: increments[answer]()
 
 
 def count_verifications(
     registry: CollectorRegistry, verify: Callable[[str], Principal]
 ) -> Callable[[str], Principal]:
-    """`verify`, counted: it is called for tokens that are not remembered."""
+    """Return `verify` with a count of its calls, which are for tokens that are not remembered."""
     verifications = Counter(
         "chirp_token_verifications_total",
-        "Tokens that were seen for the first time, and checked in full.",
+        "Tokens seen for the first time, and verified in full.",
         registry=registry,
     )
 

@@ -1,4 +1,4 @@
-"""Argon2id in threads of its own, so that a burst of sign-ins slows nothing but sign-ins."""
+"""Hashes passwords with Argon2id, in threads: a burst of sign-ins slows only sign-ins."""
 
 import asyncio
 import os
@@ -26,17 +26,18 @@ class Argon2Cost:
 
 
 class Argon2PasswordHasher:
-    """Hashes in `workers` threads; raises Overloaded when `backlog` hashes are waiting already."""
+    """Implements the port PasswordHasher; `hash` and `verify` raise Overloaded."""
 
     def __init__(self, cost: Argon2Cost, *, workers: int, backlog: int) -> None:
+        """`workers` is the number of threads, `backlog` that of hashes that may wait for one."""
         self._argon2 = argon2.PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes
         )
         self._pool = ThreadPoolExecutor(workers, "argon2", initializer=_yield_to_the_event_loop)
         self._limit = workers + backlog
         self._pending = 0
-        # Verified when there is nobody to verify, so that the answer takes as long.
-        self._nobody = self._argon2.hash(os.urandom(16).hex())
+        # Verified for an unknown login, so that the answer takes as long.
+        self._unknown_user = self._argon2.hash(os.urandom(16).hex())
 
     async def hash(self, password: str) -> str:
         return await self._in_pool(lambda: self._argon2.hash(password))
@@ -49,11 +50,12 @@ class Argon2PasswordHasher:
         return self._argon2.check_needs_rehash(password_hash)
 
     def close(self) -> None:
+        """Cancel the hashes that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _matches(self, password_hash: str | None, password: str) -> bool:
         try:
-            return self._argon2.verify(password_hash or self._nobody, password)
+            return self._argon2.verify(password_hash or self._unknown_user, password)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -62,7 +64,7 @@ class Argon2PasswordHasher:
             raise Overloaded
         self._pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        # Counted down when the thread is done, not when a caller has lost patience.
+        # Counted down when the thread is done: a caller that is cancelled frees no thread.
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 
@@ -71,6 +73,6 @@ class Argon2PasswordHasher:
 
 
 def _yield_to_the_event_loop() -> None:
-    """Lets the hashing threads run only when the rest of the process leaves the processor idle."""
+    """Lower the priority of this thread below that of the event loop's."""
     if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -1,4 +1,4 @@
-"""What the use cases need from the world."""
+"""What the use cases need from outside."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
@@ -12,6 +12,7 @@ from subgraphs.auth.domain import (
     Account,
     DeletedUser,
     EmailSettings,
+    Login,
     RefreshToken,
     Session,
     User,
@@ -20,64 +21,73 @@ from subgraphs.auth.domain import (
 
 class UserRepository(Protocol):
     async def add(self, user: User, email_settings: EmailSettings) -> None:
-        """Raises UsernameTaken or EmailTaken."""
+        """Add an account. Raises UsernameTaken or EmailTaken."""
 
-    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]: ...
+    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
+        """Return those of the users that exist, in no particular order."""
 
-    async def by_login(self, login: str) -> User | None:
-        """Looks for a username or a normalised e-mail address, whatever their case."""
+    async def by_login(self, login: Login) -> User | None:
+        """Return the user with this username or address, in whatever case."""
 
     async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
-        """Does nothing if the hash is no longer `old`."""
+        """Replace the hash. Does nothing if it is no longer `old`."""
 
     async def lock(self, user_id: UUID) -> bool:
-        """Holds the user for the rest of the transaction: no session is opened meanwhile.
+        """Keep sessions from being opened until the end of the transaction.
 
-        False if they are no longer there.
+        Returns False if the user does not exist.
         """
 
     async def remove(self, user_id: UUID, now: datetime) -> None:
-        """Leaves only the fact that the user existed."""
+        """Remove the account; its id and the time stay, as a DeletedUser."""
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        """Does nothing if the user does not exist or settings of a later time are known."""
+        """Store the settings. Does nothing if the user does not exist or later ones are stored."""
 
     async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
-        """Return the next users by id, deleted ones among them, as they are at one moment."""
+        """Return up to `limit` users with a greater id, in the order of their ids.
+
+        Deleted ones are among them. All are read at one moment.
+        """
 
 
 class SessionRepository(Protocol):
     async def open(self, session: Session, token_hash: bytes) -> bool:
-        """With its first refresh token. False if the user is no longer there."""
+        """Add a session with its first refresh token. Returns False if the user does not exist."""
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
-        """Those of the sessions that live."""
+        """Return those of the sessions that have neither ended nor expired."""
 
     async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
-        """Live sessions, the last used first."""
+        """Return the live sessions of a user, the last used first."""
 
-    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
-        """The session of a refresh token, held for the rest of the transaction."""
+    async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
+        """Return the session of a refresh token, locked until the end of the transaction."""
 
     async def prolong(
         self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None: ...
+    ) -> None:
+        """Store that a session was refreshed."""
 
     async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
-        """Ends all sessions of a user, or only one of them, and gives the ids of those ended.
+        """End all sessions of a user, or `only` one of them, and return the ids of those ended.
 
-        Their ids stay known to `ended_since`.
+        `ended_since` returns these ids from now on.
         """
 
-    async def ended_since(self, moment: datetime) -> Sequence[UUID]: ...
+    async def ended_since(self, moment: datetime) -> Sequence[UUID]:
+        """Return the ids of sessions that ended then or later."""
 
 
 class RefreshTokenRepository(Protocol):
-    async def add(self, token_hash: bytes, session_id: UUID, now: datetime) -> None: ...
+    async def add(self, token_hash: bytes, session_id: UUID, now: datetime) -> None:
+        """Add the next token of a session."""
 
-    async def get(self, token_hash: bytes) -> RefreshToken | None: ...
+    async def get(self, token_hash: bytes) -> RefreshToken | None:
+        """Return the token with this hash."""
 
-    async def use(self, token_hash: bytes, now: datetime) -> None: ...
+    async def use(self, token_hash: bytes, now: datetime) -> None:
+        """Store that a token was used."""
 
 
 class Repositories(Protocol):
@@ -100,39 +110,53 @@ Work = Callable[[Repositories], Awaitable[T]]
 
 
 class UnitOfWork(ports.UnitOfWork[Repositories], Protocol):
+    """Runs use cases on the repositories."""
+
     async def statement(self, work: Work[T]) -> T:
         """Run `work`, a single statement, as a transaction. A second raises RuntimeError."""
 
 
 class PasswordHasher(Protocol):
-    async def hash(self, password: str) -> str: ...
+    """Hashes passwords; slow on purpose."""
+
+    async def hash(self, password: str) -> str:
+        """Return a salted hash that names its parameters."""
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Takes the same time for None (nobody there) as for a wrong password."""
+        """Return whether the password has this hash.
+
+        None stands for an unknown user: it takes the same time as a wrong password.
+        """
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than those of today."""
+        """Return whether the hash has other parameters than new ones get."""
 
 
 class AccessTokenIssuer(Protocol):
-    def issue(self, user: User, session: Session, now: datetime) -> AccessToken: ...
+    def issue(self, user: User, session: Session, now: datetime) -> AccessToken:
+        """Return a signed token with the scopes of the session."""
 
 
 class RefreshTokenMint(Protocol):
     """Makes refresh tokens: opaque strings of 256 bits."""
 
-    def first(self) -> str: ...
+    def first(self) -> str:
+        """Return a random token, for a new session."""
 
     def successor(self, token: str) -> str:
-        """The one token that may follow `token`: always the same for the same token."""
+        """Return the token that follows `token`: always the same one."""
 
-    def hash(self, token: str) -> bytes: ...
+    def hash(self, token: str) -> bytes:
+        """Return the form in which a token is stored."""
 
 
 class RevocationAnnouncer(Protocol):
     async def announce(self, session_ids: Sequence[UUID]) -> None:
-        """Returns when no process will accept tokens of these sessions any more."""
+        """Return when no process accepts tokens of these sessions any more."""
 
 
 EmailNormalizer = Callable[[str], str]
-"""Gives the form of an address that is stored and compared. Raises ValueError with a reason."""
+"""Returns an address in the form that is stored and compared.
+
+Raises ValueError with a message to the client.
+"""

@@ -1,8 +1,4 @@
-"""Tells every process that a session has ended, before whoever ended it has an answer.
-
-Once `signOut` has answered, no auth process accepts the session's tokens, and no other process that
-follows `auth.revocations` acts for the session any more (docs/adr/0006).
-"""
+"""Makes the end of a session known to every process before `signOut` answers (docs/adr/0006)."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,61 +6,57 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from chassis.broadcast import LOOK_EVERY, Announcer, Listener
-
-STREAM = "auth.revocations"
+from chassis.broadcast import RECONCILE_EVERY, Publisher, Subscriber
+from chassis.sessions.revocations import STREAM
 
 _OVERLAP = timedelta(minutes=2)
-"""How far a look goes back beyond the one before: two processes' clocks may differ by a minute, and
-the end of a session is committed less than another after the moment that it bears."""
+"""How far a look goes back beyond the one before. The clocks of two processes may differ by a
+minute, and a session's end is committed less than another minute after the time that it bears."""
 
 
-class RevocationFeed(Listener):
-    """The sessions that have ended while tokens of theirs may be about, as far as known here."""
+def revocation_subscriber(
+    redis: Redis,
+    load: Callable[[datetime], Awaitable[Sequence[UUID]]],
+    *,
+    token_lifetime: float,
+    reconcile_every: float = RECONCILE_EVERY,
+) -> Subscriber:
+    """Return a subscriber that knows the sessions that ended while their tokens may be valid.
 
-    def __init__(
-        self,
-        redis: Redis,
-        load: Callable[[datetime], Awaitable[Sequence[UUID]]],
-        *,
-        token_lifetime: float,
-        reconcile_every: float = LOOK_EVERY,
-    ) -> None:
-        """`load` gives the sessions that have ended since a moment.
+    `load` returns the sessions that ended since a time. The first look goes back `token_lifetime`
+    seconds. Later looks, every `reconcile_every` seconds and after a gap, go back to before the
+    last one that succeeded: they find ends that were never published.
+    """
+    lifetime = timedelta(seconds=token_lifetime)
+    looked: datetime | None = None
 
-        The first look goes back `token_lifetime` seconds. Those that follow, every so many seconds
-        and after a gap, find what has ended since the last and was perhaps never published.
-        """
-        lifetime = timedelta(seconds=token_lifetime)
-        looked: datetime | None = None
+    async def look() -> Collection[str]:
+        nonlocal looked
+        now = datetime.now(UTC)
+        oldest = now - lifetime
+        found = await load(oldest if looked is None else max(oldest, looked - _OVERLAP))
+        looked = now
+        return [str(session_id) for session_id in found]
 
-        async def look() -> Collection[str]:
-            nonlocal looked
-            now = datetime.now(UTC)
-            whole = now - lifetime
-            found = await load(whole if looked is None else max(whole, looked - _OVERLAP))
-            looked = now
-            return [str(session_id) for session_id in found]
-
-        super().__init__(
-            redis, STREAM, look=look, remembered=token_lifetime, look_every=reconcile_every
-        )
-
-    def has_ended(self, session_id: str) -> bool:
-        return self.has_heard(session_id)
+    return Subscriber(
+        redis,
+        STREAM,
+        reconcile=look,
+        remember_for=token_lifetime,
+        reconcile_every=reconcile_every,
+    )
 
 
 class RedisRevocationAnnouncer:
-    """Ends sessions everywhere before it returns: here at once, then in every other process."""
+    """Implements the port RevocationAnnouncer: here at once, then in every other process."""
 
-    def __init__(
-        self, redis: Redis, feed: RevocationFeed, *, reconcile_every: float = LOOK_EVERY
-    ) -> None:
-        """`reconcile_every`: seconds within which every process looks for itself anyway."""
-        self._feed = feed
-        self._announcer = Announcer(redis, STREAM, look_every=reconcile_every)
+    def __init__(self, redis: Redis, here: Subscriber) -> None:
+        """`here` is the subscriber of this process."""
+        self._here = here
+        self._publisher = Publisher(redis, STREAM)
 
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         ended = [str(session_id) for session_id in session_ids]
-        self._feed.remember(ended)
-        await self._announcer.announce(ended)
+        # Before the others: Redis may be away, and this process must refuse the tokens too.
+        self._here.remember(ended)
+        await self._publisher.publish(ended)

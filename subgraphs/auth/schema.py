@@ -1,4 +1,4 @@
-"""The auth service's part of the graph."""
+"""The auth service's queries and mutations."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,12 +9,11 @@ import strawberry
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
-from subgraphs.auth.context import Scope
+from subgraphs.auth.context import Info, Scope
 from subgraphs.auth.errors import SessionNotFound
 from subgraphs.auth.types import (
     EXCEPTION_HANDLERS,
     AccountDeleted,
-    AuthInfo,
     DeleteAccountResult,
     RefreshSessionResult,
     RevokeSessionResult,
@@ -32,13 +31,13 @@ from subgraphs.auth.types import (
 
 @strawberry.type
 class Query:
-    @strawberry.field(description="Whoever is signed in, or null.")
-    async def me(self, info: AuthInfo) -> User | None:
+    @strawberry.field(description="The signed-in user; null for an anonymous request.")
+    async def me(self, info: Info) -> User | None:
         principal = info.context.principal
         return await find_user(info, str(principal.user_id)) if principal else None
 
     @strawberry.field(description="Your sessions, the last used first (scope `account:read`).")
-    async def sessions(self, info: AuthInfo) -> list[Session]:
+    async def sessions(self, info: Info) -> list[Session]:
         principal = info.context.require(Scope.READ)
         sessions = await info.context.service.sessions(principal.user_id)
         return [Session.from_entity(session, principal.session_id) for session in sessions]
@@ -46,11 +45,11 @@ class Query:
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Makes an account and signs in.")
+    @strawberry.mutation(description="Creates an account and signs in.")
     async def sign_up(
         self,
-        info: AuthInfo,
-        input: Annotated[SignUpInput, strawberry.argument(description="The account to make.")],  # noqa: A002
+        info: Info,
+        input: Annotated[SignUpInput, strawberry.argument(description="The account to create.")],  # noqa: A002
     ) -> SignUpResult:
         return SignedIn.from_entity(
             await info.context.service.sign_up(
@@ -64,11 +63,11 @@ class Mutation:
             )
         )
 
-    @strawberry.mutation(description="Opens a session.")
+    @strawberry.mutation(description="Opens a session. Send no access token.")
     async def sign_in(
         self,
-        info: AuthInfo,
-        input: Annotated[SignInInput, strawberry.argument(description="Who signs in.")],  # noqa: A002
+        info: Info,
+        input: Annotated[SignInInput, strawberry.argument(description="The credentials.")],  # noqa: A002
     ) -> SignInResult:
         return SignedIn.from_entity(
             await info.context.service.sign_in(
@@ -80,34 +79,34 @@ class Mutation:
         )
 
     @strawberry.mutation(
-        description="Exchanges a refresh token for new tokens. Send no access token along. "
-        "If the answer was lost, repeat the call: for half a minute it answers the same."
+        description="Exchanges a refresh token for new tokens. Send no access token. If the answer "
+        "was lost, repeat the call: within half a minute it answers the same."
     )
     async def refresh_session(
         self,
-        info: AuthInfo,
+        info: Info,
         refresh_token: Annotated[
             str, strawberry.argument(description="The newest refresh token of the session.")
         ],
     ) -> RefreshSessionResult:
         return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
 
-    @strawberry.mutation(description="Ends this session, everywhere and at once.")
-    async def sign_out(self, info: AuthInfo) -> SignedOut:
+    @strawberry.mutation(description="Ends the session of this request, everywhere and at once.")
+    async def sign_out(self, info: Info) -> SignedOut:
         principal = info.context.require()
         return _signed_out(
             await info.context.service.sign_out(principal.user_id, principal.session_id)
         )
 
     @strawberry.mutation(description="Ends all your sessions (scope `account:write`).")
-    async def sign_out_everywhere(self, info: AuthInfo) -> SignedOut:
+    async def sign_out_everywhere(self, info: Info) -> SignedOut:
         principal = info.context.require(Scope.WRITE)
         return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
 
     @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
     async def revoke_session(
         self,
-        info: AuthInfo,
+        info: Info,
         id: Annotated[  # noqa: A002
             strawberry.ID, strawberry.argument(description="The id of one of your sessions.")
         ],
@@ -119,12 +118,12 @@ class Mutation:
         return _signed_out(await info.context.service.revoke_session(principal.user_id, session_id))
 
     @strawberry.mutation(
-        description="Removes your account and all that belongs to it (scope `account:write`)."
+        description="Deletes your account and all its data (scope `account:write`)."
     )
     async def delete_account(
         self,
-        info: AuthInfo,
-        password: Annotated[str, strawberry.argument(description="The account's password.")],
+        info: Info,
+        password: Annotated[str, strawberry.argument(description="The account's password, again.")],
     ) -> DeleteAccountResult:
         principal = info.context.require(Scope.WRITE)
         await info.context.service.delete_account(principal.user_id, password)
@@ -136,7 +135,7 @@ def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:
 
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
-    """The executable schema."""
+    """Return the executable schema."""
     return schema.build_schema(
         "auth",
         query=Query,

@@ -1,24 +1,22 @@
 """The use cases of accounts and sessions."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Event
 from subgraphs.auth.domain import (
-    LONGEST_INPUT,
     Account,
     DeletedUser,
     Device,
     EmailSettings,
+    Login,
+    Password,
     Session,
     SignedIn,
     User,
     checked_scopes,
-    checked_username,
-    normalized_password,
-    password_problems,
     username_problems,
 )
 from subgraphs.auth.errors import (
@@ -44,16 +42,17 @@ NO_EMAIL = EmailSettings()
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a deployment may choose: the scopes there are and how long things last."""
+    """The choices of a deployment: the scopes that exist, and how long sessions live."""
 
     scopes: frozenset[str]
     session_lifetime: timedelta = timedelta(days=30)
     refresh_retry_window: timedelta = timedelta(seconds=30)
+    """How long after its first use a refresh token may be exchanged again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Theft:
-    """A refresh token came back that had been used up: its session was ended for it."""
+    """A used refresh token was sent again, so its session was ended."""
 
     session_ids: Sequence[UUID]
 
@@ -81,18 +80,19 @@ class AuthService:
         device: Device,
         email_settings: EmailSettings = NO_EMAIL,
     ) -> SignedIn:
-        """Makes an account and signs it in.
+        """Create an account and sign it in.
 
-        White space around the username and the address is dropped: keyboards and clipboards add
+        White space around the username and the address is removed: keyboards and clipboards add
         it. Raises InvalidInput, UsernameTaken or EmailTaken.
         """
         username = username.strip()
-        email, password = self._checked(username, email, password)
+        chosen = Password.parse(password)
+        email = self._checked_email(username, email, chosen)
         user = User(
             id=self.new_id(),
             username=username,
             email=email,
-            password_hash=await self.passwords.hash(password),
+            password_hash=await self.passwords.hash(chosen.text),
             created_at=self.now(),
         )
         session = self._new_session(user, None, device)
@@ -109,13 +109,13 @@ class AuthService:
     async def sign_in(
         self, *, login: str, password: str, scopes: list[str] | None, device: Device
     ) -> SignedIn:
-        """Open a session for all scopes, now and later, or only for those asked for.
+        """Open a session for `scopes`, or for all scopes, also those of later releases.
 
-        White space around the login is dropped, around the password it counts. Raises
+        White space around the login is removed; around the password it counts. Raises
         InvalidCredentials or InvalidInput.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self._authenticated(await self._by_login(login), password)
+        user = await self._authenticate(await self._by_login(login), password)
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
@@ -127,17 +127,17 @@ class AuthService:
     async def refresh_session(self, refresh_token: str) -> SignedIn:
         """Exchange a refresh token for the next one and a new access token.
 
-        The access token has the scopes of the session that are declared today.
-        The same exchange may be repeated for a short while, until its answer has been used, so that
-        a lost response signs nobody out. A token that comes back later was stolen, so its session
-        ends. Raises InvalidRefreshToken.
+        The access token has the current scopes of the session. The same exchange may be repeated
+        within `refresh_retry_window`, until the new token is used: a lost response signs no user
+        out. A token that is sent again later was stolen, so its session ends. Raises
+        InvalidRefreshToken.
         """
         token_hash = self.refresh_tokens.hash(refresh_token)
         successor = self.refresh_tokens.successor(refresh_token)
         now = self.now()
 
         async def work(repositories: Repositories) -> tuple[User, Session] | _Theft | None:
-            session = await repositories.sessions.locked_by_refresh_token(token_hash)
+            session = await repositories.sessions.lock_by_refresh_token(token_hash)
             token = await repositories.refresh_tokens.get(token_hash)
             if session is None or token is None or session.expires_at <= now:
                 return None
@@ -151,32 +151,30 @@ class AuthService:
         outcome = await self.unit_of_work.transaction(work)
         if isinstance(outcome, _Theft):
             await self.revocations.announce(outcome.session_ids)
-            raise InvalidRefreshToken
-        if outcome is None:
+        if outcome is None or isinstance(outcome, _Theft):
             raise InvalidRefreshToken
         user, session = outcome
         return self._signed_in(user, self._current(session), successor)
 
     async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """Ends one session, if it has not ended yet. Gives the ids of the sessions ended."""
+        """End one session. Returns the ids of the sessions ended: none if it had ended before."""
         return await self._end(user_id, session_id)
 
     async def sign_out_everywhere(self, user_id: UUID) -> Sequence[UUID]:
-        """Ends all sessions of a user. Gives their ids."""
+        """End all sessions of a user. Returns their ids."""
         return await self._end(user_id)
 
     async def revoke_session(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """Ends one of the user's own sessions. Raises SessionNotFound."""
+        """End one of the user's own sessions. Raises SessionNotFound."""
         ended = await self._end(user_id, session_id)
         if not ended:
             raise SessionNotFound
         return ended
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
-        """Ends all sessions and removes the account. Raises InvalidCredentials."""
+        """End all sessions and remove the account. Raises InvalidCredentials."""
         users = await self.users([user_id])
-        await self._authenticated(users[0] if users else None, password)
-
+        await self._authenticate(users.get(user_id), password)
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
@@ -189,9 +187,10 @@ class AuthService:
 
         await self.revocations.announce(await self.unit_of_work.transaction(work))
 
-    async def users(self, ids: Collection[UUID]) -> Sequence[User]:
-        """Those of the users that exist, in no particular order."""
-        return await self.unit_of_work.read(lambda repositories: repositories.users.by_ids(ids))
+    async def users(self, ids: Collection[UUID]) -> Mapping[UUID, User]:
+        """Return those of the users that exist, by id."""
+        users = await self.unit_of_work.read(lambda repositories: repositories.users.by_ids(ids))
+        return {user.id: user for user in users}
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
         """Return the user's live sessions with their current scopes, the last used first."""
@@ -200,49 +199,54 @@ class AuthService:
         )
         return [self._current(session) for session in sessions]
 
+    async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
+        """Store what a user chose in the notifier.
+
+        Does nothing if the user does not exist or later settings are stored.
+        """
+        await self.unit_of_work.statement(
+            lambda repositories: repositories.users.change_email_settings(user_id, settings)
+        )
+
     async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
-        """Return the events that make the state of the next users, each with its id."""
+        """Return the events that make the state of the next users, each with the user's id."""
         known = await self.unit_of_work.read(
             lambda repositories: repositories.users.known_after(after, limit)
         )
         return [_as_event(user) for user in known]
 
-    def _checked(self, username: str, email: str, password: str) -> tuple[str, str]:
+    def _checked_email(self, username: str, email: str, password: Password) -> str:
+        """Return the address as it is stored. Raises InvalidInput with all problems at once."""
         problems = username_problems(username)
-        normalized = normalized_password(password)
         try:
-            email = self._normalized_email(email)
+            email = self.normalize_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
-        problems += password_problems(normalized, username=username, email=email)
-        if problems or normalized is None:
+        problems += password.problems(username=username, email=email)
+        if problems:
             raise InvalidInput(problems)
-        return email, normalized
+        return email
 
-    def _normalized_email(self, email: str) -> str:
-        if len(email) > LONGEST_INPUT:
-            raise ValueError("The address is too long: use at most 254 bytes.")
-        return self.normalize_email(email)
-
-    async def _by_login(self, login: str) -> User | None:
-        login = login.strip()
+    async def _by_login(self, typed: str) -> User | None:
         try:
-            login = self._normalized_email(login) if "@" in login else checked_username(login)
+            login = Login.parse(typed, self.normalize_email)
         except ValueError:
             return None
         return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
 
-    async def _authenticated(self, user: User | None, password: str) -> User:
-        normalized = normalized_password(password)
-        stored = user.password_hash if user and normalized is not None else None
-        if not await self.passwords.verify(stored, normalized or "") or user is None:
+    async def _authenticate(self, user: User | None, typed: str) -> User:
+        """Return the user if this is their password. Raises InvalidCredentials."""
+        password = Password.parse(typed)
+        # Verified without a user too, so that the answer takes as long.
+        matches = await self.passwords.verify(user.password_hash if user else None, password.text)
+        if user is None or not matches:
             raise InvalidCredentials
         if self.passwords.outdated(user.password_hash):
-            await self._rehash(user, normalized or "")
+            await self._rehash(user, password)
         return user
 
-    async def _rehash(self, user: User, password: str) -> None:
-        new = await self.passwords.hash(password)
+    async def _rehash(self, user: User, password: Password) -> None:
+        new = await self.passwords.hash(password.text)
         await self.unit_of_work.statement(
             lambda repositories: repositories.users.change_password_hash(
                 user.id, old=user.password_hash, new=new
@@ -250,7 +254,7 @@ class AuthService:
         )
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
-        """Return a session for these scopes, or for all."""
+        """Return a session for these scopes; None for all."""
         now = self.now()
         return Session(
             id=self.new_id(),
@@ -290,7 +294,7 @@ class AuthService:
     async def _repeats(
         self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
     ) -> bool:
-        """Whether using a token again is the same exchange once more, and not a theft."""
+        """Return whether a used token repeats the last exchange; if not, it was stolen."""
         if now - used_at > self.policy.refresh_retry_window:
             return False
         following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
@@ -307,7 +311,7 @@ class AuthService:
     async def _ended(
         self, repositories: Repositories, user_id: UUID, now: datetime, only: UUID | None = None
     ) -> Sequence[UUID]:
-        """Ends all sessions of a user, or only one, as part of a unit of work."""
+        """End all sessions of a user, or `only` one, and add the event."""
         ended = await repositories.sessions.end(user_id, now, only)
         if ended:
             await repositories.events.add(session_revoked(user_id, ended, now))

@@ -11,6 +11,8 @@ from chassis.topology import declared
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
+    """The settings; README.md describes each variable."""
+
     grpc_host: str
     grpc_port: int
     signing_keys: Secret
@@ -29,7 +31,7 @@ class Settings(ServiceSettings):
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
-        """Reads `variables`, by default the process's. Raises SettingsError."""
+        """Read `variables`, by default the environment of the process. Raises SettingsError."""
         with read_environment(variables) as read:
             return cls(
                 **cls.common(read, "auth"),

@@ -1,4 +1,4 @@
-"""How tokens are made and checked. Nothing outside this service knows."""
+"""Issues and verifies tokens. No other service knows how."""
 
 import hmac
 import re
@@ -11,15 +11,16 @@ from uuid import UUID, uuid4
 
 import jwt
 
+from chassis.errors import Refusal, TokenRefused
 from chassis.principal import Principal
 from subgraphs.auth.domain import AccessToken, Session, User
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.keys import KeyRing
 
 ALGORITHM = "ES256"
 CLAIMS = ("iss", "aud", "sub", "sid", "scopes", "context", "iat", "exp", "jti")
 
 _WORD = re.compile(r"[\x21-\x7e]+")
+"""What a username or a scope may look like in a header."""
 
 
 class JwtAccessTokens:
@@ -33,7 +34,7 @@ class JwtAccessTokens:
         self._lifetime = lifetime
 
     def issue(self, user: User, session: Session, now: datetime) -> AccessToken:
-        # A token is dated in whole seconds: what is promised is what is signed.
+        # `exp` has whole seconds: the returned time must be the signed one.
         expires_at = (now + self._lifetime).replace(microsecond=0)
         claims = {
             "iss": self._issuer,
@@ -52,10 +53,7 @@ class JwtAccessTokens:
         return AccessToken(value, expires_at)
 
     def verify(self, token: str) -> Principal:
-        """The principal that a token stands for. Raises InvalidAccessToken.
-
-        Says nothing of whether the session still lives.
-        """
+        """Return the principal of a token, whose session may have ended. Raises TokenRefused."""
         try:
             key = self._verifying[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(
@@ -64,12 +62,12 @@ class JwtAccessTokens:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                # Clocks differ by a little: a token just issued elsewhere is no forgery.
+                # `iat` may lie ahead: the clock of the process that issued the token may, too.
                 options={"require": list(CLAIMS), "strict_aud": True, "verify_iat": False},
             )
             return _principal(claims)
         except jwt.ExpiredSignatureError as error:
-            raise InvalidAccessToken(Refusal.EXPIRED) from error
+            raise TokenRefused(Refusal.EXPIRED) from error
         except (
             jwt.PyJWTError,
             LookupError,
@@ -78,14 +76,17 @@ class JwtAccessTokens:
             TypeError,
             ArithmeticError,
         ) as error:
-            raise InvalidAccessToken from error
+            raise TokenRefused from error
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
-    """What verified claims say, held to shapes that are safe in headers."""
+    """Return the principal in verified claims.
+
+    Raises LookupError, TypeError or ValueError for other types, or text that is unsafe in a header.
+    """
     username, scopes = claims["context"]["username"], claims["scopes"]
     if not isinstance(scopes, list) or not all(map(_WORD.fullmatch, [username, *scopes])):
-        raise ValueError
+        raise ValueError("a scope or the username is unsafe in a header")
     return Principal(
         user_id=UUID(claims["sub"]),
         username=username,
@@ -96,10 +97,10 @@ def _principal(claims: dict[str, Any]) -> Principal:
 
 
 class HmacRefreshTokens:
-    """Refresh tokens: 256 bits, the first random, each next one derived from the last.
+    """Refresh tokens: 256 bits, the first one random, each later one derived from its predecessor.
 
-    Derivation under a secret lets a repeated exchange answer the same token although none is
-    stored, while neither a stolen token nor a stolen database tells what comes next.
+    A repeated exchange returns the same token although only hashes are stored. Derivation needs the
+    secret, so neither a stolen token nor a stolen database reveals the next token (docs/adr/0007).
     """
 
     def __init__(self, secret: str) -> None:

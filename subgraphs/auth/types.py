@@ -1,18 +1,15 @@
-"""The GraphQL types of the auth service, and how domain exceptions become some of them."""
+"""The GraphQL types of the auth service, and the mapping of domain exceptions to them."""
 
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
-from strawberry.types import Info
 
 from chassis.graphql.ids import parse_id
 from chassis.graphql.result_errors import Error, ErrorAsData
 from subgraphs.auth import domain, errors
-from subgraphs.auth.context import AuthContext, Scope
-
-AuthInfo = Info[AuthContext, None]
+from subgraphs.auth.context import Info, Scope
 
 
 @strawberry.federation.type(keys=["id"], description="Somebody with an account.")
@@ -21,13 +18,13 @@ class User:
     username: str = strawberry.federation.field(
         shareable=True, description="The name they chose: unique, without regard to case."
     )
-    created_at: datetime = strawberry.field(description="When the account was made.")
+    created_at: datetime = strawberry.field(description="When the account was created.")
     address: strawberry.Private[str]
 
     @strawberry.field(
-        description="The e-mail address: shown to its owner (scope `account:read`), else null."
+        description="The e-mail address: shown to its owner (scope `account:read`), to others null."
     )
-    def email(self, info: AuthInfo) -> str | None:
+    def email(self, info: Info) -> str | None:
         principal = info.context.principal
         if principal is None or str(principal.user_id) != self.id:
             return None
@@ -44,27 +41,35 @@ class User:
         )
 
     @classmethod
-    async def resolve_reference(cls, info: AuthInfo, id: strawberry.ID) -> "User | None":  # noqa: A002
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> "User | None":  # noqa: A002
         return await find_user(info, id)
 
 
-async def find_user(info: AuthInfo, user_id: str) -> User | None:
-    """The user with this id, read together with all others that the operation asks for."""
-    known = parse_id(user_id)
-    user = await info.context.users.load(known) if known else None
+async def find_user(info: Info, user_id: str) -> User | None:
+    """Return the user with this id, read with all others that the operation asks for."""
+    parsed = parse_id(user_id)
+    user = await info.context.users.load(parsed) if parsed else None
     return User.from_entity(user) if user else None
 
 
-@strawberry.type(description="Where and since when somebody is signed in.")
+@strawberry.type(description="A sign-in on one device.")
 class Session:
     id: strawberry.ID = strawberry.field(description="The session's id.")
-    user_agent: str = strawberry.field(description="The program it was opened with.")
-    address: str = strawberry.field(description="The network address it was opened from.")
-    scopes: list[str] = strawberry.field(description="What it may do.")
-    created_at: datetime = strawberry.field(description="When it was opened.")
-    last_used_at: datetime = strawberry.field(description="When it was opened or last refreshed.")
-    expires_at: datetime = strawberry.field(description="When it ends unless it is refreshed.")
-    current: bool = strawberry.field(description="Whether this request belongs to it.")
+    user_agent: str = strawberry.field(
+        description="The `User-Agent` of the request that opened it."
+    )
+    address: str = strawberry.field(
+        description="The network address of the request that opened it."
+    )
+    scopes: list[str] = strawberry.field(description="The scopes of its access tokens.")
+    created_at: datetime = strawberry.field(description="When the session was opened.")
+    last_used_at: datetime = strawberry.field(
+        description="When the session was opened or last refreshed."
+    )
+    expires_at: datetime = strawberry.field(
+        description="When the session ends unless it is refreshed before."
+    )
+    current: bool = strawberry.field(description="Whether this request belongs to the session.")
 
     @classmethod
     def from_entity(cls, session: domain.Session, current: UUID | None) -> "Session":
@@ -80,19 +85,19 @@ class Session:
         )
 
 
-@strawberry.type(description="A session and the tokens to use it with.")
+@strawberry.type(description="A session with the tokens to use it.")
 class SignedIn:
     access_token: str = strawberry.field(
         description="Send it as `Authorization: Bearer …` with every request, "
         "but not with `signIn` and `refreshSession`."
     )
     access_token_expires_at: datetime = strawberry.field(
-        description="From when on the access token is refused: get the next one before."
+        description="When the access token expires. Refresh the session before."
     )
     refresh_token: str = strawberry.field(
-        description="Buys the next pair of tokens, once, with `refreshSession`."
+        description="Exchange it once, with `refreshSession`, for the next pair of tokens."
     )
-    session: Session = strawberry.field(description="The session that the tokens belong to.")
+    session: Session = strawberry.field(description="The session of the tokens.")
     user: User = strawberry.field(description="The account that is signed in.")
 
     @classmethod
@@ -106,30 +111,32 @@ class SignedIn:
         )
 
 
-@strawberry.type(description="Sessions have ended: their tokens are refused from now on.")
+@strawberry.type(description="Sessions have ended, and their tokens are refused everywhere.")
 class SignedOut:
-    session_ids: list[strawberry.ID] = strawberry.field(description="The sessions that ended.")
+    session_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids of the sessions that ended."
+    )
 
 
 @strawberry.type(description="The account was deleted.")
 class AccountDeleted:
-    id: strawberry.ID = strawberry.field(description="The id that it had.")
+    id: strawberry.ID = strawberry.field(description="The id of the deleted account.")
 
 
-@strawberry.type(description="What is wrong with one field of an input.")
+@strawberry.type(description="A problem with one field of an input.")
 class InputProblem:
     field: str = strawberry.field(description="The name of the field.")
-    message: str = strawberry.field(description="What is wrong with it, in words for people.")
+    message: str = strawberry.field(description="The problem and its remedy, for the user to read.")
 
 
-@strawberry.type(description="One or more fields hold what they may not.")
+@strawberry.type(description="One or more input fields are invalid.")
 class InvalidInputError(Error):
     problems: list[InputProblem] = strawberry.field(
-        description="Each problem of the input, in the order of its fields."
+        description="The problems, in the order of the fields."
     )
 
 
-@strawberry.type(description="Somebody has this username.")
+@strawberry.type(description="Another account has this username.")
 class UsernameTakenError(Error):
     pass
 
@@ -139,17 +146,17 @@ class EmailTakenError(Error):
     pass
 
 
-@strawberry.type(description="No such account, or not its password.")
+@strawberry.type(description="The login names no account, or the password is wrong.")
 class InvalidCredentialsError(Error):
     pass
 
 
-@strawberry.type(description="The refresh token is used up, or its session has ended.")
+@strawberry.type(description="The refresh token is unknown or used up, or its session has ended.")
 class InvalidRefreshTokenError(Error):
     pass
 
 
-@strawberry.type(description="You have no such session.")
+@strawberry.type(description="You have no session with this id, or it has ended.")
 class SessionNotFoundError(Error):
     pass
 
@@ -157,60 +164,66 @@ class SessionNotFoundError(Error):
 SignUpResult = Annotated[
     SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
     strawberry.union(
-        "SignUpResult", description="The session of the new account, or why there is none."
+        "SignUpResult", description="The session of the new account, or the reason for a failure."
     ),
 ]
 SignInResult = Annotated[
     SignedIn | InvalidCredentialsError | InvalidInputError,
-    strawberry.union("SignInResult", description="The new session, or why there is none."),
+    strawberry.union("SignInResult", description="The new session, or the reason for a failure."),
 ]
 RefreshSessionResult = Annotated[
     SignedIn | InvalidRefreshTokenError,
-    strawberry.union("RefreshSessionResult", description="The next tokens, or why there are none."),
+    strawberry.union(
+        "RefreshSessionResult", description="The next tokens, or the reason for a failure."
+    ),
 ]
 RevokeSessionResult = Annotated[
     SignedOut | SessionNotFoundError,
-    strawberry.union("RevokeSessionResult", description="The session that ended, or why none did."),
+    strawberry.union(
+        "RevokeSessionResult", description="The session that ended, or the reason for a failure."
+    ),
 ]
 DeleteAccountResult = Annotated[
     AccountDeleted | InvalidCredentialsError,
     strawberry.union(
-        "DeleteAccountResult", description="The account that was deleted, or why it was not."
+        "DeleteAccountResult", description="The deleted account, or the reason for a failure."
     ),
 ]
 
 
-@strawberry.input(description="What to send mail about, from the beginning.")
+@strawberry.input(description="What a new account gets mail about.")
 class SignUpEmailSettingsInput:
     retweets: bool = strawberry.field(
-        default=False, description="When somebody retweets a tweet of yours."
+        default=False, description="Send a mail when another user retweets a tweet of yours."
     )
 
 
-@strawberry.input(description="A new account.")
+@strawberry.input(description="The data of a new account.")
 class SignUpInput:
     username: str = strawberry.field(
-        description="3 to 20 letters, digits or underscores. White space around it is dropped."
+        description="3 to 20 letters, digits or underscores. White space around it is removed."
     )
     email: str = strawberry.field(
-        description="Their e-mail address: unique, and shown to nobody else. At most 64 bytes "
-        "before the @-sign, 254 in all. White space around it is dropped."
+        description="A unique e-mail address, shown only to its owner. At most 64 bytes before the "
+        "@-sign, 254 in all. White space around it is removed."
     )
-    password: str = strawberry.field(description="8 to 128 characters.")
+    password: str = strawberry.field(
+        description="8 to 128 characters; neither the username nor the address."
+    )
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
-        default=None, description="Nothing is sent if left out."
+        default=None, description="No mail is sent if this is left out."
     )
 
 
-@strawberry.input(description="Who signs in, and for what.")
+@strawberry.input(description="The credentials of an account.")
 class SignInInput:
     login: str = strawberry.field(
-        description="A username or an e-mail address. White space around it is dropped."
+        description="A username or an e-mail address. White space around it is removed."
     )
     password: str = strawberry.field(description="The account's password.")
     scopes: list[str] | None = strawberry.field(
         default=None,
-        description="What the session may do; everything if left out, with what comes later.",
+        description="The scopes of the session; all, also those of later releases, if left out.",
     )
 
 
@@ -219,33 +232,27 @@ EXCEPTION_HANDLERS = (
         errors.InvalidInput,
         InvalidInputError,
         lambda error: InvalidInputError(
-            message="Some of the input is not valid.",
+            message="One or more input fields are invalid.",
             problems=[InputProblem(field=p.field, message=p.message) for p in error.problems],
         ),
     ),
-    ErrorAsData(
-        errors.UsernameTaken,
-        UsernameTakenError,
-        lambda _: UsernameTakenError(message="This username is taken."),
-    ),
-    ErrorAsData(
+    ErrorAsData.saying(errors.UsernameTaken, UsernameTakenError, "This username is taken."),
+    ErrorAsData.saying(
         errors.EmailTaken,
         EmailTakenError,
-        lambda _: EmailTakenError(message="An account with this e-mail address exists."),
+        "An account with this e-mail address exists. Sign in instead.",
     ),
-    ErrorAsData(
-        errors.InvalidCredentials,
-        InvalidCredentialsError,
-        lambda _: InvalidCredentialsError(message="The login or the password is not right."),
+    ErrorAsData.saying(
+        errors.InvalidCredentials, InvalidCredentialsError, "The login or the password is wrong."
     ),
-    ErrorAsData(
+    ErrorAsData.saying(
         errors.InvalidRefreshToken,
         InvalidRefreshTokenError,
-        lambda _: InvalidRefreshTokenError(message="Sign in again."),
+        "The refresh token is not valid. Sign in again.",
     ),
-    ErrorAsData(
+    ErrorAsData.saying(
         errors.SessionNotFound,
         SessionNotFoundError,
-        lambda _: SessionNotFoundError(message="There is no such session."),
+        "This session does not exist or has ended.",
     ),
 )

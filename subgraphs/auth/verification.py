@@ -1,4 +1,4 @@
-"""Whether an access token is good at this moment: its signature, its claims, and its session."""
+"""Verifies access tokens: the signature, the claims and the session."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection
@@ -6,63 +6,74 @@ from dataclasses import dataclass
 from time import time
 from uuid import UUID
 
+from chassis.errors import Refusal, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions.guard import EndedSessions
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]{1,4096}=*")
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """A token whose signature and claims were found good."""
+    """A token with a good signature and good claims."""
 
     principal: Principal
     session_id: str
     expires_at: float
+    """Seconds since 1970."""
     headers: list[tuple[bytes, bytes]]
-    """Those of the principal, made once."""
+    """The headers of the principal, built once per token (docs/adr/0005)."""
 
 
 class Verification:
-    """Checks tokens and sessions, from memory while that is complete and else in the database."""
+    """Verifies tokens and sessions: from memory while it is current, else from the database.
+
+    Every method raises what `live` raises.
+    """
 
     def __init__(
         self,
         verify: Callable[[str], Principal],
-        feed: EndedSessions,
+        known: EndedSessions,
         live: Callable[[Collection[UUID]], Awaitable[Collection[UUID]]],
         *,
         cache_size: int,
     ) -> None:
-        """`live` asks the database which sessions live, only while `feed` is not current."""
+        """`verify` checks signature and claims.
+
+        `live` asks the database which sessions are live; it is called while `known` is not current.
+        `cache_size` is the number of tokens that are remembered.
+        """
         self._verify = verify
-        self._feed = feed
+        self._known = known
         self._live = live
         self._cache_size = cache_size
         self._verified: dict[bytes, VerifiedToken] = {}
 
     async def token(self, token: bytes) -> VerifiedToken:
-        """Raises InvalidAccessToken, or whatever keeps the database from answering."""
+        """Return the principal of a token and its headers. Raises TokenRefused."""
         verified = self._verified.get(token)
         if verified is None:
             verified = self._remember(token)
         elif verified.expires_at <= time():
             del self._verified[token]
-            raise InvalidAccessToken(Refusal.EXPIRED)
-        if self._feed.is_current:
-            ended = self._feed.has_ended(verified.session_id)
+            raise TokenRefused(Refusal.EXPIRED)
+        if self._known.is_current:
+            ended = self._known.has_ended(verified.session_id)
         else:
             ended = not await self._live([verified.principal.session_id])
         if ended:
             self._verified.pop(token, None)
-            raise InvalidAccessToken(Refusal.SESSION_ENDED)
+            raise TokenRefused(Refusal.SESSION_ENDED)
         return verified
 
     async def ended(self, session_ids: Collection[UUID]) -> Collection[UUID]:
-        """Those of some sessions, each with a token that has not expired, that have ended."""
-        if self._feed.is_current:
-            return [id_ for id_ in session_ids if self._feed.has_ended(str(id_))]
+        """Return those of the sessions that have ended.
+
+        Each must have a token that has not expired: memory reaches no further back.
+        """
+        if self._known.is_current:
+            return [id_ for id_ in session_ids if self._known.has_ended(str(id_))]
         return set(session_ids).difference(await self._live(session_ids))
 
     async def has_ended(self, session_id: str) -> bool:
@@ -71,7 +82,7 @@ class Verification:
 
     def _remember(self, token: bytes) -> VerifiedToken:
         if not _TOKEN.fullmatch(token):
-            raise InvalidAccessToken
+            raise TokenRefused
         principal = self._verify(token.decode("ascii"))
         verified = VerifiedToken(
             principal,
@@ -80,7 +91,7 @@ class Verification:
             headers=[(n.encode(), v.encode()) for n, v in principal.headers().items()],
         )
         if len(self._verified) >= self._cache_size:
-            # The first one in: about the one with the least time left.
+            # The oldest entry has about the least time left.
             del self._verified[next(iter(self._verified))]
         self._verified[token] = verified
         return verified

@@ -1,1 +1,1 @@
-"""What people say: tweets, retweets and the timelines made of them."""
+"""Tweets, retweets, timelines and live feeds."""

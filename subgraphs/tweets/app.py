@@ -1,4 +1,4 @@
-"""Wires the tweets service together."""
+"""The composition root of the tweets service."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -13,29 +13,31 @@ from chassis.dead_letters import EventHandler
 from chassis.graphql.streaming import Streams
 from chassis.parts import Parts
 from chassis.principal import Principal
-from chassis.sessions.watch import SessionWatch
+from chassis.sessions.revocations import revocation_subscriber
 from chassis.shutdown import Shutdown
 from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.consumer import handler
 from subgraphs.tweets.context import TweetsContext
-from subgraphs.tweets.feed import KEPT, Feed, Subscriptions
+from subgraphs.tweets.feed import KEPT_SECONDS, Feed
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.settings import Settings
+from subgraphs.tweets.subscriptions import Subscriptions
 
 
 def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
-    parts = Parts("tweets", settings, keep_events=KEPT)
-    tweets = tweet_service(parts.database, parts.wake_relay)
+    """Return the application: the subgraph, its live feeds, and the consumer of events."""
+    parts = Parts("tweets", settings, keep_events=KEPT_SECONDS)
+    service = tweet_service(parts.database, parts.wake_relay)
     subscriptions = Subscriptions()
 
     def make_context(
         connection: HTTPConnection, principal: Principal | None = None
     ) -> TweetsContext:
-        return TweetsContext.from_connection(connection, principal, tweets=tweets, feed=feed)
+        return TweetsContext.from_connection(connection, principal, service=service, feed=feed)
 
     schema = build_schema(introspection=settings.introspection)
     streams = Streams(schema, make_context, parts.sessions.verify, settings.streams)
@@ -44,32 +46,33 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         streams.connections.end_sessions(session_ids)
         subscriptions.end_sessions(session_ids)
 
-    watch = SessionWatch(
+    watch = revocation_subscriber(
         parts.redis,
         parts.sessions,
         open_sessions=streams.connections.sessions,
         on_ended=end_sessions,
     )
     registry = parts.metrics.registry
-    feed = Feed(parts.redis, tweets, subscriptions, watch, feed_delay(registry))
+    feed = Feed(parts.redis, service, subscriptions, watch, feed_delay(registry))
     count_subscriptions(registry, streams, subscriptions)
     return parts.app(
         schema,
         make_context,
         shutdown,
-        running=[feed.running, parts.consumer(handler(tweets))],
-        snapshot=by_id(tweets.snapshot),
+        running=[feed.running, parts.consumer(handler(service))],
+        snapshot=by_id(service.snapshot),
         watch=watch,
         streams=streams,
     )
 
 
 def event_handler(_: Settings, database: Database) -> EventHandler:
-    """Return what the service does with an event, for commands outside of `serve`."""
+    """Return the handler of events, for commands other than `serve`."""
     return handler(tweet_service(database))
 
 
 def tweet_service(database: Database, wake: Callable[[], None] = lambda: None) -> TweetService:
+    """Return the use cases. `wake` runs after the commit of a transaction that added an event."""
     return TweetService(
         unit_of_work=SqlUnitOfWork(database, SqlRepositories.on, wake),
         count_characters=count_characters,

@@ -1,4 +1,4 @@
-"""What the tweets service does with the events of other services."""
+"""Handles the events of other services."""
 
 from chassis.dead_letters import EventHandler
 from chassis.events import Event
@@ -6,14 +6,14 @@ from subgraphs.tweets.events import USER_DELETED, deleted_user
 from subgraphs.tweets.service import TweetService
 
 
-def handler(tweets: TweetService) -> EventHandler:
-    """Return what handles an event. An event may come again and out of order.
+def handler(service: TweetService) -> EventHandler:
+    """Return the handler of an event, which may be repeated or out of order.
 
-    It ignores other types, and raises MalformedEventError for data that it cannot read.
+    The handler ignores other types, and raises MalformedEventError for data that it cannot read.
     """
 
     async def handle(event: Event) -> None:
         if event.type == USER_DELETED:
-            await tweets.forget_user(deleted_user(event))
+            await service.forget_user(deleted_user(event))
 
     return handle

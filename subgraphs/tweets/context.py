@@ -1,6 +1,8 @@
-"""What a resolver finds in `info.context`: the caller, the use cases, the loaders."""
+"""The context of an operation: the caller, the use cases and the data loaders."""
 
 import asyncio
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,6 +19,7 @@ from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 
 Timeline = tuple[UUID, PageRequest]
+"""The author and the page."""
 
 
 class Scope(StrEnum):
@@ -28,47 +31,47 @@ class Scope(StrEnum):
 
 @dataclass(kw_only=True)
 class TweetsContext(RequestContext):
-    """One operation's caller, with loaders that ask once for what many fields want.
+    """The context of one operation. `from_connection` makes it from `service` and `feed`."""
 
-    The loaders remember nothing: a mutation that follows another in the same document sees what
-    that one has changed.
-    """
-
-    tweets: TweetService
+    service: TweetService
     feed: Feed
 
     @cached_property
     def tweet(self) -> DataLoader[UUID, Tweet | None]:
-        return batch_loader(self.tweets.tweets, None)
+        return batch_loader(self.service.tweets, None)
 
     @cached_property
     def has_retweeted(self) -> DataLoader[UUID, bool]:
-        return DataLoader(self._has_retweeted, cache=False)
+        """Load, by the id of an original, whether the caller has retweeted it."""
+        return batch_loader(self._has_retweeted, missing=False)
 
     @cached_property
     def timeline(self) -> DataLoader[Timeline, Page[Tweet]]:
-        return DataLoader(self._timelines, cache=False)
+        return batch_loader(self._timelines, Page())
 
     def author(self, scope: Scope) -> Author:
-        """The caller as the author of a tweet. Raises Unauthenticated or Forbidden."""
+        """Return the caller as the author of a tweet. Raises Unauthenticated or Forbidden."""
         principal = self.require(scope)
         return Author(principal.user_id, principal.username)
 
-    async def _has_retweeted(self, original_ids: list[UUID]) -> list[bool]:
-        viewer = self.require().user_id
-        retweeted = await self.tweets.retweeted(viewer, set(original_ids))
-        return [tweet_id in retweeted for tweet_id in original_ids]
+    async def _has_retweeted(self, original_ids: AbstractSet[UUID]) -> Mapping[UUID, bool]:
+        viewer = self.require()
+        retweeted = await self.service.retweeted(viewer.user_id, original_ids)
+        return dict.fromkeys(retweeted, True)
 
-    async def _timelines(self, timelines: list[Timeline]) -> list[Page[Tweet]]:
-        """Asks once for each page that is wanted, whatever number of authors it is wanted of."""
+    async def _timelines(self, timelines: AbstractSet[Timeline]) -> Mapping[Timeline, Page[Tweet]]:
+        """Read the timelines with one statement for each distinct page."""
         authors: dict[PageRequest, set[UUID]] = {}
         for author_id, page in timelines:
             authors.setdefault(page, set()).add(author_id)
-        asked = [self.tweets.timelines(ids, page) for page, ids in authors.items()]
-        # The only one, as most are, needs no task of its own.
-        pages = await asyncio.gather(*asked) if len(asked) > 1 else [await asked[0]]
-        found = dict(zip(authors, pages, strict=True))
-        return [found[page][author_id] for author_id, page in timelines]
+        found = await asyncio.gather(
+            *(self.service.timelines(author_ids, page) for page, author_ids in authors.items())
+        )
+        return {
+            (author_id, page): timeline
+            for page, pages in zip(authors, found, strict=True)
+            for author_id, timeline in pages.items()
+        }
 
 
 Info = strawberry.Info[TweetsContext, None]

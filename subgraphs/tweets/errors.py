@@ -1,17 +1,17 @@
-"""What can go wrong in ways that a client is told about."""
+"""The expected failures of the use cases, each shown to clients as a member of a result union."""
 
 
 class InvalidTweet(Exception):  # noqa: N818
-    """The text or the idempotency key is not one that a tweet can have; the message says why."""
+    """The text or the idempotency key breaks a rule, which the message names."""
 
 
 class IdempotencyKeyReused(Exception):  # noqa: N818
-    """The author has used this key for a tweet with another text."""
+    """The author has used this key for a tweet with a different text."""
 
 
 class TweetNotFound(Exception):  # noqa: N818
-    """There is no such tweet (any more)."""
+    """No tweet has this id, or it was deleted."""
 
 
 class NotTweetAuthor(Exception):  # noqa: N818
-    """The tweet is somebody else's."""
+    """Another user wrote the tweet."""

@@ -1,4 +1,4 @@
-"""What the tweets service tells others, and what it hears from them."""
+"""The events that the tweets service publishes, and those that it consumes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,13 +37,13 @@ def tweet_created(tweet: Tweet, feed_position: int | None) -> Event:
 
 
 def tweet_deleted(tweet: Tweet, time: datetime) -> Event:
-    """The tweet and all retweets of it are gone; there is no event for each of them."""
+    """Return the event of a deletion; the retweets deleted with the tweet have none."""
     data = {"tweetId": str(tweet.id), "authorId": str(tweet.author.id)}
     return _event(TWEET_DELETED, tweet, time=time, data=data)
 
 
 def tweet_retweeted(retweet: Tweet, feed_position: int | None) -> Event:
-    """`retweet` as it is now: its count includes itself. One's own has no place in a feed."""
+    """Return the event of a retweet. A retweet of one's own tweet has no feed position."""
     return _event(
         TWEET_RETWEETED,
         retweet,
@@ -65,7 +65,7 @@ def tweet_retweeted(retweet: Tweet, feed_position: int | None) -> Event:
 
 
 def retweet_undone(retweet: Tweet, time: datetime) -> Event:
-    """`retweet` as it was: its count includes itself."""
+    """Return the event of a retweet's removal; `retweet` is as it was before."""
     return _event(
         RETWEET_UNDONE,
         retweet,
@@ -74,22 +74,25 @@ def retweet_undone(retweet: Tweet, time: datetime) -> Event:
             "retweetId": str(retweet.id),
             "tweetId": str(retweet.original.id),
             "retweeterId": str(retweet.author.id),
-            "retweetCount": retweet.retweet_count - 1,
+            "retweetCount": retweet.undone().retweet_count,
         },
     )
 
 
 def deleted_user(event: Event) -> UUID:
-    """Whom a `user-deleted` is about. Raises MalformedEventError."""
+    """Return the user id of a `user-deleted` event. Raises MalformedEventError."""
     return event.fields.id("userId")
 
 
 def feed_item(event: Event) -> FeedItem | None:
-    """What an event of ours is in the feed of its tweet's author. Raises MalformedEventError."""
+    """Return the item that an event of this service adds to a feed, or None.
+
+    Raises MalformedEventError.
+    """
     if event.type not in {TWEET_CREATED, TWEET_RETWEETED}:
         return None
     data = event.data
-    # A retweet of one's own has no place, nor had any event before there were feeds.
+    # Missing where an author retweeted their own tweet, and in events older than feeds.
     if (position := data.get("feedPosition")) is None:
         return None
     try:
@@ -116,13 +119,10 @@ def _retweet(data: Mapping[str, Any]) -> Tweet:
         created_at=datetime.fromisoformat(data["tweetCreatedAt"]),
         retweet_count=data["retweetCount"],
     )
-    return Tweet(
-        id=UUID(data["retweetId"]),
-        author=Author(UUID(data["retweeterId"]), data["retweeterUsername"]),
-        text=original.text,
-        created_at=datetime.fromisoformat(data["createdAt"]),
-        retweet_count=original.retweet_count,
-        retweet_of=original,
+    return original.as_retweet(
+        UUID(data["retweetId"]),
+        Author(UUID(data["retweeterId"]), data["retweeterUsername"]),
+        datetime.fromisoformat(data["createdAt"]),
     )
 
 
@@ -133,7 +133,7 @@ def _event(
     time: datetime,
     data: Mapping[str, Any],
 ) -> Event:
-    """Each of these happens to a tweet or retweet only once, so the event's id follows from it."""
+    """Return an event of a kind that each tweet or retweet has at most once."""
     return Event.of_fact(
         type,
         tweet.id,

@@ -1,4 +1,4 @@
-"""What the tweets service measures of its own: open subscriptions, and how late they are."""
+"""The metrics of subscriptions: how many are open, and how late they get items."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from chassis.graphql.streaming import Streams
-from subgraphs.tweets.feed import Subscriptions
+from subgraphs.tweets.subscriptions import Subscriptions
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 
@@ -14,9 +14,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 def count_subscriptions(
     registry: CollectorRegistry, streams: Streams, subscriptions: Subscriptions
 ) -> None:
+    """Export the numbers of open connections and subscriptions."""
     connections = Gauge(
         "chirp_subscription_connections",
-        "Connections that carry subscriptions, by transport; a socket carries several.",
+        "Connections that carry subscriptions, by transport; a WebSocket carries several.",
         ("transport",),
         registry=registry,
     )
@@ -31,10 +32,10 @@ def count_subscriptions(
 
 
 def feed_delay(registry: CollectorRegistry) -> Callable[[datetime], None]:
-    """Gives what the feed tells the time of each event that it hands to subscriptions."""
+    """Return the callback that records the delay of an event from its time."""
     delay = Histogram(
         "chirp_feed_delay_seconds",
-        "From an event to its being handed to the subscriptions of a process.",
+        "From an event to its broadcast to the subscriptions of a process.",
         buckets=_BUCKETS,
         registry=registry,
     )

@@ -1,4 +1,4 @@
-"""What the use cases need from the world."""
+"""The ports of the use cases: repositories, unit of work, sessions, and rules about characters."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,76 +8,80 @@ from uuid import UUID
 from chassis import ports
 from chassis.events import Event
 from chassis.paging import Page, PageRequest
-from subgraphs.tweets.domain import FeedPage, KnownTweet, Tweet
+from subgraphs.tweets.domain import Addition, FeedPage, SnapshotEntry, Tweet
 
 
 class TweetRepository(Protocol):
     async def by_ids(self, ids: Collection[UUID]) -> Mapping[UUID, Tweet]:
-        """Those that exist."""
+        """Return the tweets and retweets that exist."""
 
     async def timelines(
         self, author_ids: Collection[UUID], page: PageRequest
     ) -> Mapping[UUID, Page[Tweet]]:
-        """One page of each author's tweets and retweets, newest first."""
+        """Return one page of each author's tweets and retweets, newest first."""
 
     async def retweeted(self, user_id: UUID, original_ids: Collection[UUID]) -> Collection[UUID]:
-        """Which of the originals the user has retweeted."""
+        """Return the originals that the user has retweeted."""
 
-    async def locked(self, tweet_id: UUID, by: UUID | None = None) -> Tweet | None:
-        """Lock the original for the rest of the transaction; return the tweet or retweet.
+    async def lock(self, tweet_id: UUID, by: UUID | None = None) -> Tweet | None:
+        """Lock the original until the end of the transaction; return the tweet or retweet.
 
-        Every change of a tweet or its retweets begins with this, so changes follow one another.
+        Every change of a tweet or its retweets takes this lock first, so such changes are serial.
         Raises Unauthenticated where the account `by` is deleted.
         """
 
-    async def add(self, tweet: Tweet, idempotency_key: str | None) -> tuple[Tweet, int | None]:
-        """Add an original; return it and its place in its author's feed.
+    async def add(self, tweet: Tweet, idempotency_key: str | None) -> Addition:
+        """Add an original, or return the one that its author has added with this key before.
 
-        Returns the tweet that its author has added with this key instead, if there is one. Raises
-        Unauthenticated where the author's account is deleted.
+        Raises Unauthenticated where the author's account is deleted.
         """
 
-    async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None: ...
+    async def retweet_by(self, user_id: UUID, original_id: UUID) -> Tweet | None:
+        """Return the user's retweet of the original."""
 
-    async def add_retweet(self, retweet: Tweet) -> tuple[Tweet, int | None]:
-        """Add a retweet, or return the one that its author has made before.
+    async def add_retweet(self, retweet: Tweet) -> Addition:
+        """Add a retweet and count it, or return the one that its author has added before.
 
-        Also returns its place in the feed of the original's author: None where the retweet is not
-        new, or of a tweet of one's own. The original must be locked. Raises Unauthenticated where
-        the retweeter's account is deleted.
+        The original must be locked. Raises Unauthenticated where the retweeter's account is
+        deleted.
         """
 
     async def remove(self, tweet: Tweet, event: Event) -> None:
-        """Remove an original and all its retweets, or one retweet from its original's count.
+        """Remove an original and all its retweets, or remove one retweet and stop counting it.
 
-        The event of the deletion is kept, for `known_after`.
+        The event of the deletion is stored for `snapshot`.
         """
 
-    async def feed_heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        """The last place of each feed; one in which nothing ever was is not among them."""
+    async def snapshot(self, after: UUID, limit: int) -> Sequence[SnapshotEntry]:
+        """Return the next tweets and retweets by id, deleted ones too, all of one moment.
 
-    async def feed(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
-        """The first `limit` pieces of a feed after that place, of tweets that are still there."""
-
-    async def close_author(self, user_id: UUID, now: datetime) -> None:
-        """Remember that an account is deleted: `add` and `add_retweet` refuse it from now on.
-
-        Waits for transactions that write for the account. What they wrote is seen by the next
-        statement.
+        Retweets that were deleted together with their original are left out.
         """
 
-    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[KnownTweet]:
-        """Return the next tweets and retweets by id, deleted ones too, as they are at one moment.
 
-        What was deleted with its original is not among them.
+class FeedRepository(Protocol):
+    async def heads(self, owner_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """Return the last position of each feed, without those that never had an item."""
+
+    async def page(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
+        """Return the first `limit` items after a position, without those of deleted tweets."""
+
+    async def close(self, owner_id: UUID, now: datetime) -> None:
+        """Record that the owner's account is deleted: later additions of theirs are refused.
+
+        Waits for open transactions that write for the account. The next statement sees what they
+        wrote.
         """
 
 
 class Repositories(Protocol):
-    """All that one unit of work can reach."""
+    """The repositories of one unit of work."""
 
     @property
     def tweets(self) -> TweetRepository: ...
+
+    @property
+    def feeds(self) -> FeedRepository: ...
 
     @property
     def events(self) -> ports.EventOutbox: ...
@@ -87,14 +91,14 @@ UnitOfWork = ports.UnitOfWork[Repositories]
 
 
 class EndedSessions(Protocol):
-    """What is known here of sessions that have ended."""
+    """The ended sessions that this process knows of."""
 
     @property
     def is_current(self) -> bool:
-        """Whether that is all there is: while it may not be, nobody is told anything."""
+        """Whether every ended session is known. While it is False, no item may be delivered."""
 
     async def current(self) -> None:
-        """Returns when it is current again."""
+        """Wait until `is_current` is True."""
 
     def has_ended(self, session_id: str) -> bool: ...
 

@@ -8,7 +8,7 @@ import strawberry
 
 from chassis.graphql import schema
 from chassis.graphql.paging import After, page_request
-from subgraphs.tweets import feed
+from subgraphs.tweets import subscriptions
 from subgraphs.tweets.context import Info, Scope
 from subgraphs.tweets.types import (
     EXCEPTION_HANDLERS,
@@ -45,40 +45,40 @@ class Query:
         info.context.require(Scope.READ)
         return await load_tweet(info, id)
 
-    @strawberry.field(description="What you tweeted and retweeted, newest first.")
+    @strawberry.field(description="Your tweets and retweets, newest first.")
     async def my_tweets(
         self, info: Info, first: First = 20, after: After = None
     ) -> TweetConnection:
         viewer = info.context.require(Scope.READ)
         page = page_request(first, after)
-        timelines = await info.context.tweets.timelines([viewer.user_id], page)
+        timelines = await info.context.service.timelines([viewer.user_id], page)
         return TweetConnection.from_page(timelines[viewer.user_id])
 
     @strawberry.field(
-        description="Where your feed is now. Subscribe with it as `after` to miss nothing of what "
-        "happens from here on."
+        description="The cursor of the last item of your feed. Subscribe with it as `after` to get "
+        "every later item."
     )
     async def tweet_feed_cursor(self, info: Info) -> str:
         viewer = info.context.require(Scope.READ)
-        heads = await info.context.tweets.feed_heads([viewer.user_id])
+        heads = await info.context.service.feed_heads([viewer.user_id])
         return feed_cursor(heads[viewer.user_id])
 
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Publishes a tweet.")
+    @strawberry.mutation(description="Creates a tweet.")
     async def create_tweet(
         self,
         info: Info,
-        input: Annotated[CreateTweetInput, strawberry.argument(description="What to tweet.")],  # noqa: A002
+        input: Annotated[CreateTweetInput, strawberry.argument(description="The tweet.")],  # noqa: A002
     ) -> CreateTweetResult:
         author = info.context.author(Scope.WRITE)
         return Tweet.from_entity(
-            await info.context.tweets.create_tweet(author, input.text, input.idempotency_key)
+            await info.context.service.create_tweet(author, input.text, input.idempotency_key)
         )
 
     @strawberry.mutation(
-        description="Deletes a tweet of yours and all retweets of it, or undoes a retweet of yours."
+        description="Deletes a tweet of yours and all its retweets, or undoes a retweet of yours."
     )
     async def delete_tweet(
         self,
@@ -86,46 +86,48 @@ class Mutation:
         id: TweetId,  # noqa: A002
     ) -> DeleteTweetResult:
         viewer = info.context.require(Scope.WRITE)
-        await info.context.tweets.delete_tweet(viewer.user_id, known_id(id))
+        await info.context.service.delete_tweet(viewer.user_id, known_id(id))
         return TweetDeleted(id=id)
 
     @strawberry.mutation(
-        description="Retweets a tweet, or what a retweet retweets. Doing it again changes nothing "
-        "and gives the same retweet."
+        description="Retweets a tweet, or the original of a retweet. A repetition changes nothing "
+        "and returns the same retweet."
     )
     async def retweet(self, info: Info, tweet_id: TweetId) -> RetweetResult:
         author = info.context.author(Scope.WRITE)
-        return Tweet.from_entity(await info.context.tweets.retweet(author, known_id(tweet_id)))
+        return Tweet.from_entity(await info.context.service.retweet(author, known_id(tweet_id)))
 
     @strawberry.mutation(
-        description="Takes your retweet of a tweet back and gives the original. Doing it again "
-        "changes nothing."
+        description="Undoes your retweet of a tweet and returns the original. A repetition changes "
+        "nothing."
     )
     async def undo_retweet(self, info: Info, tweet_id: TweetId) -> UndoRetweetResult:
         viewer = info.context.require(Scope.WRITE)
         return Tweet.from_entity(
-            await info.context.tweets.undo_retweet(viewer.user_id, known_id(tweet_id))
+            await info.context.service.undo_retweet(viewer.user_id, known_id(tweet_id))
         )
 
 
 @strawberry.type
 class Subscription:
     @strawberry.subscription(
-        description="Your new tweets, and retweets of your tweets by others, as they happen and in "
-        "order. It ends with the session. When the token expires, subscribe again with a new one "
-        "and `after`: nothing is missed."
+        description="Your new tweets and the retweets of your tweets by other users, live and in "
+        "order. The subscription ends with the session. It also ends when the token expires: "
+        "subscribe again with a new token and the last cursor as `after` to miss no item."
     )
     async def tweet_feed(
         self, info: Info, after: FeedAfter = None
     ) -> AsyncGenerator[TweetFeedItem, None]:
         viewer = info.context.require(Scope.READ)
-        # It listens from here on, before there is anybody to ask for the first item.
+        # Subscribes before the first item is requested, so that no item is missed until then.
         return _items(await info.context.feed.subscribe(viewer, feed_position(after)))
 
 
-async def _items(news: feed.Subscription) -> AsyncGenerator[TweetFeedItem, None]:
-    async with aclosing(news):
-        async for item in news:
+async def _items(
+    subscription: subscriptions.Subscription,
+) -> AsyncGenerator[TweetFeedItem, None]:
+    async with aclosing(subscription):
+        async for item in subscription:
             yield TweetFeedItem.from_entity(item)
 
 

@@ -1,4 +1,4 @@
-"""What the tweets service reads from its environment."""
+"""The settings of the tweets service, from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,13 @@ from chassis.settings import ServiceSettings, read_environment
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
+    """The settings that every service has, and the limits of subscriptions."""
+
     streams: StreamLimits
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
-        """Reads `variables`, or the environment of the process. Raises SettingsError."""
+        """Read `variables`, or the environment of the process. Raises SettingsError."""
         with read_environment(variables) as read:
             return cls(
                 **cls.common(read, "tweets"),

@@ -1,8 +1,8 @@
-"""An SMTP server that misbehaves on purpose, and remembers on disk what it has accepted.
+"""An SMTP server with random faults that records on disk the mails it has accepted.
 
 `python -m tests.chaos.smtp_server PORT FOLDER`. While FOLDER/faults exists, some transactions fail.
-FOLDER/accepted gets a line for each mail that was taken: its Message-ID, and whether the client was
-told so ("answered") or the connection was dropped first ("dropped").
+FOLDER/accepted gets a line for each accepted mail: its Message-ID, and "answered" if the client got
+an answer or "dropped" if the connection was dropped before it.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-PERIL = 0.25
-"""How many of the transactions fail while faults are on."""
+FAULT_RATE = 0.25
+"""The share of transactions that fail while faults are on."""
 
 FAULTS = {"451": 3, "550": 2, "hang": 1, "drop": 3, "accept and drop": 2}
-"""In which way, and how often compared to the others."""
+"""The faults and their relative frequencies."""
 
 
 class Handler:
@@ -28,7 +28,7 @@ class Handler:
 
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:  # noqa: N802
         fault = None
-        if (self._folder / "faults").exists() and random.random() < PERIL:
+        if (self._folder / "faults").exists() and random.random() < FAULT_RATE:
             fault = random.choices(list(FAULTS), list(FAULTS.values()))[0]
         if fault == "451":
             return "451 4.3.0 Not now"
@@ -41,10 +41,10 @@ class Handler:
             return await self._drop(server)
         content = envelope.content
         assert isinstance(content, bytes)
-        told = "dropped" if fault else "answered"
-        self._accepted.write(f"{message_from_bytes(content)['message-id'].strip()} {told}\n")
+        answer = "dropped" if fault else "answered"
+        self._accepted.write(f"{message_from_bytes(content)['message-id'].strip()} {answer}\n")
         self._accepted.flush()
-        # What is promised must outlive being killed.
+        # The record must survive a kill once the mail is accepted.
         os.fsync(self._accepted.fileno())
         return await self._drop(server) if fault else "250 OK"
 

@@ -1,6 +1,6 @@
-"""No mail is lost, whatever dies: a real system, real traffic, and kill -9 at random.
+"""No mail is lost: a whole system under traffic, with `kill -9` of random processes.
 
-The short form runs with all tests; `make chaos-mail` runs it for CHAOS_SECONDS.
+All tests include a run of 5 seconds; `make chaos-mail` runs it for CHAOS_SECONDS.
 """
 
 import asyncio
@@ -13,23 +13,24 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
+from client.api import ApiError, Data, connect, run, sign_up
+from client.documents import CREATE_TWEET, RETWEET
 from stack.commands import Commands
 from stack.console import Console
 from stack.process import Process
 from stack.services import settings_of
 from stack.supervisor import Stack
-from tests.e2e.test_story import CREATE, RETWEET
 from tests.stack import fresh_settings
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
@@ -39,11 +40,12 @@ SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
 AUTHORS, RETWEETERS, NEWCOMERS = 3, 6, 0.3
 VICTIMS = ("notifier", "auth", "tweets", "postgres", "valkey", "smtp")
 NEVER = threading.Event()
+T = TypeVar("T")
 
 
 @dataclass
 class World:
-    """The system, its SMTP server, and what its clients were told."""
+    """The system, its SMTP server, and the answers that its clients got."""
 
     stack: Stack
     smtp: Process
@@ -51,9 +53,9 @@ class World:
     log: Path
     settings: dict[str, str]
     http: httpx.Client
-    """Of the public port."""
+    """The client of the public port."""
     acknowledged: set[tuple[UUID, UUID]] = field(default_factory=set)
-    """(tweet, retweeter) of every retweet that a client had an answer to."""
+    """(tweet, retweeter) of every retweet that was answered."""
     kills: Counter[str] = field(default_factory=Counter)
 
     def process(self, name: str) -> Process:
@@ -67,7 +69,7 @@ class World:
         self.process(name).wait_until_ready(NEVER)
 
     def accepted(self) -> list[tuple[str, str]]:
-        """(Message-ID, answered or dropped) of every mail that the server has taken."""
+        """Return (Message-ID, answered or dropped) of every accepted mail."""
         lines = (self.folder / "accepted").read_text().splitlines()
         return [(line.split()[0], line.split()[1]) for line in lines]
 
@@ -84,7 +86,7 @@ def listens(port: int) -> bool:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("chaos")
     settings = fresh_settings(folder / "settings.env") | {
-        "MAILBOX_PORT": "0",  # the server is ours
+        "MAILBOX_PORT": "0",  # the test has its own server
         "MAIL_TIMEOUT_SECONDS": "2",
         "MAIL_ATTEMPT_SECONDS": "4",
         "NOTIFIER_WINDOW_SECONDS": "3",
@@ -104,58 +106,50 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         try:
             smtp.start()
             stack.start()
-            with httpx.Client(base_url=stack.url("edge"), timeout=20, trust_env=False) as client:
+            with connect(stack.url("edge"), seconds=20) as client:
                 yield World(stack, smtp, folder, log, settings, client)
         finally:
             stack.stop()
             smtp.stop()
 
 
-class Client:
-    """Somebody who tries again until there is an answer, as a person would."""
+class PersistentUser:
+    """A user who repeats each operation until it succeeds."""
 
     def __init__(self, world: World, *, wants_mail: bool = False) -> None:
         self._http = world.http
-        self._headers: dict[str, str] = {}
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        answer: dict[str, Any] = {}
-        while not answer:  # the name is taken if they had signed up and only the answer was lost
-            name = f"u{secrets.token_hex(6)}"
-            given = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
-            settings = {"emailSettings": {"retweets": wants_mail}}
-            answer = self.run(query, input=given | settings)["signUp"]
-        self.id = UUID(answer["user"]["id"])
-        self._headers["authorization"] = f"Bearer {answer['accessToken']}"
+        settings = {"retweets": wants_mail}
+        # Another name each time, because a lost answer may have taken the last one.
+        self._account = _repeat(lambda: sign_up(self._http, emailSettings=settings))
+        self.id = UUID(self._account.id)
 
-    def run(self, query: str, **variables: object) -> dict[str, dict[str, dict[str, str]]]:
-        while True:
-            try:
-                given = {"query": query, "variables": variables}
-                answer = self._http.post("/graphql", json=given, headers=self._headers).json()
-                if answer.get("data") and not answer.get("errors"):
-                    data: dict[str, dict[str, dict[str, str]]] = answer["data"]
-                    return data
-            except (httpx.TransportError, ValueError):
-                pass
+    def run(self, query: str, **variables: str) -> Data:
+        return _repeat(lambda: run(self._http, query, self._account, **variables))
+
+
+def _repeat(operation: Callable[[], T]) -> T:
+    while True:
+        try:
+            return operation()
+        except (httpx.TransportError, ApiError):
             time.sleep(0.1)
 
 
 def test_no_mail_is_lost(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(SEED)
-    authors = [Client(world, wants_mail=True) for _ in range(AUTHORS)]
-    retweeters = [Client(world) for _ in range(RETWEETERS)]
+    authors = [PersistentUser(world, wants_mail=True) for _ in range(AUTHORS)]
+    retweeters = [PersistentUser(world) for _ in range(RETWEETERS)]
     over = threading.Event()
 
-    def retweet(client: Client, number: int) -> None:
+    def retweet(client: PersistentUser, number: int) -> None:
         luck = random.Random(SEED + number)
         while not over.is_set():
             if luck.random() < NEWCOMERS:
-                # Their registration and what is retweeted come to the notifier in any order.
-                authors.append(Client(world, wants_mail=True))
+                # Their registration and their retweets reach the notifier in any order.
+                authors.append(PersistentUser(world, wants_mail=True))
             author = luck.choice((luck.choice(authors), authors[-1]))
-            created = author.run(CREATE, text=f"tweet {luck.random()}")["createTweet"]
-            # Several people at once, so that digests form.
+            created = author.run(CREATE_TWEET, text=f"tweet {luck.random()}")["createTweet"]
+            # Several users retweet at once, so that digests form.
             client.run(RETWEET, id=created["id"])
             world.acknowledged.add((UUID(str(created["id"])), client.id))
             for other in luck.sample(retweeters, 2):
@@ -181,28 +175,28 @@ def test_no_mail_is_lost(world: World, capsys: pytest.CaptureFixture[str]) -> No
             done.result()
     (world.folder / "faults").unlink()
 
-    # What the server refused for good is a person's to look at, who has it tried again.
+    # An operator would retry what the server refused for good.
     retried = retry_dead_letters(world)
     unsent = await_delivery(world)
 
     accepted = Counter(message_id for message_id, _ in world.accepted())
-    answered = Counter(m for m, told in world.accepted() if told == "answered")
+    answered = Counter(m for m, answer in world.accepted() if answer == "answered")
     twice = sum(count - 1 for count in answered.values())
     with capsys.disabled():
         print(  # noqa: T201
             f"\nchaos (seed {SEED}): {len(world.acknowledged)} retweets acknowledged, "
             f"{len(accepted)} mails, {sum(world.kills.values())} kills {dict(world.kills)}, "
-            f"{retried} dead letters tried again; sent twice although the server had answered "
+            f"{retried} dead letters retried; sent twice although the server had answered "
             f"250: {twice}; because it had dropped the connection: "
             f"{sum(accepted.values()) - len(accepted) - twice}; lost: {len(unsent)}"
         )
     assert unsent == set()
-    # Only a notifier, or the database under it, that dies between the 250 and its commit.
+    # Possible only when the notifier or its database dies between the 250 and the commit.
     assert twice <= 4 * (world.kills["notifier"] + world.kills["postgres"])
 
 
 def retry_dead_letters(world: World) -> int:
-    """Has everything that died tried again, by the command line. Gives how many there were."""
+    """Retry every dead letter on the command line. Return their number."""
     command = [sys.executable, "-m", "notifier", "dead-letters"]
     environment = {**os.environ, **settings_of("notifier", world.settings)}
 
@@ -226,18 +220,17 @@ def is_id(text: str) -> bool:
 
 
 def await_delivery(world: World) -> set[tuple[UUID, UUID]]:
-    """The acknowledged retweets that no accepted mail tells of, after all that can come has."""
+    """Return the answered retweets that no accepted mail reports, after up to a minute."""
     deadline = time.monotonic() + 60
     while True:
-        told = told_of(world)
-        missing = world.acknowledged - told
+        missing = world.acknowledged - reported(world)
         if not missing or time.monotonic() > deadline:
             return missing
         time.sleep(0.5)
 
 
-def told_of(world: World) -> set[tuple[UUID, UUID]]:
-    """(tweet, retweeter) of what is in a mail that the server has accepted."""
+def reported(world: World) -> set[tuple[UUID, UUID]]:
+    """Return (tweet, retweeter) of every retweet in an accepted mail."""
     rows = run_sql(
         world,
         """
@@ -250,7 +243,7 @@ def told_of(world: World) -> set[tuple[UUID, UUID]]:
 
 
 def run_sql(world: World, sql: str) -> list[asyncpg.Record]:
-    """The rows that the notifier's database gives."""
+    """Return rows of the notifier's database."""
 
     async def ask() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(world.settings["NOTIFIER_DATABASE_URL"])

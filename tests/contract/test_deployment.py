@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from chassis.topology import Service, Topology, declared
+from deploy.dotenv import read as read_settings
 from deploy.generate.images import Image, images
 from deploy.try_policies import Pod, expected
 from deploy.validate import OVERLAYS, install
 from router.edge import render
 from stack.environment import EXAMPLE, SERVICE_EXAMPLE
-from stack.environment import read as read_settings
 from stack.process import ROOT
 from subgraphs.auth.grpc_server import OPTIONS
 from tests.contract.manifests import (

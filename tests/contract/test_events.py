@@ -14,7 +14,6 @@ from uuid import UUID
 import pytest
 
 from chassis.events import Event, MalformedEventError
-from chassis.topology import declared
 from notifier import domain as notifier_domain
 from notifier import events as notifier
 from subgraphs.auth import events as auth
@@ -86,7 +85,7 @@ class TestTheFeed:
     def test_tweet_is_a_feed_item_of_its_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-created.json").read_text())
         item = tweets.feed_item(event)
-        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, TWEET._replace(retweet_count=0))
+        assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, replace(TWEET, retweet_count=0))
 
     def test_retweet_is_a_feed_item_of_the_original_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-retweeted.json").read_text())
@@ -114,7 +113,6 @@ class TestTheFeed:
 
 class TestAuthAsConsumer:
     def test_auth_consumes_what_the_notifier_publishes(self) -> None:
-        assert declared()["notifier"].stream == notifier.STREAM
         assert auth.EMAIL_SETTINGS_CHANGED == notifier.EMAIL_SETTINGS_CHANGED
 
     def test_auth_reads_person_settings_and_time(self) -> None:
@@ -132,8 +130,32 @@ class TestAuthAsConsumer:
 class TestTheNotifierAsConsumer:
     def test_notifier_reads_changed_settings_with_their_time(self) -> None:
         event = auth.user_registered(ADA, EmailSettings(retweets=True, changed_at=LATER))
-        happened = notifier.parse(event.type, event.data)
-        assert happened == notifier.UserRegistered(ADA.id, "ada", "ada@example.com", True, LATER)
+        wanted = notifier_domain.EmailSettings(retweets=True)
+        assert notifier.registered_user(event) == notifier_domain.Recipient(
+            ADA.id, wanted, "ada", "ada@example.com", LATER
+        )
+
+    def test_notifier_reads_the_examples_of_tweets(self) -> None:
+        def example(name: str) -> Event:
+            return Event.from_json((EXAMPLES / f"{name}.json").read_text())
+
+        tweet, retweet = notifier.new_retweet(example("tweet-retweeted"))
+        assert (tweet.id, tweet.author_id, tweet.text) == (TWEET.id, ADA.id, TWEET.text)
+        assert (retweet.id, retweet.username) == (RETWEET.id, "bob")
+        undone = notifier.undone_retweet(example("retweet-undone"))
+        assert (undone.id, undone.tweet_id, undone.undone) == (RETWEET.id, TWEET.id, True)
+        assert notifier.deleted_tweet(example("tweet-deleted")) == TWEET.id
+        assert notifier.deleted_user(example("user-deleted")) == ADA.id
+
+    def test_notifier_handles_the_types_that_are_published(self) -> None:
+        handled = {
+            notifier.USER_REGISTERED,
+            notifier.USER_DELETED,
+            notifier.TWEET_RETWEETED,
+            notifier.RETWEET_UNDONE,
+            notifier.TWEET_DELETED,
+        }
+        assert handled <= set(PRODUCED)
 
 
 class TestTweetsAsConsumer:

@@ -21,14 +21,15 @@ from chassis.outbox import OutboxRelay
 from chassis.principal import Principal
 from chassis.streams import connect
 from chassis.topology import declared
+from chassis.unit_of_work import SqlUnitOfWork
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
 from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
-from notifier.repository import SqlUnitOfWork
+from notifier.repository import SqlRepositories
 from subgraphs.auth.metrics import count_answers, count_verifications
-from subgraphs.tweets.feed import Subscriptions
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
+from subgraphs.tweets.subscriptions import Subscriptions
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -87,8 +88,9 @@ def exported() -> dict[str, set[str]]:
     feed_delay(metrics.registry)
     streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
     count_subscriptions(metrics.registry, streams, Subscriptions())
-    count_mails(metrics)
-    watch_deliveries(metrics, SqlUnitOfWork(database, AddressDigests(["k"])))
+    count_mails(metrics.registry)
+    repositories = SqlRepositories.using(AddressDigests(["k"]))
+    watch_deliveries(metrics, SqlUnitOfWork(database, repositories))
     found: dict[str, set[str]] = dict(GIVEN_BY_PROMETHEUS)
     for registry in (metrics.registry, ProberMetrics(declared().services).registry):
         found |= series(registry)

@@ -2,18 +2,19 @@
 
 import importlib
 import io
+import json
 import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from graphql import (
-    TypeDefinitionNode,
-    parse,
-)
+from graphql import TypeDefinitionNode, TypeExtensionNode, parse
 
 from chassis.topology import declared
 from stack.commands import Commands
@@ -24,10 +25,21 @@ from stack.services import subgraph_names
 from stack.supergraph import (
     CONFIGURATION,
     SUPERGRAPH,
-    exported_schemas,
     is_composed,
     schema_files,
 )
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a run of router/compose.mjs wrote, and its exit status."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+Compose = Callable[..., Composed]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +47,26 @@ def node() -> Path:
     return install_packages(Commands(Console(io.StringIO()), threading.Event()), ROUTER_PACKAGES)
 
 
-def compose(node: Path, root: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(node), str(root / "router" / "compose.mjs"), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def compose(node: Path) -> Iterator[Compose]:
+    """Return a function that runs the script of a copy; all share one process (compose.mjs)."""
+    with subprocess.Popen(
+        [node, Path(__file__).with_name("compose.mjs")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        given, answers = process.stdin, process.stdout
+
+        def run(root: Path, *options: str) -> Composed:
+            given.write(json.dumps({"root": str(root), "options": options}) + "\n")
+            given.flush()
+            return Composed(**json.loads(answers.readline()))
+
+        yield run
+        given.close()
 
 
 @pytest.fixture
@@ -75,30 +104,67 @@ def add_guests(root: Path, sdl: str) -> None:
     (root / file).write_text(LINK + sdl)
 
 
-def undescribed(where: str, node: object) -> list[str]:
-    """Return what lacks a description: the definition, its fields, arguments and enum values."""
-    found = [] if getattr(node, "description", None) else [where]
+ROOTS = {"Query", "Mutation", "Subscription"}
+"""Types that every subgraph has a part of, which no single one describes."""
+
+
+def undescribed(sdl: str) -> list[str]:
+    """Return the elements of the public schema without a description, federation's own left out.
+
+    Elements are types, fields, arguments, input fields and enum values.
+    """
+    found: list[str] = []
+    for definition in parse(sdl).definitions:
+        if isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
+            found += _undescribed(definition.name.value, definition)
+    return [name for name in found if name not in ROOTS and not name.startswith(("_", "Query._"))]
+
+
+def _undescribed(name: str, node: object) -> list[str]:
+    is_extension = isinstance(node, TypeExtensionNode)
+    found = [] if is_extension or getattr(node, "description", None) else [name]
     for kind in ("fields", "arguments", "values"):
         for part in getattr(node, kind, None) or ():
-            found += undescribed(f"{where}.{part.name.value}", part)
+            found += _undescribed(f"{name}.{part.name.value}", part)
     return found
+
+
+@cache
+def exported(name: str) -> str:
+    """Return the schema that the code of a subgraph has, as `python -m … schema` prints it."""
+    schema = importlib.import_module(f"{declared()[name].module}.schema").build_schema()
+    return f"{schema.sdl}\n"
 
 
 class TestSchemas:
     def test_committed_schemas_are_up_to_date(self) -> None:
-        exported = exported_schemas()
         for name, file in schema_files().items():
-            assert file.read_text() == exported[name], f"{name} has drifted. Run: make supergraph"
+            schema = importlib.import_module(f"{declared()[name].module}.schema").build_schema()
+            assert file.read_text() == f"{schema.sdl}\n", (
+                f"{name} has drifted. Run: make supergraph"
+            )
 
     @pytest.mark.parametrize("name", schema_files())
-    def test_every_part_has_a_description(self, name: str) -> None:
-        found: list[str] = []
-        for definition in parse(schema_files()[name].read_text()).definitions:
-            if isinstance(definition, TypeDefinitionNode):
-                found += undescribed(definition.name.value, definition)
-        known = {"Query", "Mutation", "Subscription"}
-        of_federation = ("_", "Query._")
-        assert [p for p in found if p not in known and not p.startswith(of_federation)] == []
+    def test_every_element_of_the_public_schema_has_a_description(self, name: str) -> None:
+        assert undescribed(exported(name)) == []
+
+    def test_element_of_every_kind_without_a_description_is_found(self) -> None:
+        sdl = """
+            type Query { tweet(id: ID!): Tweet _service: Int }
+            type Tweet { text: String! }
+            extend type User { tweets: Int }
+            input TweetInput { text: String! }
+            enum Kind { TWEETED }
+            union Result = Tweet
+            interface Error { message: String! }
+            scalar DateTime
+        """
+        found = set(undescribed(sdl))
+        assert found == {
+            *("Query.tweet", "Query.tweet.id", "Tweet", "Tweet.text", "User.tweets", "TweetInput"),
+            *("TweetInput.text", "Kind", "Kind.TWEETED", "Result", "Error", "Error.message"),
+            "DateTime",
+        }
 
     def test_every_subgraph_holds_its_scopes_against_its_own_declaration(self) -> None:
         for service in declared().subgraphs:
@@ -108,29 +174,32 @@ class TestSchemas:
 
 class TestSupergraph:
     def test_committed_supergraph_is_up_to_date_and_both_composers_agree(self, node: Path) -> None:
-        checked = compose(node, ROOT, "--check")
+        command = [str(node), str(ROOT / "router" / "compose.mjs"), "--check"]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
         assert "both composers agree" in checked.stdout
         assert is_composed()
 
-    def test_changed_schema_is_reported_as_drift(self, node: Path, copy: Path) -> None:
+    def test_changed_schema_is_reported_as_drift(self, compose: Compose, copy: Path) -> None:
         schema = copy / "subgraphs" / "auth" / "schema.graphql"
         schema.write_text(schema.read_text().replace("type Query {", "type Query {\n  new: Int\n"))
-        checked = compose(node, copy, "--check")
-        assert checked.returncode == 1
+        checked = compose(copy, "--check")
+        assert checked.status == 1
         assert "Run: make supergraph" in checked.stderr
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_composition_error_is_reported_with_its_reason(self, node: Path, copy: Path) -> None:
+    def test_composition_error_is_reported_with_its_reason(
+        self, compose: Compose, copy: Path
+    ) -> None:
         schema = copy / "subgraphs" / "auth" / "schema.graphql"
         schema.write_text(
             schema.read_text().replace("username: String! @shareable", "username: ID!")
         )
-        checked = compose(node, copy)
-        assert checked.returncode == 1
+        checked = compose(copy)
+        assert checked.status == 1
         assert "User.username" in checked.stderr
 
-    def test_disagreement_of_the_composers_is_refused(self, node: Path, copy: Path) -> None:
+    def test_disagreement_of_the_composers_is_refused(self, compose: Compose, copy: Path) -> None:
         script = copy / "router" / "compose.mjs"
         text = script.read_text()
         assert "services.map(lowered)" in text
@@ -142,8 +211,8 @@ class TestSupergraph:
                 "  return { ...service, typeDefs: parse(sdl) };\n}\n"
             )
         )
-        checked = compose(node, copy, "--check")
-        assert checked.returncode == 1
+        checked = compose(copy, "--check")
+        assert checked.status == 1
         assert "do not agree on the API schema" in checked.stderr
 
 
@@ -156,32 +225,32 @@ class TestHints:
     """
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_hint_fails_with_code_coordinate_and_subgraphs(self, node: Path, copy: Path) -> None:
+    def test_hint_fails_with_code_coordinate_and_subgraphs(self, compose: Compose, copy: Path) -> None:
         add_guests(
             copy, '"""Another text.""" type User @key(fields: "id") { id: ID! guests: Int! }'
         )
-        composed = compose(node, copy)
-        assert composed.returncode == 1
+        composed = compose(copy)
+        assert composed.status == 1
         assert re.search(
             r"INCONSISTENT_DESCRIPTION at User \(auth,.* guests,.*\): ", composed.stderr
         )
 
-    def test_accepted_hint_passes(self, node: Path, copy: Path) -> None:
+    def test_accepted_hint_passes(self, compose: Compose, copy: Path) -> None:
         add_guests(copy, self.OVERRIDE)
-        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED at User.username" in compose(node, copy).stderr
+        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED at User.username" in compose(copy).stderr
         self.accept(copy, "profiles takes it over")
-        composed = compose(node, copy)
-        assert composed.returncode == 0, composed.stderr
+        composed = compose(copy)
+        assert composed.status == 0, composed.stderr
 
-    def test_accepting_needs_a_reason(self, node: Path, copy: Path) -> None:
+    def test_accepting_needs_a_reason(self, compose: Compose, copy: Path) -> None:
         add_guests(copy, self.OVERRIDE)
         self.accept(copy, "")
-        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED" in compose(node, copy).stderr
+        assert "OVERRIDDEN_FIELD_CAN_BE_REMOVED" in compose(copy).stderr
 
-    def test_acceptance_that_no_hint_needs_is_refused(self, node: Path, copy: Path) -> None:
+    def test_acceptance_that_no_hint_needs_is_refused(self, compose: Compose, copy: Path) -> None:
         self.accept(copy, "profiles takes it over")
-        composed = compose(node, copy)
-        assert composed.returncode == 1
+        composed = compose(copy)
+        assert composed.status == 1
         assert "remove them from ACCEPTED_HINTS" in composed.stderr
 
     def accept(self, copy: Path, reason: str) -> None:
@@ -194,7 +263,7 @@ class TestHints:
 
 class TestSubgraphsThatDisagree:
     def test_error_type_of_two_subgraphs_is_named_with_the_rule(
-        self, node: Path, copy: Path
+        self, compose: Compose, copy: Path
     ) -> None:
         add_guests(
             copy,
@@ -202,8 +271,8 @@ class TestSubgraphsThatDisagree:
             "type InvalidInputError implements Error { message: String! }",
         )
         for options in ([], ["--check"]):
-            composed = compose(node, copy, *options)
-            assert composed.returncode == 1
+            composed = compose(copy, *options)
+            assert composed.status == 1
             assert composed.stderr.strip() == (
                 "InvalidInputError is an error type of auth and guests. An error type belongs to "
                 "one subgraph: leave it to auth, and rename it to GuestsInvalidInputError in "
@@ -219,13 +288,13 @@ class TestSubgraphsThatDisagree:
         ],
     )
     def test_key_that_the_owner_does_not_have_is_explained_once(
-        self, node: Path, copy: Path, reference: str
+        self, compose: Compose, copy: Path, reference: str
     ) -> None:
         add_guests(
             copy, f"type Mutation {{ greet: Guest! }} type Guest {{ tweet: Tweet! }} {reference}"
         )
-        composed = compose(node, copy)
-        assert composed.returncode == 1
+        composed = compose(copy)
+        assert composed.status == 1
         explained = (
             r'Tweet has the key "slug" in guests, which no other subgraph declares '
             r'\(.*tweets: "id".*\)\. Give it one of these keys in subgraphs/guests/types\.py\.'
@@ -233,14 +302,14 @@ class TestSubgraphsThatDisagree:
         assert len(re.findall(explained, composed.stderr)) == 1
         assert composed.stderr.count("SATISFIABILITY_ERROR") == 1
 
-    def test_subgraph_of_mutations_composes(self, node: Path, copy: Path) -> None:
+    def test_subgraph_of_mutations_composes(self, compose: Compose, copy: Path) -> None:
         add_guests(
             copy,
             "type Query { _service: _Service! } type _Service { sdl: String! } "
             "type Mutation { greet: Int! }",
         )
-        composed = compose(node, copy)
-        assert composed.returncode == 0, composed.stderr
+        composed = compose(copy)
+        assert composed.status == 0, composed.stderr
         assert (
             "greet: Int! @join__field(graph: GUESTS)"
             in (copy / "router" / SUPERGRAPH.name).read_text()

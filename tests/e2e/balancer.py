@@ -20,7 +20,7 @@ _TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.
 def balancer(
     folder: Path, admin: int, services: Mapping[int, Sequence[int]], console: Console
 ) -> Process:
-    """`services` says for each port which ports it leads to."""
+    """`services` maps each port to the ports that it forwards to."""
     configuration = folder / "balancer.json"
     configuration.write_text(
         json.dumps(

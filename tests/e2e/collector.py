@@ -1,4 +1,4 @@
-"""A collector of traces: takes what edge, router and services send (OTLP over HTTP), keeps it."""
+"""A trace collector (OTLP over HTTP) that keeps the spans of edge, router and services."""
 
 import gzip
 import threading
@@ -30,7 +30,7 @@ class Collector:
     port: int
     spans: list[Span] = field(default_factory=list)
     received: list[bytes] = field(default_factory=list)
-    """The bodies, word for word."""
+    """The request bodies, unchanged."""
 
     @property
     def url(self) -> str:

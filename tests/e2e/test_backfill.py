@@ -1,4 +1,4 @@
-"""A notifier that loses its database learns it again from auth, while people come and go."""
+"""A notifier that lost its database restores it from auth while accounts come and go."""
 
 import asyncio
 import os
@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from chassis.topology import declared
+from client.api import Account, run, sign_up
 from stack.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
-from tests.e2e.test_story import run
-from tests.e2e.test_watching import told
-from tests.stack import Account, RunningStack, eventually, new_account
+from tests.e2e.test_watching import metrics_of
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 DELETE = """mutation ($password: String!) { deleteAccount(password: $password) { __typename } }"""
 SNAPSHOT = "/events/snapshot"
@@ -39,7 +39,7 @@ def query(stack: RunningStack, service: str, statement: str) -> list[Any]:
 
 
 class People:
-    """Accounts that come, go and choose, and what the notifier should know of them."""
+    """Accounts that are created, changed and deleted, and the rows that this should leave."""
 
     def __init__(self, edge: httpx.Client) -> None:
         self._edge = edge
@@ -48,7 +48,7 @@ class People:
         self.expected: dict[str, tuple[str, bool]] = {}
 
     def come(self) -> Account:
-        account = new_account(self._edge)
+        account = sign_up(self._edge)
         self._accounts.append(account)
         self.expected[account.id] = (account.username, False)
         return account
@@ -85,7 +85,7 @@ class People:
 
 @contextmanager
 def coming_and_going(people: People) -> Iterator[None]:
-    """People sign up and leave while the block runs."""
+    """Create and delete accounts while the block runs."""
     over = threading.Event()
 
     def live() -> None:
@@ -104,7 +104,7 @@ def coming_and_going(people: People) -> Iterator[None]:
 
 
 def empty(stack: RunningStack, service: str) -> None:
-    """Remove all that a service has stored, as if its database were new."""
+    """Empty the database of a service, as if it were new."""
     rows = query(
         stack,
         service,
@@ -116,8 +116,8 @@ def empty(stack: RunningStack, service: str) -> None:
     query(stack, service, f"TRUNCATE {rows[0]['tables']}")
 
 
-class TestALostDatabase:
-    def test_the_recipients_are_the_same_again(
+class TestLostDatabase:
+    def test_backfill_restores_the_recipients(
         self, stack: RunningStack, edge: httpx.Client
     ) -> None:
         people = People(edge)
@@ -137,22 +137,22 @@ class TestALostDatabase:
             people.choose(accounts[0], retweets=False)
             people.choose(accounts[5], retweets=True)
             name = 'chirp_backfill_finished{"owner": "auth"}'
-            eventually(lambda: told(stack.notifier_url).get(name) == 1, "it has asked auth")
+            eventually(lambda: metrics_of(stack.notifier_url).get(name) == 1, "it has asked auth")
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody again")
         eventually(lambda: people.are_accounts(stack), "and auth")
 
 
-class TestTheCommand:
-    def test_backfill_command_prints_its_progress(
-        self, stack: RunningStack, edge: httpx.Client
-    ) -> None:
+class TestBackfillCommand:
+    def test_prints_its_progress(self, stack: RunningStack, edge: httpx.Client) -> None:
         people = People(edge)
         people.come()
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody")
-        assert "auth: finished before" in backfill(stack)
-        assert re.search(r"auth: \d+ events finished", backfill(stack, "--again"))
+        assert "auth: already finished" in backfill(stack)
+        output = backfill(stack, "--again")
+        assert re.search(r"auth: \d+ events finished", output)
+        assert "tweets" not in output  # a retweet of the past is not mailed
 
-    def test_an_owner_that_is_away_is_named(self, stack: RunningStack) -> None:
+    def test_names_an_unavailable_owner(self, stack: RunningStack) -> None:
         settings = stack.settings | {"NOTIFIER_AUTH_URL": f"http://127.0.0.1:{free_ports(1)[0]}"}
         done = command(settings, "--again")
         assert done.returncode == 1
@@ -188,12 +188,12 @@ def command(settings: dict[str, str], *options: str) -> subprocess.CompletedProc
         *(f"/{name}{SNAPSHOT}" for name in declared().services),
     ],
 )
-def test_no_way_leads_to_a_snapshot_from_outside(
+def test_snapshots_are_not_reachable_through_the_edge(
     edge: httpx.Client, stack: RunningStack, method: str, path: str
 ) -> None:
-    """Not even with the secret that the services ask for."""
+    """Not even with the secret that the services share."""
     secret = {"x-router-secret": stack.settings["ROUTER_SECRET"]}
-    # Not normalised by the client.
+    # The client must not normalise the path.
     answer = edge.request(
         method, httpx.URL(stack.url).copy_with(raw_path=path.encode()), headers=secret
     )

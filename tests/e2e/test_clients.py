@@ -1,4 +1,4 @@
-"""The clients that people use, each set up as docs/clients.md shows, through the edge."""
+"""Common GraphQL clients, each set up as docs/clients.md shows, through the edge."""
 
 import io
 import json
@@ -8,21 +8,21 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import httpx
 import pytest
 from gql import gql
 
+from client.api import Account, sign_up
 from stack.commands import Commands
 from stack.console import Console
 from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
-from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
-from tests.e2e.test_story import SIGN_IN, run
+from tests.e2e.subscribers import CLIENTS, Message, Subscriber, driven
 from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
-from tests.stack import Account, RunningStack, new_account
+from tests.stack import RunningStack
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -37,7 +37,7 @@ BRIEF = 8  # seconds, in which a subscription has to begin before it sees its to
 
 @dataclass
 class Tokens:
-    """Of one session: a token that has expired, and how to get others."""
+    """Tokens of one session: an expired access token, and a refresh token."""
 
     account: Account
     expired: str
@@ -45,32 +45,29 @@ class Tokens:
 
     @classmethod
     def of_a_new_session(cls, edge: httpx.Client, stack: RunningStack) -> "Tokens":
-        account = new_account(edge)
-        given = {"login": account.username, "password": account.password}
-        signed_in = run(edge, SIGN_IN, input=given)["signIn"]
-        own = replace(account, token=signed_in["accessToken"])
-        return cls(own, short_lived(stack, own, -10), signed_in["refreshToken"])
+        account = sign_up(edge)
+        return cls(account, short_lived(stack, account, -10), account.refresh_token)
 
 
 @dataclass
 class Story:
-    """One client that plays its part; what it saw is waited for once."""
+    """One client at work; its output is awaited once."""
 
     account: Account
     client: Subscriber
 
     @cached_property
-    def played(self) -> Told:
+    def played(self) -> Message:
         return self.client.wait_for("played", within=90)
 
     @cached_property
-    def watched(self) -> Told:
+    def watched(self) -> Message:
         return self.client.wait_for("watched", within=90)
 
 
 @pytest.fixture(scope="module")
 def stories(stack: RunningStack) -> Iterator[dict[str, Story]]:
-    """All clients at once, so that their tokens expire together."""
+    """Run all clients at once, so that their tokens expire together."""
     node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
     command = [str(node), str(CLIENTS / "matrix.mjs")]
     stories = {}
@@ -88,14 +85,14 @@ def stories(stack: RunningStack) -> Iterator[dict[str, Story]]:
 
 @pytest.fixture(scope="module")
 def watching(stack: RunningStack, stories: dict[str, Story]) -> None:
-    """Every client subscribes, with a token that soon expires."""
+    """Every client subscribes with a token that expires soon."""
     assert all(stories[name].played for name in SUBSCRIBING)
     for name in SUBSCRIBING:
         token = short_lived(stack, stories[name].account, BRIEF)
         stories[name].client.do("watch", accessToken=token)
 
 
-class TestClient:
+class TestJavaScriptClients:
     @pytest.mark.parametrize("name", [*SUBSCRIBING, *QUERIES_ONLY])
     def test_query_and_mutation_after_a_refresh(self, stories: dict[str, Story], name: str) -> None:
         assert stories[name].played == {
@@ -107,7 +104,7 @@ class TestClient:
 
     @pytest.mark.usefixtures("watching")
     @pytest.mark.parametrize("name", SUBSCRIBING)
-    def test_subscription_outlives_its_token_and_resumes_without_a_gap(
+    def test_subscription_resumes_without_a_gap_after_its_token_expires(
         self, edge: httpx.Client, stories: dict[str, Story], name: str
     ) -> None:
         watched, expected = stories[name].watched, own_tweets(edge, stories[name].account)

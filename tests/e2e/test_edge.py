@@ -1,4 +1,4 @@
-"""What the edge lets through, what it answers itself, and that it fails closed."""
+"""The edge: which requests it forwards, which it answers itself, and that it fails closed."""
 
 import http.client
 import json
@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.stack import Account, RunningStack, eventually
+from client.api import Account
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
 NEEDS_TWEETS = pytest.mark.needs("tweets")
@@ -23,7 +24,7 @@ SignUp = Callable[[], Account]
 
 
 def spoofed(user_id: str, secret: str | None) -> dict[str, str]:
-    """The headers that the edge would set for this user, as a client might guess them."""
+    """Return the headers that the edge would set for this user, as a client might guess them."""
     headers = {
         "x-auth-user-id": user_id,
         "x-auth-username": "mallory",
@@ -35,7 +36,7 @@ def spoofed(user_id: str, secret: str | None) -> dict[str, str]:
 
 
 def code(answer: httpx.Response) -> str:
-    """The code of the one GraphQL error that the answer holds."""
+    """Return the code of the only GraphQL error of the response."""
     assert answer.headers["content-type"].startswith("application/json")
     [error] = answer.json()["errors"]
     assert error["message"]
@@ -44,7 +45,7 @@ def code(answer: httpx.Response) -> str:
 
 class TestSpoofedIdentity:
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_at_the_edge_the_client_stays_anonymous(
+    def test_spoofed_headers_leave_the_client_anonymous(
         self, edge: httpx.Client, sign_up: SignUp, secret: str | None
     ) -> None:
         victim = sign_up()
@@ -52,22 +53,20 @@ class TestSpoofedIdentity:
         assert answer.status_code == 200
         assert answer.json() == {"data": {"me": None}}
 
-    def test_the_edges_own_secret_gains_nothing_at_the_edge(
+    def test_the_right_secret_from_a_client_is_ignored(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         headers = spoofed(sign_up().id, stack.settings["ROUTER_SECRET"])
         assert edge.post("/graphql", json=ME, headers=headers).json() == {"data": {"me": None}}
 
-    def test_beside_a_token_only_the_token_counts(
-        self, edge: httpx.Client, sign_up: SignUp
-    ) -> None:
+    def test_the_token_wins_over_spoofed_headers(self, edge: httpx.Client, sign_up: SignUp) -> None:
         victim, mallory = sign_up(), sign_up()
         headers = mallory.headers | spoofed(victim.id, "guess")
         assert edge.post("/graphql", json=ME, headers=headers).json() == {
             "data": {"me": {"id": mallory.id}}
         }
 
-    def test_odd_cases_and_duplicates_are_gone_too(
+    def test_mixed_case_and_duplicate_headers_are_removed(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         victim = sign_up()
@@ -84,14 +83,14 @@ class TestSpoofedIdentity:
         assert edge.post("/graphql", json=ME, headers=headers).json() == {"data": {"me": None}}
 
     @pytest.mark.parametrize("name", ["x_auth_user_id", "X_Router_Secret", "x-auth_user-id"])
-    def test_a_header_with_an_underscore_is_refused(self, edge: httpx.Client, name: str) -> None:
+    def test_header_name_with_an_underscore_is_refused(self, edge: httpx.Client, name: str) -> None:
         answer = edge.post("/graphql", json=ME, headers={name: "someone"})
         assert answer.status_code == 400
         assert code(answer) == "BAD_REQUEST"
 
     @pytest.mark.parametrize("secret", SECRETS)
     @NEEDS_TWEETS
-    def test_at_the_router_the_subgraphs_refuse(
+    def test_subgraphs_refuse_spoofed_headers_sent_to_the_router(
         self, stack: RunningStack, sign_up: SignUp, secret: str | None
     ) -> None:
         victim = sign_up()
@@ -104,10 +103,10 @@ class TestSpoofedIdentity:
             assert victim.id not in answer.text
 
     @NEEDS_TWEETS
-    def test_at_the_router_the_right_secret_would_pass(
+    def test_subgraphs_accept_the_right_secret_sent_to_the_router(
         self, stack: RunningStack, sign_up: SignUp
     ) -> None:
-        """Or the test above would prove nothing."""
+        """The control for the test above."""
         victim = sign_up()
         headers = spoofed(victim.id, stack.settings["ROUTER_SECRET"])
         answer = httpx.post(f"{stack.router_url}/graphql", json=ME, headers=headers)
@@ -116,7 +115,7 @@ class TestSpoofedIdentity:
     @pytest.mark.parametrize("secret", SECRETS)
     @pytest.mark.parametrize("service", ["auth", pytest.param("tweets", marks=NEEDS_TWEETS)])
     @pytest.mark.parametrize("query", ["{ __typename }", "{ _service { sdl } }"])
-    def test_at_a_subgraph_it_is_forbidden(
+    def test_subgraphs_refuse_spoofed_headers_sent_to_them(
         self, stack: RunningStack, service: str, query: str, secret: str | None
     ) -> None:
         url = stack.service_urls[service]
@@ -126,7 +125,7 @@ class TestSpoofedIdentity:
         assert answer.status_code == 403
         assert "data" not in answer.json()
 
-    def test_the_address_is_the_peers_whatever_the_client_says(
+    def test_client_address_is_that_of_the_connection(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         account = sign_up()
@@ -146,19 +145,20 @@ class TestSpoofedIdentity:
         session = answer.json()["data"]["signIn"]["session"]
         assert session == {"address": "127.0.0.1", "userAgent": "teapot/1"}
 
-    def test_the_request_id_is_the_edges(self, edge: httpx.Client) -> None:
+    def test_request_id_is_set_by_the_edge(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"x-request-id": "mine"})
         assert answer.headers["x-request-id"] not in {"", "mine"}
 
 
+@ON_ONE_ROUTER
 class TestRefusedToken:
-    def test_it_is_a_graphql_error_and_says_how_to_authenticate(self, edge: httpx.Client) -> None:
+    def test_response_is_a_graphql_error_with_www_authenticate(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"authorization": "Bearer nonsense"})
         assert answer.status_code == 401
         assert code(answer) == "UNAUTHENTICATED"
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
-    def test_a_page_may_read_it(self, edge: httpx.Client) -> None:
+    def test_response_is_readable_from_an_allowed_origin(self, edge: httpx.Client) -> None:
         headers = {"authorization": "Bearer nonsense", "origin": ORIGIN}
         answer = edge.post("/graphql", json=ME, headers=headers)
         assert answer.status_code == 401
@@ -175,6 +175,7 @@ class TestRefusedToken:
         assert edge.post("/graphql", json=ME, headers=headers).status_code in {400, 401}
 
 
+@ON_ONE_ROUTER
 class TestCors:
     def preflight(self, edge: httpx.Client, origin: str) -> httpx.Response:
         headers = {
@@ -186,9 +187,7 @@ class TestCors:
         return edge.request("OPTIONS", "/graphql", headers=headers)
 
     @pytest.mark.parametrize("origin", [ORIGIN, "http://127.0.0.1:4000", "https://localhost"])
-    def test_a_preflight_is_answered_before_anybody_is_authorised(
-        self, edge: httpx.Client, origin: str
-    ) -> None:
+    def test_preflight_needs_no_valid_token(self, edge: httpx.Client, origin: str) -> None:
         answer = self.preflight(edge, origin)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == origin
@@ -196,7 +195,7 @@ class TestCors:
         allowed = answer.headers["access-control-allow-headers"].split(", ")
         assert {"authorization", "content-type", "baggage", "sentry-trace"} <= set(allowed)
 
-    def test_answers_differ_by_origin_for_a_cache(self, edge: httpx.Client) -> None:
+    def test_every_response_varies_by_origin(self, edge: httpx.Client) -> None:
         page = edge.get("/").text
         asset = page.partition('src="')[2].partition('"')[0]
         answers = {
@@ -214,19 +213,19 @@ class TestCors:
     @pytest.mark.parametrize(
         "origin", ["https://evil.example", "http://localhost.evil.example", "null"]
     )
-    def test_another_origin_is_not_allowed(self, edge: httpx.Client, origin: str) -> None:
+    def test_unknown_origin_is_not_allowed(self, edge: httpx.Client, origin: str) -> None:
         assert "access-control-allow-origin" not in self.preflight(edge, origin).headers
         answer = edge.post("/graphql", json=ME, headers={"origin": origin})
         assert "access-control-allow-origin" not in answer.headers
 
 
 class TestLimits:
-    def test_a_body_that_is_too_large(self, edge: httpx.Client) -> None:
+    def test_body_over_the_limit_is_refused(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json={"query": "{ me { id } }" + " " * 262_144})
         assert answer.status_code == 413
         assert code(answer) == "PAYLOAD_TOO_LARGE"
 
-    def test_a_body_that_does_not_say_how_large_it_is(self, edge: httpx.Client) -> None:
+    def test_chunked_body_over_the_limit_is_refused(self, edge: httpx.Client) -> None:
         def body() -> Iterator[bytes]:
             yield from (b" " * 100_000 for _ in range(3))
 
@@ -234,25 +233,25 @@ class TestLimits:
         answer = edge.post("/graphql", content=body(), headers=headers)
         assert answer.status_code == 413
 
-    def test_headers_that_are_too_large(self, edge: httpx.Client) -> None:
+    def test_headers_over_the_limit_are_refused(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"x-padding": "x" * 40_000})
         assert answer.status_code == 431
         assert code(answer) == "REQUEST_HEADERS_TOO_LARGE"
 
-    def test_another_protocol(self, edge: httpx.Client) -> None:
+    def test_upgrade_to_another_protocol_is_refused(self, edge: httpx.Client) -> None:
         headers = {"connection": "upgrade", "upgrade": "ftp"}
         answer = edge.get("/graphql", headers=headers)
         assert answer.status_code == 403
         assert code(answer) == "FORBIDDEN"
 
     @pytest.mark.parametrize("offered", ["TLS/1.2", "TLS/1.2, HTTP/2.0", "h2c", "HTTP/3.0"])
-    def test_offer_of_another_protocol_is_ignored(self, edge: httpx.Client, offered: str) -> None:
+    def test_upgrade_offer_on_a_post_is_ignored(self, edge: httpx.Client, offered: str) -> None:
         headers = {"connection": "upgrade", "upgrade": offered}
         answer = edge.post("/graphql", json=ME, headers=headers)
         assert (answer.status_code, answer.json()) == (200, {"data": {"me": None}})
 
-    def test_websocket_opens_with_get(self, edge: httpx.Client) -> None:
-        """Where it waited for the end of a body, the answer came after 30 s."""
+    def test_websocket_upgrade_by_post_is_refused(self, edge: httpx.Client) -> None:
+        """An edge that waited for the end of the body would answer after 30 s."""
         headers = {"connection": "upgrade", "upgrade": "websocket"}
         answer = edge.post("/graphql", json=ME, headers=headers, timeout=20)
         assert answer.status_code == 403
@@ -260,7 +259,9 @@ class TestLimits:
         assert "GET" in answer.json()["errors"][0]["message"]
 
     @NEEDS_TWEETS
-    def test_pages_of_pages_are_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_nested_pages_over_the_object_limit_are_refused(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         query = "{ me { id } }"
         for _ in range(3):
             query = f"{{ author {{ tweets(first: 100) {{ edges {{ node {query} }} }} }} }}"
@@ -270,7 +271,7 @@ class TestLimits:
         assert answer.json()["data"] is None
 
     @NEEDS_TWEETS
-    def test_fragments_that_double_are_refused(self, edge: httpx.Client) -> None:
+    def test_exponential_fragments_are_refused(self, edge: httpx.Client) -> None:
         author = "tweets { edges { node { author { ...me } } } }"
         fragments = "".join(
             f"fragment F{n} on User {{ a: {deeper} b: {deeper} }} "
@@ -293,11 +294,12 @@ JSON_ACCEPTED = [
 STREAMS = ["multipart/mixed;subscriptionSpec=1.0, application/json", "text/event-stream"]
 
 
+@ON_ONE_ROUTER
 class TestStreams:
-    """The way past the router, for subscriptions alone."""
+    """The route past the router, for subscriptions only."""
 
     @pytest.mark.parametrize("accept", STREAMS)
-    def test_without_a_token_it_is_refused_before_the_stream(
+    def test_missing_token_is_refused_with_401(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
         headers = spoofed(sign_up().id, "guess") | {"accept": accept, "origin": ORIGIN}
@@ -309,7 +311,7 @@ class TestStreams:
 
     @pytest.mark.parametrize("accept", STREAMS)
     @NEEDS_TWEETS
-    def test_with_a_wrong_token_too(self, edge: httpx.Client, accept: str) -> None:
+    def test_invalid_token_is_refused_with_401(self, edge: httpx.Client, accept: str) -> None:
         headers = {"accept": accept, "authorization": "Bearer nonsense"}
         answer = edge.post("/graphql", json=ME, headers=headers)
         assert answer.status_code == 401
@@ -332,7 +334,7 @@ class TestStreams:
             'mutation { createTweet(input: {text: "x"}) { __typename } }',
         ],
     )
-    def test_no_other_operation_takes_it(
+    def test_stream_serves_only_subscriptions(
         self, edge: httpx.Client, sign_up: SignUp, accept: str, query: str
     ) -> None:
         headers = sign_up().headers | {"accept": accept}
@@ -357,7 +359,7 @@ class TestStreams:
 
     @pytest.mark.parametrize("accept", [URQL, "application/json"])
     @NEEDS_TWEETS
-    def test_subscription_where_json_is_accepted_is_refused_and_says_what_to_accept(
+    def test_subscription_that_accepts_json_is_refused_with_the_accept_to_send(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
         headers = sign_up().headers | {"accept": accept}
@@ -369,7 +371,7 @@ class TestStreams:
 
     @pytest.mark.parametrize("accept", ["text/event-stream;q=0", "image/png"])
     @NEEDS_TWEETS
-    def test_refused_event_stream_is_not_acceptable(
+    def test_event_stream_with_q_0_is_not_acceptable(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
         headers = sign_up().headers | {"accept": accept}
@@ -378,7 +380,7 @@ class TestStreams:
 
     @pytest.mark.parametrize("accept", STREAMS)
     @NEEDS_TWEETS
-    def test_media_type_of_a_subscription_is_compared_without_case(
+    def test_media_type_of_a_subscription_is_case_insensitive(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
         headers = sign_up().headers | {"accept": accept, "content-type": "Application/JSON"}
@@ -386,12 +388,12 @@ class TestStreams:
         with edge.stream("POST", "/graphql", content=body, headers=headers) as answer:
             assert answer.status_code == 200
 
-    def test_a_socket_with_a_wrong_token_does_not_open(self, stack: RunningStack) -> None:
+    def test_websocket_with_an_invalid_token_does_not_open(self, stack: RunningStack) -> None:
         with pytest.raises(InvalidStatus) as refused:
             socket(stack, {"authorization": "Bearer nonsense"})
         assert refused.value.response.status_code == 401
 
-    def test_a_socket_knows_the_token_of_its_upgrade(
+    def test_websocket_uses_the_token_of_its_upgrade(
         self, stack: RunningStack, sign_up: SignUp
     ) -> None:
         with socket(stack, sign_up().headers) as client:
@@ -402,7 +404,7 @@ class TestStreams:
             answer = json.loads(client.recv(timeout=5))
             assert (answer["id"], answer["type"]) == ("1", "error")
 
-    def test_a_socket_without_a_token_stays_anonymous(
+    def test_websocket_without_a_token_is_anonymous(
         self, stack: RunningStack, sign_up: SignUp
     ) -> None:
         with socket(stack, spoofed(sign_up().id, "guess")) as client:
@@ -411,7 +413,7 @@ class TestStreams:
                 client.recv(timeout=5)
             assert (client.close_code, client.close_reason) == (4401, "Sign in first.")
 
-    def test_their_path_leads_nowhere_from_outside(self, edge: httpx.Client) -> None:
+    def test_internal_stream_path_is_not_reachable(self, edge: httpx.Client) -> None:
         assert edge.post("/graphql/stream", json=ME).status_code == 404
 
 
@@ -424,6 +426,7 @@ def socket(stack: RunningStack, headers: dict[str, str]) -> ClientConnection:
     )
 
 
+@ON_ONE_ROUTER
 class TestPaths:
     @pytest.mark.parametrize(
         "path",
@@ -433,7 +436,7 @@ class TestPaths:
             *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
         ],
     )
-    def test_there_is_nothing_else(self, edge: httpx.Client, path: str) -> None:
+    def test_unknown_path_is_not_found(self, edge: httpx.Client, path: str) -> None:
         answer = edge.get(path, headers={"authorization": "Bearer nonsense"})
         assert answer.status_code == 404
         assert code(answer) == "NOT_FOUND"
@@ -448,8 +451,8 @@ class TestPaths:
             "//authorize",
         ],
     )
-    def test_no_path_leads_round(self, stack: RunningStack, path: str) -> None:
-        """As it is written on the wire; a client library would tidy it up."""
+    def test_path_tricks_do_not_bypass_the_routes(self, stack: RunningStack, path: str) -> None:
+        """Sends the path as it is; a client library would normalise it."""
         connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
         try:
             connection.request("GET", path)
@@ -457,25 +460,25 @@ class TestPaths:
         finally:
             connection.close()
 
-    def test_the_page_is_for_everybody(self, edge: httpx.Client) -> None:
+    def test_explorer_needs_no_token(self, edge: httpx.Client) -> None:
         for headers in ({}, {"authorization": "Bearer nonsense"}):
             answer = edge.get("/", headers=headers)
             assert answer.status_code == 200
             assert "script-src 'self'" in answer.headers["content-security-policy"]
 
-    def test_the_public_keys_are_readable_without_a_token(self, edge: httpx.Client) -> None:
+    def test_public_keys_need_no_token(self, edge: httpx.Client) -> None:
         for headers in ({}, {"authorization": "Bearer nonsense"}):
             answer = edge.get("/.well-known/jwks.json", headers=headers)
             assert answer.status_code == 200
             assert {key["alg"] for key in answer.json()["keys"]} == {"ES256"}
             assert not any("d" in key for key in answer.json()["keys"])
 
-    def test_answers_are_not_kept_by_caches(self, edge: httpx.Client) -> None:
+    def test_responses_are_not_cached(self, edge: httpx.Client) -> None:
         assert edge.post("/graphql", json=ME).headers["cache-control"] == "no-store"
 
 
 class TestOperations:
-    """What the router answers to what is no good operation; its stand-in must answer the same."""
+    """How the router answers invalid operations; its stand-in must answer the same."""
 
     @pytest.mark.parametrize(
         ("body", "expected"),
@@ -498,7 +501,9 @@ class TestOperations:
             *("nesting", "unknown-operation", "which-operation", "subscription"),
         ],
     )
-    def test_it_is_a_bad_request(self, edge: httpx.Client, body: str, expected: str | None) -> None:
+    def test_malformed_request_is_a_bad_request(
+        self, edge: httpx.Client, body: str, expected: str | None
+    ) -> None:
         headers = {"content-type": "application/json"}
         answer = edge.post("/graphql", content=body, headers=headers)
         assert answer.status_code == 400
@@ -506,7 +511,7 @@ class TestOperations:
         assert expected in codes or (expected is None and all(codes))
 
     @NEEDS_TWEETS
-    def test_a_variable_of_the_wrong_type(self, edge: httpx.Client) -> None:
+    def test_variable_of_the_wrong_type_is_refused(self, edge: httpx.Client) -> None:
         query = "query ($id: ID!) { tweet(id: $id) { id } }"
         answer = edge.post("/graphql", json={"query": query, "variables": {"id": None}})
         assert answer.status_code == 400
@@ -514,40 +519,40 @@ class TestOperations:
     @pytest.mark.parametrize(
         "content_type", ["", "text/plain", "application/x-www-form-urlencoded"]
     )
-    def test_a_form_of_another_site_is_refused(self, edge: httpx.Client, content_type: str) -> None:
+    def test_cross_site_form_is_refused(self, edge: httpx.Client, content_type: str) -> None:
         headers = {"content-type": content_type} if content_type else {}
         answer = edge.post("/graphql", content=json.dumps(ME).encode(), headers=headers)
         assert answer.status_code == 400
         assert code(answer) == "CSRF_ERROR"
 
-    def test_a_link_of_another_site_is_refused(self, edge: httpx.Client) -> None:
+    def test_cross_site_link_is_refused(self, edge: httpx.Client) -> None:
         answer = edge.get("/graphql", params=ME)
         assert answer.status_code == 400
         assert code(answer) == "CSRF_ERROR"
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
-    def test_another_method_is_refused(self, edge: httpx.Client, method: str) -> None:
+    def test_other_methods_are_refused(self, edge: httpx.Client, method: str) -> None:
         answer = edge.request(method, "/graphql")
         assert answer.status_code == 405
         assert answer.headers["allow"] == "GET, POST"
 
-    def test_a_body_of_another_type_is_refused(self, edge: httpx.Client) -> None:
+    def test_body_of_another_media_type_is_refused(self, edge: httpx.Client) -> None:
         headers = {"content-type": "application/graphql"}
         answer = edge.post("/graphql", content="{ me { id } }", headers=headers)
         assert answer.status_code == 415
         assert code(answer) == "INVALID_CONTENT_TYPE_HEADER"
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense"])
-    def test_a_compressed_body_is_refused(self, edge: httpx.Client, encoding: str) -> None:
+    def test_compressed_body_is_refused(self, edge: httpx.Client, encoding: str) -> None:
         answer = edge.post("/graphql", json=ME, headers={"content-encoding": encoding})
         assert answer.status_code == 415
         assert code(answer) == "UNSUPPORTED_MEDIA_TYPE"
 
-    def test_an_answer_of_another_type_is_not_to_be_had(self, edge: httpx.Client) -> None:
+    def test_unsupported_accept_is_not_acceptable(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"accept": "image/png"})
         assert answer.status_code == 406
 
-    def test_a_mutation_by_get_is_refused(self, edge: httpx.Client) -> None:
+    def test_mutation_by_get_is_refused(self, edge: httpx.Client) -> None:
         answer = edge.get(
             "/graphql",
             params={"query": "mutation { signOut { sessionIds } }"},
@@ -555,14 +560,15 @@ class TestOperations:
         )
         assert answer.status_code == 405
 
-    def test_the_schema_can_be_asked_for_in_development(self, edge: httpx.Client) -> None:
+    def test_introspection_is_on_in_development(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
         assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
 
 
+@ON_ONE_ROUTER
 class TestFailure:
     @NEEDS_TWEETS
-    def test_without_the_authoriser_nobody_gets_through(
+    def test_requests_fail_closed_without_auth(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         account = sign_up()
@@ -580,7 +586,7 @@ class TestFailure:
 
         eventually(is_back, "the edge authorises again")
 
-    def test_without_the_router_the_answer_is_a_graphql_error(
+    def test_missing_router_is_a_graphql_error(
         self, edge: httpx.Client, stack: RunningStack
     ) -> None:
         stack.kill("router")
@@ -593,7 +599,7 @@ class TestFailure:
         eventually(lambda: edge.post("/graphql", json=ME).status_code == 200, "it answers again")
 
     @pytest.mark.parametrize("name", [pytest.param("tweets", marks=NEEDS_TWEETS), "auth", "router"])
-    def test_healthz_tells_of_every_part(
+    def test_healthz_covers_every_service(
         self, edge: httpx.Client, stack: RunningStack, name: str
     ) -> None:
         eventually(lambda: edge.get("/healthz").status_code == 200, "healthy before")
@@ -604,9 +610,7 @@ class TestFailure:
             stack.restart(name)
         eventually(lambda: edge.get("/healthz").status_code == 200, "healthy again")
 
-    def test_without_the_page_the_api_is_well(
-        self, edge: httpx.Client, stack: RunningStack
-    ) -> None:
+    def test_api_works_without_the_explorer(self, edge: httpx.Client, stack: RunningStack) -> None:
         stack.kill("explorer")
         try:
             eventually(lambda: edge.get("/").status_code == 503, "there is no page")
@@ -618,7 +622,7 @@ class TestFailure:
 
 
 class TestSecrets:
-    def test_no_log_and_no_file_of_the_edge_holds_one(
+    def test_no_log_or_rendered_file_contains_a_secret(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         account = sign_up()

@@ -1,4 +1,4 @@
-"""What the later fields of a document may do once an earlier one has ended the session."""
+"""Fields that follow the end of the session in the same document are refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_story import run
-from tests.stack import Account, RunningStack, eventually
+from client.api import Account, run
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -27,7 +27,7 @@ def tweet(edge: httpx.Client, author: Account, text: str) -> str:
 
 
 def errors(edge: httpx.Client, document: str, account: Account) -> list[Any]:
-    """The extensions of each error, without those that only one of the two routers adds."""
+    """Return the extensions of each error, without those that only one of the two routers adds."""
     answer = edge.post("/graphql", json={"query": document}, headers=account.headers)
     return [
         {name: error["extensions"].get(name) for name in SESSION_ENDED}
@@ -37,7 +37,7 @@ def errors(edge: httpx.Client, document: str, account: Account) -> list[Any]:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 class TestLaterFields:
-    def test_neither_tweet_nor_retweet(
+    def test_tweet_and_retweet_are_refused(
         self, edge: httpx.Client, sign_up: Callable[[], Account], ending: str
     ) -> None:
         victim = sign_up()
@@ -65,7 +65,7 @@ class TestLaterFields:
             'deleteTweet(id: "00000000-0000-0000-0000-000000000000") { __typename }',
         ],
     )
-    def test_nor_anything_else(
+    def test_every_other_mutation_is_refused(
         self, edge: httpx.Client, sign_up: Callable[[], Account], ending: str, later: str
     ) -> None:
         leaver = sign_up()
@@ -74,7 +74,7 @@ class TestLaterFields:
 
 
 class TestDeletedAccount:
-    def test_what_it_did_before_goes_away_though_tweets_is_killed(
+    def test_tweets_and_retweets_disappear_though_tweets_is_killed(
         self, edge: httpx.Client, sign_up: Callable[[], Account], stack: RunningStack
     ) -> None:
         victim, leaver = sign_up(), sign_up()
@@ -93,11 +93,11 @@ class TestDeletedAccount:
         find = "query ($id: ID!) { tweet(id: $id) { text } }"
         eventually(
             lambda: all(run(edge, find, victim, id=id_)["tweet"] is None for id_ in own),
-            "the tweets of a deleted account are gone",
+            "the tweets of a deleted account disappear",
         )
         eventually(
             lambda: run(edge, COUNT, victim, id=target)["tweet"]["retweetCount"] == 0,
-            "a retweet of a deleted account counts no more",
+            "a retweet of a deleted account no longer counts",
         )
 
     def test_without_valkey_later_fields_are_refused_and_live_sessions_write(

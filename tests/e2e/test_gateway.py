@@ -1,4 +1,4 @@
-"""What the router and its stand-in answer to a client's faults, and what one request may cost."""
+"""How the router and its stand-in answer invalid requests, and what one request may cost."""
 
 import hashlib
 import io
@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client.api import Account
 from stack.commands import Commands
 from stack.console import Console
 from stack.ports import free_ports
 from stack.router import Kind
 from stack.supervisor import Stack
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -27,19 +28,19 @@ SignUp = Callable[[], Account]
 
 
 def errors(answer: httpx.Response) -> list[tuple[str, str]]:
-    """The message and the code of each error."""
+    """Return the message and the code of each error."""
     assert answer.headers["content-type"].startswith("application/json")
     return [(e["message"], e["extensions"]["code"]) for e in answer.json().get("errors", [])]
 
 
 def code(answer: httpx.Response) -> str:
-    """The code of the only error."""
+    """Return the code of the only error."""
     [(_, found)] = errors(answer)
     return found
 
 
 def tweets_of(edge: httpx.Client, account: Account) -> list[str]:
-    """The texts of the account's tweets, the oldest first."""
+    """Return the texts of the account's tweets, oldest first."""
     query = {"query": "{ myTweets(first: 100) { edges { node { text } } } }"}
     answer = edge.post("/graphql", json=query, headers=account.headers).json()
     return [edge["node"]["text"] for edge in reversed(answer["data"]["myTweets"]["edges"])]
@@ -56,25 +57,27 @@ def settings(alias: str) -> str:
 class TestOperationName:
     MUTATION = f"mutation {{ {tweet('a')} }}"
 
-    def test_empty_name_is_none_and_nothing_runs_before_an_error(
+    def test_empty_operation_name_counts_as_absent(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         account = sign_up()
         body = {"query": self.MUTATION, "operationName": ""}
         answer = edge.post("/graphql", json=body, headers=account.headers)
         if stack.kind is Kind.ROUTER:
-            # It takes "" for a name, which no operation can have.
+            # The Apollo Router treats "" as a name, which no operation can have.
             assert (answer.status_code, code(answer)) == (400, "GRAPHQL_UNKNOWN_OPERATION_NAME")
             assert tweets_of(edge, account) == []
         else:
             assert answer.json() == {"data": {"a": {"__typename": "Tweet"}}}
             assert tweets_of(edge, account) == ["a"]
 
-    def test_null_name_is_none(self, edge: httpx.Client) -> None:
+    def test_null_operation_name_counts_as_absent(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json={**ME, "operationName": None})
         assert answer.json() == {"data": {"me": None}}
 
-    def test_empty_name_of_a_get(self, edge: httpx.Client, stack: RunningStack) -> None:
+    def test_empty_operation_name_of_a_get_counts_as_absent(
+        self, edge: httpx.Client, stack: RunningStack
+    ) -> None:
         answer = edge.get(
             "/graphql",
             params={**ME, "operationName": ""},
@@ -93,7 +96,7 @@ class TestOperationName:
             ("fragment F on User { id }", None, "GRAPHQL_VALIDATION_FAILED"),
         ],
     )
-    def test_without_one_operation_nothing_runs(
+    def test_nothing_runs_without_a_single_operation(
         self, edge: httpx.Client, sign_up: SignUp, query: str, name: str | None, expected: str
     ) -> None:
         account = sign_up()
@@ -122,7 +125,7 @@ class TestBody:
     @pytest.mark.parametrize(
         "content_type", ["application/json", "application/json; charset=iso-8859-1"]
     )
-    def test_text_that_is_not_unicode_is_refused_and_not_stored(
+    def test_invalid_unicode_is_refused(
         self, edge: httpx.Client, sign_up: SignUp, text: bytes, content_type: str
     ) -> None:
         account = sign_up()
@@ -140,7 +143,7 @@ class TestBody:
             ("application/json; charset=iso-8859-1", "café 🩷"),
         ],
     )
-    def test_media_types_have_no_case_and_json_is_utf_8(
+    def test_media_type_is_case_insensitive_and_json_is_utf_8(
         self, edge: httpx.Client, sign_up: SignUp, content_type: str, text: str
     ) -> None:
         account = sign_up()
@@ -151,7 +154,9 @@ class TestBody:
     @pytest.mark.parametrize(
         "body", [{}, {"query": None}, {"query": ""}, {"query": " \n"}, {"variables": {}}]
     )
-    def test_request_without_a_query(self, edge: httpx.Client, body: dict[str, object]) -> None:
+    def test_request_without_a_query_is_refused(
+        self, edge: httpx.Client, body: dict[str, object]
+    ) -> None:
         answer = edge.post("/graphql", json=body)
         assert (answer.status_code, code(answer)) == (400, "MISSING_QUERY_STRING")
 
@@ -168,7 +173,9 @@ class TestBody:
         ],
         ids=str,
     )
-    def test_field_of_the_wrong_type(self, edge: httpx.Client, changed: dict[str, object]) -> None:
+    def test_request_field_of_the_wrong_type_is_refused(
+        self, edge: httpx.Client, changed: dict[str, object]
+    ) -> None:
         answer = edge.post("/graphql", json=ME | changed)
         assert (answer.status_code, code(answer)) == (400, "INVALID_GRAPHQL_REQUEST")
 
@@ -195,9 +202,7 @@ class TestPersistedQueries:
 
         eventually(is_known, "the hash alone is enough")
 
-    def test_hash_of_another_query_is_the_clients_fault(
-        self, edge: httpx.Client, sign_up: SignUp
-    ) -> None:
+    def test_hash_of_another_query_is_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         account = sign_up()
         body = self.body("0" * 64, query=f"mutation {{ {tweet('a')} }}")
         answer = edge.post("/graphql", json=body, headers=account.headers)
@@ -205,7 +210,7 @@ class TestPersistedQueries:
         assert tweets_of(edge, account) == []
 
     @pytest.mark.parametrize("sha256", ["", "x", "g" * 64, "0" * 63, 3, None])
-    def test_malformed_hash_is_none(self, edge: httpx.Client, sha256: object) -> None:
+    def test_malformed_hash_counts_as_absent(self, edge: httpx.Client, sha256: object) -> None:
         answer = edge.post("/graphql", json=self.body(sha256))
         assert (answer.status_code, code(answer)) == (400, "MISSING_QUERY_STRING")
         assert edge.post("/graphql", json=self.body(sha256, **ME)).json() == {"data": {"me": None}}
@@ -219,7 +224,7 @@ class TestOperations:
             "subscription S { tweetFeed { tweet { author { createdAt } } } }",
         ],
     )
-    def test_subscription_by_plain_post_says_which_accept_to_send(
+    def test_subscription_by_plain_post_is_refused_with_the_accept_to_send(
         self, edge: httpx.Client, sign_up: SignUp, query: str
     ) -> None:
         headers = sign_up().headers | {"accept": "application/json"}
@@ -228,7 +233,7 @@ class TestOperations:
         assert (answer.status_code, found) == (406, "SUBSCRIPTION_BAD_HEADER")
         assert "multipart/mixed;subscriptionSpec=1.0" in message
 
-    def test_mutation_by_get(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_mutation_by_get_is_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         account = sign_up()
         answer = edge.get(
             "/graphql",
@@ -239,7 +244,7 @@ class TestOperations:
         assert tweets_of(edge, account) == []
 
     @pytest.mark.parametrize("accept", ["image/png", "text/html, application/*;q=0.5"])
-    def test_accept_that_cannot_be_met_is_refused_before_anything_runs(
+    def test_unsupported_accept_is_refused_before_execution(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
     ) -> None:
         account = sign_up()
@@ -258,7 +263,7 @@ class TestOperations:
             ("query ($n: Int! = 3) { myTweets(first: $n) { edges { cursor } } }", {"n": "x"}),
         ],
     )
-    def test_variable_of_the_wrong_type(
+    def test_variable_of_the_wrong_type_is_refused(
         self, edge: httpx.Client, query: str, variables: dict[str, object]
     ) -> None:
         answer = edge.post("/graphql", json={"query": query, "variables": variables})
@@ -267,7 +272,7 @@ class TestOperations:
 
 
 class TestSubgraphRefusal:
-    """A document that a subgraph refuses: the client sees why."""
+    """The error of a subgraph that refuses a document reaches the client."""
 
     @pytest.mark.parametrize(
         ("query", "reason"),
@@ -292,7 +297,7 @@ class TestSubgraphRefusal:
         ],
         ids=["mutations", "aliases", "objects", "levels"],
     )
-    def test_client_sees_the_reason(
+    def test_client_sees_why_a_subgraph_refused(
         self, edge: httpx.Client, sign_up: SignUp, query: str, reason: str
     ) -> None:
         account = sign_up()
@@ -306,13 +311,15 @@ class TestSubgraphRefusal:
 
 
 class TestMutationsOfOneRequest:
-    """Each change of subgraph begins a new fetch: the limit holds for all of them together."""
+    """Each change of subgraph starts a new fetch; the limit holds for all fetches together."""
 
     def run(self, edge: httpx.Client, account: Account, *fields: str) -> httpx.Response:
         body = {"query": f"mutation {{ {' '.join(fields)} }}"}
         return edge.post("/graphql", json=body, headers=account.headers)
 
-    def test_five_run_in_however_many_fetches(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_five_mutations_run_in_any_number_of_fetches(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         account = sign_up()
         for fields in (
             [tweet(alias) for alias in "abcde"],
@@ -322,7 +329,7 @@ class TestMutationsOfOneRequest:
             assert "errors" not in answer.json()
             assert list(answer.json()["data"]) == list("abcde")
 
-    def test_sixth_is_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_sixth_mutation_is_refused(self, edge: httpx.Client, sign_up: SignUp) -> None:
         account = sign_up()
         fields = [
             *(tweet("a"), settings("b"), tweet("c"), settings("d"), tweet("e")),
@@ -336,20 +343,18 @@ class TestMutationsOfOneRequest:
         ) in errors(answer)
         assert tweets_of(edge, account) == ["a", "c", "e"]
 
-    def test_fetch_that_would_exceed_the_rest_does_not_run(
-        self, edge: httpx.Client, sign_up: SignUp
-    ) -> None:
+    def test_fetch_over_the_limit_does_not_run(self, edge: httpx.Client, sign_up: SignUp) -> None:
         account = sign_up()
         first = [tweet("a"), tweet("b"), tweet("c"), settings("d")]
         answer = self.run(edge, account, *first, tweet("e"), tweet("f"))
         assert "at least 6 mutations" in str(errors(answer))
         assert tweets_of(edge, account) == ["a", "b", "c"]
 
-    def test_passwords_cannot_be_guessed_by_the_dozen(
+    def test_password_guesses_count_over_all_fetches(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         def guesses() -> float:
-            """How many sign-ins auth has refused since it started."""
+            """Return the number of sign-ins that auth has refused since it started."""
             metrics = httpx.get(f"{stack.auth_url}/metrics").text
             wanted = 'operation="signIn",result="InvalidCredentialsError"'
             counts = [
@@ -371,7 +376,7 @@ class TestMutationsOfOneRequest:
         assert "5 are allowed" in answer.text
         assert guesses() - before == 3
 
-    def test_queries_between_the_mutations_do_not_count(
+    def test_entity_fetches_between_mutations_do_not_count(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         account = sign_up()
@@ -381,13 +386,13 @@ class TestMutationsOfOneRequest:
         assert "errors" not in answer.json()
         assert answer.json()["data"]["e"]["author"]["createdAt"]
 
-    def test_each_request_begins_anew(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_mutations_are_counted_per_request(self, edge: httpx.Client, sign_up: SignUp) -> None:
         account = sign_up()
         for _ in range(3):
             assert "errors" not in self.run(edge, account, *map(tweet, "abcde")).json()
 
     @pytest.mark.parametrize("forged", ["0", "-9", "9", "x"])
-    def test_client_cannot_say_how_many_ran(
+    def test_client_cannot_set_the_number_of_mutations(
         self, edge: httpx.Client, sign_up: SignUp, forged: str
     ) -> None:
         account = sign_up()
@@ -401,23 +406,25 @@ class TestMutationsOfOneRequest:
 
 
 class TestFetchesOfOneRequest:
-    """Each fetch may have 5000 objects, so their number bounds what a request costs."""
+    """Each fetch may have 5000 objects, so the number of fetches bounds the cost of a request."""
 
     def query(self, fetches: int) -> str:
-        """An operation that auth begins, with so many fetches after the first."""
+        """Return an operation with one fetch from auth and `fetches` fetches after it."""
         aliases = " ".join(
             f"a{n}: me {{ tweets(first: {n + 1}) {{ edges {{ cursor }} }} }}"
             for n in range(fetches)
         )
         return f"{{ {aliases} }}"
 
-    def test_twenty_are_enough_for_anybody(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_twenty_fetches_run(self, edge: httpx.Client, sign_up: SignUp) -> None:
         body = {"query": self.query(19)}
         answer = edge.post("/graphql", json=body, headers=sign_up().headers)
         assert "errors" not in answer.json()
         assert len(answer.json()["data"]) == 19
 
-    def test_more_are_refused_before_any_of_them(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_more_than_twenty_fetches_are_refused_before_the_first(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         body = {"query": self.query(25)}
         answer = edge.post("/graphql", json=body, headers=sign_up().headers)
         assert answer.status_code == 400
@@ -430,7 +437,7 @@ class TestFetchesOfOneRequest:
 class TestIntrospection:
     @pytest.fixture
     def production(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
-        """A client of a gateway like the running one, without introspection."""
+        """Yield a client of a gateway like the running one, without introspection."""
         port = str(free_ports(1)[0])
         settings = stack.settings | {"ROUTER_PORT": port, "GRAPHQL_INTROSPECTION": "false"}
         commands = Commands(Console(io.StringIO()), threading.Event())
@@ -446,7 +453,9 @@ class TestIntrospection:
     @pytest.mark.parametrize(
         "query", ["{ __schema { queryType { name } } }", '{ __type(name: "User") { name } }']
     )
-    def test_it_is_refused_where_it_is_off(self, production: httpx.Client, query: str) -> None:
+    def test_introspection_is_refused_when_disabled(
+        self, production: httpx.Client, query: str
+    ) -> None:
         answer = production.post("/graphql", json={"query": query})
         assert answer.status_code == 200
         assert {code for _, code in errors(answer)} == {"INTROSPECTION_DISABLED"}
@@ -455,7 +464,7 @@ class TestIntrospection:
 class TestRequestId:
     @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
     @pytest.mark.parametrize("names", [["x-request-id"], ["X-Request-ID", "x-REQUEST-id"]])
-    def test_it_is_the_edges_on_every_way_inside(
+    def test_subgraphs_log_the_request_id_of_the_edge(
         self,
         edge: httpx.Client,
         stack: RunningStack,
@@ -479,7 +488,7 @@ class TestUserAgent:
         [("Кафе/1 🩷".encode(), "Кафе/1 🩷"), (b"caf\xe9/1", "café/1"), (b"plain/1", "plain/1")],
         ids=["utf-8", "latin-1", "ascii"],
     )
-    def test_it_is_shown_as_it_was_sent(
+    def test_user_agent_is_decoded_as_sent(
         self, edge: httpx.Client, sign_up: SignUp, sent: bytes, shown: str
     ) -> None:
         account = sign_up()

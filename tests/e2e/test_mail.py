@@ -1,4 +1,4 @@
-"""A retweet becomes one mail to an author who asked for it, and nothing else does."""
+"""Mails about retweets, through the whole system."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,10 +12,12 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.e2e.test_story import CREATE, RETWEET, run
-from tests.stack import Account, RunningStack, eventually
+from client import api
+from client.api import Account, run
+from client.documents import CREATE_TWEET, RETWEET
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 SignUp = Callable[[], Account]
 
@@ -27,13 +29,13 @@ ALL_SETTINGS = "{ me { emailSettings { retweets addressUnsubscribed } } }"
 
 
 class Mailbox:
-    """What MailDev has taken."""
+    """The mails that MailDev has accepted."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
     def of(self, account: Account) -> list[EmailMessage]:
-        """The mails to an account, as they came over the wire."""
+        """Return the mails to an account as received."""
         address = f"{account.username}@example.com"
         listed: list[dict[str, Any]] = self._client.get("/email").json()
         return [
@@ -45,7 +47,7 @@ class Mailbox:
         ]
 
     def wait_for(self, account: Account, count: int = 1) -> list[EmailMessage]:
-        eventually(lambda: len(self.of(account)) >= count, f"{count} mails are there")
+        eventually(lambda: len(self.of(account)) >= count, f"{count} mails have arrived")
         return self.of(account)
 
 
@@ -57,7 +59,7 @@ def mailbox(stack: RunningStack) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def opt_in(edge: httpx.Client, sign_up: SignUp) -> SignUp:
-    """Makes an account whose owner wants mail."""
+    """Return a function that creates an account with mails switched on."""
 
     def make() -> Account:
         account = sign_up()
@@ -70,7 +72,7 @@ def opt_in(edge: httpx.Client, sign_up: SignUp) -> SignUp:
 
 
 def tweet(edge: httpx.Client, author: Account, text: str = "Hello <world> 👋") -> str:
-    return str(run(edge, CREATE, author, text=text)["createTweet"]["id"])
+    return str(run(edge, CREATE_TWEET, author, text=text)["createTweet"]["id"])
 
 
 def part(mail: EmailMessage, subtype: str) -> str:
@@ -80,7 +82,7 @@ def part(mail: EmailMessage, subtype: str) -> str:
 
 
 def links_of(mail: EmailMessage) -> set[str]:
-    """Every address in the text, in the page, and in the header."""
+    """Return every URL in the text, the HTML and the header."""
     hrefs = re.findall(r'(?:href|src)="([^"]*)"', part(mail, "html"))
     written = re.findall(r"https?://\S+", part(mail, "plain"))
     header = mail["list-unsubscribe"].replace("\n", "").strip("<>")
@@ -88,7 +90,7 @@ def links_of(mail: EmailMessage) -> set[str]:
 
 
 class TestRetweetMail:
-    def test_an_author_who_opted_in_gets_exactly_one(
+    def test_author_who_opted_in_gets_exactly_one_mail(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -111,7 +113,7 @@ class TestRetweetMail:
         assert "Hello <world> 👋" in text
         assert "Hello &lt;world&gt; 👋" in html
 
-    def test_unsubscribing_by_post_ends_it(
+    def test_unsubscribing_by_post_ends_mails(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -136,7 +138,7 @@ class TestRetweetMail:
         mailbox.wait_for(later)
         assert len(mailbox.of(ada)) == 1
 
-        # The account cannot switch it on again; the page of the link can.
+        # The account cannot switch mails on again; the page of the link can.
         answer = run(edge, OPT_IN, ada, on=True)
         assert answer["updateEmailSettings"] == {"retweets": False, "addressUnsubscribed": True}
         action = re.search(r'<form method="post" action="([^"]+)"', done.text)
@@ -145,7 +147,7 @@ class TestRetweetMail:
         assert httpx.post(back, trust_env=False).status_code == 200
         assert run(edge, SETTINGS, ada)["me"]["emailSettings"] == {"retweets": True}
 
-    def test_an_address_that_has_unsubscribed_stays_so_in_a_new_account(
+    def test_unsubscribed_address_stays_so_in_a_new_account(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -156,24 +158,13 @@ class TestRetweetMail:
         delete = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
         run(edge, delete, ada, p=ada.password)
 
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        given = {
-            "username": ada.username,
-            "email": f"{ada.username}@example.com",
-            "password": ada.password,
-            "emailSettings": {"retweets": True},
-        }
-        answer = run(edge, query, input=given)["signUp"]
-        token = answer["accessToken"]
-        headers = {"authorization": f"Bearer {token}"}
-        again = Account(answer["user"]["id"], ada.username, ada.password, token, headers)
+        again = api.sign_up(edge, ada.username, emailSettings={"retweets": True})
         eventually(
             lambda: (
                 run(edge, ALL_SETTINGS, again)["me"]["emailSettings"]
                 == {"retweets": False, "addressUnsubscribed": True}
             ),
-            "the notifier knows the address",
+            "the notifier has the address",
         )
         run(edge, RETWEET, grace, id=tweet(edge, again))
         later = opt_in()
@@ -181,7 +172,7 @@ class TestRetweetMail:
         mailbox.wait_for(later)
         assert len(mailbox.of(ada)) == 1
 
-    def test_nobody_else_gets_any(
+    def test_users_without_opt_in_and_own_retweets_get_no_mail(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
         quiet, ada, grace = sign_up(), opt_in(), sign_up()
@@ -192,20 +183,14 @@ class TestRetweetMail:
         mailbox.wait_for(later)
         assert mailbox.of(quiet) == mailbox.of(ada) == mailbox.of(grace) == []
 
-    def test_signing_up_may_opt_in_at_once(
+    def test_sign_up_can_opt_in(
         self, edge: httpx.Client, sign_up: SignUp, mailbox: Mailbox
     ) -> None:
-        name, password = f"{sign_up().username}x", "correct horse"
-        query = """mutation ($input: SignUpInput!) { signUp(input: $input) {
-            ... on SignedIn { accessToken user { id } } } }"""
-        given = {"username": name, "email": f"{name}@example.com", "password": password}
-        answer = run(edge, query, input=given | {"emailSettings": {"retweets": True}})["signUp"]
-        headers = {"authorization": f"Bearer {answer['accessToken']}"}
-        ada = Account(answer["user"]["id"], name, password, answer["accessToken"], headers)
+        ada = api.sign_up(edge, emailSettings={"retweets": True})
         run(edge, RETWEET, sign_up(), id=tweet(edge, ada))
         assert len(mailbox.wait_for(ada)) == 1
 
-    def test_settings_are_nobody_elses_business(
+    def test_settings_are_hidden_from_other_users(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -218,7 +203,7 @@ class TestRetweetMail:
 
 
 class TestLinks:
-    def test_every_link_of_every_mail_is_answered(
+    def test_every_link_in_a_mail_is_served(
         self,
         edge: httpx.Client,
         opt_in: SignUp,
@@ -238,7 +223,7 @@ class TestLinks:
                 found.update(links_of(mail))
             return pages <= found
 
-        eventually(all_tweets_are_linked, "there is a mail about each tweet")
+        eventually(all_tweets_are_linked, "each tweet is in a mail")
         assert len(found) > len(pages)  # and the links to unsubscribe
         explorer = edge.get("/").content
         for link in found:
@@ -248,30 +233,30 @@ class TestLinks:
             assert (answer.content == explorer) is (link in pages)
 
 
-class TestWhileSomethingIsAway:
-    @pytest.mark.parametrize("away", ["valkey", "notifier", "mailbox"])
-    def test_the_retweet_succeeds_and_its_mail_comes_later(
+class TestOutage:
+    @pytest.mark.parametrize("process", ["valkey", "notifier", "mailbox"])
+    def test_retweet_succeeds_and_its_mail_arrives_later(
         self,
         edge: httpx.Client,
         opt_in: SignUp,
         sign_up: SignUp,
         mailbox: Mailbox,
         stack: RunningStack,
-        away: str,
+        process: str,
     ) -> None:
         ada, grace = opt_in(), sign_up()
         tweet_id = tweet(edge, ada)
-        stack.kill(away)
+        stack.kill(process)
         try:
             answer = run(edge, RETWEET, grace, id=tweet_id)
             assert answer["retweet"]["retweetCount"] == 1
         finally:
-            stack.restart(away)
+            stack.restart(process)
         assert len(mailbox.wait_for(ada)) == 1
 
 
 class TestDeletedAccount:
-    def test_takes_tweets_and_retweets_along(
+    def test_deleted_account_loses_its_tweets_and_retweets(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -282,8 +267,10 @@ class TestDeletedAccount:
         run(edge, mutation, ada, p=ada.password)
 
         query = "query ($id: ID!) { tweet(id: $id) { retweetCount } }"
-        eventually(lambda: run(edge, query, grace, id=hers)["tweet"] is None, "hers is gone")
+        eventually(
+            lambda: run(edge, query, grace, id=hers)["tweet"] is None, "the tweet is deleted"
+        )
         eventually(
             lambda: run(edge, query, grace, id=his)["tweet"] == {"retweetCount": 0},
-            "her retweet is gone",
+            "the retweet is removed",
         )

@@ -1,4 +1,4 @@
-"""The prober finds what works and what does not, and leaves nothing behind however it ends."""
+"""The prober finds what works and what fails, and leaves no account behind however it ends."""
 
 import os
 import signal
@@ -10,11 +10,13 @@ import httpx
 import pytest
 
 from chassis.topology import declared
-from deploy.prober.person import Person
-from deploy.prober.rounds import steps
+from deploy.prober.probe_account import ProbeAccount
+from deploy.prober.round import steps
 from stack.ports import free_ports
 from stack.process import ROOT
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+
+pytestmark = ON_ONE_ROUTER
 
 SECRET = "p" * 32
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -27,9 +29,10 @@ def port() -> int:
 
 @pytest.fixture
 def start(stack: RunningStack, port: int) -> Iterator[Start]:
+    """Return a function that starts a prober; it takes the arguments and further settings."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
+    def prober(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
         environment = {
             **os.environ,
             "PROBER_URL": stack.url,
@@ -44,25 +47,19 @@ def start(stack: RunningStack, port: int) -> Iterator[Start]:
         )
         return started[-1]
 
-    yield run
+    yield prober
     for process in started:
         process.kill()
         process.communicate()
 
 
 def accounts(edge: httpx.Client, name: str) -> int:
-    """How many accounts there are that a prober of this name would make."""
-    found = 0
-    for role in ("author", "reader"):
-        person = Person(edge, f"{name}_{role}", SECRET)
-        given = {"login": person.name, "password": person._password}
-        query = """mutation ($login: String!, $password: String!) {
-            signIn(input: {login: $login, password: $password}) { __typename } }"""
-        found += person.ask(query, given)["signIn"]["__typename"] == "SignedIn"
-    return found
+    """Return how many accounts of the prober `name` exist."""
+    roles = ("author", "reader")
+    return sum(ProbeAccount(edge, f"{name}_{role}", SECRET).exists() for role in roles)
 
 
-def told(port: int) -> str:
+def metrics(port: int) -> str:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
     except httpx.HTTPError:
@@ -70,7 +67,9 @@ def told(port: int) -> str:
 
 
 class TestOnce:
-    def test_all_is_well(self, edge: httpx.Client, start: Start) -> None:
+    def test_every_step_succeeds_on_a_healthy_system(
+        self, edge: httpx.Client, start: Start
+    ) -> None:
         process = start("once")
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
@@ -79,7 +78,7 @@ class TestOnce:
         assert accounts(edge, "prober_once") == 0
 
     @pytest.mark.needs("tweets")
-    def test_what_does_not_work_is_named(
+    def test_failed_step_is_named(
         self, edge: httpx.Client, stack: RunningStack, start: Start
     ) -> None:
         stack.kill("tweets")
@@ -94,30 +93,30 @@ class TestOnce:
         assert accounts(edge, "prober_once") == 0
 
 
-class TestForEver:
-    def test_it_tells_prometheus_and_a_signal_leaves_nothing_behind(
+class TestRepeatedRounds:
+    def test_steps_are_metrics_and_sigterm_leaves_no_account(
         self, edge: httpx.Client, start: Start, port: int
     ) -> None:
         process = start(PROBER_NAME="terminated")
         eventually(
-            lambda: 'chirp_probe_steps_total{result="ok",step="be refused"} 1.0' in told(port),
-            "a whole round is told",
+            lambda: 'chirp_probe_steps_total{result="ok",step="be refused"} 1.0' in metrics(port),
+            "a whole round is in the metrics",
         )
-        assert 'chirp_probe_step_seconds_count{step="sign in"}' in told(port)
-        eventually(lambda: accounts(edge, "terminated") > 0, "it is in the middle of a round")
+        assert 'chirp_probe_step_seconds_count{step="sign in"}' in metrics(port)
+        eventually(lambda: accounts(edge, "terminated") > 0, "a round is under way")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert accounts(edge, "terminated") == 0
 
-    def test_what_a_killed_one_left_the_next_one_removes(
+    def test_next_prober_deletes_the_accounts_of_a_killed_one(
         self, edge: httpx.Client, start: Start
     ) -> None:
         process = start(PROBER_NAME="killed")
-        eventually(lambda: accounts(edge, "killed") > 0, "it is in the middle of a round")
+        eventually(lambda: accounts(edge, "killed") > 0, "a round is under way")
         process.kill()
         process.wait(30)
         following = start(PROBER_NAME="killed", PROBER_PORT=str(free_ports(1)[0]))
-        eventually(lambda: accounts(edge, "killed") == 0, "it is removed")
+        eventually(lambda: accounts(edge, "killed") == 0, "the accounts are deleted")
         following.send_signal(signal.SIGTERM)
         assert following.wait(30) == 0
         assert accounts(edge, "killed") == 0

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from client.api import Account, sign_up
+from client.documents import CREATE_TWEET, MY_TWEETS, SIGN_IN
 from stack.commands import Commands
 from stack.console import Console
 from stack.ports import free_ports
@@ -20,10 +22,9 @@ from stack.process import Process, answers
 from stack.services import module, settings_of
 from stack.supervisor import Stack
 from tests.e2e.balancer import balancer
-from tests.e2e.test_story import CREATE, MINE, SIGN_IN
-from tests.stack import Account, RunningStack, new_account
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 NOTICE = 6
 """Seconds. Edge and router keep an idle connection for 4, and the balancer looks every second."""
@@ -129,8 +130,8 @@ class Load:
                 if number % 10 == 1:  # a password takes as long as many tweets
                     self._ask(client, "signIn", SIGN_IN, given, {})
                 text = {"text": f"tweet {number}"}
-                self._ask(client, "createTweet", CREATE, text, account.headers)
-                self._ask(client, "myTweets", MINE, {"first": 5}, account.headers)
+                self._ask(client, "createTweet", CREATE_TWEET, text, account.headers)
+                self._ask(client, "myTweets", MY_TWEETS, {"first": 5}, account.headers)
 
     def _ask(
         self, client: httpx.Client, name: str, query: str, variables: Any, headers: dict[str, str]
@@ -152,7 +153,7 @@ class Load:
 
 def test_no_request_is_lost(replicas: Replicas, capsys: pytest.CaptureFixture[str]) -> None:
     with httpx.Client(base_url=replicas.edge_url, timeout=35, trust_env=False) as client:
-        people = [new_account(client) for _ in range(CLIENTS)]
+        people = [sign_up(client) for _ in range(CLIENTS)]
     load = Load(replicas.edge_url)
     threads = [threading.Thread(target=load.run, args=(person,)) for person in people]
     for thread in threads:

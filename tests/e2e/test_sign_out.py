@@ -1,4 +1,4 @@
-"""Sign-out over two real auth processes, with Valkey there and with Valkey dead."""
+"""Sign-out with two real auth processes, with Valkey and without."""
 
 import os
 import sys
@@ -11,19 +11,19 @@ from time import perf_counter
 import httpx
 import pytest
 
+from client.api import Account, run
 from stack.console import Console
 from stack.ports import free_ports
 from stack.process import Process, answers
 from stack.services import settings_of
-from tests.e2e.test_story import run
-from tests.stack import Account, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 
 
 @pytest.fixture(scope="module")
 def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Another auth process on the same database and the same Valkey; gives its address."""
+    """The address of another auth process with the same database and Valkey."""
     port, grpc_port = map(str, free_ports(2))
     settings = {**os.environ, **settings_of("auth", stack.settings)}
     settings |= {"AUTH_PORT": port, "AUTH_GRPC_PORT": grpc_port}
@@ -46,12 +46,12 @@ def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def status(url: str, account: Account) -> int:
-    """What a process tells the edge about the account's token."""
+    """Return the status of a process's answer to the edge about the account's token."""
     answer = httpx.get(f"{url}/authorize/graphql", headers=account.headers, trust_env=False)
     return answer.status_code
 
 
-def test_when_it_has_answered_the_other_process_refuses_the_token(
+def test_other_process_refuses_the_token_after_sign_out(
     edge: httpx.Client,
     sign_up: Callable[[], Account],
     stack: RunningStack,
@@ -65,7 +65,7 @@ def test_when_it_has_answered_the_other_process_refuses_the_token(
         started = perf_counter()
         run(edge, SIGN_OUT, ada)
         took.append(perf_counter() - started)
-        # Asked first of the process that did not do it, whichever that was.
+        # The second process first: sign-out may have run at either.
         assert status(second, ada) == status(stack.auth_url, ada) == 401
     with capsys.disabled():
         print(  # noqa: T201
@@ -74,7 +74,7 @@ def test_when_it_has_answered_the_other_process_refuses_the_token(
         )
 
 
-def test_without_valkey_a_revoked_token_is_refused_and_a_live_one_passes(
+def test_revoked_token_is_refused_and_a_live_one_passes_without_valkey(
     edge: httpx.Client, sign_up: Callable[[], Account], stack: RunningStack, second: str
 ) -> None:
     ada, grace, joan = sign_up(), sign_up(), sign_up()

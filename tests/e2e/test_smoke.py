@@ -1,4 +1,4 @@
-"""deploy/smoke.sh on a running system and on an address that is not an edge."""
+"""The smoke test of a roll-out, on a healthy system and on a broken one."""
 
 import subprocess
 
@@ -23,8 +23,8 @@ class TestSmoke:
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("ok ") == (6 if "notifier" in declared().services else 5)
 
-    def test_unexpected_answer_fails_with_both_values(self, stack: RunningStack) -> None:
-        """The port of the router has no /healthz and refuses no request."""
+    def test_unexpected_response_of_the_edge_fails(self, stack: RunningStack) -> None:
+        """The router's own port has no /healthz and accepts invalid tokens."""
         result = smoke(stack.router_url)
         assert result.returncode == 1
         assert "failed  everything behind the edge is ready: got 404, expected 200" in result.stderr

@@ -1,4 +1,4 @@
-"""`make up` as a process: what it leaves behind, however it ends, is nothing."""
+"""`make up` as a process: what it shows, and that nothing is left when it has ended."""
 
 import io
 import os
@@ -6,46 +6,50 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 
-from stack import explorer
+from deploy.dotenv import read
+from stack import explorer, status
 from stack.commands import Commands
 from stack.console import Console
-from stack.environment import read
-from stack.ports import demand_free
+from stack.ports import demand_free, free_ports
 from stack.process import ROOT, StackError
+from stack.router import Kind, cached_binary, find_router
+from tests.release import Release
 from tests.stack import eventually, fresh_settings, router_kinds
 
 LINUX = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux can tie a child's life to us"
+    sys.platform != "linux", reason="only Linux ends a child when its parent is killed"
 )
+ON_THE_ROUTER = pytest.mark.skipif(
+    Kind.ROUTER not in router_kinds(), reason="the tests run on the stand-in alone"
+)
+PATIENCE = 120.0  # seconds; other tests may share the cores
 
 
 class Supervisor:
     """`python -m stack up`, its output in a file."""
 
-    def __init__(self, settings: Path, data: Path, log: Path) -> None:
+    def __init__(
+        self, settings: Path, data: Path, log: Path, *options: str, **environment: str
+    ) -> None:
         self.log = log
         self.ports = {
             name: int(port) for name, port in read(settings).items() if name.endswith("_PORT")
         }
-        self._url = f"http://127.0.0.1:{self.ports['EDGE_PORT']}/healthz"
-        places = (f"--settings={settings}", f"--data={data}")
-        command = [sys.executable, "-m", "stack", *places]
+        self._data = data
+        self._url = f"http://127.0.0.1:{self.ports['EDGE_PORT']}"
+        self._stack = [sys.executable, "-m", "stack", f"--settings={settings}", f"--data={data}"]
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [
-                    *command,
-                    f"--settings={settings}",
-                    f"--data={data}",
-                    "up",
-                    f"--router={router_kinds()[0]}",
-                ],
+                [*self._stack, "up", *options],
                 cwd=ROOT,
+                env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -53,47 +57,65 @@ class Supervisor:
             )
 
     def wait_for_line(self, text: str) -> None:
-        def said() -> bool:
+        def is_shown() -> bool:
             assert self.process.poll() is None, self.log.read_text()
             return text in self.log.read_text()
 
-        eventually(said, f"{text!r} in the output")
+        eventually(is_shown, f"{text!r} in the output", PATIENCE)
 
     def wait_until_up(self) -> None:
         self.wait_for_line("Ctrl-C stops everything")
-        assert httpx.get(self._url, trust_env=False).status_code == 200
+        assert httpx.get(f"{self._url}/healthz", trust_env=False).status_code == 200
+
+    def ask(self, query: str) -> object:
+        """Return the data of the answer to a GraphQL operation."""
+        answer = httpx.post(f"{self._url}/graphql", json={"query": query}, trust_env=False)
+        return answer.json()["data"]
+
+    def command(self, name: str) -> "subprocess.CompletedProcess[str]":
+        """Run another command on the same data."""
+        return subprocess.run(
+            [*self._stack, name], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    def pid_of(self, name: str) -> int:
+        return next(entry.pid for entry in status.read(self._data) if entry.name == name)
 
     def end(self) -> None:
+        """Kill it, and wait until nothing of it uses the data or a port."""
+        children = self.children() if self.process.poll() is None else {}
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        eventually(lambda: not any(map(_lives, children)), f"all have ended: {children}", PATIENCE)
 
     def children(self) -> dict[int, str]:
-        """The command lines of its children and of theirs, by process."""
+        """Return the command lines of its children and of theirs, by process."""
         return {pid: _ps(pid, "args") for pid in _descendants(self.process.pid)}
 
     def demand_nothing_left(self, children: dict[int, str]) -> None:
-        eventually(lambda: not any(map(_lives, children)), f"all gone: {children}")
+        eventually(lambda: not any(map(_lives, children)), f"all have ended: {children}")
 
-        def ports_are_free() -> bool:
+        def are_ports_free() -> bool:
             try:
                 demand_free({name: ("127.0.0.1", port) for name, port in self.ports.items()})
             except StackError:
                 return False
             return True
 
-        eventually(ports_are_free, "all ports are free")
+        eventually(are_ports_free, "all ports are free")
 
 
-Start = Callable[[], Supervisor]
+class Start(Protocol):
+    def __call__(self, *options: str, **environment: str) -> Supervisor: ...
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One directory of data for all these tests, so each starts on what the one before left."""
+    """One folder of data for all these tests: each starts on what the one before left."""
     made = tmp_path_factory.mktemp("supervised")
     fresh_settings(made / "settings.env")
-    # What `make up` does once may take longer than these tests wait.
+    # The first build may take longer than these tests wait.
     explorer.build(Commands(Console(io.StringIO()), threading.Event()))
     return made
 
@@ -102,9 +124,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(folder: Path, tmp_path: Path) -> Iterator[Start]:
     started: list[Supervisor] = []
 
-    def run() -> Supervisor:
+    def run(*options: str, **environment: str) -> Supervisor:
         log = tmp_path / f"log-{len(started)}"
-        started.append(Supervisor(folder / "settings.env", folder / "data", log))
+        options = options or (f"--router={router_kinds()[0]}",)
+        settings, data = folder / "settings.env", folder / "data"
+        started.append(Supervisor(settings, data, log, *options, **environment))
         return started[-1]
 
     yield run
@@ -114,43 +138,37 @@ def start(folder: Path, tmp_path: Path) -> Iterator[Start]:
 
 class TestUp:
     @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_stops_every_process(self, start: Start, name: signal.Signals) -> None:
+    def test_signal_stops_every_process(self, start: Start, name: signal.Signals) -> None:
         supervisor = start()
         supervisor.wait_until_up()
         children = supervisor.children()
-        for program in ("postgres -D", "valkey-server", "subgraphs.auth", "envoy"):
+        for program in ("postgres -D", "valkey-server", "envoy"):
             assert program in " ".join(children.values())
+        assert supervisor.pid_of("auth") in children
         supervisor.process.send_signal(name)
-        assert supervisor.process.wait(30) == 0
+        assert supervisor.process.wait(60) == 0
         supervisor.demand_nothing_left(children)
 
-    def test_a_signal_while_starting_stops_what_has_started(self, start: Start) -> None:
+    def test_signal_during_the_start_stops_what_has_started(self, start: Start) -> None:
         supervisor = start()
         supervisor.wait_for_line("Starting PostgreSQL and Valkey")
         children = supervisor.children()
         supervisor.process.send_signal(signal.SIGINT)
-        assert supervisor.process.wait(30) == 0
+        assert supervisor.process.wait(60) == 0
         supervisor.demand_nothing_left(children)
 
-    @pytest.mark.parametrize(
-        ("name", "program"),
-        [("postgres", "postgres -D"), ("auth", "subgraphs.auth"), ("edge", "/envoy")],
-    )
-    def test_the_death_of_one_stops_all_and_is_told(
-        self, start: Start, name: str, program: str
-    ) -> None:
+    @pytest.mark.parametrize("name", ["postgres", "auth", "edge"])
+    def test_death_of_one_process_stops_all_and_is_reported(self, start: Start, name: str) -> None:
         supervisor = start()
         supervisor.wait_until_up()
         children = supervisor.children()
-        victim = next(pid for pid, arguments in children.items() if program in arguments)
-        os.kill(victim, signal.SIGKILL)
-        assert supervisor.process.wait(30) == 1
-        told = supervisor.log.read_text()
-        assert f"{name} was killed by SIGKILL. Its last lines:" in told
+        os.kill(supervisor.pid_of(name), signal.SIGKILL)
+        assert supervisor.process.wait(60) == 1
+        assert f"{name} was killed by SIGKILL. Its last lines:" in supervisor.log.read_text()
         supervisor.demand_nothing_left(children)
 
     @LINUX
-    def test_its_own_violent_death_leaves_nothing_behind(self, start: Start) -> None:
+    def test_killed_supervisor_leaves_nothing_behind(self, start: Start) -> None:
         supervisor = start()
         supervisor.wait_until_up()
         children = supervisor.children()
@@ -158,7 +176,7 @@ class TestUp:
         supervisor.process.wait()
         supervisor.demand_nothing_left(children)
 
-    def test_a_busy_port_is_named_and_by_whom_it_is_held(self, start: Start, folder: Path) -> None:
+    def test_busy_port_is_named_with_its_holder(self, start: Start, folder: Path) -> None:
         port = read(folder / "settings.env")["AUTH_PORT"]
         program = f"import http.server as h; h.test(h.SimpleHTTPRequestHandler, port={port})"
         holder = subprocess.Popen(
@@ -167,23 +185,128 @@ class TestUp:
         try:
             eventually(lambda: _listens(int(port)), "the port is taken")
             supervisor = start()
-            assert supervisor.process.wait(30) == 1
+            assert supervisor.process.wait(60) == 1
         finally:
             holder.kill()
             holder.wait()
-        told = supervisor.log.read_text()
-        assert f"Port {port} is in use" in told
-        assert "AUTH_PORT" in told
+        shown = supervisor.log.read_text()
+        assert f"Port {port} is in use" in shown
+        assert "AUTH_PORT" in shown
         if sys.platform == "linux":
-            assert f"(process {holder.pid})" in told
+            assert f"(process {holder.pid})" in shown
 
-    def test_two_on_the_same_data_is_refused(self, start: Start) -> None:
+    def test_second_stack_on_the_same_data_is_refused(self, start: Start) -> None:
         first = start()
         first.wait_until_up()
         second = start()
-        assert second.process.wait(30) == 1
+        assert second.process.wait(60) == 1
         assert "is running already" in second.log.read_text()
         assert first.process.poll() is None
+
+    def test_service_that_does_not_start_is_shown_with_its_last_lines(self, start: Start) -> None:
+        supervisor = start(AUTH_ACCESS_TOKEN_SECONDS="soon")
+        assert supervisor.process.wait(120) == 1
+        shown = supervisor.log.read_text()
+        assert "auth ended with status 2. Its last lines:" in shown
+        assert "AUTH_ACCESS_TOKEN_SECONDS" in shown
+
+    def test_routine_lines_are_in_the_log_files_alone(self, start: Start, folder: Path) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        assert "Application startup complete" not in supervisor.log.read_text()
+        log = folder / "data" / "logs" / "auth.log"
+        eventually(lambda: "Application startup complete" in log.read_text(), "it is logged")
+
+
+class TestStatus:
+    def test_every_process_is_listed_with_its_health(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        shown = supervisor.command("status")
+        assert shown.returncode == 0, shown.stdout
+        rows = {line.split()[0]: line.split()[1:3] for line in shown.stdout.splitlines()[1:]}
+        assert {"postgres", "valkey", "auth", "router", "edge"} <= set(rows)
+        assert all(row == ["running", "healthy"] for row in rows.values())
+
+    def test_stack_that_does_not_run_is_an_error(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        supervisor.process.send_signal(signal.SIGINT)
+        supervisor.process.wait(60)
+        shown = supervisor.command("status")
+        assert shown.returncode == 1
+        assert "Start it: make up" in shown.stdout
+
+
+class TestRouterDownload:
+    """On a machine where no router is installed."""
+
+    @pytest.fixture
+    def release(self, tmp_path: Path) -> Iterator[Release]:
+        (tmp_path / "release").mkdir()
+        made = Release(tmp_path / "release")
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def empty(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        """Variables of an environment with an empty cache."""
+        binary = find_router(os.environ)
+        path = [
+            f for f in os.environ["PATH"].split(os.pathsep) if not (Path(f) / "router").exists()
+        ]
+        monkeypatch.delenv("ROUTER_BIN", raising=False)
+        empty = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": os.pathsep.join(path)}
+        return empty | ({"INSTALLED": str(binary)} if binary else {})
+
+    def test_unreachable_release_is_the_reason_why_the_stand_in_serves(
+        self, start: Start, empty: dict[str, str]
+    ) -> None:
+        nothing = f"http://127.0.0.1:{free_ports(1)[0]}"
+        supervisor = start("--verbose", ROUTER_RELEASE_URL=nothing, **empty)
+        supervisor.wait_until_up()
+        assert "could not be downloaded (Connection refused)" in _line(supervisor, "  router ")
+        assert "make router" in _line(supervisor, "  router ")
+        assert supervisor.ask("{ __typename }") == {"__typename": "Query"}
+
+    def test_slow_download_does_not_delay_the_stand_in(
+        self, start: Start, empty: dict[str, str], release: Release
+    ) -> None:
+        release.gate.clear()
+        supervisor = start("--verbose", ROUTER_RELEASE_URL=release.url, **empty)
+        supervisor.wait_until_up()
+        assert "still downloading" in _line(supervisor, "  router ")
+        assert supervisor.ask("{ __typename }") == {"__typename": "Query"}
+        release.gate.set()
+        supervisor.wait_for_line("is installed:")
+        assert supervisor.ask("{ __typename }") == {"__typename": "Query"}
+
+    @ON_THE_ROUTER
+    def test_downloaded_router_serves(
+        self,
+        start: Start,
+        empty: dict[str, str],
+        release: Release,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        release.publish(Path(empty["INSTALLED"]).read_bytes())
+        supervisor = start("--verbose", ROUTER_RELEASE_URL=release.url, **empty)
+        supervisor.wait_until_up()
+        supervisor.wait_for_line("is installed:")
+        supervisor.process.send_signal(signal.SIGINT)
+        assert supervisor.process.wait(60) == 0
+        # The first start may have been faster than the download.
+        monkeypatch.setenv("XDG_CACHE_HOME", empty["XDG_CACHE_HOME"])
+        assert cached_binary().exists()
+        second = start("--verbose", ROUTER_RELEASE_URL=release.url, **empty)
+        second.wait_until_up()
+        assert "the Apollo Router" in _line(second, "  router ")
+        assert second.ask("{ __typename }") == {"__typename": "Query"}
+
+
+def _line(supervisor: Supervisor, beginning: str) -> str:
+    lines = supervisor.log.read_text().splitlines()
+    return next(line for line in lines if line.startswith(beginning))
 
 
 def _descendants(pid: int) -> list[int]:
@@ -198,7 +321,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _lives(pid: int) -> bool:
-    """A zombie, which waits for nothing but being counted, does not."""
+    """Return whether a process runs; a zombie does not."""
     return _ps(pid, "stat")[:1] not in {"", "Z"}
 
 

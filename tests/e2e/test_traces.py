@@ -1,4 +1,4 @@
-"""One retweet is one trace, from the edge to the mail, through the real stack."""
+"""One retweet is one trace, from the edge to the e-mail, in a real stack."""
 
 import json
 import os
@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client.api import Account, run, sign_up
+from client.documents import CREATE_TWEET, RETWEET
 from stack.ports import free_ports
 from stack.router import Kind
 from tests.e2e.collector import Collector, Span, collecting
 from tests.e2e.test_mail import OPT_IN
-from tests.e2e.test_story import CREATE, RETWEET, run
-from tests.stack import Account, RunningStack, eventually, new_account, router_kinds, started
+from tests.stack import RunningStack, eventually, router_kinds, started
 
 pytestmark = [
     pytest.mark.needs("tweets", "notifier"),
@@ -41,11 +42,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ite
 
 @pytest.fixture(scope="module")
 def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[Account]]:
-    """The spans of the one retweet, and who took part."""
+    """The spans of one retweet and the accounts involved."""
     with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
-        ada, grace = new_account(edge), new_account(edge)
+        ada, grace = sign_up(edge), sign_up(edge)
         run(edge, OPT_IN, ada, on=True)
-        tweet_id = run(edge, CREATE, ada, text=TEXT)["createTweet"]["id"]
+        tweet_id = run(edge, CREATE_TWEET, ada, text=TEXT)["createTweet"]["id"]
         literal = f'mutation {{ createTweet(input: {{text: "{TEXT}"}}) {{ __typename }} }}'
         run(edge, literal, ada)
         edge.get("/graphql", params={"query": "{ me { id } }", "secret": TEXT}, headers=ada.headers)
@@ -71,7 +72,7 @@ Story = tuple[list[Span], list[Account]]
 
 
 class TestTrace:
-    def test_it_goes_from_the_edge_to_the_mail(self, story: Story) -> None:
+    def test_trace_spans_from_the_edge_to_the_email(self, story: Story) -> None:
         spans, _ = story
         by_id = {span.id: span for span in spans}
         (mail,) = [span for span in spans if span.name == "send mail"]
@@ -81,7 +82,7 @@ class TestTrace:
         services = [span.service for span in reversed(way)]
         assert list(dict.fromkeys(services)) == ["edge", "router", "tweets", "notifier"]
 
-    def test_everybody_who_did_something_is_in_it(self, story: Story) -> None:
+    def test_trace_contains_every_participating_service(self, story: Story) -> None:
         spans, _ = story
         told = {(span.service, span.name) for span in spans}
         assert {
@@ -96,7 +97,7 @@ class TestTrace:
         } <= told
         assert not [span for span in spans if span.failed]
 
-    def test_nothing_private_is_in_any_trace(self, story: Story, collector: Collector) -> None:
+    def test_traces_contain_no_private_data(self, story: Story, collector: Collector) -> None:
         _, people = story
         everything = b"".join(collector.received)
         for person in people:
@@ -112,14 +113,14 @@ class TestTrace:
             assert not places
             assert secret.encode() not in everything
 
-    def test_the_log_names_the_trace(self, story: Story, stack: RunningStack) -> None:
+    def test_log_contains_the_trace_id(self, story: Story, stack: RunningStack) -> None:
         spans, _ = story
         lines = stack.log.read_text().splitlines()
         told = [line for line in lines if spans[0].trace in line]
         for service in ("tweets", "auth", "edge"):
             assert any(service in line.split("|")[0] for line in told) or service == "auth", told
 
-    def test_what_fails_is_marked(
+    def test_failed_span_is_marked(
         self, story: Story, stack: RunningStack, collector: Collector
     ) -> None:
         _, (ada, _) = story

@@ -1,4 +1,4 @@
-"""Subscriptions over the three protocols that clients speak, and nothing but subscriptions."""
+"""Subscriptions over WebSocket, multipart HTTP and server-sent events (docs/adr/0012)."""
 
 from .app import Streams
 from .connections import Connections, StreamLimits

@@ -1,4 +1,4 @@
-"""Reads an Accept header (RFC 9110)."""
+"""Parses the Accept header (RFC 9110)."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _RANGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """A type that a client takes; the names of parameters are in lower case."""
+    """A media type that a client accepts; parameter names are in lower case."""
 
     name: str
     parameters: dict[str, str]
@@ -28,7 +28,7 @@ class MediaRange:
 
 
 def media_ranges(headers: Iterable[str]) -> list[MediaRange]:
-    """The types in these headers that can be read, the most wanted first; none with q=0."""
+    """Return the well-formed media ranges of the headers by quality, without those of q=0."""
     ranges = []
     for header in headers:
         position = 0
@@ -37,11 +37,11 @@ def media_ranges(headers: Iterable[str]) -> list[MediaRange]:
                 position = match.end()
                 if position == len(header) or header[position] == ",":
                     ranges.append(MediaRange(match[1].lower(), _parameters(match[2])))
-            # On to what follows the next comma, over whatever cannot be read.
+            # Skip to the next comma, over a malformed range.
             comma = header.find(",", position)
             position = comma + 1 if comma >= 0 else len(header)
-    wanted = [each for each in ranges if each.quality > 0]
-    return sorted(wanted, key=lambda each: -each.quality)
+    accepted = [each for each in ranges if each.quality > 0]
+    return sorted(accepted, key=lambda each: -each.quality)
 
 
 def _parameters(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The ASGI application that serves subscriptions: a socket, or a response that does not end."""
+"""The ASGI application that serves subscriptions over WebSockets and streamed responses."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,10 +30,10 @@ MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
 
 
 class Streams:
-    """Serves the subscriptions of a schema to whoever is signed in.
+    """Serves the subscriptions of a schema to signed-in callers.
 
-    `make_context` is called for each operation, so nothing that it loads lives as long as a socket.
-    `authenticate` says whose a token is that came in a socket's first message; it raises
+    `make_context` is called for each operation, so data loaders do not cache for the lifetime of a
+    socket. `authenticate` returns the principal of a token in a socket's first message; it raises
     Unauthenticated, TokenExpired, SessionEnded or Overloaded.
     """
 
@@ -52,10 +52,10 @@ class Streams:
         self._limits = limits
         self.connections = Connections(limits)
         self.open: Counter[str] = Counter()
-        """Connections by transport."""
+        """The number of open connections by transport."""
 
     def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
-        """Ends what is open when the process lets go of its connections."""
+        """End all connections when `shutdown` begins."""
         return running(self.connections.close_on(shutdown))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +67,7 @@ class Streams:
     async def _serve_socket(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         headers = connection.headers
         with bound(request_id=headers.get("x-request-id", "")):
-            began = perf_counter()
+            started = perf_counter()
             socket = Socket(
                 self._schema,
                 lambda principal: self._make_context(connection, principal),
@@ -83,10 +83,10 @@ class Streams:
                     )
             finally:
                 _log.info(
-                    "socket",
+                    "socket closed",
                     path=connection.scope["path"],
                     code=socket.closed_with.code if socket.closed_with else None,
-                    milliseconds=round((perf_counter() - began) * 1000, 2),
+                    milliseconds=round((perf_counter() - started) * 1000, 2),
                 )
 
     @contextmanager
@@ -103,7 +103,7 @@ class Streams:
             await response(request.scope, request.receive, send)
 
     async def _stream(self, request: Request, send: Send) -> Response | None:
-        """Stream the subscription, or return the answer to a request for which no stream opens."""
+        """Stream the subscription, or return the response to a request that opens no stream."""
         try:
             protocol = choose_protocol(request)
             body = await request.body()
@@ -113,14 +113,14 @@ class Streams:
             return response
         try:
             asked = GraphQLRequest.decode(body)
-            # A request with a wrong token has ended at the edge.
+            # The edge has refused requests with an invalid token.
             principal = require(principal_from(request.headers))
-            with self.connections.open() as place:
-                place.take(principal)
+            with self.connections.open() as connection:
+                connection.assign(principal)
                 context = self._make_context(request, principal)
                 stream = HttpStream(protocol, self._limits, request.receive, send)
                 with self._counted(protocol.transport):
-                    await stream.run(self._schema, asked, context, place)
+                    await stream.run(self._schema, asked, context, connection)
         except ClientError as error:
             return refusal(protocol, error)
         return None

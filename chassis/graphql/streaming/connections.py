@@ -1,4 +1,4 @@
-"""How much a person may hold open in this process, and ending it: with its session, or for all."""
+"""The open sockets and streams of a process: their limits, and how they are ended."""
 
 import asyncio
 from collections import Counter
@@ -13,50 +13,52 @@ from chassis.shutdown import Shutdown
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """Seconds, and numbers of things."""
+    """Limits of sockets and streams; times are in seconds."""
 
     streams_per_user: int = 20
-    """Sockets and HTTP streams together, in one process."""
+    """Sockets and HTTP streams of one user in one process."""
     operations_per_socket: int = 20
     init_seconds: float = 3
-    """Until a socket's `connection_init` has to be there."""
+    """The time limit for the `connection_init` of a socket."""
     idle_seconds: float = 60
-    """How long a socket stays open on which nothing is subscribed to."""
+    """How long a socket stays open without an operation."""
     send_seconds: float = 10
-    """How long one message may wait for a client that does not read."""
+    """How long a message may wait for a client that does not read."""
     heartbeat_seconds: float = 5
-    """Between signs of life on an HTTP stream; Apollo's protocol names this number."""
+    """Between heartbeats of an HTTP stream, as Apollo's protocol requires."""
 
 
 class TooManyStreams(ClientError):  # noqa: N818
+    """The user has too many connections, or the socket too many operations."""
+
     code = "TOO_MANY_REQUESTS"
-    default = "Too many streams are open. Close one, or share a socket."
+    default = "You have too many open streams. Close one, or share a socket."
 
 
 class Connection:
-    """One open socket or stream."""
+    """An open socket or stream."""
 
     def __init__(self, connections: "Connections") -> None:
-        self._places = connections
+        self._connections = connections
         self.principal: Principal | None = None
         self.ended: asyncio.Future[StreamEnded] = asyncio.get_running_loop().create_future()
         self.stop: Callable[[], object] = lambda: None
-        """Cancels what may be about to send something. Called once `ended` has its reason."""
+        """Cancels everything that may send. Called once `ended` has its reason."""
 
-    def take(self, principal: Principal) -> None:
-        """Counts it among this person's. Raises TooManyStreams."""
-        self._places.seat(self, principal)
+    def assign(self, principal: Principal) -> None:
+        """Count the connection as one of this user. Raises TooManyStreams."""
+        self._connections.count(self, principal)
         self.principal = principal
 
     def end(self, reason: StreamEnded) -> None:
-        """When this returns, nothing but the reason can be sent any more."""
+        """End the connection: from now on only the reason can be sent."""
         if not self.ended.done():
             self.ended.set_result(reason)
             self.stop()
 
 
 class Connections:
-    """All open sockets and streams of this process."""
+    """The open sockets and streams of this process."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self._limits = limits
@@ -70,47 +72,47 @@ class Connections:
 
     @contextmanager
     def open(self) -> Iterator[Connection]:
-        """A place while the block runs. Raises Restarting when no more are given."""
+        """Register a connection while the block runs. Raises Restarting during a shutdown."""
         if self._closing:
             raise Restarting
-        place = Connection(self)
-        self._open.add(place)
+        connection = Connection(self)
+        self._open.add(connection)
         try:
-            yield place
+            yield connection
         finally:
-            self._open.discard(place)
-            place.ended.cancel()
-            if place.principal is not None:
-                self._leave(place, place.principal)
+            self._open.discard(connection)
+            connection.ended.cancel()
+            if connection.principal is not None:
+                self._leave(connection, connection.principal)
 
-    def seat(self, place: Connection, principal: Principal) -> None:
+    def count(self, connection: Connection, principal: Principal) -> None:
         if self._counts[principal.user_id] >= self._limits.streams_per_user:
             raise TooManyStreams
         self._counts[principal.user_id] += 1
-        self._of_session.setdefault(str(principal.session_id), set()).add(place)
+        self._of_session.setdefault(str(principal.session_id), set()).add(connection)
 
-    def _leave(self, place: Connection, principal: Principal) -> None:
+    def _leave(self, connection: Connection, principal: Principal) -> None:
         self._counts[principal.user_id] -= 1
         if not self._counts[principal.user_id]:
             del self._counts[principal.user_id]
         session_id = str(principal.session_id)
-        self._of_session[session_id].discard(place)
+        self._of_session[session_id].discard(connection)
         if not self._of_session[session_id]:
             del self._of_session[session_id]
 
     def sessions(self) -> Collection[str]:
-        """Those that have something open, be it a socket on which nothing is subscribed to."""
+        """Return the sessions with a connection, including sockets without an operation."""
         return self._of_session.keys()
 
     def end_sessions(self, session_ids: Collection[str]) -> None:
-        """When this returns, nothing can be sent to these sessions any more but that they ended."""
+        """End the connections of these sessions: from now on only the reason can be sent."""
         for session_id in session_ids:
-            for place in list(self._of_session.get(session_id, ())):
-                place.end(SessionEnded())
+            for connection in list(self._of_session.get(session_id, ())):
+                connection.end(SessionEnded())
 
     async def close_on(self, shutdown: Shutdown) -> None:
-        """Waits for the process to let go of its connections, and then ends all of these."""
+        """Wait until `shutdown` begins, then end all connections and refuse new ones."""
         await shutdown.begun()
         self._closing = True
-        for place in list(self._open):
-            place.end(Restarting())
+        for connection in list(self._open):
+            connection.end(Restarting())

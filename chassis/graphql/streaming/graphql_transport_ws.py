@@ -1,4 +1,4 @@
-"""The wire of a graphql-transport-ws socket: messages in and out, and how it is closed."""
+"""The protocol graphql-transport-ws: messages, credentials and close codes."""
 
 import asyncio
 import json
@@ -8,7 +8,14 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Send
 
-from chassis.errors import ClientError, Forbidden, Overloaded, StreamEnded, Unauthenticated
+from chassis.errors import (
+    ClientError,
+    Forbidden,
+    Overloaded,
+    StreamEnded,
+    TokenRefused,
+    Unauthenticated,
+)
 from chassis.graphql.request import InvalidJson, decode
 from chassis.principal import bearer_token
 
@@ -17,12 +24,12 @@ from .results import encode
 
 PROTOCOL = "graphql-transport-ws"
 _LONGEST_REASON = 123
-"""Bytes that fit into a close frame beside the code."""
+"""Bytes of the reason in a close frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """How a socket is closed."""
+    """The code and the reason of a close frame."""
 
     code: int
     reason: str
@@ -30,7 +37,7 @@ class Close:
 
 NOT_THE_PROTOCOL = Close(4406, "Subprotocol not acceptable")
 NO_INIT = Close(4408, "Connection initialisation timeout")
-IDLE = Close(1000, "Nothing is subscribed to")
+IDLE = Close(1000, "No active operations")
 NOT_INITIALISED = Close(4401, "Unauthorized")
 TWO_INITS = Close(4429, "Too many initialisation requests")
 INTERNAL_FAILURE = Close(4500, "Internal server error")
@@ -43,7 +50,7 @@ _CLOSE_CODES = {
 
 
 def close_for(error: ClientError) -> Close:
-    """How an error closes a socket."""
+    """Return the close frame for an error."""
     if isinstance(error, StreamEnded):
         code = error.close_code
     else:
@@ -52,7 +59,7 @@ def close_for(error: ClientError) -> Close:
 
 
 class ProtocolError(Exception):
-    """The client does what the protocol does not allow."""
+    """The client violates the protocol."""
 
     def __init__(self, close: Close) -> None:
         super().__init__(close.reason)
@@ -60,24 +67,24 @@ class ProtocolError(Exception):
 
 
 class ClientLeft(Exception):  # noqa: N818
-    """Nobody is there any more."""
+    """The connection is closed."""
 
 
-class NotRead(Exception):  # noqa: N818
-    """A message waited too long for the client to read."""
+class SendTimeout(Exception):  # noqa: N818
+    """The client did not read a message in time."""
 
 
-class Wire:
-    """Takes and gives messages as JSON in text frames.
+class MessageChannel:
+    """Sends and receives messages as JSON in text frames.
 
-    Raises ClientLeft when nobody is there any more, NotRead when the client did not read a message
-    within `patience` seconds, and ProtocolError for what is no message.
+    Raises ClientLeft for a closed connection, SendTimeout if the client does not read a message
+    within `send_seconds`, and ProtocolError for an invalid message.
     """
 
-    def __init__(self, receive: Receive, send: Send, patience: float) -> None:
+    def __init__(self, receive: Receive, send: Send, send_seconds: float) -> None:
         self._receive = receive
         self._send = send
-        self._patience = patience
+        self._send_seconds = send_seconds
 
     async def accept(self, subprotocol: str | None) -> None:
         await self._receive()  # websocket.connect
@@ -89,19 +96,19 @@ class Wire:
             raise ClientLeft
         text = event.get("text")
         if text is None:
-            raise bad("not a text frame")
+            raise invalid_message("not a text frame")
         message = decode(text)
         if isinstance(message, InvalidJson):
             message = _salvage(text, message)
         if not isinstance(message, dict):
-            raise bad("not an object")
+            raise invalid_message("not an object")
         return message
 
     async def send(self, message: dict[str, Any]) -> None:
         try:
             text = encode(message).decode()
         except orjson.JSONEncodeError:  # a client's own payload, in a pong
-            raise bad("nested too deeply") from None
+            raise invalid_message("nested too deeply") from None
         await self._write({"type": "websocket.send", "text": text})
 
     async def close(self, close: Close) -> None:
@@ -110,25 +117,25 @@ class Wire:
 
     async def _write(self, event: dict[str, Any]) -> None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._send_seconds):
                 await self._send(event)
         except TimeoutError:
-            raise NotRead from None
+            raise SendTimeout from None
         except (OSError, RuntimeError):
-            # The one where the client has closed, the other where the server itself has.
+            # OSError: the client has closed the connection; RuntimeError: the server has.
             raise ClientLeft from None
 
 
 def token_in(payload: object) -> str | None:
-    """The token in the payload of `connection_init`; None where it holds none or a blank one.
+    """Return the token in the payload of `connection_init`, or None if it is missing or blank.
 
-    `{"authorization": "Bearer …"}`, or the same under `headers`, in any case. Raises
-    ProtocolError for other credentials.
+    The payload is `{"authorization": "Bearer …"}`, or the same under `headers`; the case of the
+    names does not matter. Raises ProtocolError for other credentials.
     """
     if payload is None:
         return None
     if not isinstance(payload, dict):
-        raise bad("the payload is not an object")
+        raise invalid_message("the payload is not an object")
     fields = {name.lower(): value for name, value in payload.items()}
     if not fields.get("authorization") and isinstance(fields.get("headers"), dict):
         fields = {name.lower(): value for name, value in fields["headers"].items()}
@@ -136,35 +143,36 @@ def token_in(payload: object) -> str | None:
     if credentials is None:
         return None
     if not isinstance(credentials, str):
-        raise bad("`authorization` is not a string")
+        raise invalid_message("`authorization` is not a string")
     try:
         token = bearer_token(credentials.encode())
-    except ValueError as error:
-        raise ProtocolError(close_for(Unauthenticated(str(error)))) from None
+    except TokenRefused as error:
+        raise ProtocolError(close_for(error)) from None
     return None if token is None else token.decode()
 
 
-def bad(what: str) -> ProtocolError:
-    return ProtocolError(Close(4400, f"Invalid message: {what}"))
+def invalid_message(problem: str) -> ProtocolError:
+    return ProtocolError(Close(4400, f"Invalid message: {problem}"))
 
 
 def id_of(message: dict[str, Any]) -> str:
+    """Return the operation id of a message. Raises ProtocolError."""
     id_ = message.get("id")
     if not isinstance(id_, str) or not id_:
-        raise bad("the id is not a string")
+        raise invalid_message("the id is not a non-empty string")
     return id_
 
 
 def payload_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The payload that a pong gives back; none where it cannot be written."""
+    """Return the payload of a ping for its pong, without one that is not valid JSON."""
     payload = message.get("payload")
     return {} if payload is None or isinstance(payload, InvalidJson) else {"payload": payload}
 
 
 def _salvage(text: str, invalid: InvalidJson) -> object:
-    """Return a message of which only the payload is not JSON, as a lone surrogate is not.
+    """Return a message of which only the payload is invalid JSON, such as a lone surrogate.
 
-    Its operation fails then, and not the socket. Raises ProtocolError for any other text.
+    Then only its operation fails, and not the socket. Raises ProtocolError for any other text.
     """
     try:
         message = json.loads(text)
@@ -174,4 +182,4 @@ def _salvage(text: str, invalid: InvalidJson) -> object:
             return {**kept, "payload": invalid}
     except (ValueError, TypeError, RecursionError):
         pass
-    raise bad("not JSON")
+    raise invalid_message("not JSON")

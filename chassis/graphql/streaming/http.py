@@ -1,4 +1,4 @@
-"""A subscription as a response that does not end: one POST, one operation."""
+"""A subscription as a streamed response: one POST, one operation."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -31,26 +31,25 @@ _log = structlog.get_logger("chassis.streaming")
 
 
 def choose_protocol(request: Request) -> HttpProtocol:
-    """Return the protocol of the answer. Raises HTTPException for what is no request for one."""
+    """Return the protocol of the response. Raises HTTPException for an invalid request."""
     protocol = negotiate(request.headers.getlist("accept"))
     if protocol is None:
         raise HTTPException(
             406,
-            "Subscriptions are answered as multipart/mixed;subscriptionSpec=1.0 "
-            "or text/event-stream.",
+            "Send Accept: multipart/mixed;subscriptionSpec=1.0 or Accept: text/event-stream.",
         )
     if request.method != "POST":
-        # A GET would put documents into logs, and could be a link on another site.
-        raise HTTPException(405, "Subscribe with POST.", {"allow": "POST"})
+        # GET would put documents into logs and allow links from other sites.
+        raise HTTPException(405, "Send subscriptions by POST.", {"allow": "POST"})
     if not is_json(request.headers.get("content-type", "")):
-        raise HTTPException(415, "Send the request as application/json.")
+        raise HTTPException(415, "Send the request with Content-Type: application/json.")
     return protocol
 
 
 def refusal(protocol: HttpProtocol, error: ClientError) -> Response:
-    """Return the answer to a request for which no stream is opened.
+    """Return the response to a request for which no stream is opened.
 
-    With status 200, the error is a result of the operation, in the form of the protocol.
+    With status 200, the error is a result of the operation in the form of the protocol.
     """
     status = status_for(error.code)
     if status == 200:
@@ -67,10 +66,10 @@ def refusal(protocol: HttpProtocol, error: ClientError) -> Response:
 
 
 class HttpStream:
-    """Writes the results of one subscription until it ends, or the client or the process leaves.
+    """Writes the results of one subscription until it ends, the client leaves or the process stops.
 
-    A client that does not read stops the subscription, and after a while loses it: meanwhile one
-    message waits, beside what the server and the network hold.
+    While a client does not read, the subscription stands still with one waiting message, besides
+    the buffers of the server and the network. After `send_seconds` the stream ends.
     """
 
     def __init__(
@@ -85,9 +84,9 @@ class HttpStream:
         self._is_finished = False
 
     async def run(
-        self, schema: SubgraphSchema, asked: GraphQLRequest, context: object, place: Connection
+        self, schema: SubgraphSchema, asked: GraphQLRequest, context: object, connection: Connection
     ) -> None:
-        """Returns when the response is complete, or nobody is there to read it."""
+        """Return when the response is complete or the client has left."""
         subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         results = schema.events(
             asked.query,
@@ -97,27 +96,27 @@ class HttpStream:
             subscribed=lambda: subscribed.set_result(None),
         )
         writer = asyncio.create_task(self._write_all(results))
-        gone = asyncio.create_task(self._client_left())
-        place.stop = writer.cancel  # a cancelled write has written nothing
+        client_left = asyncio.create_task(self._client_left())
+        connection.stop = writer.cancel  # a cancelled write has written nothing
         try:
-            last_words = await self._accompany(writer, gone, subscribed, place)
+            last_error = await self._accompany(writer, client_left, subscribed, connection)
         finally:
-            for task in (writer, gone):
+            for task in (writer, client_left):
                 task.cancel()
-            await asyncio.gather(writer, gone, return_exceptions=True)
-        if last_words and not self._is_finished:
+            await asyncio.gather(writer, client_left, return_exceptions=True)
+        if last_error and not self._is_finished:
             with suppress(TimeoutError):
-                await self._fail([last_words])
+                await self._fail([last_error])
 
     async def _accompany(
         self,
         writer: asyncio.Task[None],
-        gone: asyncio.Task[None],
+        client_left: asyncio.Task[None],
         subscribed: asyncio.Future[None],
-        place: Connection,
+        connection: Connection,
     ) -> Error | None:
-        """Opens the stream, keeps it alive, and says why it ends where the writer has not."""
-        ends: set[asyncio.Future[Any]] = {writer, gone, place.ended}
+        """Open the stream and send heartbeats. Return an error that `writer` has not sent."""
+        ends: set[asyncio.Future[Any]] = {writer, client_left, connection.ended}
         await asyncio.wait({*ends, subscribed}, return_when=asyncio.FIRST_COMPLETED)
         try:
             if not any(end.done() for end in ends):
@@ -130,10 +129,10 @@ class HttpStream:
         except TimeoutError:
             return format_error(TooSlow())
         except Exception:
-            _log.exception("a stream failed")
+            _log.exception("stream failed")
             return INTERNAL_ERROR
-        if place.ended.done() and not gone.done():
-            return format_error(place.ended.result())
+        if connection.ended.done() and not client_left.done():
+            return format_error(connection.ended.result())
         return None
 
     @property

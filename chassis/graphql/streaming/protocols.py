@@ -1,4 +1,4 @@
-"""The two ways of writing a subscription's events into an HTTP response."""
+"""The two formats of a subscription in an HTTP response: multipart and server-sent events."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -10,31 +10,32 @@ Error = dict[str, Any]
 
 
 class HttpProtocol(Protocol):
-    """Chunks of a response's body; each is a whole message."""
+    """Formats the chunks of a response body; each chunk is a whole message."""
 
     @property
-    def transport(self) -> str: ...
+    def transport(self) -> str:
+        """The name in metrics."""
 
     @property
     def content_type(self) -> str: ...
 
     def opening(self) -> bytes:
-        """Sent with the headers, so that whatever buffers lets go of them."""
+        """Return the first chunk, sent with the headers so that buffering proxies forward them."""
 
     def event(self, payload: dict[str, Any]) -> bytes: ...
 
     def heartbeat(self) -> bytes: ...
 
     def end(self) -> bytes:
-        """The last chunk, when the subscription has nothing more to tell."""
+        """Return the last chunk of a subscription that has completed."""
 
     def failure(self, errors: list[Error]) -> bytes:
-        """The last chunk, when something ended it."""
+        """Return the last chunk of a subscription that has failed."""
 
     def refusal(self, errors: list[Error]) -> tuple[str, bytes] | None:
-        """Content type and body of an answer that says why no stream begins.
+        """Return the content type and body of the response to a refused request.
 
-        None where the protocol wants that to be told in a stream.
+        Returns None if the protocol reports the refusal in a stream.
         """
 
 
@@ -105,7 +106,7 @@ class EventStream:
 
 
 def negotiate(accept: Iterable[str]) -> HttpProtocol | None:
-    """The protocol that the client likes best of those that are spoken here."""
+    """Return the supported protocol that the client prefers, or None."""
     ranges = media_ranges(accept)
     for wanted in ranges:
         if wanted.name == "text/event-stream":

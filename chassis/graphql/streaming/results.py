@@ -1,4 +1,4 @@
-"""Formats the results of a subscription, and says which of them end it."""
+"""Formats the results of a subscription and recognises those that end it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ INTERNAL_ERROR = {
 
 
 def end_of(result: ExecutionResult) -> StreamEnded | None:
-    """What ends the connection with this result, if it is more than the operation that ends."""
+    """Return the error that ends the whole connection with this result, or None."""
     for error in result.errors or ():
         if isinstance(error.original_error, StreamEnded):
             return error.original_error
@@ -25,14 +25,14 @@ def end_of(result: ExecutionResult) -> StreamEnded | None:
 
 
 def is_failure(result: ExecutionResult) -> bool:
-    """Whether the operation has ended by an error, or never began; an event's errors have paths."""
+    """Return whether the operation has failed or never started; errors of an event have paths."""
     return isinstance(result, PreExecutionError) or (
         result.data is None and not any(error.path for error in result.errors or ())
     )
 
 
 def payload(result: ExecutionResult) -> dict[str, Any]:
-    """The result as GraphQL has it in a response."""
+    """Return the result in the form of a GraphQL response."""
     formatted: dict[str, Any] = {"data": result.data}
     if result.errors:
         formatted["errors"] = format_errors(result.errors)

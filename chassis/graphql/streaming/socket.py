@@ -28,12 +28,12 @@ from .graphql_transport_ws import (
     TWO_INITS,
     ClientLeft,
     Close,
-    NotRead,
+    MessageChannel,
     ProtocolError,
-    Wire,
-    bad,
+    SendTimeout,
     close_for,
     id_of,
+    invalid_message,
     payload_of,
     token_in,
 )
@@ -50,10 +50,10 @@ _log = structlog.get_logger("chassis.streaming")
 
 
 class Socket:
-    """Reads messages until the socket ends; each operation is a task beside that.
+    """Reads messages until the socket ends; each operation runs in a separate task.
 
-    Whatever ends it (the client, a time-out, an operation, the process) ends it here: the reader
-    runs inside a time-out, and to end the socket is to let that strike at once.
+    The reader runs under a deadline. The client, a time-out, an operation or the process end the
+    socket by moving the deadline to the present.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Socket:
         self._make_context = make_context
         self._authenticate = authenticate
         self._limits = limits
-        self._wire = Wire(receive, send, limits.send_seconds)
+        self._channel = MessageChannel(receive, send, limits.send_seconds)
         self._deadline = asyncio.timeout(limits.init_seconds)
         self.closed_with: Close | None = NO_INIT
         self._is_initialised = False
@@ -81,39 +81,39 @@ class Socket:
     async def run(
         self, subprotocols: Sequence[str], principal: Principal | None, connections: Connections
     ) -> None:
-        """Serves the socket; `principal` is who the headers of the upgrade say it is."""
-        with suppress(ClientLeft, NotRead):
+        """Serve the socket; `principal` is the caller by the headers of the upgrade request."""
+        with suppress(ClientLeft, SendTimeout):
             if PROTOCOL not in subprotocols:
                 self.closed_with = NOT_THE_PROTOCOL
-                await self._wire.accept(None)
-                await self._wire.close(NOT_THE_PROTOCOL)
+                await self._channel.accept(None)
+                await self._channel.close(NOT_THE_PROTOCOL)
                 return
-            await self._wire.accept(PROTOCOL)
+            await self._channel.accept(PROTOCOL)
             try:
-                with connections.open() as place:
-                    place.stop = lambda: self._stop(close_for(place.ended.result()))
-                    await self._serve(place, principal)
+                with connections.open() as connection:
+                    connection.stop = lambda: self._stop(close_for(connection.ended.result()))
+                    await self._serve(connection, principal)
             except Restarting as error:
                 self.closed_with = close_for(error)
-                await self._wire.close(self.closed_with)
+                await self._channel.close(self.closed_with)
 
-    # -- the reader ------------------------------------------------------------------------------
+    # -- reader ----------------------------------------------------------------------------------
 
-    async def _serve(self, place: Connection, principal: Principal | None) -> None:
+    async def _serve(self, connection: Connection, principal: Principal | None) -> None:
         try:
             async with self._deadline:
                 while True:
-                    await self._handle(await self._wire.receive(), place, principal)
+                    await self._handle(await self._channel.receive(), connection, principal)
         except TimeoutError:
-            pass  # self.closed_with says why
+            pass  # self.closed_with has the reason
         except ProtocolError as error:
             self.closed_with = error.close
-        except NotRead:
+        except SendTimeout:
             self.closed_with = close_for(TooSlow())
         except ClientLeft:
             self.closed_with = None
         except Exception:
-            _log.exception("a socket failed")
+            _log.exception("socket failed")
             self.closed_with = INTERNAL_FAILURE
         finally:
             self._is_ending = True
@@ -121,20 +121,19 @@ class Socket:
                 task.cancel()
             try:
                 if self.closed_with:
-                    await self._wire.close(self.closed_with)
+                    await self._channel.close(self.closed_with)
             finally:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _end(self, close: Close) -> None:
-        """Ends the socket; the first reason is the one that counts."""
+        """End the socket; the first reason counts."""
         if not self._is_ending:
             self._is_ending = True
             self.closed_with = close
             self._deadline.reschedule(0)
 
     def _stop(self, close: Close) -> None:
-        """Ends the socket, and all that might still send something at once: a cancelled send has
-        sent nothing."""
+        """End the socket and cancel its operations: a cancelled send has sent nothing."""
         self._end(close)
         for task in self._tasks:
             task.cancel()
@@ -146,7 +145,7 @@ class Socket:
         return task
 
     def _watch_idleness(self) -> None:
-        """The socket ends after a while without an operation."""
+        """Set the deadline of a socket without operations, and remove it otherwise."""
         if self._is_ending:
             return
         if self._operations:
@@ -157,7 +156,7 @@ class Socket:
             self._deadline.reschedule(now + self._limits.idle_seconds)
 
     async def _handle(
-        self, message: dict[str, Any], place: Connection, principal: Principal | None
+        self, message: dict[str, Any], connection: Connection, principal: Principal | None
     ) -> None:
         match message.get("type"):
             case "connection_init":
@@ -166,9 +165,9 @@ class Socket:
                 self._is_initialised = True
                 token = token_in(message.get("payload"))
                 self._deadline.reschedule(None)
-                self._start(self._initialise(token, place, principal))
+                self._start(self._initialise(token, connection, principal))
             case "ping":
-                await self._wire.send({"type": "pong", **payload_of(message)})
+                await self._channel.send({"type": "pong", **payload_of(message)})
             case "pong":
                 pass
             case "subscribe":
@@ -179,29 +178,29 @@ class Socket:
                     task.cancel()
                     self._watch_idleness()
             case _:
-                raise bad("unknown type")
+                raise invalid_message("unknown type")
 
-    # -- what a client asks for ------------------------------------------------------------------
+    # -- operations -------------------------------------------------------------------------------
 
     async def _initialise(
-        self, token: str | None, place: Connection, principal: Principal | None
+        self, token: str | None, connection: Connection, principal: Principal | None
     ) -> None:
         try:
             if token is not None:
                 principal = await self._authenticate(token)
             principal = require(principal)
-            place.take(principal)
+            connection.assign(principal)
             self._principal = principal
             self._watch_idleness()
-            await self._wire.send({"type": "connection_ack"})
+            await self._channel.send({"type": "connection_ack"})
         except ClientError as error:
             self._end(close_for(error))
-        except NotRead:
+        except SendTimeout:
             self._end(close_for(TooSlow()))
         except ClientLeft:
-            pass  # the reader has seen it too
+            pass  # the reader notices it too
         except Exception:
-            _log.exception("a token could not be checked")
+            _log.exception("token check failed")
             self._end(INTERNAL_FAILURE)
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
@@ -213,12 +212,14 @@ class Socket:
         try:
             asked = GraphQLRequest.parse(message.get("payload"))
             limit = self._limits.operations_per_socket
-            # As many again may have been completed and have yet to end.
+            # Completed operations count until their tasks have ended, up to the same number again.
             if len(self._operations) >= limit or len(self._tasks) >= 2 * limit:
-                raise TooManyStreams("Too many operations run on this socket.")
+                raise TooManyStreams(
+                    f"This socket has {limit} operations. Complete one, or open another socket."
+                )
         except ClientError as error:
-            # Only this operation fails; the others of the socket go on.
-            await self._wire.send({"id": id_, "type": "error", "payload": [format_error(error)]})
+            # Only this operation fails; the others continue.
+            await self._channel.send({"id": id_, "type": "error", "payload": [format_error(error)]})
             return
         context = self._make_context(self._principal)
         self._operations[id_] = self._start(self._operate(id_, asked, context))
@@ -229,21 +230,21 @@ class Socket:
             last = await self._stream(id_, asked, context)
             if last:
                 self._forget(id_)
-                await self._wire.send(last)
-        except NotRead:
+                await self._channel.send(last)
+        except SendTimeout:
             self._end(close_for(TooSlow()))
         except ClientLeft:
-            pass  # the reader has seen it too
+            pass  # the reader notices it too
         except Exception:
-            _log.exception("an operation failed")
+            _log.exception("operation failed")
             self._forget(id_)
-            with suppress(ClientLeft, NotRead):
-                await self._wire.send({"id": id_, "type": "error", "payload": [INTERNAL_ERROR]})
+            with suppress(ClientLeft, SendTimeout):
+                await self._channel.send({"id": id_, "type": "error", "payload": [INTERNAL_ERROR]})
 
     async def _stream(
         self, id_: str, asked: GraphQLRequest, context: RequestContext
     ) -> dict[str, Any] | None:
-        """Sends the events, and gives the last message; none where the socket ends with them."""
+        """Send the events. Returns the last message, or None if an event ends the socket."""
         results = self._schema.events(asked.query, asked.variables, asked.operation_name, context)
         async with aclosing(results):
             async for result in results:
@@ -252,11 +253,11 @@ class Socket:
                     return None
                 if is_failure(result):
                     return {"id": id_, "type": "error", "payload": format_errors(result.errors)}
-                await self._wire.send({"id": id_, "type": "next", "payload": payload(result)})
+                await self._channel.send({"id": id_, "type": "next", "payload": payload(result)})
         return {"id": id_, "type": "complete"}
 
     def _forget(self, id_: str) -> None:
-        """From here on the client may use the id again."""
+        """Remove the operation: the client may use its id again."""
         if self._operations.get(id_) is asyncio.current_task():
             del self._operations[id_]
             self._watch_idleness()

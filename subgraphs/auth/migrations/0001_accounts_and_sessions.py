@@ -42,8 +42,8 @@ def upgrade() -> None:
         )
         """,
         "CREATE INDEX refresh_tokens_session_id ON refresh_tokens (session_id)",
-        # Sessions that ended before their last access token did. Kept apart, because the account
-        # and its sessions may be gone while that token is still about.
+        # Sessions that ended before their last access token expires. A table without a foreign key:
+        # the account may be deleted while that token is still valid.
         """
         CREATE TABLE ended_sessions (
             session_id uuid PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""E-mail settings beside the account, accounts that were deleted, and the backfill of both."""
+"""E-mail settings of accounts, deleted accounts, and the backfill of both."""
 
 from alembic import op
 
@@ -10,13 +10,13 @@ down_revision = "auth0002"
 
 def upgrade() -> None:
     for statement in (
-        # Null in accounts of earlier releases: the notifier knows, and the backfill asks it.
+        # Null in accounts of earlier releases: the backfill asks the notifier for the settings.
         """
         ALTER TABLE users
             ADD COLUMN retweet_emails boolean,
             ADD COLUMN email_settings_changed_at timestamptz
         """,
-        # Kept for services that were away when an account was deleted.
+        # For services that start after an account was deleted.
         "CREATE TABLE deleted_users (id uuid PRIMARY KEY, deleted_at timestamptz NOT NULL)",
         *SCHEMA,
         """

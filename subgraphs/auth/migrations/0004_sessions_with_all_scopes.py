@@ -1,7 +1,7 @@
 """Whether a session was opened for all scopes.
 
-Null for sessions of the code before, which goes on opening them during a rollout: their next
-refresh by this code decides (`Session.has_all_scopes`).
+Null for sessions that the previous release opened, also during the rollout: their next refresh by
+this release decides (`Session.has_all_scopes`).
 """
 
 from alembic import op

@@ -8,8 +8,8 @@ down_revision = None
 
 def upgrade() -> None:
     for statement in (
-        # A retweet is a row without a text of its own; it refers to the original, never to another
-        # retweet, and only originals count.
+        # A retweet is a row without text. It refers to an original, never to another retweet, and
+        # only originals have a count.
         """
         CREATE TABLE tweets (
             id uuid PRIMARY KEY,
@@ -32,7 +32,7 @@ def upgrade() -> None:
         CREATE UNIQUE INDEX tweets_idempotency_key ON tweets (author_id, idempotency_key)
         WHERE idempotency_key IS NOT NULL
         """,
-        # What goes with a deleted original is found by it.
+        # Finds the retweets to delete together with their original.
         "CREATE INDEX tweets_retweet_of ON tweets (retweet_of) WHERE retweet_of IS NOT NULL",
     ):
         op.execute(statement)

@@ -1,4 +1,4 @@
-"""The outbox, and the events of others that could not be handled."""
+"""The outbox, and the dead letters: events of other services that could not be handled."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""A place for each piece of news in the feed of the person whom it is for."""
+"""A position for each item of a feed."""
 
 from alembic import op
 
@@ -8,9 +8,9 @@ down_revision = "tweets0002"
 
 def upgrade() -> None:
     for statement in (
-        # Whoever takes the next place of a feed holds its row until the end of the transaction.
-        # So places count up by one, and what is seen of a feed has no place missing before it but
-        # those of deleted tweets.
+        # A transaction that takes the next position of a feed locks the feed's row until it ends.
+        # So positions count up by one, and a reader that sees a position sees all earlier ones,
+        # except those of deleted tweets.
         "CREATE TABLE feeds (owner_id uuid PRIMARY KEY, head bigint NOT NULL)",
         """
         ALTER TABLE tweets

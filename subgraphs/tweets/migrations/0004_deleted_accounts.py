@@ -1,4 +1,4 @@
-"""A feed's row outlives its owner's account, so that nothing is written for them afterwards."""
+"""A feed's row outlives its owner's account, so that later writes by the owner are refused."""
 
 from alembic import op
 
@@ -7,8 +7,8 @@ down_revision = "tweets0003"
 
 
 def upgrade() -> None:
-    # Every write for an author locks the row of their feed, and so does the deletion: either the
-    # writer sees this, or the deletion sees what was written.
+    # Every write by an author locks the row of their feed, and so does the deletion: either the
+    # write sees `deleted_at`, or the deletion sees what was written.
     op.execute("ALTER TABLE feeds ADD COLUMN deleted_at timestamptz")
 
 

@@ -1,4 +1,4 @@
-"""How far the backfill from auth has got, and what was deleted, for services that were away."""
+"""The progress of the backfill from auth, and the deletions, for services that start late."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ down_revision = "tweets0004"
 
 
 def upgrade() -> None:
-    # A database with tweets has followed auth all along.
+    # A database that has tweets already has consumed all events of auth: no backfill is due.
     for statement in (
         *SCHEMA,
         finished_row("auth", "tweets"),

@@ -1,4 +1,4 @@
-"""The auth service on a real PostgreSQL and a real Valkey."""
+"""A real PostgreSQL and a real Valkey for the auth service."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ async def auth_database_url(fresh_database: FreshDatabase) -> str:
 
 @pytest.fixture
 async def database(auth_database_url: str) -> AsyncIterator[Database]:
-    """Connected, and emptied after the test."""
+    """A connected database, emptied after the test."""
     database = Database(auth_database_url)
     await database.connect()
     yield database
@@ -32,7 +32,7 @@ async def database(auth_database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    """Connected, and emptied before the test."""
+    """A connected client of a Valkey that is emptied before the test."""
     redis = Redis.from_url(valkey_url, decode_responses=True)
     await redis.flushall()
     yield redis

@@ -1,4 +1,4 @@
-"""The auth service as it is run: what happens in it reaches the stream."""
+"""The auth service as a server runs it: events reach the stream, ended sessions write nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ SIGN_UP = """
 
 @asynccontextmanager
 async def started(app: ASGIApp) -> AsyncIterator[None]:
-    """Runs the application's lifespan as a server does."""
+    """Run the lifespan of the application as a server does."""
     received: asyncio.Queue[Any] = asyncio.Queue()
     sent: asyncio.Queue[Any] = asyncio.Queue()
     task = asyncio.ensure_future(app({"type": "lifespan", "state": {}}, received.get, sent.put))
@@ -57,7 +57,7 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
     }
 
 
-async def test_signing_up_is_published(
+async def test_sign_up_is_published(
     database: Database, auth_database_url: str, valkey_url: str, redis: Redis
 ) -> None:
     app = create_app(Settings.from_env(environment(auth_database_url, valkey_url)), Shutdown())
@@ -75,7 +75,7 @@ async def test_signing_up_is_published(
     assert event.data["emailSettings"] == {"retweets": True}
 
 
-async def test_without_redis_the_database_says_whether_a_session_may_write(
+async def test_ended_session_writes_nothing_without_redis(
     database: Database, auth_database_url: str
 ) -> None:
     variables = environment(auth_database_url, "redis://127.0.0.1:1/0")

@@ -1,4 +1,4 @@
-"""What another service is told about tokens and sessions, over a real channel."""
+"""The answers to other services about tokens and sessions, over a real channel."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -11,13 +11,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from chassis.errors import SessionEnded, TokenExpired, Unauthenticated
-from chassis.sessions.client import AT_ONCE, GrpcSessions, IdentityUnavailable
+from chassis.errors import Refusal, SessionEnded, TokenExpired, TokenRefused
+from chassis.sessions.client import MAX_SESSIONS, GrpcSessions, IdentityUnavailable
 from chassis.shutdown import Shutdown
 from stack.ports import free_ports
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
+from subgraphs.auth import grpc_service
 from subgraphs.auth.grpc_server import serving
-from subgraphs.auth.grpc_service import LIMIT, SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from tests.unit.auth.test_authorize import World
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -26,7 +26,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Auth:
-    """The gRPC side of an auth process, and what it knows."""
+    """The gRPC server of an auth process, and the tokens and sessions that it knows."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -63,14 +63,16 @@ async def sessions(auth: Auth) -> AsyncIterator[GrpcSessions]:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No deadline strikes because the machine is busy."""
-    monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 20.0)
-    monkeypatch.setattr("chassis.sessions.client._CHECK_WITHIN", 20.0)
+def long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no deadline pass because the machine is busy."""
+    monkeypatch.setattr("chassis.sessions.client._VERIFY_TIMEOUT", 20.0)
+    monkeypatch.setattr("chassis.sessions.client._CHECK_TIMEOUT", 20.0)
 
 
 class TestVerifyToken:
-    async def test_gives_the_principal(self, auth: Auth, sessions: GrpcSessions) -> None:
+    async def test_valid_token_returns_its_principal(
+        self, auth: Auth, sessions: GrpcSessions
+    ) -> None:
         token = auth.world.token()
         expected = auth.world.principals[token]
         principal = await sessions.verify(token)
@@ -82,7 +84,7 @@ class TestVerifyToken:
             expected.session_id,
         )
 
-    async def test_shares_the_memory_of_the_edges_question(
+    async def test_token_that_the_edge_asked_about_is_not_verified_again(
         self, auth: Auth, sessions: GrpcSessions
     ) -> None:
         token = auth.world.token()
@@ -91,39 +93,39 @@ class TestVerifyToken:
         assert auth.world.verified == [token]
 
     @pytest.mark.parametrize("token", ["forged", "", "Bearer x", "a b", "ü", "\0", 20_000 * "a"])
-    async def test_what_is_no_good_token_is_refused(
-        self, sessions: GrpcSessions, token: str
-    ) -> None:
-        with pytest.raises(Unauthenticated, match="not valid"):
+    async def test_invalid_token_is_refused(self, sessions: GrpcSessions, token: str) -> None:
+        with pytest.raises(TokenRefused, match="not valid"):
             await sessions.verify(token)
 
-    async def test_an_expired_one_says_so(self, auth: Auth, sessions: GrpcSessions) -> None:
-        auth.world.refusals["old"] = InvalidAccessToken(Refusal.EXPIRED)
+    async def test_expired_token_is_refused_as_expired(
+        self, auth: Auth, sessions: GrpcSessions
+    ) -> None:
+        auth.world.refusals["old"] = TokenRefused(Refusal.EXPIRED)
         with pytest.raises(TokenExpired):
             await sessions.verify("old")
 
     @pytest.mark.parametrize("current", [True, False])
-    async def test_one_whose_session_has_ended_says_so(
+    async def test_token_of_an_ended_session_is_refused_as_ended(
         self, auth: Auth, sessions: GrpcSessions, current: bool
     ) -> None:
         token = auth.world.token()
-        auth.world.feed.is_current = current
+        auth.world.revocations.is_current = current
         await sessions.verify(token)
-        auth.world.feed.ended.add(str(auth.world.principals[token].session_id))
+        auth.world.revocations.ended.add(str(auth.world.principals[token].session_id))
         auth.world.live.clear()
         with pytest.raises(SessionEnded):
             await sessions.verify(token)
 
-    async def test_what_cannot_be_known_is_not_let_through(
+    async def test_verification_fails_without_revocations_and_database(
         self, auth: Auth, sessions: GrpcSessions
     ) -> None:
         token = auth.world.token()
-        auth.world.feed.is_current = False
+        auth.world.revocations.is_current = False
         auth.world.database_is_away = True
         with pytest.raises(IdentityUnavailable):
             await sessions.verify(token)
 
-    async def test_a_database_that_hangs_is_waited_for_no_longer_than_the_deadline(
+    async def test_deadline_ends_the_wait_for_a_hanging_database(
         self, auth: Auth, sessions: GrpcSessions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         cancelled = asyncio.Event()
@@ -135,8 +137,8 @@ class TestVerifyToken:
                 cancelled.set()
             return []
 
-        monkeypatch.setattr("chassis.sessions.client._VERIFY_WITHIN", 0.2)
-        auth.world.feed.is_current = False
+        monkeypatch.setattr("chassis.sessions.client._VERIFY_TIMEOUT", 0.2)
+        auth.world.revocations.is_current = False
         monkeypatch.setattr(auth.world.verification, "_live", hang)
         with pytest.raises(IdentityUnavailable):
             await sessions.verify(auth.world.token())
@@ -145,29 +147,31 @@ class TestVerifyToken:
 
 class TestCheckSessions:
     @pytest.mark.parametrize("current", [True, False])
-    async def test_gives_those_that_have_ended(
+    async def test_ended_sessions_are_returned(
         self, auth: Auth, sessions: GrpcSessions, current: bool
     ) -> None:
-        live, ended = ([uuid4() for _ in range(AT_ONCE)] for _ in range(2))
+        live, ended = ([uuid4() for _ in range(MAX_SESSIONS)] for _ in range(2))
         auth.world.live = set(live)
-        auth.world.feed.ended = set(map(str, ended))
-        auth.world.feed.is_current = current
+        auth.world.revocations.ended = set(map(str, ended))
+        auth.world.revocations.is_current = current
         found = await sessions.ended([str(id_) for id_ in (*live, *ended)])
         assert set(found) == set(map(str, ended))
-        assert len(auth.world.asked) == (0 if current else 2 * AT_ONCE)
+        assert len(auth.world.asked) == (0 if current else 2 * MAX_SESSIONS)
 
-    async def test_nobody_is_asked_about_nothing(self) -> None:
+    async def test_no_call_is_made_about_no_session(self) -> None:
         assert await GrpcSessions("nowhere.invalid:1").ended([]) == []
 
-    @pytest.mark.parametrize("ids", [["no-uuid"], [str(uuid4()) for _ in range(LIMIT + 1)]])
-    async def test_refuses_what_is_no_id_and_too_many(
+    @pytest.mark.parametrize(
+        "ids", [["no-uuid"], [str(uuid4()) for _ in range(grpc_service.MAX_SESSIONS + 1)]]
+    )
+    async def test_malformed_or_too_many_ids_are_refused(
         self, auth: Auth, sessions: GrpcSessions, ids: list[str]
     ) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await sessions._ended(ids)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
-    async def test_too_large_a_question_is_not_read(
+    async def test_message_over_the_size_limit_is_refused(
         self, auth: Auth, sessions: GrpcSessions
     ) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -176,7 +180,7 @@ class TestCheckSessions:
 
 
 class TestConnection:
-    async def test_whoever_asks_may_start_first_and_outlives_a_restart(self, auth: Auth) -> None:
+    async def test_client_starts_before_auth_and_survives_its_restart(self, auth: Auth) -> None:
         client, token = GrpcSessions(auth.address), auth.world.token()
         async with client.running():
             for _ in range(2):
@@ -185,15 +189,15 @@ class TestConnection:
                 async with auth.running():
                     await eventually_verified(client, token)
 
-    async def test_what_goes_wrong_inside_is_not_told(self, auth: Auth) -> None:
-        auth.world.feed.is_current = False
+    async def test_text_of_an_exception_is_not_sent(self, auth: Auth) -> None:
+        auth.world.revocations.is_current = False
         auth.world.database_is_away = True
         async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
             check: Call = channel.unary_unary(f"/{SERVICE}/CheckSessions")
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await check(b"\n\x24" + str(uuid4()).encode())
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert refused.value.details() == "It cannot be known at the moment."
+        assert refused.value.details() == "Auth cannot answer right now."
 
 
 async def eventually_verified(client: GrpcSessions, token: str) -> None:
@@ -208,10 +212,10 @@ async def eventually_verified(client: GrpcSessions, token: str) -> None:
 
 
 class TestServer:
-    async def test_its_health_follows_what_it_can_and_its_shutdown(
+    async def test_health_follows_can_answer_and_shutdown(
         self, auth: Auth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("subgraphs.auth.grpc_server._CHECK", 0.01)
+        monkeypatch.setattr("subgraphs.auth.grpc_server._CHECK_EVERY", 0.01)
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
@@ -232,7 +236,7 @@ class TestServer:
             assert whole.status == NOT_SERVING
 
     @pytest.mark.parametrize("reflected", [True, False])
-    async def test_says_what_services_it_has_only_when_it_may(
+    async def test_services_are_listed_only_with_reflection(
         self, auth: Auth, reflected: bool
     ) -> None:
         request = reflection_pb2.ServerReflectionRequest(list_services="")
@@ -250,13 +254,13 @@ class TestServer:
             names = {service.name for service in answer.list_services_response.service}
             assert {SERVICE, "grpc.health.v1.Health"} <= names
 
-    async def test_an_address_in_use_is_an_error(self, auth: Auth) -> None:
+    async def test_address_in_use_is_an_error(self, auth: Auth) -> None:
         async with auth.running():
             with pytest.raises(OSError, match="cannot listen"):
                 async with auth.running():
                     pass
 
-    async def test_calls_under_way_are_answered_at_its_end(
+    async def test_calls_in_flight_are_answered_at_shutdown(
         self, auth: Auth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked, answer = asyncio.Event(), asyncio.Event()
@@ -266,7 +270,7 @@ class TestServer:
             await answer.wait()
             return session_ids
 
-        auth.world.feed.is_current = False
+        auth.world.revocations.is_current = False
         monkeypatch.setattr(auth.world.verification, "_live", slow)
         client, token = GrpcSessions(auth.address), auth.world.token()
         async with client.running():
@@ -277,5 +281,5 @@ class TestServer:
             assert (await call).username == "ada"
 
 
-def test_one_call_asks_about_no_more_than_auth_answers() -> None:
-    assert AT_ONCE <= LIMIT
+def test_client_asks_about_no_more_sessions_than_auth_accepts() -> None:
+    assert MAX_SESSIONS <= grpc_service.MAX_SESSIONS

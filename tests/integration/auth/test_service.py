@@ -1,4 +1,4 @@
-"""The same use cases on PostgreSQL."""
+"""The use cases with PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
@@ -55,7 +55,7 @@ class TestSignOut(SignOut):
 
 
 class TestDeleteAccount(DeleteAccount):
-    async def test_a_session_that_is_opened_at_the_same_moment_ends_as_well(
+    async def test_session_opened_during_the_deletion_ends_too(
         self, auth: FakeAuth, database: Database
     ) -> None:
         first = await sign_up(auth.service)

@@ -1,4 +1,4 @@
-"""A listener on a real Valkey: when it is current, and when it says that it has read."""
+"""A subscriber on a real Valkey: when it is current, and when it acknowledges what it has read."""
 
 import asyncio
 from collections.abc import Collection
@@ -6,56 +6,58 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from chassis.broadcast import Announcer, Listener, readers_of
+from chassis.broadcast import Publisher, Subscriber, subscribers_key
 from chassis.streams import connect
 
-STREAM = "things.over"
+STREAM = "tests.broadcast"
 
 
 async def nothing() -> Collection[str]:
     return []
 
 
-async def test_it_is_current_only_at_the_end_of_the_stream(valkey_url: str) -> None:
-    async with connect(valkey_url) as redis:
-        await redis.delete(STREAM, readers_of(STREAM))
-        for _ in range(5):
-            async with redis.pipeline() as pipeline:
-                for _ in range(600):
-                    pipeline.xadd(STREAM, {"ids": "something"})
-                await pipeline.execute()
-        await redis.xadd(STREAM, {"ids": "the-last"})
-        listener = Listener(redis, STREAM, look=nothing, remembered=60)
-        async with listener.following():
-            await asyncio.wait_for(listener.current(), 20)
-            assert listener.has_heard("the-last")
+class TestSubscriber:
+    async def test_is_current_only_at_the_end_of_the_stream(self, valkey_url: str) -> None:
+        async with connect(valkey_url) as redis:
+            await redis.delete(STREAM, subscribers_key(STREAM))
+            for _ in range(5):
+                async with redis.pipeline() as pipeline:
+                    for _ in range(600):
+                        pipeline.xadd(STREAM, {"ids": "something"})
+                    await pipeline.execute()
+            await redis.xadd(STREAM, {"ids": "the-last"})
+            subscriber = Subscriber(redis, STREAM, reconcile=nothing, remember_for=60)
+            async with subscriber.following():
+                await asyncio.wait_for(subscriber.current(), 20)
+                assert subscriber.has_ended("the-last")
+
+    async def test_entry_whose_callback_failed_is_not_acknowledged(self, valkey_url: str) -> None:
+        broken = True
+        received: list[str] = []
+
+        def receive(ids: Collection[str]) -> None:
+            if broken:
+                raise RuntimeError
+            received.extend(ids)
+
+        async with connect(valkey_url) as redis:
+            await redis.delete(STREAM, subscribers_key(STREAM))
+            subscriber = Subscriber(
+                redis, STREAM, reconcile=nothing, remember_for=60, on_received=receive
+            )
+            async with subscriber.following():
+                await asyncio.wait_for(subscriber.current(), 20)
+                id_ = str(uuid4())
+                await Publisher(redis, STREAM).publish([id_])
+                # The publisher has waited until the subscriber's lease ran out, and no longer.
+                assert not subscriber.is_current
+                assert not await has_acknowledged(redis, subscriber)
+                broken = False
+                await asyncio.wait_for(subscriber.current(), 20)
+                assert id_ in received
 
 
-async def test_what_it_could_not_pass_on_it_has_not_read(valkey_url: str) -> None:
-    broken = True
-    told: list[str] = []
-
-    def heard(subjects: Collection[str]) -> None:
-        if broken:
-            raise RuntimeError
-        told.extend(subjects)
-
-    async with connect(valkey_url) as redis:
-        await redis.delete(STREAM, readers_of(STREAM))
-        listener = Listener(redis, STREAM, look=nothing, remembered=60, heard=heard)
-        async with listener.following():
-            await asyncio.wait_for(listener.current(), 20)
-            subject = str(uuid4())
-            await Announcer(redis, STREAM).announce([subject])
-            # Waited for as long as it could have trusted itself, and no longer.
-            assert not listener.is_current
-            assert not await has_read(redis, listener)
-            broken = False
-            await asyncio.wait_for(listener.current(), 20)
-            assert subject in told
-
-
-async def has_read(redis: Redis, listener: Listener) -> bool:
-    position = await redis.hget(readers_of(STREAM), listener._id)
+async def has_acknowledged(redis: Redis, subscriber: Subscriber) -> bool:
+    position = await redis.hget(subscribers_key(STREAM), subscriber._id)
     newest = await redis.xrevrange(STREAM, count=1) or []
     return str(position).endswith(str(newest[0][0]))

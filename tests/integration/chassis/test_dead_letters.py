@@ -62,10 +62,10 @@ def letters(database: Database, handler: Handler) -> RejectedEvents:
 class TestAdd:
     async def test_oldest_is_the_first(self, letters: RejectedEvents) -> None:
         for text in ("one", "two"):
-            await letters.add(text, "malformed: it is not JSON")
+            await letters.add(text, "malformed: the event is not JSON")
         one, two = await letters.all()
         assert (one.details, two.details) == ("one", "two")
-        assert (one.kind, one.reason) == ("event", "malformed: it is not JSON")
+        assert (one.kind, one.reason) == ("event", "malformed: the event is not JSON")
         assert await letters.get(one.id) == one
 
     async def test_same_text_is_kept_once(self, letters: RejectedEvents) -> None:
@@ -103,7 +103,7 @@ class TestRetry:
     async def test_text_that_is_no_event_is_kept(self, letters: RejectedEvents) -> None:
         await letters.add("nonsense", "reason")
         (letter,) = await letters.all()
-        with pytest.raises(RetryFailedError, match="it is not JSON"):
+        with pytest.raises(RetryFailedError, match="the event is not JSON"):
             await letters.retry(letter.id)
         assert await letters.all() == [letter]
 

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from chassis.database import Database
-from notifier.app import MIGRATIONS
+from chassis.migrations import versions_of
 from tests.integration.conftest import FreshDatabase
 from tests.integration.notifier.smtp import SmtpSink
 
@@ -18,12 +18,12 @@ TABLES = (
 @pytest.fixture(scope="session")
 async def notifier_url(fresh_database: FreshDatabase) -> str:
     """The URL of a migrated database."""
-    return await fresh_database("notifier", MIGRATIONS)
+    return await fresh_database("notifier", versions_of("notifier"))
 
 
 @pytest.fixture
 async def database(notifier_url: str) -> AsyncIterator[Database]:
-    """Connected, with nothing in it."""
+    """Connected and empty."""
     database = Database(notifier_url)
     await database.connect()
     await database.read(lambda connection: connection.execute(f"TRUNCATE {TABLES}"))
@@ -33,7 +33,7 @@ async def database(notifier_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    """Connected, and emptied before the test."""
+    """Connected and empty."""
     redis = Redis.from_url(valkey_url, decode_responses=True)
     await redis.flushall()
     yield redis

@@ -1,4 +1,4 @@
-"""A real SMTP server that takes every mail, except where it was told otherwise."""
+"""A real SMTP server that accepts every mail, except for planned answers."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -16,8 +16,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from stack.ports import free_ports
 
 
-class Does(Enum):
-    """What it may do instead of answering."""
+class Fault(Enum):
+    """What the server does instead of answering."""
 
     HANGS = auto()
     DROPS = auto()
@@ -25,10 +25,7 @@ class Does(Enum):
 
 
 class SmtpSink:
-    """`plan` says what happens at the next commands, one after the other; then all is well again.
-
-    It runs in a thread of its own.
-    """
+    """Runs in its own thread. `plan` sets the answers to the next commands of a name."""
 
     def __init__(self, **options: Any) -> None:
         self.mails: list[EmailMessage] = []
@@ -36,11 +33,11 @@ class SmtpSink:
         self.envelopes: list[Envelope] = []
         self.connections = 0
         self.commands: list[str] = []
-        self._plans: dict[str, deque[str | Does]] = defaultdict(deque)
+        self._plans: dict[str, deque[str | Fault]] = defaultdict(deque)
         self._options = {"enable_SMTPUTF8": False} | options
         self.port = free_ports(1)[0]
 
-    def plan(self, command: str, *answers: str | Does) -> None:
+    def plan(self, command: str, *answers: str | Fault) -> None:
         self._plans[command].extend(answers)
 
     @contextmanager
@@ -49,7 +46,7 @@ class SmtpSink:
             self, hostname="127.0.0.1", port=self.port, server_hostname="sink", **self._options
         )
         controller.start()
-        self.connections = 0  # it has tried itself
+        self.connections = 0  # the controller has connected once
         try:
             yield self
         finally:
@@ -90,12 +87,12 @@ class SmtpSink:
     ) -> str | None:
         self.commands.append(command)
         plan = self._plans[command].popleft() if self._plans[command] else None
-        if plan is Does.HANGS:
+        if plan is Fault.HANGS:
             await asyncio.Event().wait()
-        if plan is Does.ACCEPTS_AND_DROPS:
+        if plan is Fault.ACCEPTS_AND_DROPS:
             assert envelope
             self._accept(envelope)
-        if isinstance(plan, Does):
+        if isinstance(plan, Fault):
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "250 OK"

@@ -1,4 +1,4 @@
-"""The notifier as it is run: from an event in the stream to a mail in a server's hands."""
+"""The whole application: from an event in the stream to a mail at the SMTP server."""
 
 import asyncio
 import os
@@ -18,22 +18,22 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from uuid_utils.compat import uuid7
 
-from chassis.broadcast import Announcer, readers_of
+from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.events import Event
 from chassis.principal import Principal
-from chassis.sessions.watch import STREAM as REVOCATIONS
+from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from notifier.app import create_app
 from notifier.settings import Settings
 from stack.ports import free_ports
 from tests.integration.conftest import FakeAuth
-from tests.integration.notifier.smtp import Does, SmtpSink
+from tests.integration.notifier.smtp import Fault, SmtpSink
 from tests.settings import addresses
 
 ADA, GRACE, JOAN, KEN = (uuid4() for _ in range(4))
 SECRET = "r" * 32
-Told = Callable[[int], Awaitable[None]]
+Handled = Callable[[int], Awaitable[None]]
 
 
 def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) -> dict[str, str]:
@@ -127,8 +127,8 @@ async def client(
 
 
 @pytest.fixture
-async def told(client: httpx.AsyncClient, redis: Redis, database: Database) -> Told:
-    """Waits until so many events have been handled."""
+async def handled(client: httpx.AsyncClient, redis: Redis, database: Database) -> Handled:
+    """Wait until so many events are handled."""
 
     async def wait(number: int) -> None:
         async with asyncio.timeout(20):
@@ -157,12 +157,12 @@ def unsubscribe_path(mail: EmailMessage) -> str:
 
 
 class TestRetweet:
-    async def test_exactly_one_mail_arrives(
-        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+    async def test_each_author_gets_exactly_one_mail(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
     ) -> None:
         await register(redis, ADA, "ada", retweets=True)
         await register(redis, KEN, "ken", retweets=True)
-        await told(2)
+        await handled(2)
         tweet_id = uuid7()
         event = await retweet(redis, tweet_id, GRACE, "grace")
         await redis.xadd("events.tweets", {"event": event.to_json()})
@@ -186,11 +186,11 @@ class TestRetweet:
         assert "> Hello <world>" in part(mail, "plain")
         assert "Hello &lt;world&gt;" in part(mail, "html")
 
-    async def test_unsubscribing_by_post_ends_it(
-        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+    async def test_unsubscribing_by_post_ends_mails(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
     ) -> None:
         await register(redis, ADA, "ada", retweets=True)
-        await told(1)
+        await handled(1)
         await retweet(redis, uuid7(), GRACE, "grace")
         await until(lambda: sink.mails)
         path = unsubscribe_path(sink.mails[0])
@@ -200,8 +200,8 @@ class TestRetweet:
         body = {"List-Unsubscribe": "One-Click"}
         assert (await client.post(path, data=body)).status_code == 200
         await retweet(redis, uuid7(), GRACE, "grace")
-        await told(4)
-        # The account cannot switch it on again; the link in the mail can.
+        await handled(4)
+        # The account cannot switch mails on again; the link can.
         assert await opt_in(client) == {"retweets": False, "addressUnsubscribed": True}
         path = path.replace("/email/unsubscribe?", "/email/subscribe?")
         assert (await client.post(path)).status_code == 200
@@ -210,7 +210,7 @@ class TestRetweet:
         await until(lambda: len(sink.mails) == 3)
         assert sink.mails[2]["Subject"] == "joan retweeted your tweet"
 
-    async def test_ten_tweets_are_one_mail_and_one_digest(
+    async def test_retweets_of_ten_tweets_are_one_mail_and_one_digest(
         self,
         database: Database,
         notifier_url: str,
@@ -218,7 +218,7 @@ class TestRetweet:
         valkey_url: str,
         sink: SmtpSink,
     ) -> None:
-        """Two processes take the events; a digest of all but the first waits for the window."""
+        """Two processes handle the events. A digest of all but the first waits for the window."""
         variables = environment(notifier_url, valkey_url, sink, NOTIFIER_WINDOW_SECONDS="600")
         settings = Settings.from_env(variables)
         await register(redis, ADA, "ada", retweets=True)
@@ -251,7 +251,7 @@ UPDATE = "mutation { updateEmailSettings(input: {retweets: true}) { retweets } }
 
 
 async def refusals(client: httpx.AsyncClient) -> list[Any]:
-    """Why the settings cannot be changed: the extensions of each error."""
+    """Return the extensions of each error of a change of settings."""
     answer = await client.post("/graphql", json={"query": UPDATE}, headers=FROM_THE_EDGE)
     return [error["extensions"] for error in answer.json().get("errors", [])]
 
@@ -264,27 +264,27 @@ async def opt_in(client: httpx.AsyncClient) -> dict[str, bool]:
     return settings
 
 
-class TestSettings:
-    async def test_a_choice_before_the_account_is_known_counts(
-        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+class TestUpdateEmailSettings:
+    async def test_change_before_the_registration_is_kept(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
     ) -> None:
         assert (await opt_in(client))["retweets"]
         await register(redis, ADA, "ada", retweets=False)
-        await told(1)
+        await handled(1)
         await retweet(redis, uuid7(), GRACE, "grace")
         await until(lambda: sink.mails)
 
-    async def test_an_ended_session_changes_nothing_once_that_was_announced(
+    async def test_ended_session_is_refused_after_its_announcement(
         self, client: httpx.AsyncClient, redis: Redis, database: Database
     ) -> None:
         async with asyncio.timeout(20):
-            while not await redis.hlen(readers_of(REVOCATIONS)):
+            while not await redis.hlen(subscribers_key(REVOCATIONS)):
                 await asyncio.sleep(0.01)
-        await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+        await Publisher(redis, REVOCATIONS).publish([str(PRINCIPAL.session_id)])
         assert await refusals(client) == [SESSION_ENDED]
         assert await count(database, "SELECT count(*) FROM recipients") == 0
 
-    async def test_without_redis_auth_is_asked(
+    async def test_ended_session_is_refused_without_redis(
         self, database: Database, notifier_url: str, sink: SmtpSink, auth_grpc: FakeAuth
     ) -> None:
         address = auth_grpc.address
@@ -296,53 +296,73 @@ class TestSettings:
             auth_grpc.ended.add(str(PRINCIPAL.session_id))
             assert await refusals(client) == [SESSION_ENDED]
 
-    async def test_a_deleted_account_changes_nothing(
-        self, client: httpx.AsyncClient, redis: Redis, told: Told
+    async def test_deleted_account_is_refused(
+        self, client: httpx.AsyncClient, redis: Redis, handled: Handled
     ) -> None:
         await publish(redis, "auth", "user-deleted", {"userId": str(ADA)})
-        await told(1)
+        await handled(1)
         assert await refusals(client) == [SESSION_ENDED]
 
-    async def test_only_the_edge_may_ask(self, client: httpx.AsyncClient) -> None:
+    async def test_request_without_the_edges_secret_is_refused(
+        self, client: httpx.AsyncClient
+    ) -> None:
         query = {"query": "{ __typename }"}
         assert (await client.post("/graphql", json=query)).status_code == 403
 
-    async def test_it_is_ready_while_the_database_is_there(self, client: httpx.AsyncClient) -> None:
+    async def test_readiness_depends_on_the_database(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
 
 
-class TestFailures:
-    async def test_a_server_that_was_away_gets_it_later(
-        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, told: Told
+class TestMetrics:
+    async def test_only_the_state_of_auth_is_backfilled(self, client: httpx.AsyncClient) -> None:
+        metrics = (await client.get("/metrics")).text
+        owners = re.findall(r'^chirp_backfill_finished\{owner="(.*)"\}', metrics, re.MULTILINE)
+        assert owners == ["auth"]
+
+    async def test_sent_mails_are_counted(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
     ) -> None:
         await register(redis, ADA, "ada", retweets=True)
-        await told(1)
+        await handled(1)
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: sink.mails)
+        async with asyncio.timeout(20):
+            while 'chirp_mails_total{result="sent"} 1.0' not in (await client.get("/metrics")).text:
+                await asyncio.sleep(0.01)
+
+
+class TestFailures:
+    async def test_deferred_mail_is_sent_later(
+        self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
+    ) -> None:
+        await register(redis, ADA, "ada", retweets=True)
+        await handled(1)
         sink.plan("MAIL", "421 4.3.2 Not now")
         sink.plan("RCPT", "451 4.2.1 Greylisted")
         await retweet(redis, uuid7(), GRACE, "grace")
         await until(lambda: sink.mails)
         assert len(sink.mails) == 1
 
-    async def test_poison_never_stops_the_stream(
+    async def test_malformed_event_does_not_stop_the_stream(
         self,
         client: httpx.AsyncClient,
         redis: Redis,
         sink: SmtpSink,
-        told: Told,
+        handled: Handled,
         database: Database,
     ) -> None:
         await redis.xadd("events.tweets", {"event": "not JSON"})
         await publish(redis, "tweets", "tweet-retweeted", {"retweetId": "x"})
         await register(redis, ADA, "ada", retweets=True)
-        await told(1)
+        await handled(1)
         await retweet(redis, uuid7(), GRACE, "grace")
         await until(lambda: sink.mails)
         assert await count(database, "SELECT count(*) FROM rejected_events") == 2
 
 
 class TestRestart:
-    async def test_what_was_due_is_sent_and_the_window_lasts(
+    async def test_window_and_due_mails_survive_a_restart(
         self,
         database: Database,
         notifier_url: str,
@@ -350,7 +370,7 @@ class TestRestart:
         valkey_url: str,
         sink: SmtpSink,
     ) -> None:
-        """One process notices and mails, the next one comes when the digest is due."""
+        """One process sends the first mail, the next one the digest."""
         settings = Settings.from_env(
             environment(notifier_url, valkey_url, sink, NOTIFIER_WINDOW_SECONDS="2")
         )
@@ -391,12 +411,12 @@ class TestRestart:
 
 
 class TestLease:
-    async def test_what_a_killed_process_had_in_hand_is_sent_by_the_next(
+    async def test_in_flight_mail_of_a_killed_process_is_sent_by_the_next(
         self, database: Database, notifier_url: str, redis: Redis, valkey_url: str, sink: SmtpSink
     ) -> None:
         variables = environment(notifier_url, valkey_url, sink, MAIL_ATTEMPT_SECONDS="1")
         await register(redis, ADA, "ada", retweets=True)
-        sink.plan("DATA", Does.HANGS)
+        sink.plan("DATA", Fault.HANGS)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "notifier", "serve"),
             env={**os.environ, **variables, "NOTIFIER_PORT": str(free_ports(1)[0])},
@@ -428,12 +448,12 @@ class TestCommands:
         assert process.returncode is not None
         return process.returncode, output.decode(), errors.decode()
 
-    async def test_dead_letters_are_looked_after(
+    async def test_dead_letters_are_listed_shown_retried_and_dropped(
         self,
         client: httpx.AsyncClient,
         redis: Redis,
         sink: SmtpSink,
-        told: Told,
+        handled: Handled,
         database: Database,
         notifier_url: str,
         valkey_url: str,
@@ -444,7 +464,7 @@ class TestCommands:
             "There are no dead letters.\n",
         )
         await register(redis, ADA, "ada", retweets=True)
-        await told(1)
+        await handled(1)
         sink.plan("RCPT", "550 5.1.1 <ada@example.com> unknown")
         await retweet(redis, uuid7(), GRACE, "grace")
         await publish(redis, "auth", "user-deleted", {"userId": "nobody"})
@@ -463,7 +483,7 @@ class TestCommands:
         mail, event = listed.splitlines()
         assert status == 0
         assert mail.endswith("RCPT: 550 5.1.1")
-        assert event.endswith("InvalidEvent: userId is not an id")
+        assert event.endswith("MalformedEventError: data.userId is not an id")
         assert "ada@" not in listed
 
         mail_id, event_id = mail.split()[0], event.split()[0]
@@ -475,7 +495,8 @@ class TestCommands:
         status, _, errors = await self.run(variables, "dead-letters", "retry", event_id)
         assert (status, errors) == (
             1,
-            "notifier: the event still cannot be handled: userId is not an id\n",
+            "notifier: the dead letter still cannot be handled: "
+            "MalformedEventError: data.userId is not an id\n",
         )
         assert (await self.run(variables, "dead-letters", "drop", event_id))[0] == 0
         assert (await self.run(variables, "dead-letters", "retry", mail_id))[0] == 0
@@ -484,14 +505,14 @@ class TestCommands:
         status, _, errors = await self.run(variables, "dead-letters", "drop", mail_id)
         assert (status, errors) == (1, f"notifier: there is no dead letter {mail_id}\n")
 
-    async def test_purging_is_harmless(
+    async def test_purge_of_an_empty_database_removes_nothing(
         self, database: Database, notifier_url: str, valkey_url: str, sink: SmtpSink
     ) -> None:
         variables = environment(notifier_url, valkey_url, sink)
         assert await self.run(variables, "purge") == (0, "0 rows removed\n", "")
 
-    async def test_missing_settings_are_one_line(self) -> None:
+    async def test_missing_settings_are_reported_in_one_line(self) -> None:
         status, _, errors = await self.run({}, "serve")
         assert status == 2
-        assert errors.startswith("notifier: the environment is not complete: ")
+        assert errors.startswith("notifier: invalid environment: ")
         assert errors.count("\n") == 1

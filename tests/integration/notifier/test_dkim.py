@@ -1,4 +1,4 @@
-"""DKIM signatures, as another implementation than the one that makes them sees them (mailauth)."""
+"""DKIM signatures, verified by another implementation (mailauth)."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from chassis.settings import Secret
 from notifier.dkim import DkimSigner
 from notifier.domain import Mail
-from notifier.mime import Composer
+from notifier.mime import MimeComposer
 from stack.commands import Commands
 from stack.console import Console
 from stack.node import install_packages
@@ -36,12 +36,12 @@ MAIL = Mail(
 
 @pytest.fixture(scope="module")
 def node() -> Path:
-    """Node, with mailauth installed as its lock file says."""
+    """Node, with mailauth installed from its lock file."""
     return install_packages(Commands(Console(io.StringIO()), threading.Event()), MAILAUTH)
 
 
 def rsa_key() -> tuple[str, str]:
-    """The setting, and the DNS record of the key."""
+    """Return the setting and the DNS record of a key."""
     key = rsa.generate_private_key(65537, 2048)
     private = key.private_bytes(
         serialization.Encoding.PEM,
@@ -73,13 +73,13 @@ def verified(node: Path, message: bytes, record: str) -> dict[str, Any]:
 @pytest.mark.parametrize("make_key", [rsa_key, ed25519_key])
 class TestSignature:
     def message(self, key: str) -> bytes:
-        return Composer(
+        return MimeComposer(
             Address("Chirp", addr_spec="notifications@chirp.example"),
             lambda: datetime.now(UTC),
             DkimSigner("chirp.example", "mail", Secret(key)),
         )(MAIL).content
 
-    def test_it_holds_and_covers_the_links_to_unsubscribe(self, node: Path, make_key: Any) -> None:
+    def test_signature_covers_the_links_to_unsubscribe(self, node: Path, make_key: Any) -> None:
         key, record = make_key()
         result = verified(node, self.message(key), record)
         assert result["result"] == "pass", result
@@ -99,7 +99,7 @@ class TestSignature:
             (b"List-Unsubscribe: ", b"List-Unsubscribe: <https://eve>\r\nList-Unsubscribe: "),
         ],
     )
-    def test_it_breaks_when_anything_changes(
+    def test_any_change_breaks_the_signature(
         self, node: Path, make_key: Any, part: bytes, forged: bytes
     ) -> None:
         key, record = make_key()

@@ -1,4 +1,4 @@
-"""The SMTP side, against a real server that does what servers do."""
+"""SmtpMailer against a real SMTP server."""
 
 import asyncio
 import ssl
@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from notifier.domain import Mail
 from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
 from notifier.mailer import Security, SmtpMailer, SmtpServer
-from notifier.mime import Composer
-from tests.integration.notifier.smtp import Does, SmtpSink
+from notifier.mime import MimeComposer
+from tests.integration.notifier.smtp import Fault, SmtpSink
 
-COMPOSE = Composer(Address("Chirp", addr_spec="n@chirp.example"), lambda: datetime.now(UTC))
+COMPOSE = MimeComposer(Address("Chirp", addr_spec="n@chirp.example"), lambda: datetime.now(UTC))
 MAIL = Mail(
     message_id="<1@chirp.example>",
     to="ada@example.com",
@@ -55,33 +55,31 @@ async def mailer(sink: SmtpSink) -> AsyncIterator[SmtpMailer]:
 
 
 class TestSend:
-    async def test_the_server_has_it(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
+    async def test_server_accepts_the_mail(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
         await mailer.send(MAIL)
         (mail,), (envelope,) = sink.mails, sink.envelopes
         assert (envelope.mail_from, envelope.rcpt_tos) == ("n@chirp.example", ["ada@example.com"])
         assert mail["Message-ID"] == "<1@chirp.example>"
 
-    async def test_a_line_with_a_dot_is_a_line_with_a_dot(
-        self, mailer: SmtpMailer, sink: SmtpSink
-    ) -> None:
+    async def test_lines_with_dots_are_preserved(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
         text = "a\n.\n..b\n.c\n"
         await mailer.send(replace(MAIL, text=text))
         part = sink.mails[0].get_body(("plain",))
         assert part
         assert part.get_content().replace("\r\n", "\n") == text
 
-    async def test_one_connection_carries_many(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
+    async def test_connection_is_reused(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
         for _ in range(10):
             await mailer.send(MAIL)
         assert (len(sink.mails), sink.connections) == (10, 1)
 
-    async def test_no_more_connections_than_there_may_be(self, sink: SmtpSink) -> None:
+    async def test_number_of_connections_is_limited(self, sink: SmtpSink) -> None:
         async with opened(server(sink, connections=3)) as mailer:
             await asyncio.gather(*(mailer.send(MAIL) for _ in range(30)))
         assert len(sink.mails) == 30
         assert sink.connections <= 3
 
-    async def test_an_idle_connection_is_not_used_again(self, sink: SmtpSink) -> None:
+    async def test_idle_connection_is_not_reused_after_the_limit(self, sink: SmtpSink) -> None:
         async with opened(server(sink, idle=0.0)) as mailer:
             for _ in range(3):
                 await mailer.send(MAIL)
@@ -90,7 +88,7 @@ class TestSend:
 
 class TestRefused:
     @pytest.mark.parametrize("command", ["RCPT", "DATA"])
-    async def test_a_5xx_is_for_ever(
+    async def test_5xx_refuses_the_mail(
         self, mailer: SmtpMailer, sink: SmtpSink, command: str
     ) -> None:
         sink.plan(command, "550 5.1.1 <ada@example.com>: no such user")
@@ -100,9 +98,7 @@ class TestRefused:
         await mailer.send(MAIL)
         assert (len(sink.mails), sink.connections) == (1, 1)
 
-    async def test_an_address_in_other_letters_needs_a_server_that_reads_them(
-        self, mailer: SmtpMailer
-    ) -> None:
+    async def test_internationalised_mailbox_needs_smtputf8(self, mailer: SmtpMailer) -> None:
         with SmtpSink(enable_SMTPUTF8=True).running() as modern:
             async with opened(server(modern)) as other:
                 await other.send(replace(MAIL, to="ädä@example.com"))
@@ -116,27 +112,29 @@ class TestRefused:
 
 class TestDeferred:
     @pytest.mark.parametrize("command", ["RCPT", "DATA"])
-    async def test_a_4xx_is_for_now(self, mailer: SmtpMailer, sink: SmtpSink, command: str) -> None:
+    async def test_4xx_defers_the_mail(
+        self, mailer: SmtpMailer, sink: SmtpSink, command: str
+    ) -> None:
         sink.plan(command, "451 4.3.0 Try again later")
         with pytest.raises(MailDeferred, match=f"^{command}: 451 4.3.0$"):
             await mailer.send(MAIL)
         await mailer.send(MAIL)
         assert len(sink.mails) == 1
 
-    async def test_nobody_knows_of_a_connection_lost_after_data(
+    async def test_connection_lost_after_data_is_not_retried_at_once(
         self, mailer: SmtpMailer, sink: SmtpSink
     ) -> None:
-        """Not even we: so this very attempt must not send it again."""
+        """The mail may have been accepted, so the same attempt must not send it again."""
         await mailer.send(MAIL)
-        for behaviour, there in ((Does.DROPS, 1), (Does.ACCEPTS_AND_DROPS, 2)):
-            sink.plan("DATA", behaviour)
+        for fault, accepted in ((Fault.DROPS, 1), (Fault.ACCEPTS_AND_DROPS, 2)):
+            sink.plan("DATA", fault)
             with pytest.raises(MailDeferred, match=r"^DATA: SMTPServerDisconnected$"):
                 await mailer.send(MAIL)
-            assert len(sink.mails) == there
+            assert len(sink.mails) == accepted
         await mailer.send(MAIL)
 
-    async def test_nobody_waits_for_ever(self, sink: SmtpSink) -> None:
-        sink.plan("DATA", Does.HANGS)
+    async def test_silent_server_defers_the_mail(self, sink: SmtpSink) -> None:
+        sink.plan("DATA", Fault.HANGS)
         async with opened(server(sink, timeout=0.2)) as mailer:
             with pytest.raises(MailDeferred, match=r"^DATA: SMTPReadTimeoutError$"):
                 await mailer.send(MAIL)
@@ -145,20 +143,20 @@ class TestDeferred:
 
 
 class TestServerUnavailable:
-    async def test_it_may_be_away(self, sink: SmtpSink) -> None:
+    async def test_unreachable_server_is_unavailable(self, sink: SmtpSink) -> None:
         async with opened(replace(server(sink), port=1)) as mailer:
             with pytest.raises(MailServerUnavailable, match=r"^connecting: "):
                 await mailer.send(MAIL)
 
-    @pytest.mark.parametrize("answer", ["550 5.7.1 not you", "451 4.3.0 Later", Does.DROPS])
-    async def test_a_refused_sender_is_not_the_recipients_fault(
-        self, mailer: SmtpMailer, sink: SmtpSink, answer: str | Does
+    @pytest.mark.parametrize("answer", ["550 5.7.1 not you", "451 4.3.0 Later", Fault.DROPS])
+    async def test_refused_sender_means_the_server_is_unavailable(
+        self, mailer: SmtpMailer, sink: SmtpSink, answer: str | Fault
     ) -> None:
         sink.plan("MAIL", answer)
         with pytest.raises(MailServerUnavailable, match=r"^MAIL: "):
             await mailer.send(MAIL)
 
-    async def test_nor_is_a_server_that_wants_to_know_who_we_are(
+    async def test_required_authentication_means_the_server_is_unavailable(
         self, mailer: SmtpMailer, sink: SmtpSink
     ) -> None:
         sink.plan("RCPT", "530 5.7.0 Authentication required")
@@ -166,20 +164,20 @@ class TestServerUnavailable:
             await mailer.send(MAIL)
 
 
-class TestKeptConnection:
-    """Gone before DATA, it is replaced on the spot: the mail was certainly not accepted."""
+class TestReusedConnection:
+    """Lost before DATA, it is replaced at once: the mail was certainly not accepted."""
 
     @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
-    @pytest.mark.parametrize("answer", [Does.DROPS, "421 4.4.2 Idle for too long"])
-    async def test_it_may_be_gone(
-        self, mailer: SmtpMailer, sink: SmtpSink, command: str, answer: str | Does
+    @pytest.mark.parametrize("answer", [Fault.DROPS, "421 4.4.2 Idle for too long"])
+    async def test_lost_connection_is_replaced(
+        self, mailer: SmtpMailer, sink: SmtpSink, command: str, answer: str | Fault
     ) -> None:
         await mailer.send(MAIL)
         sink.plan(command, answer)
         await mailer.send(MAIL)
         assert (len(sink.mails), sink.connections) == (2, 2)
 
-    async def test_a_server_that_was_restarted_is_found_again(self) -> None:
+    async def test_restarted_server_gets_a_new_connection(self) -> None:
         sink = SmtpSink()
         async with opened(server(sink)) as mailer:
             for _ in range(3):
@@ -187,7 +185,7 @@ class TestKeptConnection:
                     await mailer.send(MAIL)
         assert len(sink.mails) == 3
 
-    async def test_once_is_enough(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
+    async def test_connection_is_replaced_once(self, mailer: SmtpMailer, sink: SmtpSink) -> None:
         await mailer.send(MAIL)
         sink.plan("MAIL", "421 4.3.2 Shutting down", "421 4.3.2 Shutting down")
         with pytest.raises(MailServerUnavailable, match=r"^MAIL: 421 4.3.2$"):
@@ -196,7 +194,7 @@ class TestKeptConnection:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 and its key, signed by itself."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -235,7 +233,7 @@ def authenticator(
 
 @pytest.fixture
 def tls_sink(certificate: Path) -> Iterator[SmtpSink]:
-    """It wants STARTTLS and a password."""
+    """A server that requires STARTTLS and a password."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     options = {"require_starttls": True, "auth_required": True, "authenticator": authenticator}
@@ -244,7 +242,7 @@ def tls_sink(certificate: Path) -> Iterator[SmtpSink]:
 
 
 class TestSecurity:
-    async def test_it_is_encrypted_and_we_are_known(
+    async def test_mail_is_sent_encrypted_and_authenticated(
         self, tls_sink: SmtpSink, certificate: Path
     ) -> None:
         known = server(tls_sink, security=Security.STARTTLS, username="chirp", password="hunter2")
@@ -253,20 +251,20 @@ class TestSecurity:
                 await mailer.send(MAIL)
         assert (len(tls_sink.mails), tls_sink.connections) == (2, 1)
 
-    async def test_a_server_that_nobody_vouches_for_gets_nothing(self, tls_sink: SmtpSink) -> None:
+    async def test_untrusted_certificate_gets_no_mail(self, tls_sink: SmtpSink) -> None:
         known = server(tls_sink, security=Security.STARTTLS, username="chirp", password="hunter2")
         async with opened(known) as mailer:
             with pytest.raises(MailServerUnavailable):
                 await mailer.send(MAIL)
         assert tls_sink.mails == []
 
-    async def test_a_server_that_cannot_encrypt_gets_nothing(self, sink: SmtpSink) -> None:
+    async def test_server_without_starttls_gets_no_mail(self, sink: SmtpSink) -> None:
         async with opened(server(sink, security=Security.STARTTLS)) as mailer:
             with pytest.raises(MailServerUnavailable):
                 await mailer.send(MAIL)
         assert sink.commands == []
 
-    async def test_a_wrong_password_is_not_the_recipients_fault(
+    async def test_wrong_password_means_the_server_is_unavailable(
         self, tls_sink: SmtpSink, certificate: Path
     ) -> None:
         wrong = server(tls_sink, security=Security.STARTTLS, username="chirp", password="wrong")

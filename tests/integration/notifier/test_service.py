@@ -1,30 +1,39 @@
-"""The same use cases and the same sender on PostgreSQL."""
+"""The behaviour suite on PostgreSQL, and concurrent transactions."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 
 from chassis.database import Database
+from chassis.dead_letters import RejectedEvents
+from chassis.unit_of_work import SqlUnitOfWork
+from notifier.consumer import handler
 from notifier.domain import Delivery, EmailSettings, Recipient, State
-from notifier.ports import Repositories, T, Work
-from notifier.repository import SqlUnitOfWork
+from notifier.ports import Repositories
+from notifier.repository import SqlRepositories
 from tests.integration.conftest import is_empty, outbox, somebody_waits, until
 from tests.unit.notifier import suite
 from tests.unit.notifier.fakes import ADA, DIGESTS, GRACE, MINUTE, TWEET, FakeNotifier, tweet_of
 
+T = TypeVar("T")
+
 
 @pytest.fixture
 def notifier(database: Database) -> FakeNotifier:
-    return FakeNotifier(SqlUnitOfWork(database, DIGESTS), lambda: outbox(database))
+    unit_of_work = SqlUnitOfWork(database, SqlRepositories.using(DIGESTS))
+    notifier = FakeNotifier(unit_of_work, lambda: outbox(database))
+    return replace(notifier, rejected_events=RejectedEvents(database, handler(notifier.service)))
 
 
 class TestSettings(suite.Settings):
     pass
 
 
-class TestUnsubscribed(suite.Unsubscribed):
+class TestUnsubscribe(suite.Unsubscribe):
     pass
 
 
@@ -32,23 +41,23 @@ class TestSnapshot(suite.Snapshot):
     pass
 
 
-class TestBackfilled(suite.Backfilled):
+class TestRepeatedRegistration(suite.RepeatedRegistration):
     pass
 
 
-class TestDeletedUser(suite.DeletedUser):
+class TestForgetUser(suite.ForgetUser):
     pass
 
 
-class TestRetweeted(suite.Retweeted):
+class TestReportRetweet(suite.ReportRetweet):
     pass
 
 
-class TestUndone(suite.Undone):
+class TestUndoRetweet(suite.UndoRetweet):
     pass
 
 
-class TestBursts(suite.Bursts):
+class TestDigest(suite.Digest):
     pass
 
 
@@ -56,7 +65,7 @@ class TestSending(suite.Sending):
     pass
 
 
-class TestDead(suite.Dead):
+class TestDeadMails(suite.DeadMails):
     pass
 
 
@@ -64,16 +73,16 @@ class TestPurge(suite.Purge):
     pass
 
 
-class TestMeanwhile:
-    async def test_a_registration_releases_what_is_being_added(
+class TestConcurrency:
+    async def test_registration_releases_a_delivery_that_is_being_added(
         self, notifier: FakeNotifier, database: Database
     ) -> None:
-        held = asyncio.Event()
+        locked = asyncio.Event()
         now = notifier.clock.now
 
         async def add(repositories: Repositories) -> None:
-            assert await repositories.recipients.hold(ADA.id)
-            held.set()
+            assert await repositories.recipients.lock(ADA.id)
+            locked.set()
             await until(lambda: somebody_waits(database))
             waiting = Delivery(
                 uuid4(), uuid4(), ADA.id, TWEET.id, "<1@x>", False, now, now, State.WAITING
@@ -81,13 +90,13 @@ class TestMeanwhile:
             await repositories.deliveries.add(waiting)
 
         async def register() -> None:
-            await held.wait()
+            await locked.wait()
             await notifier.registered(ADA, retweets=True)
 
         await asyncio.gather(notifier.unit_of_work.transaction(add), register())
         assert await notifier.unit_of_work.read(lambda r: r.deliveries.next_due()) == now
 
-    async def test_a_retweet_waits_for_the_registration(
+    async def test_retweet_waits_for_a_running_registration(
         self, notifier: FakeNotifier, database: Database
     ) -> None:
         registering = asyncio.Event()
@@ -105,7 +114,7 @@ class TestMeanwhile:
         await asyncio.gather(notifier.unit_of_work.transaction(register), retweet())
         assert await notifier.sent() == [suite.BY_GRACE]
 
-    async def test_retweets_of_many_tweets_at_once_open_one_window(
+    async def test_concurrent_retweets_of_several_tweets_open_one_window(
         self, notifier: FakeNotifier
     ) -> None:
         await notifier.registered(ADA, retweets=True)
@@ -117,51 +126,53 @@ class TestMeanwhile:
         ]
 
     @pytest.mark.parametrize("known", [True, False])
-    async def test_a_deletion_removes_what_is_being_added(
+    async def test_deletion_removes_a_tweet_that_is_being_added(
         self, notifier: FakeNotifier, database: Database, known: bool
     ) -> None:
         if known:
             await notifier.registered(ADA, retweets=True)
-        held = asyncio.Event()
+        locked = asyncio.Event()
 
         async def add(repositories: Repositories) -> None:
-            assert await repositories.recipients.hold(ADA.id)
-            held.set()
+            assert await repositories.recipients.lock(ADA.id)
+            locked.set()
             await until(lambda: somebody_waits(database))
             assert await repositories.retweets.add_tweet(TWEET, notifier.clock.now)
 
         async def delete() -> None:
-            await held.wait()
+            await locked.wait()
             await notifier.deleted(ADA)
 
         await asyncio.gather(notifier.unit_of_work.transaction(add), delete())
         assert await is_empty(database, "tweets")
 
-    async def test_the_deletion_of_a_retweeter_removes_the_notice_that_is_being_added(
+    async def test_deletion_of_a_retweeter_removes_a_retweet_that_is_being_added(
         self, notifier: FakeNotifier, database: Database
     ) -> None:
-        """The notice would name somebody who has left."""
         await notifier.registered(ADA, retweets=True)
         await notifier.registered(GRACE)
-        held = asyncio.Event()
+        locked = asyncio.Event()
 
-        class Slow(SqlUnitOfWork):
-            """Waits, before it commits, until the deletion waits for it."""
+        class Slow(SqlUnitOfWork[SqlRepositories]):
+            """Commits once the deletion waits for it."""
 
-            async def transaction(self, work: Work[T]) -> T:
-                async def run(repositories: Repositories) -> T:
+            async def transaction(self, work: Callable[[SqlRepositories], Awaitable[T]]) -> T:
+                async def run(repositories: SqlRepositories) -> T:
                     result = await work(repositories)
-                    held.set()
+                    locked.set()
                     await until(lambda: somebody_waits(database))
                     return result
 
                 return await super().transaction(run)
 
         async def delete() -> None:
-            await held.wait()
+            await locked.wait()
             await notifier.deleted(GRACE)
 
-        slow = replace(notifier.service, unit_of_work=Slow(database, DIGESTS))
-        await asyncio.gather(slow.handle(uuid4(), notifier.retweet(GRACE)), delete())
+        slow = replace(
+            notifier.service, unit_of_work=Slow(database, SqlRepositories.using(DIGESTS))
+        )
+        report = slow.report_retweet(uuid4(), TWEET, notifier.retweet(GRACE))
+        await asyncio.gather(report, delete())
         assert await is_empty(database, "notices")
         assert await notifier.sent() == []

@@ -11,13 +11,13 @@ from tests.integration.conftest import FreshDatabase
 
 @pytest.fixture(scope="session")
 async def tweets_url(fresh_database: FreshDatabase) -> str:
-    """The URL of a migrated database."""
+    """Return the URL of a migrated database."""
     return await fresh_database("tweets", versions_of("tweets"))
 
 
 @pytest.fixture
 async def database(tweets_url: str) -> AsyncIterator[Database]:
-    """The database, with no tweets in it."""
+    """Connect to the database, which holds no rows."""
     database = Database(tweets_url)
     await database.connect()
     await database.read(

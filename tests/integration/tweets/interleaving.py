@@ -1,4 +1,4 @@
-"""Runs use cases at the same time, one statement after another, in an order that a test chooses."""
+"""Runs use cases concurrently, with their statements in an order that a test chooses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +16,7 @@ UseCase = Callable[[TweetService], Awaitable[object]]
 
 
 class _Gate:
-    """Where a use case waits before each of its statements, and before it commits."""
+    """Stops a use case before each of its statements, and before it commits."""
 
     def __init__(self) -> None:
         self.is_waiting = False
@@ -78,8 +78,8 @@ async def interleaved(
 ) -> list[object]:
     """Run the use cases; return what each returned or raised.
 
-    `order` names, for each step, the use case that makes its next statement; one that waits for a
-    lock or has ended is passed over. After the last step all run freely, but for the one that is
+    `order` holds, for each step, the use case that executes its next statement; one that waits for
+    a lock or has ended is skipped. After the last step all run freely, except the one that is
     `killed` there: it raises ProcessDied, and its open transaction is rolled back.
     """
     gates = [_Gate() for _ in use_cases]

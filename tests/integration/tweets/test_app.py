@@ -1,4 +1,4 @@
-"""The tweets service as it is run: its application over HTTP and its command line."""
+"""The tweets service as it runs: its application over HTTP, and its command line."""
 
 import os
 import subprocess
@@ -15,12 +15,12 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from chassis.broadcast import Announcer, readers_of
+from chassis.broadcast import Publisher, subscribers_key
 from chassis.database import Database
 from chassis.dead_letters import RejectedEvents
 from chassis.migrations import SchemaNotCurrentError, head, versions_of
 from chassis.principal import Principal
-from chassis.sessions.watch import STREAM as REVOCATIONS
+from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from subgraphs.auth.events import user_deleted
@@ -65,7 +65,7 @@ def running(app: Starlette) -> httpx.AsyncClient:
 async def client(
     database: Database, tweets_url: str, auth_grpc: FakeAuth
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Without Redis: it asks auth which sessions have ended."""
+    """Serve without Redis: auth answers which sessions have ended."""
     variables = environment(tweets_url, auth_grpc=auth_grpc.address)
     app = create_app(Settings.from_env(variables), Shutdown())
     async with app.router.lifespan_context(app), running(app) as client:
@@ -73,7 +73,7 @@ async def client(
 
 
 class TestApp:
-    async def test_a_tweet_is_made_and_listed(self, client: httpx.AsyncClient) -> None:
+    async def test_tweet_is_created_and_listed(self, client: httpx.AsyncClient) -> None:
         mutation = 'mutation { createTweet(input: {text: "Hi"}) { ... on Tweet { text } } }'
         query = "{ myTweets { edges { node { text author { username } } } } }"
         answers = [
@@ -86,9 +86,7 @@ class TestApp:
             {"node": {"text": "Hi", "author": {"username": "ada"}}}
         ]
 
-    async def test_whoever_does_not_know_the_secret_is_nobody(
-        self, client: httpx.AsyncClient
-    ) -> None:
+    async def test_wrong_router_secret_is_forbidden(self, client: httpx.AsyncClient) -> None:
         headers = FROM_THE_EDGE | {"x-router-secret": "guess"}
         answer = await client.post("/graphql", json={"query": "{__typename}"}, headers=headers)
         assert answer.status_code == 403
@@ -98,16 +96,16 @@ class TestApp:
         answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
         assert answer.status_code == 400
 
-    async def test_the_router_may_ask_for_the_sdl(self, client: httpx.AsyncClient) -> None:
+    async def test_router_can_fetch_the_sdl(self, client: httpx.AsyncClient) -> None:
         query = {"query": "{ _service { sdl } }"}
         answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
         assert "type Tweet @key" in answer.json()["data"]["_service"]["sdl"]
 
-    async def test_it_is_ready_without_redis(self, client: httpx.AsyncClient) -> None:
+    async def test_service_is_ready_without_redis(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).json()["checks"] == {"database": "ok"}
 
-    async def test_it_is_not_ready_without_its_database(self, tweets_url: str) -> None:
+    async def test_service_is_not_ready_without_its_database(self, tweets_url: str) -> None:
         async with running(
             create_app(Settings.from_env(environment(tweets_url)), Shutdown())
         ) as client:
@@ -125,7 +123,7 @@ class TestEndedSession:
         answer = await client.post("/graphql", json={"query": CREATE}, headers=FROM_THE_EDGE)
         return [error["extensions"] for error in answer.json().get("errors", [])]
 
-    async def test_writes_nothing_while_redis_is_away(
+    async def test_ended_session_writes_nothing_during_an_outage_of_redis(
         self, client: httpx.AsyncClient, auth_grpc: FakeAuth, database: Database
     ) -> None:
         auth_grpc.ended.add(str(PRINCIPAL.session_id))
@@ -134,7 +132,7 @@ class TestEndedSession:
         auth_grpc.ended.clear()
         assert await self.errors(client) == []
 
-    async def test_writes_nothing_once_it_was_announced(
+    async def test_ended_session_writes_nothing_after_the_broadcast(
         self, database: Database, tweets_url: str, valkey_url: str, auth_grpc: FakeAuth
     ) -> None:
         variables = environment(tweets_url, valkey_url, auth_grpc.address)
@@ -143,12 +141,12 @@ class TestEndedSession:
             await redis.flushall()
             async with app.router.lifespan_context(app), running(app) as client:
                 assert await self.errors(client) == []
-                await until(lambda: redis.hlen(readers_of(REVOCATIONS)))
-                await Announcer(redis, REVOCATIONS).announce([str(PRINCIPAL.session_id)])
+                await until(lambda: redis.hlen(subscribers_key(REVOCATIONS)))
+                await Publisher(redis, REVOCATIONS).publish([str(PRINCIPAL.session_id)])
                 assert await self.errors(client) == [SESSION_ENDED]
         assert len(await outbox(database)) == 1
 
-    async def test_without_redis_and_auth_a_write_is_refused_and_may_be_repeated(
+    async def test_write_without_redis_and_auth_is_service_unavailable(
         self, database: Database, tweets_url: str
     ) -> None:
         app = create_app(Settings.from_env(environment(tweets_url)), Shutdown())
@@ -158,7 +156,7 @@ class TestEndedSession:
 
 
 class TestEvents:
-    async def test_what_happens_is_published_and_what_is_heard_is_done(
+    async def test_events_are_published_and_consumed(
         self, database: Database, tweets_url: str, valkey_url: str, auth_grpc: FakeAuth
     ) -> None:
         variables = environment(tweets_url, valkey_url, auth_grpc.address)
@@ -189,21 +187,21 @@ class TestCommands:
             check=False,
         )
 
-    def test_a_database_that_was_not_migrated_is_not_served(self, empty_url: str) -> None:
+    def test_serve_refuses_a_database_without_migrations(self, empty_url: str) -> None:
         result = self.run("serve", **environment(empty_url))
         assert result.returncode == 1
         assert result.stderr == (
-            f"tweets: The database is at revision None, this code needs {NEWEST}: "
-            "run `migrate` first.\n"
+            f"tweets: The database is at revision None, this code needs {NEWEST}. "
+            "Run `migrate` first.\n"
         )
 
-    async def test_the_application_itself_refuses_it_too(self, empty_url: str) -> None:
+    async def test_application_refuses_a_database_without_migrations(self, empty_url: str) -> None:
         app = create_app(Settings.from_env(environment(empty_url)), Shutdown())
         with pytest.raises(SchemaNotCurrentError):
             async with app.router.lifespan_context(app):
                 pass
 
-    async def test_a_later_release_may_have_migrated_it_and_another_service_not(
+    async def test_later_revision_is_accepted_and_revision_of_another_service_refused(
         self, empty_url: str
     ) -> None:
         assert self.run("migrate", **environment(empty_url)).returncode == 0
@@ -215,10 +213,10 @@ class TestCommands:
             with pytest.raises(SchemaNotCurrentError) if refused else nullcontext():
                 async with app.router.lifespan_context(app):
                     pass
-            if not refused:  # an older release that is deployed again
+            if not refused:  # an older release after a rollback
                 assert self.run("migrate", **environment(empty_url)).returncode == 0
 
-    def test_migrating_twice_does_no_harm(self, empty_url: str) -> None:
+    def test_second_migration_changes_nothing(self, empty_url: str) -> None:
         for _ in range(2):
             result = self.run("migrate", **environment(empty_url))
             assert (result.returncode, result.stderr) == (0, "")
@@ -227,48 +225,49 @@ class TestCommands:
     async def test_rejected_event_is_listed_shown_retried_and_dropped(
         self, database: Database, tweets_url: str
     ) -> None:
-        def letters(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        def dead_letters(*arguments: str) -> "subprocess.CompletedProcess[str]":
             return self.run("dead-letters", *arguments, **environment(tweets_url))
 
         rejected = RejectedEvents(database, AsyncMock())
-        gone = user_deleted(ADA.id, datetime.now(UTC)).to_json()
-        for text in (gone, "nonsense"):
+        event = user_deleted(ADA.id, datetime.now(UTC)).to_json()
+        for text in (event, "nonsense"):
             await rejected.add(text, "it failed")
         good, bad = [letter.id for letter in await rejected.all()]
-        lines = letters("list").stdout.splitlines()
+        lines = dead_letters("list").stdout.splitlines()
         assert [line.split()[0] for line in lines] == [good, bad]
         assert all(line.endswith("it failed") for line in lines)
-        assert letters("show", bad).stdout.splitlines()[1] == "nonsense"
-        assert letters("retry", good).stdout == f"Dead letter {good} is retried.\n"
-        failed = letters("retry", bad)
+        assert dead_letters("show", bad).stdout.splitlines()[1] == "nonsense"
+        assert dead_letters("retry", good).stdout == f"Retried dead letter {good}.\n"
+        failed = dead_letters("retry", bad)
         assert failed.returncode == 1
         assert failed.stderr == (
-            "tweets: the dead letter still cannot be handled: MalformedEventError: it is not JSON\n"
+            "tweets: the dead letter still cannot be handled: "
+            "MalformedEventError: the event is not JSON\n"
         )
-        assert letters("drop", bad).stdout == f"Dead letter {bad} is dropped.\n"
-        assert letters("list").stdout == "There are no dead letters.\n"
-        unknown = letters("drop", bad)
+        assert dead_letters("drop", bad).stdout == f"Dropped dead letter {bad}.\n"
+        assert dead_letters("list").stdout == "There are no dead letters.\n"
+        unknown = dead_letters("drop", bad)
         assert (unknown.returncode, unknown.stderr) == (
             1,
             f"tweets: there is no dead letter {bad}\n",
         )
 
-    def test_missing_settings_are_one_line(self) -> None:
+    def test_missing_settings_are_reported_in_one_line(self) -> None:
         result = self.run("serve")
         assert result.returncode == 2
         assert result.stderr == (
-            "tweets: the environment is not complete: TWEETS_HOST is missing; "
+            "tweets: invalid environment: TWEETS_HOST is missing; "
             "TWEETS_PORT is missing; TWEETS_DATABASE_URL is missing; REDIS_URL is missing; "
             "ROUTER_SECRET is missing; TWEETS_AUTH_URL is missing; TWEETS_AUTH_GRPC is missing "
             "(see subgraphs/tweets/README.md; `make up` writes the settings to .env)\n"
         )
 
-    def test_a_database_that_is_not_there_is_one_line(self, empty_url: str) -> None:
+    def test_missing_database_is_reported_in_one_line(self, empty_url: str) -> None:
         result = self.run("serve", **environment(f"{empty_url}_not"))
         assert result.returncode == 1
-        assert result.stderr.startswith("tweets: PostgreSQL refused: database ")
+        assert result.stderr.startswith("tweets: PostgreSQL error: database ")
         assert result.stderr.count("\n") == 1
 
-    def test_the_committed_schema_is_the_current_one(self) -> None:
+    def test_committed_schema_is_current(self) -> None:
         result = self.run("schema")
         assert result.stdout == Path("subgraphs/tweets/schema.graphql").read_text()

@@ -1,4 +1,4 @@
-"""What many callers do to the same tweet at the same time, on PostgreSQL through a pool."""
+"""Concurrent changes of the same tweets, on PostgreSQL through a pool."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ def service(database: Database) -> TweetService:
 
 
 async def wrong_counts(database: Database) -> list[object]:
-    """The originals whose count is not the number of their retweets."""
+    """Return the originals whose count is not the number of their retweets."""
     return [
         row["id"]
         for row in await database.read(
@@ -55,7 +55,7 @@ async def wrong_counts(database: Database) -> list[object]:
 
 
 async def counts(database: Database) -> dict[str, int]:
-    """The originals and how often each is retweeted."""
+    """Return the retweet count of each original."""
     rows = await database.read(
         lambda c: c.fetch_all("SELECT id, retweet_count FROM tweets WHERE retweet_of IS NULL")
     )
@@ -67,12 +67,14 @@ async def count(service: TweetService, tweet: Tweet) -> int:
 
 
 class TestRetweet:
-    async def test_every_one_of_a_crowd_counts(self, service: TweetService) -> None:
+    async def test_concurrent_retweets_are_all_counted(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await asyncio.gather(*(service.retweet(author, tweet.id) for author in CROWD))
         assert await count(service, tweet) == len(CROWD)
 
-    async def test_somebody_in_a_hurry_counts_once(self, service: TweetService) -> None:
+    async def test_concurrent_retweets_of_one_user_are_counted_once(
+        self, service: TweetService
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweets = await asyncio.gather(*(service.retweet(CROWD[0], tweet.id) for _ in range(30)))
         assert len({retweet.id for retweet in retweets}) == 1
@@ -80,7 +82,9 @@ class TestRetweet:
 
 
 class TestUndoRetweet:
-    async def test_somebody_in_a_hurry_counts_once(self, service: TweetService) -> None:
+    async def test_concurrent_undoings_of_one_user_are_counted_once(
+        self, service: TweetService
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(CROWD[0], tweet.id)
         retweet = await service.retweet(CROWD[1], tweet.id)
@@ -93,14 +97,16 @@ class TestUndoRetweet:
 
 
 class TestAllAtOnce:
-    async def test_the_counts_stay_right(self, service: TweetService, database: Database) -> None:
+    async def test_counts_match_the_retweets(
+        self, service: TweetService, database: Database
+    ) -> None:
         chance = random.Random(7)
         tweets = [await service.create_tweet(ADA, f"Number {n}") for n in range(6)]
         doomed = tweets[:2]
 
         async def act(author: Author) -> list[object]:
             tweet = chance.choice(tweets)
-            # Also under the id of somebody's retweet, which may be gone any moment.
+            # Also by the id of a retweet, which may be removed at any moment.
             target = (await service.retweet(author, tweet.id)).id
             actions: list[Awaitable[object]] = [
                 service.retweet(chance.choice(CROWD), target),
@@ -126,7 +132,7 @@ class TestAllAtOnce:
 
 
 class TestForgetUser:
-    async def test_people_who_go_while_others_are_busy_leave_the_counts_right(
+    async def test_counts_match_after_concurrent_account_deletions(
         self, service: TweetService, database: Database
     ) -> None:
         tweets = [
@@ -150,13 +156,13 @@ class TestForgetUser:
         assert {type(result) for result in results} <= {type(None), Tweet, TweetNotFound}
         assert await wrong_counts(database) == []
         assert replayed(await outbox(database)) == await counts(database)
-        gone = [author.id for author in CROWD[:3]]
-        pages = await service.timelines(gone, PageRequest(1))
+        deleted = [author.id for author in CROWD[:3]]
+        pages = await service.timelines(deleted, PageRequest(1))
         assert not any(page.items for page in pages.values())
 
 
 def writes(ada: Author, bob: Author, adas: Tweet, bobs: Tweet, third: Tweet) -> list[UseCase]:
-    """What two people do while the account of the first is deleted, and the deletion last."""
+    """Return writes of two users, and the deletion of the first user's account as the last."""
     return [
         lambda service: service.create_tweet(ada, "Late"),
         lambda service: service.retweet(ada, bobs.id),
@@ -168,7 +174,7 @@ def writes(ada: Author, bob: Author, adas: Tweet, bobs: Tweet, third: Tweet) -> 
 
 
 DELETION = 5
-# Which use case makes its next statements, and how many: a deletion takes about twenty.
+# A use case and how many statements it executes next. A deletion takes about twenty.
 _TURNS = st.lists(
     st.tuples(st.integers(0, DELETION), st.sampled_from([1, 1, 2, 3, 5, 25])), max_size=15
 )
@@ -176,7 +182,7 @@ Turns = list[tuple[int, int]]
 
 
 def while_open(use_case: int, *, statements: int) -> Turns:
-    """The whole deletion happens after so many statements of a use case, before it commits."""
+    """Return the turns in which the deletion runs while the use case has an open transaction."""
     return [(use_case, statements), (DELETION, 25)]
 
 
@@ -202,7 +208,7 @@ class TestDeletedAccount:
         kinds = {type(None), Tweet, TweetNotFound, SessionOver}
         assert {type(outcome) for outcome in outcomes} <= kinds | {ProcessDied}
         if isinstance(outcomes[DELETION], ProcessDied):
-            # Its event was not acknowledged, so it comes again.
+            # The event was not acked, so it is delivered again.
             await service.forget_user(ada.id)
         page = (await service.timelines([ada.id], PageRequest(1)))[ada.id]
         assert page.items == []
@@ -223,7 +229,7 @@ class TestDeletedAccount:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    async def test_nothing_remains_however_statements_follow_one_another(
+    async def test_no_tweet_remains_for_any_order_of_statements(
         self, service: TweetService, database: Database, turns: Turns, has_tweeted: bool
     ) -> None:
         await self.check(service, database, turns, has_tweeted=has_tweeted)
@@ -234,12 +240,12 @@ class TestDeletedAccount:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    async def test_nothing_remains_whatever_dies_between_two_statements(
+    async def test_no_tweet_remains_when_any_process_dies(
         self, service: TweetService, database: Database, turns: Turns, killed: int
     ) -> None:
         await self.check(service, database, turns, has_tweeted=True, killed=killed)
 
-    async def test_nothing_remains_of_a_storm(
+    async def test_no_tweet_remains_after_random_concurrent_writes(
         self, service: TweetService, database: Database
     ) -> None:
         chance = random.Random(11)
@@ -268,12 +274,16 @@ class TestDeletedAccount:
 
 
 class TestCreateTweet:
-    async def test_one_key_makes_one_tweet(self, service: TweetService, database: Database) -> None:
+    async def test_concurrent_uses_of_a_key_create_one_tweet(
+        self, service: TweetService, database: Database
+    ) -> None:
         tweets = await asyncio.gather(*(service.create_tweet(ADA, "Hi", "key") for _ in range(30)))
         assert len({tweet.id for tweet in tweets}) == 1
         assert await database.read(lambda c: c.fetch_val("SELECT count(*) FROM tweets")) == 1
 
-    async def test_of_two_texts_with_one_key_one_is_refused(self, service: TweetService) -> None:
+    async def test_one_of_two_concurrent_texts_with_one_key_is_refused(
+        self, service: TweetService
+    ) -> None:
         first, second = await asyncio.gather(
             service.create_tweet(ADA, "Hi", "key"),
             service.create_tweet(ADA, "Ho", "key"),
@@ -281,7 +291,7 @@ class TestCreateTweet:
         )
         assert {type(first), type(second)} == {Tweet, IdempotencyKeyReused}
 
-    async def test_a_key_is_used_and_freed_in_a_storm(
+    async def test_key_is_free_after_concurrent_creations_and_deletions(
         self, service: TweetService, database: Database
     ) -> None:
         async def create_and_delete() -> None:
@@ -296,7 +306,7 @@ class TestCreateTweet:
 
 
 class TestDeleteTweet:
-    async def test_a_retweet_that_comes_too_late_finds_nothing(
+    async def test_retweets_concurrent_with_the_deletion_do_not_remain(
         self, service: TweetService, database: Database
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")

@@ -1,4 +1,4 @@
-"""The feed on a real PostgreSQL and a Valkey that is killed: nothing left out, nothing twice."""
+"""The feed on a real PostgreSQL and a Valkey that is killed: no gaps and no repetitions."""
 
 import asyncio
 import random
@@ -19,9 +19,10 @@ from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.domain import Author, FeedItem, FeedKind
 from subgraphs.tweets.events import STREAM
-from subgraphs.tweets.feed import KEPT, Feed, Subscription, Subscriptions
+from subgraphs.tweets.feed import KEPT_SECONDS, Feed
 from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.subscriptions import Subscription, Subscriptions
 from tests.integration.conftest import Server
 from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
 
@@ -37,11 +38,11 @@ def principal(author: Author) -> Principal:
 
 
 class Replica:
-    """What one process of the service has to do with feeds."""
+    """The parts of one process of the service that feeds need."""
 
     def __init__(self, database: Database, url: str) -> None:
         self._redis = connect(url)
-        self._relay = OutboxRelay(database, self._redis, STREAM, groups=(), keep=KEPT)
+        self._relay = OutboxRelay(database, self._redis, STREAM, groups=(), keep=KEPT_SECONDS)
         self.service = TweetService(
             unit_of_work=SqlUnitOfWork(database, SqlRepositories.on, self._relay.wake),
             count_characters=count_characters,
@@ -69,8 +70,8 @@ async def take(subscription: Subscription, number: int) -> list[FeedItem]:
         return [await anext(subscription) for _ in range(number)]
 
 
-async def nothing_comes(subscription: Subscription) -> bool:
-    """What would come, comes within milliseconds; what is lost, when feeds are compared."""
+async def is_idle(subscription: Subscription) -> bool:
+    """Return whether no item arrives. A broadcast item would arrive within milliseconds."""
     try:
         async with asyncio.timeout(0.2):
             await anext(subscription)
@@ -79,7 +80,7 @@ async def nothing_comes(subscription: Subscription) -> bool:
     return False
 
 
-async def test_an_event_reaches_the_subscribers_of_every_process(replicas: list[Replica]) -> None:
+async def test_item_reaches_the_subscriptions_of_every_process(replicas: list[Replica]) -> None:
     here, there = replicas
     subscriptions = [await replica.feed.subscribe(principal(ADA)) for replica in replicas]
     tweet = await here.service.create_tweet(ADA, "Hi")
@@ -90,10 +91,10 @@ async def test_an_event_reaches_the_subscribers_of_every_process(replicas: list[
         assert await take(subscription, 1) == [
             FeedItem(2, FeedKind.RETWEETED, BOB, retweet.original)
         ]
-        assert await nothing_comes(subscription)
+        assert await is_idle(subscription)
 
 
-async def test_what_happened_while_the_stream_was_away_comes_in_order(
+async def test_items_of_a_valkey_outage_are_delivered_in_order(
     replicas: list[Replica], server: Server
 ) -> None:
     here, there = replicas
@@ -111,40 +112,42 @@ async def test_what_happened_while_the_stream_was_away_comes_in_order(
 
 @dataclass
 class Storm:
-    """People tweet and retweet in every process, and watch their feeds there."""
+    """Users tweet, retweet and watch their feeds in every process."""
 
     replicas: list[Replica]
-    people: list[Author]
+    users: list[Author]
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     is_over: bool = False
 
     async def write(self, replica: Replica) -> None:
         for _ in range(80):
-            tweet = await replica.service.create_tweet(self.chance.choice(self.people), "Hi")
-            retweeters = [self.chance.choice(self.people) for _ in range(2)]
+            tweet = await replica.service.create_tweet(self.chance.choice(self.users), "Hi")
+            retweeters = [self.chance.choice(self.users) for _ in range(2)]
             await asyncio.gather(*(replica.service.retweet(r, tweet.id) for r in retweeters))
             await asyncio.sleep(self.chance.uniform(0, 0.01))
 
-    async def watch(self, person: Author) -> list[int]:
-        """The places seen by somebody who leaves again and again, and comes back elsewhere."""
+    async def watch(self, user: Author) -> list[int]:
+        """Return the positions seen by a user who reconnects again and again, to any process."""
         seen = [0]
-        while not (self.is_over and seen[-1] == await self.head(person)):
+        while not (self.is_over and seen[-1] == await self.head(user)):
             feed = self.chance.choice(self.replicas).feed
-            async with aclosing(await feed.subscribe(principal(person), seen[-1])) as news:
+            async with aclosing(await feed.subscribe(principal(user), seen[-1])) as subscription:
                 with suppress(TimeoutError):
                     for _ in range(self.chance.randrange(1, 40)):
                         async with asyncio.timeout(0.5):
-                            seen.append((await anext(news)).position)
+                            seen.append((await anext(subscription)).position)
         return seen
 
-    async def head(self, person: Author) -> int:
-        return (await self.replicas[0].service.feed_heads([person.id]))[person.id]
+    async def head(self, user: Author) -> int:
+        return (await self.replicas[0].service.feed_heads([user.id]))[user.id]
 
 
-async def test_a_storm_in_which_valkey_is_killed(replicas: list[Replica], server: Server) -> None:
+async def test_every_watcher_sees_every_position_while_valkey_is_killed(
+    replicas: list[Replica], server: Server
+) -> None:
     storm = Storm(replicas, [ADA, BOB, CAT])
     async with asyncio.TaskGroup() as group:
-        watchers = [(p, group.create_task(storm.watch(p))) for p in storm.people * 3]
+        watchers = [(u, group.create_task(storm.watch(u))) for u in storm.users * 3]
         writers = [group.create_task(storm.write(replica)) for replica in replicas]
         for _ in range(4):
             await asyncio.sleep(0.3)
@@ -152,5 +155,5 @@ async def test_a_storm_in_which_valkey_is_killed(replicas: list[Replica], server
             await asyncio.to_thread(server.start)
         await asyncio.gather(*writers)
         storm.is_over = True
-    for person, watcher in watchers:
-        assert watcher.result() == [*range(await storm.head(person) + 1)]
+    for user, watcher in watchers:
+        assert watcher.result() == [*range(await storm.head(user) + 1)]

@@ -1,4 +1,4 @@
-"""The same use cases on PostgreSQL."""
+"""The use cases on PostgreSQL."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How many SQL statements an operation takes: as many for one row as for fifty."""
+"""The number of SQL statements of an operation: the same for one row as for fifty."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,10 +17,11 @@ from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author, Tweet
-from subgraphs.tweets.feed import Feed, Subscriptions
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.subscriptions import Subscriptions
 from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
 
 SCHEMA = build_schema()
@@ -34,7 +35,7 @@ VIEWER = Principal(
 
 
 class Counted:
-    """The service on a database that keeps the statements it was asked."""
+    """The service on a database that records its statements."""
 
     def __init__(self, url: str) -> None:
         self.statements: list[str] = []
@@ -48,17 +49,17 @@ class Counted:
         )
 
     async def ask(self, document: str, **variables: object) -> dict[str, Any]:
-        """Answers a document without errors and keeps only its own statements."""
+        """Execute a document without errors; afterwards `statements` holds its statements."""
         self.statements.clear()
         context = TweetsContext(
             principal=VIEWER,
             client_address="",
             user_agent="",
-            tweets=self.service,
+            service=self.service,
             feed=Feed(Mock(), self.service, Subscriptions(), FakeEndedSessions()),
         )
         result = await SCHEMA.execute(document, variables, context_value=context)
-        await asyncio.sleep(0)  # the driver tells its loggers in the next round
+        await asyncio.sleep(0)  # the driver calls its loggers in the next turn
         assert result.errors is None
         assert result.data is not None
         return result.data
@@ -67,7 +68,7 @@ class Counted:
         connection.add_query_logger(self._log)
 
     def _log(self, record: Any) -> None:
-        # The driver's own statements (types, the state of the connection) name no table of ours.
+        # The driver's own statements (types, state of the connection) do not name this table.
         if "tweets" in record.query:
             self.statements.append(record.query)
 
@@ -100,7 +101,7 @@ class TestEntities:
     """
 
     @pytest.mark.parametrize("number", [1, 50])
-    async def test_tweets_take_two(self, counted: Counted, number: int) -> None:
+    async def test_tweets_take_two_statements(self, counted: Counted, number: int) -> None:
         originals = [await counted.service.create_tweet(BOB, f"Number {n}") for n in range(number)]
         them = [
             {"__typename": "Tweet", "id": str(tweet.id)}
@@ -112,7 +113,9 @@ class TestEntities:
         assert len(counted.statements) == 2
 
     @pytest.mark.parametrize("number", [1, 50])
-    async def test_timelines_of_users_take_one(self, counted: Counted, number: int) -> None:
+    async def test_timelines_of_users_take_one_statement(
+        self, counted: Counted, number: int
+    ) -> None:
         authors = [Author(UUID(int=n), f"user{n}") for n in range(1, number + 1)]
         for author in authors:
             for n in range(3):
@@ -125,7 +128,7 @@ class TestEntities:
         ] == [[author.username] * 2 for author in authors]
         assert len(counted.statements) == 1
 
-    async def test_the_ids_of_users_take_none(self, counted: Counted) -> None:
+    async def test_ids_of_users_take_no_statement(self, counted: Counted) -> None:
         them = [{"__typename": "User", "id": str(ADA.id)}]
         data = await counted.ask(
             "query ($them: [_Any!]!) { _entities(representations: $them) { ... on User { id } } }",
@@ -152,7 +155,7 @@ class TestMyTweets:
     """
 
     @pytest.mark.parametrize("number", [1, 20])
-    async def test_a_page_takes_two(self, counted: Counted, number: int) -> None:
+    async def test_page_takes_two_statements(self, counted: Counted, number: int) -> None:
         for n in range(number):
             tweet = await counted.service.create_tweet(BOB, f"Number {n}")
             await counted.service.retweet(ADA, tweet.id)
@@ -160,7 +163,7 @@ class TestMyTweets:
         assert len(data["myTweets"]["edges"]) == number
         assert len(counted.statements) == 2
 
-    async def test_the_viewer_is_asked_about_only_where_wanted(self, counted: Counted) -> None:
+    async def test_viewer_has_retweeted_is_read_only_if_selected(self, counted: Counted) -> None:
         await counted.service.create_tweet(ADA, "Hi")
         await counted.ask(self.DOCUMENT.replace("viewerHasRetweeted", ""))
         assert len(counted.statements) == 1
@@ -172,11 +175,11 @@ class TestRetweet:
         await counted.service.retweet(ADA, tweet.id)
         return len(counted.statements)
 
-    async def test_of_an_original_takes_two(self, counted: Counted) -> None:
+    async def test_retweet_of_an_original_takes_two_statements(self, counted: Counted) -> None:
         tweet = await counted.service.create_tweet(BOB, "Hi")
         assert await self.statements(counted, tweet) == 2
 
-    async def test_of_a_retweet_takes_three(self, counted: Counted) -> None:
+    async def test_retweet_of_a_retweet_takes_three_statements(self, counted: Counted) -> None:
         tweet = await counted.service.create_tweet(BOB, "Hi")
         retweet = await counted.service.retweet(CAT, tweet.id)
         assert await self.statements(counted, retweet) == 3

@@ -1,4 +1,4 @@
-"""Stand-ins for what the auth service works with; the repositories keep everything in memory."""
+"""Fakes of the ports of the auth service; the repositories keep everything in memory."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from copy import deepcopy
@@ -13,6 +13,7 @@ from subgraphs.auth.domain import (
     Account,
     DeletedUser,
     EmailSettings,
+    Login,
     RefreshToken,
     Session,
     User,
@@ -30,6 +31,8 @@ KEYS = KeyRing([SigningKey.generate()])
 
 @dataclass
 class FakeClock:
+    """A clock that stands still until a test advances it."""
+
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __call__(self) -> datetime:
@@ -66,9 +69,10 @@ class FakeUserRepository:
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         return [user for user in self._tables.users.values() if user.id in set(ids)]
 
-    async def by_login(self, login: str) -> User | None:
+    async def by_login(self, login: Login) -> User | None:
         for user in self._tables.users.values():
-            if login.lower() in {user.username.lower(), user.email.lower()}:
+            stored = user.email if login.is_email else user.username
+            if stored.lower() == login.text.lower():
                 return user
         return None
 
@@ -123,7 +127,7 @@ class FakeSessionRepository:
         ]
         return sorted(mine, key=lambda s: (s.last_used_at, s.id), reverse=True)
 
-    async def locked_by_refresh_token(self, token_hash: bytes) -> Session | None:
+    async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
         token = self._tables.tokens.get(token_hash)
         return self._tables.sessions.get(token.session_id) if token else None
 
@@ -187,8 +191,8 @@ class FakeRepositories:
         self.events = FakeEventOutbox(tables.events)
 
 
-class _Once:
-    """Repositories that can be asked for one thing."""
+class _SingleUse:
+    """Repositories that can be accessed once."""
 
     def __init__(self, repositories: Repositories) -> None:
         self._repositories: Repositories | None = repositories
@@ -201,7 +205,7 @@ class _Once:
 
 
 class FakeUnitOfWork:
-    """Runs one unit of work after the other on tables that roll back."""
+    """Runs one unit of work after another, on tables that roll back."""
 
     def __init__(self) -> None:
         self._tables = _Tables()
@@ -213,7 +217,7 @@ class FakeUnitOfWork:
         return result
 
     async def statement(self, work: Work[T]) -> T:
-        return await self.transaction(lambda repositories: work(_Once(repositories)))
+        return await self.transaction(lambda repositories: work(_SingleUse(repositories)))
 
     async def read(self, work: Work[T]) -> T:
         return await work(FakeRepositories(self._tables))
@@ -224,15 +228,20 @@ class FakeUnitOfWork:
 
 @dataclass
 class FakePasswordHasher:
-    """Hashes are the passwords themselves behind the name of their parameters."""
+    """A hash is the name of the parameters and the password itself."""
 
     parameters: str = "fake"
+    hashed: list[str] = field(default_factory=list)
     verified: list[str | None] = field(default_factory=list)
+    before_verify: Callable[[], Awaitable[None]] | None = None
 
     async def hash(self, password: str) -> str:
+        self.hashed.append(password)
         return f"{self.parameters}:{password}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
+        if self.before_verify:
+            await self.before_verify()
         self.verified.append(password_hash)
         return password_hash is not None and password_hash.partition(":")[2] == password
 
@@ -250,7 +259,7 @@ class FakeRevocationAnnouncer:
 
 @dataclass
 class FakeAuth:
-    """A service on fakes, with the fakes at hand; `events` gives what it has told others."""
+    """A service on fakes, and the fakes; `events` returns the events that it published."""
 
     unit_of_work: UnitOfWork
     events: Callable[[], Awaitable[list[Event]]]
@@ -273,7 +282,7 @@ class FakeAuth:
         self.service = self.declaring(SCOPES)
 
     def declaring(self, scopes: frozenset[str]) -> AuthService:
-        """The service on the same data, in a release that declares these scopes."""
+        """Return the service on the same data, in a release that declares these scopes."""
         return AuthService(
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,

@@ -1,7 +1,7 @@
-"""What the use cases do, whatever the repositories are made of.
+"""The behaviour of the use cases.
 
-Run against the fakes in `test_service.py` and against PostgreSQL in the integration tests, so that
-the fakes cannot lie.
+Run with the fakes in `test_service.py` and with PostgreSQL in the integration tests, so that a fake
+that differs from PostgreSQL fails.
 """
 
 import asyncio
@@ -37,21 +37,30 @@ async def sign_up(service: AuthService, name: str = "ada") -> SignedIn:
     )
 
 
+def delete_during_verification(auth: FakeAuth, user_id: UUID) -> None:
+    """Delete the account while its password is verified."""
+
+    async def delete() -> None:
+        await auth.unit_of_work.transaction(lambda r: r.users.remove(user_id, auth.clock.now))
+
+    auth.passwords.before_verify = delete
+
+
 async def sign_in(service: AuthService, login: str = "ada") -> SignedIn:
     return await service.sign_in(login=login, password=PASSWORD, scopes=None, device=PHONE)
 
 
-async def told(auth: FakeAuth) -> list[tuple[str, Any]]:
-    """The type and the data of every event, but for those of the accounts' beginnings."""
+async def published(auth: FakeAuth) -> list[tuple[str, Any]]:
+    """Return type and data of every event but `user-registered`."""
     return [(e.type, e.data) for e in await auth.events() if e.type != "user-registered"]
 
 
-def revoked(user_id: UUID, session_ids: Sequence[UUID]) -> tuple[str, Any]:
+def session_revoked(user_id: UUID, session_ids: Sequence[UUID]) -> tuple[str, Any]:
     return "session-revoked", {"userId": str(user_id), "sessionIds": [str(s) for s in session_ids]}
 
 
 class SignUp:
-    async def test_is_an_event_with_all_that_a_mail_needs(self, auth: FakeAuth) -> None:
+    async def test_sign_up_publishes_what_a_mail_needs(self, auth: FakeAuth) -> None:
         user = (await sign_up(auth.service)).user
         (event,) = await auth.events()
         assert event == Event(
@@ -68,7 +77,7 @@ class SignUp:
             },
         )
 
-    async def test_may_ask_for_mail(self, auth: FakeAuth) -> None:
+    async def test_email_settings_are_in_the_event(self, auth: FakeAuth) -> None:
         await auth.service.sign_up(
             username="ada",
             email="ada@example.com",
@@ -79,13 +88,13 @@ class SignUp:
         (event,) = await auth.events()
         assert event.data["emailSettings"] == {"retweets": True}
 
-    async def test_what_is_refused_is_no_event(self, auth: FakeAuth) -> None:
+    async def test_refused_sign_up_publishes_nothing(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         with pytest.raises(UsernameTaken):
             await sign_up(auth.service)
         assert len(await auth.events()) == 1
 
-    async def test_makes_an_account_and_signs_it_in(self, auth: FakeAuth) -> None:
+    async def test_sign_up_opens_a_session_for_all_scopes(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         principal = auth.access_tokens.verify(signed_in.access_token.value)
         assert principal.user_id == signed_in.user.id
@@ -93,27 +102,27 @@ class SignUp:
         assert principal.scopes == SCOPES
         assert [s.device for s in await auth.service.sessions(signed_in.user.id)] == [LAPTOP]
 
-    async def test_a_username_is_taken_whatever_its_case(self, auth: FakeAuth) -> None:
+    async def test_username_is_taken_in_any_case(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         with pytest.raises(UsernameTaken):
             await auth.service.sign_up(
                 username="ADA", email="other@example.com", password=PASSWORD, device=LAPTOP
             )
 
-    async def test_an_address_is_taken_whatever_its_case(self, auth: FakeAuth) -> None:
+    async def test_address_is_taken_in_any_case(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         with pytest.raises(EmailTaken):
             await auth.service.sign_up(
                 username="other", email="Ada@EXAMPLE.com", password=PASSWORD, device=LAPTOP
             )
 
-    async def test_white_space_around_name_and_address_is_dropped(self, auth: FakeAuth) -> None:
+    async def test_white_space_around_username_and_address_is_removed(self, auth: FakeAuth) -> None:
         signed_in = await auth.service.sign_up(
             username=" ada ", email="\tada@example.com\n", password=PASSWORD, device=LAPTOP
         )
         assert (signed_in.user.username, signed_in.user.email) == ("ada", "ada@example.com")
 
-    async def test_all_problems_are_told_at_once(self, auth: FakeAuth) -> None:
+    async def test_all_problems_are_reported_at_once(self, auth: FakeAuth) -> None:
         with pytest.raises(InvalidInput) as refused:
             await auth.service.sign_up(
                 username="a!", email="nonsense", password="short", device=LAPTOP
@@ -125,28 +134,25 @@ LONG = "a" + "\u0300\u0316" * 60_000
 
 
 class Snapshot:
-    """What other services would be told if they had forgotten everything."""
+    """The events from which a service without data builds its state."""
 
-    async def test_it_is_the_registrations_and_deletions_by_id(self, auth: FakeAuth) -> None:
-        people = [(await sign_up(auth.service, name)).user for name in ("ada", "grace", "joan")]
-        await auth.service.delete_account(people[1].id, PASSWORD)
-        told = {(e.subject, e.type): e for e in await auth.events()}
+    async def test_snapshot_holds_registrations_and_deletions_by_id(self, auth: FakeAuth) -> None:
+        users = [(await sign_up(auth.service, name)).user for name in ("ada", "grace", "joan")]
+        await auth.service.delete_account(users[1].id, PASSWORD)
+        events = {(e.subject, e.type): e for e in await auth.events()}
         kinds = ["user-registered", "user-deleted", "user-registered"]
         expected = [
-            (person.id, told[str(person.id), kind])
-            for person, kind in zip(people, kinds, strict=True)
+            (user.id, events[str(user.id), kind]) for user, kind in zip(users, kinds, strict=True)
         ]
         assert await pages(auth.service, 10) == sorted(expected, key=lambda each: each[0])
 
-    async def test_it_comes_in_pages(self, auth: FakeAuth) -> None:
-        people = [(await sign_up(auth.service, f"user{n}")).user for n in range(5)]
-        await auth.service.delete_account(people[2].id, PASSWORD)
+    async def test_pages_hold_every_user_once(self, auth: FakeAuth) -> None:
+        users = [(await sign_up(auth.service, f"user{n}")).user for n in range(5)]
+        await auth.service.delete_account(users[2].id, PASSWORD)
         found = [user_id for user_id, _ in await pages(auth.service, 2)]
-        assert found == sorted(person.id for person in people)
+        assert found == sorted(user.id for user in users)
 
-    async def test_settings_that_were_changed_are_in_it_with_their_time(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_changed_settings_have_the_time_of_the_change(self, auth: FakeAuth) -> None:
         ada = (await sign_up(auth.service)).user
         await change(auth, ada.id, EmailSettings(True, auth.clock.now))
         ((_, event),) = await pages(auth.service, 10)
@@ -155,7 +161,7 @@ class Snapshot:
         assert datetime.fromisoformat(settings["changedAt"]) == auth.clock.now
 
     @pytest.mark.parametrize(("seconds", "retweets"), [(-1, True), (0, False), (1, False)])
-    async def test_an_older_change_is_ignored(
+    async def test_older_change_of_settings_is_ignored(
         self, auth: FakeAuth, seconds: int, retweets: bool
     ) -> None:
         ada = (await sign_up(auth.service)).user
@@ -165,15 +171,13 @@ class Snapshot:
         ((_, event),) = await pages(auth.service, 10)
         assert event.data["emailSettings"]["retweets"] is retweets
 
-    async def test_a_change_for_a_person_who_does_not_exist_is_ignored(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_settings_of_an_unknown_user_are_ignored(self, auth: FakeAuth) -> None:
         await change(auth, uuid4(), EmailSettings(True, auth.clock.now))
         assert await pages(auth.service, 10) == []
 
 
 async def change(auth: FakeAuth, user_id: UUID, settings: EmailSettings) -> None:
-    """As the consumer does, for an event of the notifier."""
+    """Handle the event that the notifier publishes for a change."""
     event = Event(
         id=uuid4(),
         source="/notifier",
@@ -182,11 +186,11 @@ async def change(auth: FakeAuth, user_id: UUID, settings: EmailSettings) -> None
         time=settings.changed_at or auth.clock.now,
         data={"userId": str(user_id), "retweets": settings.retweets},
     )
-    await handler(auth.unit_of_work)(event)
+    await handler(auth.service)(event)
 
 
 async def pages(service: AuthService, size: int) -> list[tuple[UUID, Event]]:
-    """The whole snapshot."""
+    """Return the whole snapshot, read in pages of `size`."""
     found: list[tuple[UUID, Event]] = []
     while page := await service.snapshot(found[-1][0] if found else UUID(int=0), size):
         found += page
@@ -194,7 +198,7 @@ async def pages(service: AuthService, size: int) -> list[tuple[UUID, Event]]:
 
 
 class SignIn:
-    async def test_what_is_too_long_is_nobody_and_no_password(self, auth: FakeAuth) -> None:
+    async def test_login_and_password_beyond_any_length_are_refused(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         for login, password in ((LONG, PASSWORD), (f"{LONG}@a.com", PASSWORD), ("ada", LONG)):
             with pytest.raises(InvalidCredentials):
@@ -208,12 +212,12 @@ class SignIn:
         assert [p.field for p in refused.value.problems] == ["username", "email", "password"]
 
     @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.com", "Ada@Example.com"])
-    async def test_takes_the_username_or_the_address(self, auth: FakeAuth, login: str) -> None:
+    async def test_login_is_the_username_or_the_address(self, auth: FakeAuth, login: str) -> None:
         signed_up = await sign_up(auth.service)
         assert (await sign_in(auth.service, login)).user.id == signed_up.user.id
 
     @pytest.mark.parametrize("login", ["ada ", " ada", "ada@example.com ", "\tADA@example.com\n"])
-    async def test_white_space_around_the_login_is_dropped(
+    async def test_white_space_around_the_login_is_removed(
         self, auth: FakeAuth, login: str
     ) -> None:
         user = (await sign_up(auth.service)).user
@@ -226,7 +230,7 @@ class SignIn:
                 login="ada", password=f"{PASSWORD} ", scopes=None, device=PHONE
             )
 
-    async def test_opens_a_session_of_its_own(self, auth: FakeAuth) -> None:
+    async def test_sign_in_opens_another_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         auth.clock.advance(seconds=1)
         second = await sign_in(auth.service)
@@ -236,9 +240,9 @@ class SignIn:
 
     @pytest.mark.parametrize(
         "login",
-        ["ada", "nobody", "nobody@example.com", "@", "", "a\0b", "a\0@b.com", "\u0300" * 5000],
+        ["ada", "grace", "grace@example.com", "@", "", "a\0b", "a\0@b.com", "\u0300" * 5000],
     )
-    async def test_wrong_password_and_unknown_user_are_the_same(
+    async def test_wrong_password_and_unknown_login_are_the_same_error(
         self, auth: FakeAuth, login: str
     ) -> None:
         await sign_up(auth.service)
@@ -247,7 +251,7 @@ class SignIn:
                 login=login, password="wrong password", scopes=None, device=PHONE
             )
 
-    async def test_a_session_may_ask_for_less(self, auth: FakeAuth) -> None:
+    async def test_session_for_a_list_has_the_requested_scopes(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         signed_in = await auth.service.sign_in(
             login="ada", password=PASSWORD, scopes=["tweets:read"], device=PHONE
@@ -256,14 +260,19 @@ class SignIn:
         assert principal.scopes == {"tweets:read"}
 
     @pytest.mark.parametrize("scopes", [[], ["tweets:read", "root"]])
-    async def test_a_session_may_not_ask_for_more(self, auth: FakeAuth, scopes: list[str]) -> None:
+    async def test_empty_or_unknown_scopes_are_refused(
+        self, auth: FakeAuth, scopes: list[str]
+    ) -> None:
         await sign_up(auth.service)
         with pytest.raises(InvalidInput):
             await auth.service.sign_in(login="ada", password=PASSWORD, scopes=scopes, device=PHONE)
 
-    async def test_the_same_password_may_be_typed_in_another_unicode_form(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_account_deleted_meanwhile_opens_no_session(self, auth: FakeAuth) -> None:
+        delete_during_verification(auth, (await sign_up(auth.service)).user.id)
+        with pytest.raises(InvalidCredentials):
+            await sign_in(auth.service)
+
+    async def test_password_may_be_typed_in_another_unicode_form(self, auth: FakeAuth) -> None:
         await auth.service.sign_up(
             username="zoe", email="zoe@example.com", password="caf\u00e9 cr\u00e8me", device=LAPTOP
         )
@@ -273,7 +282,7 @@ class SignIn:
 
 
 class RefreshSession:
-    async def test_gives_new_tokens_for_the_same_session(self, auth: FakeAuth) -> None:
+    async def test_refresh_returns_new_tokens_for_the_same_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         auth.clock.advance(minutes=10)
         second = await auth.service.refresh_session(first.refresh_token)
@@ -281,37 +290,35 @@ class RefreshSession:
         assert second.refresh_token != first.refresh_token
         assert second.access_token.expires_at > first.access_token.expires_at
 
-    async def test_prolongs_the_session(self, auth: FakeAuth) -> None:
+    async def test_refresh_prolongs_the_session(self, auth: FakeAuth) -> None:
         token = (await sign_up(auth.service)).refresh_token
         for _ in range(3):
             auth.clock.advance(days=29)
             token = (await auth.service.refresh_session(token)).refresh_token
 
-    async def test_an_expired_session_is_over(self, auth: FakeAuth) -> None:
+    async def test_expired_session_cannot_be_refreshed(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
-        auth.clock.advance(days=31)
+        auth.clock.advance(days=30)
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(signed_in.refresh_token)
         assert await auth.service.sessions(signed_in.user.id) == []
 
-    async def test_a_repeated_exchange_answers_the_same_token(self, auth: FakeAuth) -> None:
+    async def test_repeated_exchange_returns_the_same_token(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         lost = await auth.service.refresh_session(first.refresh_token)
-        auth.clock.advance(seconds=20)
+        auth.clock.advance(seconds=30)
         again = await auth.service.refresh_session(first.refresh_token)
         assert again.refresh_token == lost.refresh_token
         await auth.service.refresh_session(again.refresh_token)
 
-    async def test_the_same_exchange_twice_at_once_answers_the_same_token(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_concurrent_exchanges_return_the_same_token(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         both = await asyncio.gather(
             *(auth.service.refresh_session(first.refresh_token) for _ in range(8))
         )
         assert len({answer.refresh_token for answer in both}) == 1
 
-    async def test_a_token_that_comes_back_late_ends_the_session(self, auth: FakeAuth) -> None:
+    async def test_token_sent_again_late_ends_the_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await auth.service.refresh_session(first.refresh_token)
         auth.clock.advance(seconds=31)
@@ -320,9 +327,9 @@ class RefreshSession:
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(second.refresh_token)
         assert auth.revocations.announced == [first.session.id]
-        assert await told(auth) == [revoked(first.user.id, [first.session.id])]
+        assert await published(auth) == [session_revoked(first.user.id, [first.session.id])]
 
-    async def test_a_token_whose_successor_was_used_ends_the_session(self, auth: FakeAuth) -> None:
+    async def test_token_whose_successor_was_used_ends_the_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await auth.service.refresh_session(first.refresh_token)
         await auth.service.refresh_session(second.refresh_token)
@@ -330,7 +337,7 @@ class RefreshSession:
             await auth.service.refresh_session(first.refresh_token)
         assert auth.revocations.announced == [first.session.id]
 
-    async def test_an_unknown_token_ends_nothing(self, auth: FakeAuth) -> None:
+    async def test_unknown_token_ends_no_session(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session("nonsense")
@@ -342,10 +349,10 @@ LIKES = frozenset({"likes:read"})
 
 
 class ScopesOverTime:
-    """What sessions may do after a release that declares other scopes."""
+    """The scopes of sessions after a release that declares others."""
 
     async def refreshed(self, auth: FakeAuth, token: str, declared: frozenset[str]) -> SignedIn:
-        """The same in the token, in the answer and in the list of sessions."""
+        """Refresh; the scopes are the same in token, answer and list of sessions."""
         service = auth.declaring(declared)
         signed_in = await service.refresh_session(token)
         scopes = signed_in.session.scopes
@@ -382,13 +389,13 @@ class ScopesOverTime:
         signed_in = await self.refreshed(auth, opened.refresh_token, SCOPES | LIKES)
         assert signed_in.session.scopes == set(scopes)
 
-    async def test_scope_that_is_declared_no_more_disappears(self, auth: FakeAuth) -> None:
+    async def test_scope_that_is_no_longer_declared_disappears(self, auth: FakeAuth) -> None:
         token = (await sign_up(auth.service)).refresh_token
         fewer = SCOPES - {"tweets:write"}
         assert (await self.refreshed(auth, token, fewer)).session.scopes == fewer
 
     async def test_scope_of_a_list_returns_with_its_declaration(self, auth: FakeAuth) -> None:
-        """A release that is rolled back takes nothing from a session."""
+        """A session keeps its scopes over a release that is rolled back."""
         await sign_up(auth.service)
         auth.clock.advance(minutes=1)
         listed = ["tweets:read", "tweets:write"]
@@ -413,7 +420,7 @@ class ScopesOverTime:
         ("stored", "later"),
         [(SCOPES, SCOPES | LIKES), (frozenset({"tweets:read"}), frozenset({"tweets:read"}))],
     )
-    async def test_session_of_the_release_before_is_decided_by_its_next_refresh(
+    async def test_next_refresh_decides_whether_an_older_session_has_all_scopes(
         self, auth: FakeAuth, stored: frozenset[str], later: frozenset[str]
     ) -> None:
         user = (await sign_up(auth.service)).user
@@ -431,39 +438,39 @@ class ScopesOverTime:
 
 
 class SignOut:
-    async def test_ends_this_session_and_no_other(self, auth: FakeAuth) -> None:
+    async def test_sign_out_ends_this_session_and_no_other(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
         ended = await auth.service.sign_out(first.user.id, first.session.id)
         assert list(ended) == auth.revocations.announced == [first.session.id]
-        assert await told(auth) == [revoked(first.user.id, [first.session.id])]
+        assert await published(auth) == [session_revoked(first.user.id, [first.session.id])]
         assert [s.id for s in await auth.service.sessions(first.user.id)] == [second.session.id]
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(first.refresh_token)
 
-    async def test_may_be_repeated(self, auth: FakeAuth) -> None:
+    async def test_second_sign_out_ends_nothing(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         await auth.service.sign_out(first.user.id, first.session.id)
         assert list(await auth.service.sign_out(first.user.id, first.session.id)) == []
-        assert len(await told(auth)) == 1
+        assert len(await published(auth)) == 1
 
-    async def test_everywhere_ends_every_session_of_one_person(self, auth: FakeAuth) -> None:
+    async def test_sign_out_everywhere_ends_every_session_of_one_user(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
         other = await sign_up(auth.service, "grace")
         ended = await auth.service.sign_out_everywhere(first.user.id)
         assert set(ended) == {first.session.id, second.session.id}
-        assert await told(auth) == [revoked(first.user.id, ended)]
+        assert await published(auth) == [session_revoked(first.user.id, ended)]
         assert len(await auth.service.sessions(other.user.id)) == 1
 
-    async def test_revoking_ends_the_session_that_is_named(self, auth: FakeAuth) -> None:
+    async def test_revoke_session_ends_the_named_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
         await auth.service.revoke_session(first.user.id, second.session.id)
         assert [s.id for s in await auth.service.sessions(first.user.id)] == [first.session.id]
-        assert await told(auth) == [revoked(first.user.id, [second.session.id])]
+        assert await published(auth) == [session_revoked(first.user.id, [second.session.id])]
 
-    async def test_nobody_revokes_a_session_of_somebody_else(self, auth: FakeAuth) -> None:
+    async def test_session_of_another_user_cannot_be_revoked(self, auth: FakeAuth) -> None:
         ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
         for session_id in (grace.session.id, uuid4()):
             with pytest.raises(SessionNotFound):
@@ -472,45 +479,50 @@ class SignOut:
 
 
 class DeleteAccount:
-    async def test_removes_the_account_and_ends_its_sessions(self, auth: FakeAuth) -> None:
+    async def test_deletion_removes_the_account_and_ends_its_sessions(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
         await auth.service.delete_account(first.user.id, PASSWORD)
         assert set(auth.revocations.announced) == {first.session.id, second.session.id}
         with pytest.raises(InvalidCredentials):
             await sign_in(auth.service)
-        assert list(await auth.service.users([first.user.id])) == []
-        assert await told(auth) == [
-            revoked(first.user.id, auth.revocations.announced),
+        assert await auth.service.users([first.user.id]) == {}
+        assert await published(auth) == [
+            session_revoked(first.user.id, auth.revocations.announced),
             ("user-deleted", {"userId": str(first.user.id)}),
         ]
         assert {event.subject for event in await auth.events()} == {str(first.user.id)}
 
-    async def test_twice_at_once_it_happens_once(self, auth: FakeAuth) -> None:
+    async def test_account_deleted_meanwhile_publishes_nothing(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        delete_during_verification(auth, user.id)
+        await auth.service.delete_account(user.id, PASSWORD)
+        assert await published(auth) == []
+        assert auth.revocations.announced == []
+
+    async def test_concurrent_deletions_publish_one_event(self, auth: FakeAuth) -> None:
         user = (await sign_up(auth.service)).user
         await asyncio.gather(
             *(auth.service.delete_account(user.id, PASSWORD) for _ in range(5)),
             return_exceptions=True,
         )
-        assert [kind for kind, _ in await told(auth)] == ["session-revoked", "user-deleted"]
+        assert [kind for kind, _ in await published(auth)] == ["session-revoked", "user-deleted"]
 
-    async def test_the_ended_sessions_are_remembered_without_the_account(
-        self, auth: FakeAuth
-    ) -> None:
+    async def test_ended_sessions_stay_known_without_the_account(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         await auth.service.delete_account(signed_in.user.id, PASSWORD)
         since = auth.clock.now - timedelta(minutes=1)
         ended = await auth.unit_of_work.read(lambda r: r.sessions.ended_since(since))
         assert list(ended) == [signed_in.session.id]
 
-    async def test_needs_the_password(self, auth: FakeAuth) -> None:
+    async def test_wrong_password_deletes_nothing(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         with pytest.raises(InvalidCredentials):
             await auth.service.delete_account(signed_in.user.id, "wrong password")
-        assert await told(auth) == []
+        assert await published(auth) == []
         assert len(await auth.service.sessions(signed_in.user.id)) == 1
 
-    async def test_the_name_is_free_again(self, auth: FakeAuth) -> None:
+    async def test_username_and_address_are_free_again(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         await auth.service.delete_account(signed_in.user.id, PASSWORD)
         await sign_up(auth.service)

@@ -1,4 +1,4 @@
-"""What the edge is told about each kind of request."""
+"""The answers to the edge for each kind of request."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,14 +8,16 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from chassis.errors import Refusal, TokenRefused
 from chassis.principal import Principal, principal_from
 from subgraphs.auth.authorize import Authorizer
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.verification import Verification
 
 
 @dataclass
-class FakeFeed:
+class FakeRevocations:
+    """The ended sessions that the process knows."""
+
     is_current: bool = True
     ended: set[str] = field(default_factory=set)
 
@@ -25,18 +27,24 @@ class FakeFeed:
 
 @dataclass
 class World:
-    """An authorizer and everything that it asks."""
+    """An authorizer and everything that it asks.
+
+    `verified` lists the tokens that were verified in full, `asked` the sessions that the database
+    was asked about.
+    """
 
     principals: dict[str, Principal] = field(default_factory=dict)
-    refusals: dict[str, InvalidAccessToken] = field(default_factory=dict)
-    feed: FakeFeed = field(default_factory=FakeFeed)
+    refusals: dict[str, TokenRefused] = field(default_factory=dict)
+    revocations: FakeRevocations = field(default_factory=FakeRevocations)
     live: set[UUID] = field(default_factory=set)
     verified: list[str] = field(default_factory=list)
     asked: list[UUID] = field(default_factory=list)
     database_is_away: bool = False
 
     def __post_init__(self) -> None:
-        self.verification = Verification(self.verify, self.feed, self.live_among, cache_size=2)
+        self.verification = Verification(
+            self.verify, self.revocations, self.live_among, cache_size=2
+        )
         self.authorizer = Authorizer(self.verification)
 
     def token(self, name: str = "ada", *, lifetime: timedelta = timedelta(minutes=15)) -> str:
@@ -53,7 +61,7 @@ class World:
         if token in self.refusals:
             raise self.refusals[token]
         if token not in self.principals:
-            raise InvalidAccessToken
+            raise TokenRefused
         return self.principals[token]
 
     async def live_among(self, session_ids: Collection[UUID]) -> Collection[UUID]:
@@ -75,7 +83,7 @@ def world() -> World:
 
 
 class TestAuthorize:
-    async def test_a_request_without_a_token_is_anonymous(self, world: World) -> None:
+    async def test_request_without_a_token_is_anonymous(self, world: World) -> None:
         answer = await world.get(None)
         assert answer.status_code == 200
         assert not [name for name in answer.headers if name.startswith("x-auth-")]
@@ -87,7 +95,7 @@ class TestAuthorize:
         assert not [name for name in answer.headers if name.startswith("x-auth-")]
         assert world.verified == []
 
-    async def test_a_good_token_becomes_headers_that_read_back(self, world: World) -> None:
+    async def test_valid_token_becomes_the_headers_of_its_principal(self, world: World) -> None:
         answer = await world.get(f"Bearer {(token := world.token())}")
         assert answer.status_code == 200
         principal = principal_from(answer.headers)
@@ -114,7 +122,7 @@ class TestAuthorize:
             "Bearer " + 5000 * "a",
         ],
     )
-    async def test_what_is_no_good_token_is_refused(self, world: World, credentials: str) -> None:
+    async def test_invalid_credentials_are_refused(self, world: World, credentials: str) -> None:
         transport = httpx.ASGITransport(world.authorizer)
         async with httpx.AsyncClient(transport=transport, base_url="http://auth") as client:
             raw = [(b"authorization", credentials.encode("latin-1"))]
@@ -124,48 +132,46 @@ class TestAuthorize:
         (error,) = answer.json()["errors"]
         assert error["extensions"] == {"code": "UNAUTHENTICATED", "reason": Refusal.INVALID.name}
 
-    async def test_a_token_is_verified_once_however_the_header_is_written(
-        self, world: World
-    ) -> None:
+    async def test_token_is_verified_once_for_any_spelling_of_bearer(self, world: World) -> None:
         token = world.token()
         for scheme in ("Bearer ", "bearer ", "BEARER    "):
             assert (await world.get(f"{scheme}{token}")).status_code == 200
         assert world.verified == [token]
         assert world.asked == []
 
-    async def test_a_cached_token_still_expires(self, world: World) -> None:
+    async def test_cached_token_expires(self, world: World) -> None:
         token = world.token(lifetime=timedelta(seconds=-1))
         assert (await world.get(f"Bearer {token}")).status_code == 200  # as if verified in time
         answer = await world.get(f"Bearer {token}")
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["extensions"]["reason"] == Refusal.EXPIRED.name
 
-    async def test_a_cached_token_dies_with_its_session(self, world: World) -> None:
+    async def test_cached_token_is_refused_after_its_session_ended(self, world: World) -> None:
         token = world.token()
         await world.get(f"Bearer {token}")
-        world.feed.ended.add(str(world.principals[token].session_id))
+        world.revocations.ended.add(str(world.principals[token].session_id))
         answer = await world.get(f"Bearer {token}")
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["extensions"]["reason"] == Refusal.SESSION_ENDED.name
 
-    async def test_while_the_feed_is_behind_the_database_is_asked_every_time(
+    async def test_database_is_asked_each_time_while_revocations_are_not_current(
         self, world: World
     ) -> None:
         token = world.token()
         await world.get(f"Bearer {token}")
-        world.feed.is_current = False
+        world.revocations.is_current = False
         assert (await world.get(f"Bearer {token}")).status_code == 200
         world.live.clear()
         assert (await world.get(f"Bearer {token}")).status_code == 401
         assert len(world.asked) == 2
 
-    async def test_what_cannot_be_known_is_not_let_through(self, world: World) -> None:
+    async def test_answer_is_503_without_revocations_and_database(self, world: World) -> None:
         token = world.token()
-        world.feed.is_current = False
+        world.revocations.is_current = False
         world.database_is_away = True
         assert (await world.get(f"Bearer {token}")).status_code == 503
 
-    async def test_the_cache_is_bounded(self, world: World) -> None:
+    async def test_oldest_token_leaves_a_full_cache(self, world: World) -> None:
         tokens = [world.token(name) for name in ("ada", "grace", "joan")]
         for token in tokens:
             await world.get(f"Bearer {token}")
@@ -174,5 +180,5 @@ class TestAuthorize:
         assert world.verified == [*tokens, tokens[0]]
 
     @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PUT"])
-    async def test_the_method_does_not_matter(self, world: World, method: str) -> None:
+    async def test_token_is_verified_for_every_http_method(self, world: World, method: str) -> None:
         assert (await world.get("Bearer forged", method)).status_code == 401

@@ -1,4 +1,4 @@
-"""Real Argon2id, with parameters small enough for a test."""
+"""Argon2id with parameters small enough for a test."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ def hasher() -> Iterator[Argon2PasswordHasher]:
 
 
 class TestArgon2PasswordHasher:
-    async def test_verifies_what_it_hashed(self, hasher: Argon2PasswordHasher) -> None:
+    async def test_hash_verifies_its_own_password_only(self, hasher: Argon2PasswordHasher) -> None:
         stored = await hasher.hash("correct horse")
         assert stored.startswith("$argon2id$")
         assert await hasher.verify(stored, "correct horse")
         assert not await hasher.verify(stored, "wrong horse")
 
-    async def test_nobody_has_no_password(self, hasher: Argon2PasswordHasher) -> None:
+    async def test_unknown_user_has_no_password(self, hasher: Argon2PasswordHasher) -> None:
         assert not await hasher.verify(None, "correct horse")
 
-    async def test_a_broken_hash_fits_no_password(self, hasher: Argon2PasswordHasher) -> None:
+    async def test_broken_hash_fits_no_password(self, hasher: Argon2PasswordHasher) -> None:
         assert not await hasher.verify("not a hash", "correct horse")
 
     @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ class TestArgon2PasswordHasher:
             argon2.PasswordHasher(1, 8, 1, type=argon2.Type.I),
         ],
     )
-    async def test_knows_hashes_of_other_parameters(
+    async def test_hash_of_other_parameters_is_outdated(
         self, hasher: Argon2PasswordHasher, others: argon2.PasswordHasher
     ) -> None:
         assert not hasher.outdated(await hasher.hash("correct horse"))
         assert hasher.outdated(others.hash("correct horse"))
 
-    async def test_refuses_work_that_would_wait_too_long(
+    async def test_work_beyond_workers_and_backlog_is_refused(
         self, hasher: Argon2PasswordHasher
     ) -> None:
         answers = await asyncio.gather(
@@ -59,7 +59,7 @@ class TestArgon2PasswordHasher:
         assert len(refused) == 6
         assert await hasher.hash("correct horse")
 
-    async def test_a_lost_caller_still_counts_until_its_hash_is_done(
+    async def test_cancelled_caller_counts_until_its_hash_is_done(
         self, hasher: Argon2PasswordHasher
     ) -> None:
         callers = [asyncio.ensure_future(hasher.hash("correct horse")) for _ in range(4)]
@@ -70,7 +70,7 @@ class TestArgon2PasswordHasher:
             await hasher.hash("correct horse")
         await asyncio.gather(*callers, return_exceptions=True)
 
-    async def test_each_caller_gets_the_answer_to_its_own_question(self) -> None:
+    async def test_concurrent_callers_get_their_own_answers(self) -> None:
         hasher = Argon2PasswordHasher(CHEAP, workers=3, backlog=100)
         stored = {word: await hasher.hash(word) for word in ("one", "two")}
         asked = [("one", "one"), ("one", "two"), ("two", "two"), (None, "one"), ("two", "x")] * 20
@@ -80,5 +80,5 @@ class TestArgon2PasswordHasher:
         assert answers == [name == password for name, password in asked]
         hasher.close()
 
-    def test_the_default_cost_is_the_least_that_owasp_advises(self) -> None:
+    def test_default_cost_is_the_minimum_of_owasp(self) -> None:
         assert Argon2Cost() == Argon2Cost(memory_kib=19456, passes=2, lanes=1)

@@ -1,4 +1,4 @@
-"""The auth service's part of the graph, in process and on fakes."""
+"""The queries and mutations of the auth service, in process and with fakes."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ class TestSignUp:
         }} }}
     """
 
-    async def test_answers_tokens_and_session(self, auth: FakeAuth) -> None:
+    async def test_sign_up_returns_tokens_and_session(self, auth: FakeAuth) -> None:
         entry = {"username": "Ada", "email": "ada@example.com", "password": PASSWORD}
         answer = (await data(auth, self.MUTATION, input=entry))["signUp"]
         assert answer["__typename"] == "SignedIn"
@@ -87,21 +87,24 @@ class TestSignUp:
         }
 
     @pytest.mark.parametrize(
-        ("change", "type_name"),
+        ("change", "type_name", "message"),
         [
-            ({"username": "ADA"}, "UsernameTakenError"),
-            ({"email": "ADA@example.com"}, "EmailTakenError"),
-            ({"password": "short"}, "InvalidInputError"),
+            ({"username": "ADA"}, "UsernameTakenError", "This username is taken."),
+            (
+                {"email": "ADA@example.com"},
+                "EmailTakenError",
+                "An account with this e-mail address exists. Sign in instead.",
+            ),
+            ({"password": "short"}, "InvalidInputError", "One or more input fields are invalid."),
         ],
     )
-    async def test_what_cannot_be_is_an_error_value(
-        self, auth: FakeAuth, change: dict[str, str], type_name: str
+    async def test_refused_sign_up_is_an_error_value(
+        self, auth: FakeAuth, change: dict[str, str], type_name: str, message: str
     ) -> None:
         await sign_up(auth.service)
         entry = {"username": "other", "email": "other@example.com", "password": PASSWORD}
         answer = (await data(auth, self.MUTATION, input=entry | change))["signUp"]
-        assert answer["__typename"] == type_name
-        assert answer["message"]
+        assert (answer["__typename"], answer["message"]) == (type_name, message)
 
     @pytest.mark.parametrize(
         ("settings", "wanted"),
@@ -111,7 +114,7 @@ class TestSignUp:
             ({"emailSettings": {"retweets": True}}, True),
         ],
     )
-    async def test_mail_is_sent_to_those_who_ask_for_it(
+    async def test_email_settings_default_to_no_mail(
         self, auth: FakeAuth, settings: dict[str, Any], wanted: bool
     ) -> None:
         entry = {"username": "Ada", "email": "ada@example.com", "password": PASSWORD}
@@ -132,7 +135,7 @@ class TestSignIn:
         }} }}
     """
 
-    async def test_answers_tokens(self, auth: FakeAuth) -> None:
+    async def test_sign_in_returns_tokens(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         entry = {"login": "ada", "password": PASSWORD, "scopes": ["tweets:read"]}
         answer = (await data(auth, self.MUTATION, input=entry))["signIn"]
@@ -142,6 +145,7 @@ class TestSignIn:
         entry = {"login": "ada", "password": PASSWORD}
         answer = (await data(auth, self.MUTATION, input=entry))["signIn"]
         assert answer["__typename"] == "InvalidCredentialsError"
+        assert answer["message"] == "The login or the password is wrong."
 
 
 class TestRefreshSession:
@@ -151,35 +155,36 @@ class TestRefreshSession:
         }} }}
     """
 
-    async def test_answers_new_tokens(self, auth: FakeAuth) -> None:
+    async def test_refresh_returns_new_tokens(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         answer = (await data(auth, self.MUTATION, token=signed_in.refresh_token))["refreshSession"]
         assert answer["refreshToken"] != signed_in.refresh_token
 
-    async def test_a_bad_token_is_an_error_value(self, auth: FakeAuth) -> None:
+    async def test_invalid_refresh_token_is_an_error_value(self, auth: FakeAuth) -> None:
         answer = (await data(auth, self.MUTATION, token="nonsense"))["refreshSession"]
         assert answer["__typename"] == "InvalidRefreshTokenError"
+        assert answer["message"] == "The refresh token is not valid. Sign in again."
 
 
 class TestSignOut:
-    async def test_ends_the_session_of_the_request(self, auth: FakeAuth) -> None:
+    async def test_sign_out_ends_the_session_of_the_request(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         answer = await data(auth, "mutation { signOut { sessionIds } }", caller)
         assert answer["signOut"]["sessionIds"] == [str(caller.session.id)]
 
-    async def test_needs_no_scope_but_a_session(self, auth: FakeAuth) -> None:
+    async def test_sign_out_needs_a_session_and_no_scope(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         mutation = "mutation { signOut { sessionIds } }"
         assert await code(auth, mutation) == "UNAUTHENTICATED"
         assert (await execute(auth, mutation, caller, frozenset())).errors is None
 
-    async def test_everywhere_needs_its_scope(self, auth: FakeAuth) -> None:
+    async def test_sign_out_everywhere_needs_its_scope(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         mutation = "mutation { signOutEverywhere { sessionIds } }"
         assert await code(auth, mutation, caller, frozenset({"tweets:write"})) == "FORBIDDEN"
         assert await data(auth, mutation, caller)
 
-    async def test_an_unknown_session_is_an_error_value(self, auth: FakeAuth) -> None:
+    async def test_unknown_session_is_an_error_value(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         other = await sign_up(auth.service, "grace")
         mutation = "mutation ($id: ID!) { revokeSession(id: $id) { __typename } }"
@@ -191,7 +196,7 @@ class TestSignOut:
 class TestDeleteAccount:
     MUTATION = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
 
-    async def test_needs_the_password(self, auth: FakeAuth) -> None:
+    async def test_delete_account_needs_the_password(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         answer = await data(auth, self.MUTATION, caller, p="wrong password")
         assert answer["deleteAccount"] == {"__typename": "InvalidCredentialsError"}
@@ -200,10 +205,10 @@ class TestDeleteAccount:
 
 
 class TestMe:
-    async def test_is_null_for_nobody(self, auth: FakeAuth) -> None:
+    async def test_me_is_null_for_an_anonymous_request(self, auth: FakeAuth) -> None:
         assert await data(auth, "{ me { id } }") == {"me": None}
 
-    async def test_is_whoever_is_signed_in(self, auth: FakeAuth) -> None:
+    async def test_me_is_the_signed_in_user(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         answer = await data(auth, "{ me { id username email } }", caller)
         assert answer["me"] == {
@@ -212,13 +217,13 @@ class TestMe:
             "email": "ada@example.com",
         }
 
-    async def test_the_address_needs_its_scope(self, auth: FakeAuth) -> None:
+    async def test_own_address_needs_its_scope(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
         assert await code(auth, "{ me { email } }", caller, frozenset()) == "FORBIDDEN"
 
 
 class TestSessions:
-    async def test_lists_the_devices_and_marks_this_one(self, auth: FakeAuth) -> None:
+    async def test_sessions_are_listed_and_this_one_is_marked(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         auth.clock.advance(seconds=1)
         await sign_in(auth.service)
@@ -228,7 +233,7 @@ class TestSessions:
             {"userAgent": "Laptop", "address": "192.0.2.1", "current": True},
         ]
 
-    async def test_are_nobodys_business(self, auth: FakeAuth) -> None:
+    async def test_sessions_need_a_session(self, auth: FakeAuth) -> None:
         assert await code(auth, "{ sessions { id } }") == "UNAUTHENTICATED"
 
 
@@ -237,12 +242,14 @@ class TestEntities:
         query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { username email } } }
     """
 
-    async def test_users_are_found_in_one_read_and_show_no_address(self, auth: FakeAuth) -> None:
-        people = [await sign_up(auth.service, name) for name in ("ada", "grace", "joan")]
-        representations = [{"__typename": "User", "id": str(p.user.id)} for p in people]
+    async def test_users_are_found_in_one_read_without_their_addresses(
+        self, auth: FakeAuth
+    ) -> None:
+        users = [await sign_up(auth.service, name) for name in ("ada", "grace", "joan")]
+        representations = [{"__typename": "User", "id": str(one.user.id)} for one in users]
         unknown = [
             {"__typename": "User", "id": "nonsense"},
-            {"__typename": "User", "id": str(people[0].session.id)},
+            {"__typename": "User", "id": str(users[0].session.id)},
         ]
         reads = 0
         read = auth.unit_of_work.read
@@ -253,7 +260,7 @@ class TestEntities:
             return await read(work)
 
         auth.unit_of_work.read = counting  # type: ignore[method-assign]
-        answer = await data(auth, self.QUERY, people[0], r=representations + unknown)
+        answer = await data(auth, self.QUERY, users[0], r=representations + unknown)
         assert answer["_entities"] == [
             {"username": "ada", "email": "ada@example.com"},
             {"username": "grace", "email": None},
@@ -264,7 +271,7 @@ class TestEntities:
         assert reads == 1
 
 
-async def test_a_device_is_cut_to_a_bounded_length(auth: FakeAuth) -> None:
+async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -> None:
     context = AuthContext(
         principal=None, client_address="", user_agent="x" * 5000, service=auth.service
     )

@@ -1,4 +1,4 @@
-"""The use cases on fakes."""
+"""The use cases with fake repositories."""
 
 import pytest
 
@@ -32,17 +32,22 @@ class TestSnapshot(Snapshot):
 
 
 class TestSignIn(SignIn):
-    async def test_a_password_is_verified_even_where_nobody_is(self, auth: FakeAuth) -> None:
+    async def test_unknown_login_takes_a_password_verification_too(self, auth: FakeAuth) -> None:
         with pytest.raises(InvalidCredentials):
-            await sign_in(auth.service, "nobody")
+            await sign_in(auth.service, "grace")
         assert auth.passwords.verified == [None]
 
-    async def test_a_hash_of_older_parameters_is_renewed(self, auth: FakeAuth) -> None:
+    async def test_hash_of_older_parameters_is_renewed(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         auth.passwords.parameters = "stronger"
         user = (await sign_in(auth.service)).user
-        (stored,) = await auth.service.users([user.id])
-        assert stored.password_hash == f"stronger:{PASSWORD}"
+        stored = await auth.service.users([user.id])
+        assert stored[user.id].password_hash == f"stronger:{PASSWORD}"
+
+    async def test_hash_of_current_parameters_is_kept(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        await sign_in(auth.service)
+        assert auth.passwords.hashed == [PASSWORD]
 
 
 class TestRefreshSession(RefreshSession):

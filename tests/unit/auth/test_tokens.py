@@ -1,4 +1,4 @@
-"""Access tokens that are ours, and every way of making one that is not."""
+"""Access tokens and their forgeries, key rings, refresh tokens."""
 
 import base64
 import json
@@ -10,8 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from chassis.errors import Refusal, TokenRefused
 from subgraphs.auth.domain import Device, Session, User
-from subgraphs.auth.errors import InvalidAccessToken, Refusal
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.tokens import CLAIMS, HmacRefreshTokens, JwtAccessTokens
 from tests.unit.auth.fakes import KEYS, SCOPES
@@ -23,7 +23,7 @@ SESSION = Session(uuid4(), USER.id, SCOPES, Device("", ""), START, START, START 
 
 
 def now() -> datetime:
-    """The time of the test: it may run long after this module was imported."""
+    """Return the time of the test, which may run long after this module was imported."""
     return datetime.now(UTC)
 
 
@@ -38,7 +38,7 @@ def tokens(
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Good claims; a change to None leaves one out."""
+    """Return valid claims; a change to None leaves one out."""
     good = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -62,13 +62,13 @@ def base64url(value: object) -> str:
 
 
 def refused(token: str) -> Refusal:
-    with pytest.raises(InvalidAccessToken) as error:
+    with pytest.raises(TokenRefused) as error:
         tokens().verify(token)
     return error.value.refusal
 
 
 class TestIssue:
-    def test_holds_every_claim(self) -> None:
+    def test_token_holds_every_claim(self) -> None:
         token = tokens().issue(USER, SESSION, now())
         header = jwt.get_unverified_header(token.value)
         body = jwt.decode(token.value, options={"verify_signature": False})
@@ -77,7 +77,7 @@ class TestIssue:
         assert body["context"] == {"username": "ada"}
         assert token.expires_at.timestamp() == body["exp"]
 
-    def test_is_verified_again(self) -> None:
+    def test_issued_token_is_verified(self) -> None:
         principal = tokens().verify(tokens().issue(USER, SESSION, now()).value)
         assert principal.user_id == USER.id
         assert principal.session_id == SESSION.id
@@ -85,15 +85,15 @@ class TestIssue:
 
 
 class TestVerify:
-    def test_accepts_what_is_built_by_hand(self) -> None:
+    def test_token_built_by_hand_is_accepted(self) -> None:
         # The forgeries below differ from this in one thing each.
         assert tokens().verify(signed(claims())).username == "ada"
 
-    def test_refuses_alg_none(self) -> None:
+    def test_unsigned_token_is_refused(self) -> None:
         header = base64url({"alg": "none", "typ": "JWT", "kid": KEYS.signing.id})
         assert refused(f"{header}.{base64url(claims())}.") is Refusal.INVALID
 
-    def test_refuses_an_hmac_under_the_public_key(self) -> None:
+    def test_hmac_under_the_public_key_is_refused(self) -> None:
         public = KEYS.signing.private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -105,27 +105,27 @@ class TestVerify:
         signature = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         assert refused(f"{message}.{signature}") is Refusal.INVALID
 
-    def test_refuses_another_key_under_our_kid(self) -> None:
+    def test_another_key_under_a_known_kid_is_refused(self) -> None:
         token = signed(claims(), SigningKey.generate(), kid=KEYS.signing.id)
         assert refused(token) is Refusal.INVALID
 
-    def test_refuses_an_unknown_kid(self) -> None:
+    def test_unknown_kid_is_refused(self) -> None:
         assert refused(signed(claims(), SigningKey.generate())) is Refusal.INVALID
 
-    def test_refuses_an_altered_payload(self) -> None:
+    def test_altered_payload_is_refused(self) -> None:
         header, _, signature = signed(claims()).split(".")
         altered = base64url(claims(sub=str(uuid4())))
         assert refused(f"{header}.{altered}.{signature}") is Refusal.INVALID
 
-    def test_says_when_a_token_has_expired(self) -> None:
+    def test_expired_token_is_refused_as_expired(self) -> None:
         assert refused(signed(claims(exp=int(now().timestamp()) - 1))) is Refusal.EXPIRED
 
-    def test_an_expired_forgery_is_a_forgery(self) -> None:
+    def test_expired_forgery_is_refused_as_invalid(self) -> None:
         token = signed(claims(exp=0), SigningKey.generate(), kid=KEYS.signing.id)
         assert refused(token) is Refusal.INVALID
 
     @pytest.mark.parametrize("claim", CLAIMS)
-    def test_refuses_a_token_without(self, claim: str) -> None:
+    def test_token_without_a_claim_is_refused(self, claim: str) -> None:
         assert refused(signed(claims(**{claim: None}))) is Refusal.INVALID
 
     @pytest.mark.parametrize(
@@ -149,23 +149,23 @@ class TestVerify:
         ],
         ids=repr,
     )
-    def test_refuses_a_claim_of_another_value_or_shape(self, change: dict[str, Any]) -> None:
+    def test_claim_of_another_value_or_type_is_refused(self, change: dict[str, Any]) -> None:
         assert refused(signed(claims(**change))) is Refusal.INVALID
 
     @pytest.mark.parametrize("text", ["", "a", "a.b", "a.b.c", "....", "\u00e9.\u00e9.\u00e9"])
-    def test_refuses_what_is_no_token(self, text: str) -> None:
+    def test_text_that_is_no_token_is_refused(self, text: str) -> None:
         assert refused(text) is Refusal.INVALID
 
-    def test_takes_no_offence_at_a_clock_ahead_of_ours(self) -> None:
+    def test_token_issued_by_a_clock_ahead_is_accepted(self) -> None:
         tokens().verify(signed(claims(iat=int(now().timestamp()) + 30)))
 
 
 class TestKeyRing:
-    def test_survives_being_written_down(self) -> None:
+    def test_serialized_ring_is_parsed_to_the_same_keys(self) -> None:
         ring = KeyRing([SigningKey.generate(), SigningKey.generate()])
         assert [k.id for k in KeyRing.parse(ring.serialize()).keys] == [k.id for k in ring.keys]
 
-    def test_a_key_is_changed_without_refusing_a_token(self) -> None:
+    def test_signing_key_changes_without_refusing_a_token(self) -> None:
         old = KeyRing([SigningKey.generate()])
         before = tokens(old).issue(USER, SESSION, now()).value
         both = old.add(SigningKey.generate())
@@ -177,14 +177,14 @@ class TestKeyRing:
             tokens(ring).verify(after)
         alone = promoted.remove(old.signing.id)
         tokens(alone).verify(after)
-        with pytest.raises(InvalidAccessToken):
+        with pytest.raises(TokenRefused):
             tokens(alone).verify(before)
 
-    def test_the_last_key_stays(self) -> None:
+    def test_last_key_cannot_be_removed(self) -> None:
         with pytest.raises(ValueError, match="last key"):
             KEYS.remove(KEYS.signing.id)
 
-    def test_publishes_only_the_public_half(self) -> None:
+    def test_jwks_holds_only_the_public_half(self) -> None:
         (jwk,) = KEYS.jwks()["keys"]
         assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
         public = jwt.PyJWK(jwk)
@@ -192,20 +192,20 @@ class TestKeyRing:
         assert public.key_id == KEYS.signing.id
 
     @pytest.mark.parametrize("text", ["", ",", "nonsense", "AAAA"])
-    def test_refuses_what_is_no_key(self, text: str) -> None:
+    def test_text_that_is_no_key_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match=r".*"):
             KeyRing.parse(text)
 
 
 class TestRefreshTokens:
-    def test_are_256_bits_and_never_the_same(self) -> None:
+    def test_first_tokens_are_256_random_bits(self) -> None:
         mint = HmacRefreshTokens("a secret of thirty-two characters")
         first = {mint.first() for _ in range(100)}
         assert len(first) == 100
         for token in first:
             assert len(base64.urlsafe_b64decode(token + "=")) == 32
 
-    def test_a_successor_needs_the_secret(self) -> None:
+    def test_successor_depends_on_token_and_secret(self) -> None:
         ours, theirs = HmacRefreshTokens("one secret"), HmacRefreshTokens("another secret")
         token = ours.first()
         assert ours.successor(token) == ours.successor(token) != theirs.successor(token)

@@ -1,4 +1,4 @@
-"""Knows of ended sessions what a test says."""
+"""The ended sessions that a test declares."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from chassis.sessions.guard import SessionGuard
 
 @dataclass
 class KnownSessions:
-    """What a process knows of ended sessions, and what auth would say if it is asked."""
+    """The ended sessions that a process knows, and those that auth knows."""
 
     ended: set[str] = field(default_factory=set)
     """Known to the process."""
@@ -15,8 +15,9 @@ class KnownSessions:
     ended_at_auth: set[str] = field(default_factory=set)
     auth_is_away: type[Exception] | None = None
     looked: int = 0
-    """How often the process looked into what it knows."""
+    """How often the process looked up a session."""
     asked: list[str] = field(default_factory=list)
+    """The sessions that auth was asked about."""
 
     @property
     def guard(self) -> SessionGuard:

@@ -1,4 +1,4 @@
-"""What a resolver learns of its caller from the headers that the edge sends."""
+"""The caller of an operation, read from the headers that the edge sends."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,10 +26,10 @@ def context(*headers: tuple[str, str], principal: Principal | None = None) -> Re
 
 
 class TestCaller:
-    def test_a_principal_comes_out_as_it_went_in(self) -> None:
+    def test_principal_survives_a_round_trip_through_headers(self) -> None:
         assert context(*ADA.headers().items()).principal == ADA
 
-    def test_who_differs_in_one_thing_is_somebody_else(self) -> None:
+    def test_each_header_changes_the_principal(self) -> None:
         context(*ADA.headers().items())
         for name, value in {
             "x-auth-user-id": str(UUID(int=3)),
@@ -43,11 +43,11 @@ class TestCaller:
             assert changed != ADA
             assert changed.headers()[name] == value
 
-    def test_nobody_has_signed_in(self) -> None:
-        nobody = context(("x-client-address", "192.0.2.1"), ("user-agent", "caf\xe9"))
-        assert nobody.principal is None
-        assert nobody.client_address == "192.0.2.1"
-        assert nobody.user_agent == "caf\xe9"
+    def test_anonymous_caller_has_no_principal(self) -> None:
+        anonymous = context(("x-client-address", "192.0.2.1"), ("user-agent", "caf\xe9"))
+        assert anonymous.principal is None
+        assert anonymous.client_address == "192.0.2.1"
+        assert anonymous.user_agent == "caf\xe9"
 
     @pytest.mark.parametrize(
         ("sent", "read"),
@@ -59,22 +59,22 @@ class TestCaller:
         ],
         ids=["utf-8", "latin-1", "no-character", "empty"],
     )
-    def test_user_agent_is_utf_8_and_else_latin_1(self, sent: bytes, read: str) -> None:
+    def test_user_agent_is_utf_8_or_else_latin_1(self, sent: bytes, read: str) -> None:
         connection = HTTPConnection({"type": "http", "headers": [(b"user-agent", sent)]})
         assert RequestContext.caller(connection)["user_agent"] == read
 
-    def test_mutations_that_ran_before_are_the_gateways_word(self) -> None:
+    def test_mutations_before_come_from_the_gateway(self) -> None:
         assert context(("x-router-mutations", "3")).mutations_before == 3
         assert context().mutations_before == 0
 
-    def test_a_known_principal_needs_no_headers(self) -> None:
+    def test_given_principal_needs_no_headers(self) -> None:
         assert context(principal=ADA).principal == ADA
 
-    def test_the_first_of_several_headers_counts(self) -> None:
+    def test_first_of_several_equal_headers_counts(self) -> None:
         twice = context(("x-client-address", "192.0.2.1"), ("x-client-address", "192.0.2.2"))
         assert twice.client_address == "192.0.2.1"
 
-    def test_session_without_scopes_may_come_without_their_header(self) -> None:
+    def test_scopes_header_may_be_missing_or_empty(self) -> None:
         headers = replace(ADA, scopes=frozenset()).headers()
         assert headers.pop("x-auth-scopes") == ""
         for scopes in ({}, {"x-auth-scopes": ""}):
@@ -82,7 +82,7 @@ class TestCaller:
             assert principal == replace(ADA, scopes=frozenset())
 
     @pytest.mark.parametrize("missing", ["x-auth-session-id", "x-auth-expires-at"])
-    def test_an_incomplete_principal_is_an_error(self, missing: str) -> None:
+    def test_incomplete_principal_is_an_error(self, missing: str) -> None:
         headers = ADA.headers()
         del headers[missing]
         with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""Events are written as CloudEvents, and whatever is none is refused with a reason."""
+"""Events are CloudEvents in JSON; other text is refused with a reason."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -24,7 +24,7 @@ def changed(**attributes: Any) -> str:
 
 
 class TestToJson:
-    def test_it_is_a_cloud_event(self) -> None:
+    def test_result_is_a_cloud_event(self) -> None:
         assert json.loads(EVENT.to_json()) == {
             "specversion": "1.0",
             "id": "00000000-0000-0000-0000-000000000001",
@@ -36,48 +36,48 @@ class TestToJson:
             "data": {"text": "Grüße 👋\u0000"},
         }
 
-    def test_every_store_takes_it(self) -> None:
+    def test_result_is_ascii_without_nul(self) -> None:
         assert EVENT.to_json().isascii()
         assert "\0" not in EVENT.to_json()
 
 
 class TestFromJson:
-    def test_it_reads_what_was_written(self) -> None:
+    def test_event_survives_a_round_trip(self) -> None:
         assert Event.from_json(EVENT.to_json()) == EVENT
 
-    def test_a_trace_travels(self) -> None:
+    def test_traceparent_is_read(self) -> None:
         traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         assert Event.from_json(changed(traceparent=traceparent)).traceparent == traceparent
 
-    def test_what_is_new_in_it_is_ignored(self) -> None:
+    def test_unknown_attributes_are_ignored(self) -> None:
         assert Event.from_json(changed(tenant="x", dataschema="y")) == EVENT
 
-    def test_a_time_may_have_any_offset(self) -> None:
+    def test_time_may_have_any_offset(self) -> None:
         elsewhere = EVENT.time.astimezone(timezone(timedelta(hours=5))).isoformat()
         assert Event.from_json(changed(time=elsewhere)) == EVENT
 
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("", "it is not JSON"),
-            ("{", "it is not JSON"),
-            ("[" * 100_000, "it is not JSON"),
-            ("[]", "it is not a JSON object"),
+            ("", "the event is not JSON"),
+            ("{", "the event is not JSON"),
+            ("[" * 100_000, "the event is not JSON"),
+            ("[]", "the event is not a JSON object"),
             ("{}", "specversion is not 1.0"),
             (changed(specversion="2.0"), "specversion is not 1.0"),
             (changed(datacontenttype="text/xml"), "datacontenttype is not application/json"),
             (changed(data=[]), "data is not an object"),
-            (changed(id=None), "id is missing or no text"),
+            (changed(id=None), "id is not a non-empty string"),
             (changed(id="1"), "id is not a UUID"),
-            (changed(source=""), "source is missing or no text"),
-            (changed(type=1), "type is missing or no text"),
-            (changed(subject=None), "subject is missing or no text"),
-            (changed(time="soon"), "time is not a time"),
+            (changed(source=""), "source is not a non-empty string"),
+            (changed(type=1), "type is not a non-empty string"),
+            (changed(subject=None), "subject is not a non-empty string"),
+            (changed(time="soon"), "time is not an ISO 8601 time"),
             (changed(time="2026-01-01T00:00:00"), "time has no offset from UTC"),
-            (changed(traceparent=1), "traceparent is missing or no text"),
+            (changed(traceparent=1), "traceparent is not a non-empty string"),
         ],
     )
-    def test_what_is_none_is_refused_with_the_reason(self, text: str, reason: str) -> None:
+    def test_malformed_event_is_refused_with_the_reason(self, text: str, reason: str) -> None:
         with pytest.raises(MalformedEventError) as refused:
             Event.from_json(text)
         assert str(refused.value) == reason
@@ -118,6 +118,13 @@ class TestEventData:
         assert self.DATA.text("text") == "Grüße\n👋"
         assert self.DATA.line("time", 25) == "2026-01-02T04:04:05+01:00"
         assert self.DATA.part("part").flag("flag") is False
+
+    def test_contains_tells_whether_a_field_exists(self) -> None:
+        assert "nothing" in self.DATA
+        assert "missing" not in self.DATA
+
+    def test_line_can_have_a_character_newer_than_python(self) -> None:
+        assert EventData({"name": "\U0001fa77\u0378"}).line("name", 2) == "\U0001fa77\u0378"
 
     @pytest.mark.parametrize("read", ["id", "flag", "integer", "time", "text", "part"])
     @pytest.mark.parametrize("name", ["missing", "nothing"])

@@ -1,4 +1,4 @@
-"""Many fields ask a use case once."""
+"""A data loader calls a use case once for many fields."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from chassis.graphql.loaders import batch_loader
 
 
 class TestBatchLoader:
-    async def test_keys_are_asked_for_once_and_answered_in_their_order(self) -> None:
+    async def test_keys_are_fetched_once_and_returned_in_order(self) -> None:
         asked: list[AbstractSet[int]] = []
 
         async def fetch(keys: AbstractSet[int]) -> Mapping[int, str]:
@@ -20,7 +20,7 @@ class TestBatchLoader:
         assert answers == ["2", "1", "2", "none"]
         assert asked == [{1, 2, 3}]
 
-    async def test_later_load_sees_what_has_changed(self) -> None:
+    async def test_later_load_fetches_again(self) -> None:
         values = {1: "old"}
 
         async def fetch(_: AbstractSet[int]) -> Mapping[int, str]:

@@ -1,4 +1,4 @@
-"""A log line is written in full, and a log that nobody reads any more fails nothing."""
+"""The content of log lines, and that a closed log fails no caller."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def lines(output: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
-def test_both_ways_to_log_look_the_same() -> None:
+def test_structlog_and_the_standard_library_write_the_same_fields() -> None:
     output = io.StringIO()
     configure_logging("tweets", Stage.PRODUCTION, output)
     structlog.get_logger("chassis.test").info("said", number=1)
@@ -42,7 +42,7 @@ def test_both_ways_to_log_look_the_same() -> None:
         }
 
 
-def test_what_is_bound_is_in_the_lines_of_the_block_and_in_no_other() -> None:
+def test_bound_fields_are_in_the_lines_of_their_block_only() -> None:
     output = io.StringIO()
     configure_logging("tweets", Stage.PRODUCTION, output)
     log = structlog.get_logger("chassis.test")
@@ -55,7 +55,7 @@ def test_what_is_bound_is_in_the_lines_of_the_block_and_in_no_other() -> None:
     assert ids == [{"request_id": "r", "trace_id": "t"}, {"request_id": "r"}, {}]
 
 
-def test_what_is_no_json_is_told_all_the_same() -> None:
+def test_value_that_json_lacks_is_written_as_text() -> None:
     output = io.StringIO()
     configure_logging("tweets", Stage.PRODUCTION, output)
     structlog.get_logger("chassis.test").info("said", cause=ValueError("why"))
@@ -63,7 +63,7 @@ def test_what_is_no_json_is_told_all_the_same() -> None:
     assert line["cause"] == "why"
 
 
-def test_a_traceback_is_told_without_local_variables() -> None:
+def test_traceback_has_no_local_variables() -> None:
     output = io.StringIO()
     configure_logging("tweets", Stage.PRODUCTION, output)
 
@@ -82,10 +82,10 @@ def test_a_traceback_is_told_without_local_variables() -> None:
 
 
 @pytest.mark.parametrize("failure", [BrokenPipeError, ValueError])
-def test_a_reader_that_is_gone_fails_nobody(failure: type[Exception]) -> None:
-    class Gone(io.StringIO):
+def test_closed_log_fails_no_caller(failure: type[Exception]) -> None:
+    class Closed(io.StringIO):
         def write(self, _: str) -> int:
             raise failure
 
-    configure_logging("tweets", Stage.PRODUCTION, Gone())
+    configure_logging("tweets", Stage.PRODUCTION, Closed())
     structlog.get_logger("chassis.test").info("said")

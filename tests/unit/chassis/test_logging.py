@@ -1,4 +1,4 @@
-"""One line for each request, with the ids by which it is found elsewhere."""
+"""One log line for each request, with its request id and trace id."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def lines(output: io.StringIO) -> list[dict[str, Any]]:
 
 
 class TestRequestLog:
-    async def test_every_line_has_the_ids_of_its_request(self, output: io.StringIO) -> None:
+    async def test_every_line_of_a_request_has_its_ids(self, output: io.StringIO) -> None:
         configure_logging("tweets", Stage.PRODUCTION, output)
         await ask("/graphql?secret", **{"x-request-id": "r1", "traceparent": TRACEPARENT})
         written = [
@@ -63,20 +63,18 @@ class TestRequestLog:
             )
         assert "secret" not in output.getvalue()
 
-    async def test_without_a_trace_there_is_no_id_of_one(self, output: io.StringIO) -> None:
+    async def test_invalid_traceparent_adds_no_trace_id(self, output: io.StringIO) -> None:
         configure_logging("tweets", Stage.PRODUCTION, output)
         await ask("/graphql", traceparent="nonsense")
         assert "trace_id" not in output.getvalue()
 
     @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
-    async def test_what_machines_ask_all_the_time_is_not_told(
-        self, output: io.StringIO, path: str
-    ) -> None:
+    async def test_probes_and_scrapes_are_not_logged(self, output: io.StringIO, path: str) -> None:
         configure_logging("tweets", Stage.PRODUCTION, output)
         await ask(path)
         assert '"request"' not in output.getvalue()
 
-    async def test_in_development_people_can_read_it(self, output: io.StringIO) -> None:
+    async def test_development_log_is_readable_text(self, output: io.StringIO) -> None:
         configure_logging("tweets", Stage.DEVELOPMENT, output)
         await ask("/graphql", **{"x-request-id": "r1", "traceparent": TRACEPARENT})
         (line,) = [
@@ -88,6 +86,9 @@ class TestRequestLog:
         assert "path=/graphql" in line
 
 
-def test_a_traceparent_that_is_none_has_no_id() -> None:
-    assert trace_id(None) is trace_id("") is trace_id(TRACEPARENT[:-3]) is None
-    assert trace_id(TRACEPARENT) == TRACE
+class TestTraceId:
+    def test_invalid_traceparent_has_no_trace_id(self) -> None:
+        assert trace_id(None) is trace_id("") is trace_id(TRACEPARENT[:-3]) is None
+
+    def test_trace_id_is_read(self) -> None:
+        assert trace_id(TRACEPARENT) == TRACE

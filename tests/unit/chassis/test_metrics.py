@@ -1,4 +1,4 @@
-"""What is measured of operations and how things stand, and that no client chooses a label."""
+"""Metrics of operations, events and samples; no client chooses a label."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ class World:
         await self.client.post("/graphql", json={"query": query, "operationName": name})
 
     async def counts(self) -> dict[tuple[str, str], float]:
-        """How often each operation had each result, as Prometheus is told."""
+        """Return how often each operation had each result, as Prometheus reads it."""
         text = (await self.client.get("/metrics")).text
         return {
             (sample.labels["operation"], sample.labels["result"]): sample.value
@@ -104,13 +104,13 @@ class TestOperation:
             ("{ thing { __typename } forbidden }", ("several", "FORBIDDEN")),
         ],
     )
-    async def test_it_is_called_by_its_root_field(
+    async def test_operation_has_the_name_of_its_root_field(
         self, world: World, query: str, expected: tuple[str, str]
     ) -> None:
         await world.ask(query)
         assert await world.counts() == {expected: 1.0}
 
-    async def test_one_of_several_is_called_by_its_own(self, world: World) -> None:
+    async def test_named_operation_has_the_name_of_its_own_root_field(self, world: World) -> None:
         await world.ask("query a { forbidden } query b { thing { __typename } }", "b")
         assert await world.counts() == {("thing", "ok"): 1.0}
 
@@ -122,22 +122,24 @@ class TestOperation:
             ("query invented { thing { invented } }", "GRAPHQL_VALIDATION_FAILED"),
         ],
     )
-    async def test_no_client_chooses_a_label(self, world: World, query: str, result: str) -> None:
+    async def test_invalid_operation_is_unknown(
+        self, world: World, query: str, result: str
+    ) -> None:
         await world.ask(query)
         assert await world.counts() == {("unknown", result): 1.0}
 
-    async def test_two_applications_count_for_themselves(self, world: World) -> None:
+    async def test_each_application_has_its_own_registry(self, world: World) -> None:
         await world.ask("{ thing { __typename } }")
         assert b"GoneError" not in await Metrics().text()
         assert b'operation="thing"' not in await Metrics().text()
 
 
 class TestConsumer:
-    async def test_it_counts_and_times_events(self) -> None:
+    async def test_events_are_counted_and_timed(self) -> None:
         metrics = Metrics()
-        tell = metrics.events_of("readers", ["events.news"])
-        tell("events.news", datetime.now(UTC), "handled")
-        tell("events.news", None, "rejected")
+        record = metrics.events_of("readers", ["events.news"])
+        record("events.news", datetime.now(UTC), "handled")
+        record("events.news", None, "rejected")
         text = (await metrics.text()).decode()
         labels = '{group="readers",result="%s",stream="events.news"} 1.0'
         for result in ("handled", "rejected"):
@@ -146,7 +148,7 @@ class TestConsumer:
 
 
 class TestSample:
-    async def test_one_that_fails_spoils_no_answer(self) -> None:
+    async def test_failed_sample_does_not_fail_the_scrape(self) -> None:
         metrics = Metrics()
 
         async def fail() -> None:

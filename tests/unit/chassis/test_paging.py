@@ -1,4 +1,4 @@
-"""What a client gives for a page, and what it gets about one."""
+"""Arguments and cursors of a page, and its `PageInfo`."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from chassis.errors import BadUserInput
-from chassis.graphql.paging import PageInfo, cursor, page_request, place
+from chassis.graphql.paging import PageInfo, cursor, page_request, position_of
 from chassis.paging import Page, PageRequest
 
 
@@ -16,10 +16,10 @@ class Edge:
 
 
 class TestPageRequest:
-    def test_first_page_has_no_place(self) -> None:
+    def test_first_page_has_no_cursor(self) -> None:
         assert page_request(1, None) == PageRequest(1)
 
-    def test_cursor_is_the_place_of_an_item(self) -> None:
+    def test_cursor_holds_the_id_of_an_item(self) -> None:
         item = UUID(int=2**128 - 1)
         assert page_request(100, cursor(item.bytes)) == PageRequest(100, item)
 
@@ -31,25 +31,25 @@ class TestPageRequest:
     @pytest.mark.parametrize(
         "after", ["", "a", "é", "AAAA", cursor(bytes(15)), f"{cursor(bytes(16))}=="]
     )
-    def test_other_text_is_no_cursor(self, after: str) -> None:
+    def test_text_that_is_not_a_cursor_is_refused(self, after: str) -> None:
         with pytest.raises(BadUserInput, match="`after` is not a cursor"):
             page_request(1, after)
 
 
 class TestCursor:
     @pytest.mark.parametrize("length", range(18))
-    def test_place_is_read_back(self, length: int) -> None:
+    def test_position_survives_a_round_trip(self, length: int) -> None:
         written = cursor(bytes([255] * length))
-        assert place(written) == bytes([255] * length)
+        assert position_of(written) == bytes([255] * length)
         assert not set(written) & set("+/=\n")
 
 
 class TestPageInfo:
-    def test_it_has_the_places_of_both_ends(self) -> None:
+    def test_page_has_the_cursors_of_its_first_and_last_item(self) -> None:
         info = PageInfo.of(Page([1, 2], has_next=True), [Edge("a"), Edge("b")])
         assert (info.start_cursor, info.end_cursor) == ("a", "b")
         assert (info.has_next_page, info.has_previous_page) == (True, False)
 
-    def test_empty_page_has_no_ends(self) -> None:
+    def test_empty_page_has_no_cursors(self) -> None:
         info = PageInfo.of(Page(has_previous=True), [])
         assert (info.start_cursor, info.end_cursor, info.has_previous_page) == (None, None, True)

@@ -1,4 +1,4 @@
-"""A request does nothing more for a session that has ended."""
+"""A request reads and writes nothing for a session that has ended."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,36 +36,36 @@ SESSION_ENDED = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
 
 
 class TestVerifyLive:
-    async def test_a_session_that_is_known_to_have_ended_is_refused(self) -> None:
+    async def test_session_that_is_known_to_have_ended_is_refused(self) -> None:
         for is_current in (True, False):
             known = KnownSessions(ended={SESSION}, is_current=is_current)
             with pytest.raises(SessionOver):
                 await known.guard.verify_live(SESSION)
             assert known.asked == []
 
-    async def test_auth_is_not_asked_while_all_is_known(self) -> None:
+    async def test_auth_is_not_asked_while_the_process_is_current(self) -> None:
         known = KnownSessions(ended_at_auth={SESSION})
         await known.guard.verify_live(SESSION)
         assert known.asked == []
 
-    async def test_auth_is_asked_while_something_may_be_missing(self) -> None:
+    async def test_auth_is_asked_while_the_process_is_not_current(self) -> None:
         known = KnownSessions(is_current=False, ended_at_auth={"another"})
         await known.guard.verify_live(SESSION)
         assert known.asked == [SESSION]
 
-    async def test_what_auth_knows_counts(self) -> None:
+    async def test_session_that_auth_knows_to_have_ended_is_refused(self) -> None:
         known = KnownSessions(is_current=False, ended_at_auth={SESSION})
         with pytest.raises(SessionOver):
             await known.guard.verify_live(SESSION)
 
-    async def test_without_an_answer_nothing_is_written(self) -> None:
+    async def test_failure_of_auth_is_raised(self) -> None:
         known = KnownSessions(is_current=False, auth_is_away=IdentityUnavailable)
         with pytest.raises(IdentityUnavailable):
             await known.guard.verify_live(SESSION)
 
 
 class TestOutsideOfARequest:
-    async def test_nothing_is_refused(self) -> None:
+    async def test_nothing_is_refused_outside_of_a_request(self) -> None:
         require_live_session()
         await verify_live_session()
 
@@ -133,13 +133,13 @@ async def answer(
 
 
 class TestRequest:
-    async def test_of_a_live_session_is_served(self) -> None:
+    async def test_request_of_a_live_session_is_served(self) -> None:
         assert await answer("mutation { write commit }", KnownSessions()) == {
             "data": {"write": True, "commit": True}
         }
 
     @pytest.mark.parametrize("later", ["write", "commit", "endSession"])
-    async def test_a_field_after_the_end_of_the_session_is_refused(self, later: str) -> None:
+    async def test_field_after_the_end_of_the_session_is_refused(self, later: str) -> None:
         found = await answer(f"mutation {{ endSession later: {later} }}", KnownSessions())
         assert found["data"] is None
         (error,) = found["errors"]
@@ -147,20 +147,20 @@ class TestRequest:
         assert error["message"] == "The session has ended."
         assert error["extensions"] == SESSION_ENDED
 
-    async def test_of_an_ended_session_reads_nothing_either(self) -> None:
+    async def test_query_of_an_ended_session_is_refused(self) -> None:
         found = await answer("{ me }", KnownSessions(ended={SESSION}))
         assert [error["extensions"] for error in found["errors"]] == [SESSION_ENDED]
 
-    async def test_an_anonymous_one_is_nobodys(self) -> None:
+    async def test_anonymous_request_is_served_without_asking_auth(self) -> None:
         known = KnownSessions(is_current=False, auth_is_away=IdentityUnavailable)
         assert await answer("mutation { commit }", known, {}) == {"data": {"commit": True}}
 
-    async def test_the_next_one_of_another_session_is_served(self) -> None:
+    async def test_next_request_of_another_session_is_served(self) -> None:
         known = KnownSessions()
         await answer("mutation { endSession }", known)
         other = {**PRINCIPAL.headers(), "x-auth-session-id": str(UUID(int=6))}
         assert await answer("mutation { commit }", known, other) == {"data": {"commit": True}}
 
-    async def test_its_session_does_not_outlive_it(self) -> None:
+    async def test_session_is_not_bound_after_the_request(self) -> None:
         await answer("mutation { endSession }", KnownSessions())
         require_live_session()

@@ -1,4 +1,4 @@
-"""Spans of one process: what is in them, and that there are none while tracing is off."""
+"""The content of spans, and that none are made while tracing is off."""
 
 import subprocess
 import sys
@@ -25,14 +25,14 @@ def exporter() -> Iterator[InMemorySpanExporter]:
 
 
 class TestOff:
-    def test_a_span_is_nothing_and_always_the_same(self) -> None:
+    def test_span_does_nothing(self) -> None:
         with span("work", parent=PARENT) as work:
             work.set("key", 1)
             assert traceparent() is None
         assert span("work") is span("other", parent=PARENT)
 
     @pytest.mark.parametrize("module", [service.module for service in declared().subgraphs])
-    def test_nothing_of_it_is_imported(self, module: str) -> None:
+    def test_sdk_is_not_imported(self, module: str) -> None:
         # redis-py imports OpenTelemetry's metrics wherever they are installed.
         program = (
             f"import sys, {module}.app\n"
@@ -46,7 +46,7 @@ class TestOff:
 
 
 class TestOn:
-    def test_it_goes_on_with_the_trace_of_its_parent(self, exporter: InMemorySpanExporter) -> None:
+    def test_span_continues_the_trace_of_its_parent(self, exporter: InMemorySpanExporter) -> None:
         with span("outer", parent=PARENT), span("inner"):
             inside = traceparent()
         inner, outer = exporter.get_finished_spans()
@@ -67,7 +67,9 @@ class TestOn:
             pass
         assert exporter.get_finished_spans() == ()
 
-    def test_of_an_error_it_holds_the_class_alone(self, exporter: InMemorySpanExporter) -> None:
+    def test_failed_span_has_only_the_class_of_the_error(
+        self, exporter: InMemorySpanExporter
+    ) -> None:
         with pytest.raises(ValueError, match=r"ada@example\.com"), span("work", parent=PARENT):
             raise ValueError("ada@example.com")
         (failed,) = exporter.get_finished_spans()

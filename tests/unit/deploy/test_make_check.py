@@ -1,53 +1,55 @@
-"""`make check` shows all that is wrong, not only the first of it."""
+"""`make check` runs every part and names all that failed."""
 
-import shutil
-import subprocess
-from collections.abc import Collection
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 
 import pytest
 
-from stack.process import ROOT
-
-TOOLS = [
-    *("ruff format", "ruff check", "mypy", "lint-imports", "deploy.declaration"),
-    *("deploy.generate", "deploy.validate", "pytest"),
-]
+from deploy.check import TESTS, Command, main, parts, run
 
 
-def check(folder: Path, failing: Collection[str]) -> subprocess.CompletedProcess[str]:
-    """Runs our Makefile with tools that write what they were called with."""
-    shutil.copy(ROOT / "Makefile", folder)
-    setup = folder / "stack" / "setup.sh"
-    tools = [folder / ".venv" / "bin" / name for name in ("python", "lint-imports")]
-    for script in (setup, *tools):
-        script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text("#!/bin/sh\n")
-        script.chmod(0o755)
-    broken = "\n".join(f'case "$0 $*" in *"{tool}"*) exit 2;; esac' for tool in failing)
-    for tool in tools:
-        tool.write_text(f'#!/bin/sh\necho "ran $0 $*"\n{broken}\n')
-    return subprocess.run(
-        ["make", "--no-print-directory", "check"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def command(output: str, status: int = 0) -> Command:
+    return [sys.executable, "-c", f"print({output!r}); raise SystemExit({status})"]
 
 
-class TestMakeCheck:
-    def test_it_passes_where_every_tool_does(self, tmp_path: Path) -> None:
-        done = check(tmp_path, [])
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) == len(TOOLS)
+def outcome(commands: dict[str, Command]) -> tuple[Sequence[str], str]:
+    """Return the names of the failed parts and what was written."""
+    written: list[str] = []
+    return run(commands, written.append), "".join(written)
 
-    @pytest.mark.parametrize("failing", [[tool] for tool in TOOLS] + [TOOLS], ids=",".join)
-    def test_every_tool_runs_and_the_failed_ones_are_named(
-        self, tmp_path: Path, failing: list[str]
-    ) -> None:
-        done = check(tmp_path, failing)
-        assert done.returncode != 0
-        assert all(tool in done.stdout for tool in TOOLS)
-        named = done.stderr.partition("make check failed at:")[2].splitlines()[0].split()
-        assert len(named) == len(failing)
+
+class TestRun:
+    def test_passing_parts_are_named_and_their_output_is_not_shown(self) -> None:
+        failed, written = outcome({"types": command("12 files"), "lint": command("clean")})
+        assert failed == []
+        assert sorted(line.partition(":")[0] for line in written.splitlines()) == ["lint", "types"]
+        assert all(line.endswith(" s, ok") for line in written.splitlines())
+
+    def test_every_part_runs_and_all_that_failed_are_named_with_their_output(self) -> None:
+        failed, written = outcome(
+            {"types": command("one error", 1), "lint": command("clean"), "layers": command("no", 3)}
+        )
+        assert sorted(failed) == ["layers", "types"]
+        assert "failed\none error\n" in written
+        assert "lint: " in written
+
+    @pytest.mark.parametrize("status", [0, 1])
+    def test_output_of_the_tests_comes_last(self, status: int) -> None:
+        failed, written = outcome({TESTS: command("3 passed", status), "lint": command("clean")})
+        assert failed == [TESTS][:status]
+        assert written.endswith("3 passed\n")
+        assert written.startswith("lint: ")
+
+
+class TestMain:
+    def test_unknown_part_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["typos"]) == 2
+        assert "Unknown: typos." in capsys.readouterr().err
+
+    def test_every_tool_is_a_part(self) -> None:
+        tools = {" ".join(given[-2:]) for given in parts().values()}
+        assert {"deploy.generate --check", "ruff check"} <= {
+            *tools,
+            *(" ".join(given[2:4]) for given in parts().values()),
+        }
+        assert {"types", "manifests", "format", "layers", "declaration", TESTS} < set(parts())

@@ -1,140 +1,113 @@
-"""The prober against another side that misbehaves, and what its accounts are called."""
+"""The prober's accounts and rounds, against a server that misbehaves."""
 
 import json
-from collections.abc import Callable, Iterator
-from threading import Thread
+from collections.abc import Callable
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
-from websockets.sync.server import Server, ServerConnection, serve
 
-from deploy.prober.person import Person, StepFailedError
-from deploy.prober.rounds import Round, Step, steps
-from deploy.prober.subscription import Subscription
+from client.api import ApiError
+from deploy.prober.probe_account import ProbeAccount
+from deploy.prober.round import Round, Step, steps
 from subgraphs.auth.domain import username_problems
 
 SECRET = "p" * 32
-Served = Callable[[Callable[[ServerConnection], None]], str]
+SIGNED_IN = {
+    "__typename": "SignedIn",
+    "accessToken": "t",
+    "refreshToken": "r",
+    "user": {"id": "1", "username": "p"},
+}
 
 
-def person(name: str, secret: str = SECRET) -> Person:
-    return Person(httpx.Client(base_url="http://edge"), name, secret)
+def client(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
+    return httpx.Client(base_url="http://edge", transport=httpx.MockTransport(answer))
 
 
-class TestPerson:
-    def test_its_name_fits_whatever_the_prober_is_called(self) -> None:
-        assert username_problems(person("a" * 21 + "_once_author").name) == []
-
-    def test_its_name_follows_from_name_and_secret(self) -> None:
-        name = person("prober_author").name
-        assert person("prober_author").name == name
-        assert person("prober_reader").name != name
-        assert person("prober_author", "q" * 32).name != name
-
-    def test_its_password_does_not_begin_with_its_name(self) -> None:
-        somebody = person("prober_author")
-        assert somebody.name.removeprefix("p_") not in somebody._password
-
-
-class TestRound:
-    @pytest.mark.parametrize(
-        ("happens", "problem"),
-        [
-            (ValueError(), "an answer of another shape (ValueError)"),
-            (httpx.ConnectError("refused"), "no answer (ConnectError)"),
-        ],
-    )
-    def test_what_goes_wrong_fails_the_step(self, happens: Exception, problem: str) -> None:
-        went_well, done = one_round(happens)
-        assert not went_well
-        assert [(step.name, step.problem) for step in done] == [("clean up", problem)]
-
-    def test_what_nobody_has_foreseen_ends_it_and_is_no_success(self) -> None:
-        done: list[Step] = []
-        with pytest.raises(RuntimeError):
-            round_(RuntimeError(), done.append).run()
-        assert [(step.name, step.problem) for step in done] == [("clean up", "RuntimeError")]
-
-
-class TestStepsWithoutTweets:
-    def test_a_round_signs_up_in_and_out(self) -> None:
-        tokens: set[str] = set()
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            query = json.loads(request.content)["query"]
-            signed_in = {"__typename": "SignedIn", "accessToken": "t"}
-            if "deleteAccount" in query:
-                return data({"deleteAccount": {"__typename": "AccountDeleted"}})
-            if "signUp" in query:
-                return data({"signUp": signed_in})
-            if "signIn" in query:
-                tokens.add("t")
-                return data({"signIn": signed_in})
-            if "signOut" in query:
-                tokens.clear()
-                return data({"signOut": {"sessionIds": ["1"]}})
-            return data({"me": {"username": "p"}}) if tokens else httpx.Response(401)
-
-        done: list[Step] = []
-        client = httpx.Client(base_url="http://edge", transport=httpx.MockTransport(answer))
-        assert Round(client, "prober", SECRET, done.append, {"auth"}).run()
-        assert [step.name for step in done] == ["clean up", *steps({"auth"})]
+def account(name: str, secret: str = SECRET) -> ProbeAccount:
+    return ProbeAccount(client(lambda _: httpx.Response(404)), name, secret)
 
 
 def data(value: object) -> httpx.Response:
     return httpx.Response(200, json={"data": value})
 
 
-def round_(happens: Exception, tell: Callable[[Step], None]) -> Round:
-    def answer(_: httpx.Request) -> httpx.Response:
-        raise happens
+class TestProbeAccount:
+    def test_username_is_valid_for_the_longest_name_of_a_prober(self) -> None:
+        assert username_problems(account("a" * 21 + "_once_author").username) == []
 
-    client = httpx.Client(base_url="http://edge", transport=httpx.MockTransport(answer))
-    return Round(client, "prober", SECRET, tell, {"auth", "tweets"})
+    def test_username_follows_from_name_and_secret(self) -> None:
+        username = account("prober_author").username
+        assert account("prober_author").username == username
+        assert account("prober_reader").username != username
+        assert account("prober_author", "q" * 32).username != username
 
+    def test_password_does_not_contain_the_public_username(self) -> None:
+        made = account("prober_author")
+        assert made.username.removeprefix("p_") not in made._password
 
-def one_round(happens: Exception) -> tuple[bool, list[Step]]:
-    done: list[Step] = []
-    return round_(happens, done.append).run(), done
+    def test_invalid_credentials_mean_that_it_does_not_exist(self) -> None:
+        outcome = {"signIn": {"__typename": "InvalidCredentialsError"}}
+        assert not ProbeAccount(client(lambda _: data(outcome)), "prober", SECRET).exists()
 
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """Where a server listens that does this with each connection."""
-    servers: list[tuple[Server, Thread]] = []
-
-    def start(handler: Callable[[ServerConnection], None]) -> str:
-        server = serve(handler, "127.0.0.1", 0)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        servers.append((server, thread))
-        return f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
+    def test_another_refusal_is_an_error(self) -> None:
+        outcome = {"signIn": {"__typename": "TooManyAttemptsError"}}
+        with pytest.raises(ApiError, match="TooManyAttemptsError"):
+            ProbeAccount(client(lambda _: data(outcome)), "prober", SECRET).exists()
 
 
-class TestSubscription:
-    def test_a_connection_that_is_closed_already_fails_the_step(self, served: Served) -> None:
-        with connect(served(lambda connection: connection.close(1012)), proxy=None) as socket:
-            with pytest.raises(ConnectionClosed):
-                socket.recv(10)
-            with pytest.raises(StepFailedError, match="closed with 1012"):
-                Subscription(socket).begin("token")
+class TestRound:
+    @pytest.mark.parametrize(
+        ("failure", "problem"),
+        [
+            (ValueError(), "the answer has another shape (ValueError)"),
+            (httpx.ConnectError("refused"), "no answer (ConnectError)"),
+        ],
+    )
+    def test_failure_of_the_system_fails_the_step(self, failure: Exception, problem: str) -> None:
+        done: list[Step] = []
+        assert not failing_round(failure, done.append).run()
+        assert [(step.name, step.problem) for step in done] == [("clean up", problem)]
 
-    def test_one_that_breaks_fails_the_step(self, served: Served) -> None:
-        def acknowledge(connection: ServerConnection) -> None:
-            connection.recv()
-            connection.send(json.dumps({"type": "connection_ack"}))
-            connection.recv()
-            connection.socket.close()
+    def test_error_of_an_answer_is_recorded_without_its_message(self) -> None:
+        done: list[Step] = []
+        error = {"message": f"Not a string: {SECRET}", "extensions": {"code": "BAD_USER_INPUT"}}
+        http = client(lambda _: httpx.Response(200, json={"errors": [error]}))
+        assert not Round(http, "prober", SECRET, done.append, {"auth"}).run()
+        assert [(step.name, step.problem) for step in done] == [
+            ("clean up", "error BAD_USER_INPUT")
+        ]
 
-        with connect(served(acknowledge), proxy=None, close_timeout=0) as socket:
-            subscription = Subscription(socket)
-            subscription.begin("token")
-            with pytest.raises(StepFailedError, match="closed with None"):
-                subscription.next()
+    def test_unforeseen_exception_ends_the_prober_and_fails_the_step(self) -> None:
+        done: list[Step] = []
+        with pytest.raises(RuntimeError):
+            failing_round(RuntimeError(), done.append).run()
+        assert [(step.name, step.problem) for step in done] == [("clean up", "RuntimeError")]
+
+    def test_without_tweets_a_round_signs_up_in_and_out(self) -> None:
+        tokens: set[str] = set()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            query = json.loads(request.content)["query"]
+            if "deleteAccount" in query:
+                return data({"deleteAccount": {"__typename": "AccountDeleted"}})
+            if "signUp" in query:
+                return data({"signUp": SIGNED_IN})
+            if "signIn" in query:
+                tokens.add("t")
+                return data({"signIn": SIGNED_IN})
+            if "signOut" in query:
+                tokens.clear()
+                return data({"signOut": {"sessionIds": ["1"]}})
+            return data({"me": {"username": "p"}}) if tokens else httpx.Response(401)
+
+        done: list[Step] = []
+        assert Round(client(answer), "prober", SECRET, done.append, {"auth"}).run()
+        assert [step.name for step in done] == ["clean up", *steps({"auth"})]
+
+
+def failing_round(failure: Exception, record: Callable[[Step], None]) -> Round:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    return Round(client(fail), "prober", SECRET, record, {"auth", "tweets"})

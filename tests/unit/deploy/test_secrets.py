@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chassis.topology import declared
-from stack.environment import read
+from deploy.dotenv import read
 from stack.process import ROOT
 from subgraphs.auth.keys import KeyRing
 

@@ -1,37 +1,38 @@
-"""The notifier on fakes: its repositories in memory, a server that is a list, a clock."""
+"""Fakes of the notifier's ports: repositories in memory, a mail server, a clock."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Protocol, TypeVar
 from uuid import UUID
 
+from chassis import dead_letters
+from chassis.dead_letters import DeadLetter, DeadLetterNotFoundError
 from chassis.events import Event
 from notifier.addresses import AddressDigests
-from notifier.consumer import EventHandler
 from notifier.dead_letters import DeadLetters
 from notifier.domain import (
     Delivery,
     Draft,
     EmailSettings,
     Mail,
-    Notice,
     Outcome,
     Recipient,
-    RejectedEvent,
+    ReportedTweet,
     RetryPolicy,
-    Retweeted,
+    Retweet,
     State,
     Tweet,
     UnsubscribeLink,
 )
-from notifier.events import RetweetUndone, TweetDeleted, TweetRetweeted, UserDeleted, UserRegistered
-from notifier.ports import T, UnitOfWork, Work
-from notifier.rendering import LetterWriter
-from notifier.sender import Pace, Sender
+from notifier.ports import Repositories, UnitOfWork
+from notifier.rendering import MailRenderer
+from notifier.sender import Sender, SendingPolicy
 from notifier.service import NotifierService
 
+T = TypeVar("T")
 UNSENT = {State.PENDING, State.FAILED}
 MINUTE = timedelta(minutes=1)
 DIGESTS = AddressDigests(["new" * 10, "old" * 10])
@@ -42,12 +43,11 @@ class _Tables:
     recipients: dict[UUID, Recipient] = field(default_factory=dict)
     deleted: set[UUID] = field(default_factory=set)
     unsubscribed: set[bytes] = field(default_factory=set)
-    resting: dict[bytes, datetime] = field(default_factory=dict)
+    window_ends: dict[bytes, datetime] = field(default_factory=dict)
     tweets: dict[UUID, Tweet | None] = field(default_factory=dict)
-    notices: dict[tuple[UUID, UUID], tuple[Notice, datetime]] = field(default_factory=dict)
+    retweets: dict[tuple[UUID, UUID], tuple[Retweet, datetime]] = field(default_factory=dict)
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
     inbox: dict[UUID, datetime] = field(default_factory=dict)
-    rejected: dict[UUID, RejectedEvent] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
 
@@ -69,33 +69,33 @@ class FakeAddressRepository:
     async def resubscribe(self, digests: Collection[bytes]) -> None:
         self._tables.unsubscribed -= set(digests)
 
-    async def rest(self, digest: bytes, until: datetime) -> None:
-        resting = self._tables.resting
-        resting[digest] = max(until, resting.get(digest, until))
+    async def set_window_end(self, digest: bytes, end: datetime) -> None:
+        ends = self._tables.window_ends
+        ends[digest] = max(end, ends.get(digest, end))
 
-    async def resting_until(self, digests: Collection[bytes]) -> datetime | None:
-        resting = self._tables.resting
-        return max((resting[digest] for digest in digests if digest in resting), default=None)
+    async def window_end(self, digests: Collection[bytes]) -> datetime | None:
+        ends = self._tables.window_ends
+        return max((ends[digest] for digest in digests if digest in ends), default=None)
 
 
 @dataclass
 class FakeRecipientRepository:
     _tables: _Tables
 
-    async def hold(self, user_id: UUID) -> Recipient | None:
+    async def lock(self, user_id: UUID) -> Recipient | None:
         if user_id not in self._tables.recipients:
             self._save(Recipient(user_id))
         return self.known(user_id)
 
     def known(self, user_id: UUID) -> Recipient | None:
-        """With what the reader of their address has decided."""
-        person = self._tables.recipients.get(user_id)
-        if person is None or person.settings is None:
-            return person
-        digests = DIGESTS.all(person.email) if person.email else ()
-        vetoed = not self._tables.unsubscribed.isdisjoint(digests)
-        wanted = person.settings.retweets
-        return replace(person, settings=EmailSettings(wanted and not vetoed, vetoed))
+        """Return the user with the settings in effect."""
+        user = self._tables.recipients.get(user_id)
+        if user is None or user.settings is None:
+            return user
+        digests = DIGESTS.all(user.email) if user.email else ()
+        suppressed = not self._tables.unsubscribed.isdisjoint(digests)
+        wanted = user.settings.retweets
+        return replace(user, settings=EmailSettings(wanted and not suppressed, suppressed))
 
     async def register(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id)
@@ -120,8 +120,8 @@ class FakeRecipientRepository:
         return now
 
     async def known_after(self, user_id: UUID, limit: int) -> Sequence[Recipient]:
-        people = self._tables.recipients.values()
-        known = [r for r in people if r.user_id > user_id and r.settings]
+        users = self._tables.recipients.values()
+        known = [r for r in users if r.user_id > user_id and r.settings]
         return sorted(known, key=lambda recipient: recipient.user_id)[:limit]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
@@ -129,8 +129,8 @@ class FakeRecipientRepository:
         tables.recipients.pop(user_id, None)
         tables.deleted.add(user_id)
         theirs = {t.id for t in tables.tweets.values() if t and t.author_id == user_id}
-        for key in [k for k in tables.notices if k[0] in theirs or k[1] == user_id]:
-            del tables.notices[key]
+        for key in [k for k in tables.retweets if k[0] in theirs or k[1] == user_id]:
+            del tables.retweets[key]
         for delivery in [d for d in tables.deliveries.values() if d.recipient_id == user_id]:
             del tables.deliveries[delivery.id]
         for tweet_id in theirs:
@@ -142,7 +142,7 @@ class FakeRecipientRepository:
 
 
 def _is_newer(this: Recipient, that: Recipient) -> bool:
-    """Whether its settings were changed later. Those of no known time were there first."""
+    """Whether its settings were changed later. Settings without a time are the oldest."""
     if this.settings_changed_at is None:
         return False
     return that.settings_changed_at is None or this.settings_changed_at > that.settings_changed_at
@@ -160,21 +160,21 @@ class FakeEventOutbox:
 class FakeRetweetRepository:
     _tables: _Tables
 
-    async def hold(self, tweet_id: UUID) -> None: ...
+    async def lock(self, tweet_id: UUID) -> None: ...
 
     async def add_tweet(self, tweet: Tweet, now: datetime) -> bool:
         return self._tables.tweets.setdefault(tweet.id, tweet) is not None
 
     async def delete_tweet(self, tweet_id: UUID, now: datetime) -> None:
         self._tables.tweets[tweet_id] = None
-        for key in [k for k in self._tables.notices if k[0] == tweet_id]:
-            del self._tables.notices[key]
+        for key in [k for k in self._tables.retweets if k[0] == tweet_id]:
+            del self._tables.retweets[key]
 
-    async def notice(self, tweet_id: UUID, retweeter_id: UUID) -> Notice | None:
-        return self._tables.notices.get((tweet_id, retweeter_id), (None,))[0]
+    async def latest(self, tweet_id: UUID, retweeter_id: UUID) -> Retweet | None:
+        return self._tables.retweets.get((tweet_id, retweeter_id), (None,))[0]
 
-    async def save(self, notice: Notice, now: datetime) -> None:
-        self._tables.notices[notice.tweet_id, notice.retweeter_id] = notice, now
+    async def save(self, retweet: Retweet, now: datetime) -> None:
+        self._tables.retweets[retweet.tweet_id, retweet.retweeter_id] = retweet, now
 
 
 @dataclass
@@ -191,23 +191,20 @@ class FakeDeliveryRepository:
                 due_at = max(delivery.due_at, now)
                 self._change(delivery.id, {State.WAITING}, state=State.PENDING, due_at=due_at)
 
-    async def held(self, delivery_id: UUID) -> Delivery | None:
+    async def lock(self, delivery_id: UUID) -> Delivery | None:
         return self._tables.deliveries.get(delivery_id)
 
-    async def last_to(self, recipient_id: UUID) -> Delivery | None:
+    async def lock_last(self, recipient_id: UUID) -> Delivery | None:
         to_them = [d for d in self._all() if d.recipient_id == recipient_id]
         standing = [d for d in to_them if d.state is not State.CANCELLED]
         return max(standing, key=lambda d: d.id, default=None)
 
-    async def take(self, limit: int, *, now: datetime, until: datetime) -> Sequence[Delivery]:
+    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
         due = sorted((d for d in self._unsent() if d.due_at <= now), key=lambda d: d.due_at)
-        taken = [
-            replace(d, attempts=d.attempts + 1, due_at=until, taken_at=d.taken_at or now)
-            for d in due[:limit]
-        ]
-        for delivery in taken:
-            self._save(delivery)
-        return taken
+        for d in due[:limit]:
+            first = d.first_leased_at or now
+            self._save(replace(d, attempts=d.attempts + 1, due_at=until, first_leased_at=first))
+        return [delivery.id for delivery in due[:limit]]
 
     async def next_due(self) -> datetime | None:
         return min((d.due_at for d in self._unsent()), default=None)
@@ -223,32 +220,32 @@ class FakeDeliveryRepository:
 
     def _draft(self, delivery: Delivery) -> Draft:
         tables = self._tables
-        standing = sorted(
+        retweets = sorted(
             (
-                n
-                for n, _ in tables.notices.values()
-                if n.delivery_id == delivery.id and not n.undone
+                r
+                for r, _ in tables.retweets.values()
+                if r.delivery_id == delivery.id and not r.undone
             ),
-            key=lambda n: n.retweet_id,
+            key=lambda r: r.id,
         )
-        retweeted = []
-        for tweet_id in {notice.tweet_id for notice in standing}:
-            names = [n.username for n in standing if n.tweet_id == tweet_id]
+        reported = []
+        for tweet_id in {retweet.tweet_id for retweet in retweets}:
+            names = [r.username for r in retweets if r.tweet_id == tweet_id]
             if tweet := tables.tweets.get(tweet_id):
-                retweeted.append(Retweeted(tweet, names[:2], len(names)))
-        retweeted.sort(key=lambda of: (-of.retweeters, of.tweet.id))
-        people = list(dict.fromkeys(n.retweeter_id for n in standing))
-        first = {n.retweeter_id: n.username for n in reversed(standing)}
+                reported.append(ReportedTweet(tweet, names[:2], len(names)))
+        reported.sort(key=lambda of: (-of.retweeters, of.tweet.id))
+        users = list(dict.fromkeys(r.retweeter_id for r in retweets))
+        first = {r.retweeter_id: r.username for r in reversed(retweets)}
         return Draft(
             delivery=delivery,
             recipient=FakeRecipientRepository(tables).known(delivery.recipient_id),
-            retweeted=retweeted[:5],
-            tweets=len(retweeted),
-            names=[first[person] for person in people[:2]],
-            retweeters=len(people),
+            reported=reported[:5],
+            tweets=len(reported),
+            names=[first[user] for user in users[:2]],
+            retweeters=len(users),
         )
 
-    async def record(self, outcomes: Sequence[Outcome]) -> None:
+    async def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             delivery = self._tables.deliveries.get(outcome.delivery_id)
             if delivery and (
@@ -266,7 +263,11 @@ class FakeDeliveryRepository:
                     )
                 )
 
-    async def dead(self) -> Sequence[Delivery]:
+    async def dead(self, delivery_id: UUID) -> Delivery | None:
+        delivery = self._tables.deliveries.get(delivery_id)
+        return delivery if delivery and delivery.state is State.DEAD else None
+
+    async def all_dead(self) -> Sequence[Delivery]:
         return sorted((d for d in self._all() if d.state is State.DEAD), key=lambda d: d.created_at)
 
     async def revive(self, delivery_id: UUID, now: datetime) -> bool:
@@ -297,20 +298,6 @@ class FakeDeliveryRepository:
         self._tables.deliveries[delivery.id] = delivery
 
 
-@dataclass
-class FakeRejectedEventRepository:
-    _tables: _Tables
-
-    async def add(self, event: RejectedEvent) -> None:
-        self._tables.rejected.setdefault(event.id, event)
-
-    async def all(self) -> Sequence[RejectedEvent]:
-        return sorted(self._tables.rejected.values(), key=lambda e: e.rejected_at)
-
-    async def remove(self, rejected_id: UUID) -> bool:
-        return self._tables.rejected.pop(rejected_id, None) is not None
-
-
 class FakeRepositories:
     def __init__(self, tables: _Tables) -> None:
         self.inbox = FakeInbox(tables)
@@ -318,7 +305,6 @@ class FakeRepositories:
         self.recipients = FakeRecipientRepository(tables)
         self.retweets = FakeRetweetRepository(tables)
         self.deliveries = FakeDeliveryRepository(tables)
-        self.rejected = FakeRejectedEventRepository(tables)
         self.events = FakeEventOutbox(tables.events)
         self._tables = tables
 
@@ -334,20 +320,21 @@ class FakeRepositories:
         ]
         for delivery_id in deliveries:
             del tables.deliveries[delivery_id]
-        for key, (notice, noticed_at) in tables.notices.items():
-            if notice.delivery_id in deliveries:
-                tables.notices[key] = replace(notice, delivery_id=None), noticed_at
-        notices = [
+        for key, (retweet, saved_at) in tables.retweets.items():
+            if retweet.delivery_id in deliveries:
+                tables.retweets[key] = replace(retweet, delivery_id=None), saved_at
+        retweets = [
             key
-            for key, (notice, noticed_at) in tables.notices.items()
-            if notice.delivery_id is None and noticed_at < before
+            for key, (retweet, saved_at) in tables.retweets.items()
+            if retweet.delivery_id is None and saved_at < before
         ]
-        for key in notices:
-            del tables.notices[key]
-        rested = [d for d, until in tables.resting.items() if until < before]
-        for digest in rested:
-            del tables.resting[digest]
-        return len(events) + len(deliveries) + len(notices) + len(set(rested) - tables.unsubscribed)
+        for key in retweets:
+            del tables.retweets[key]
+        ended = [digest for digest, end in tables.window_ends.items() if end < before]
+        for digest in ended:
+            del tables.window_ends[digest]
+        windows = set(ended) - tables.unsubscribed
+        return len(events) + len(deliveries) + len(retweets) + len(windows)
 
 
 @dataclass
@@ -356,19 +343,48 @@ class FakeUnitOfWork:
 
     tables: _Tables = field(default_factory=_Tables)
 
-    async def transaction(self, work: Work[T]) -> T:
-        # The first run is lost, as one that fails to serialise: the second must not notice.
+    async def transaction(self, work: Callable[[Repositories], Awaitable[T]]) -> T:
+        # The first run is rolled back, as after a deadlock. It must not affect the second run.
         await work(FakeRepositories(deepcopy(self.tables)))
         tables = deepcopy(self.tables)
         result = await work(FakeRepositories(tables))
         self.tables = tables
         return result
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Callable[[Repositories], Awaitable[T]]) -> T:
         return await work(FakeRepositories(self.tables))
 
     async def events(self) -> list[Event]:
         return self.tables.events
+
+
+class RejectedEvents(dead_letters.DeadLetters, Protocol):
+    async def add(self, text: str, reason: str) -> None: ...
+
+
+class FakeRejectedEvents:
+    """Rejected events in memory; the id of one is its text."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, DeadLetter] = {}
+
+    async def add(self, text: str, reason: str) -> None:
+        self._letters[text] = DeadLetter(text, "event", datetime.now(UTC), reason, text)
+
+    async def all(self) -> Sequence[DeadLetter]:
+        return list(self._letters.values())
+
+    async def get(self, letter_id: str) -> DeadLetter:
+        if letter_id not in self._letters:
+            raise DeadLetterNotFoundError(letter_id)
+        return self._letters[letter_id]
+
+    async def retry(self, letter_id: str) -> None:
+        await self.drop(letter_id)
+
+    async def drop(self, letter_id: str) -> None:
+        await self.get(letter_id)
+        del self._letters[letter_id]
 
 
 @dataclass
@@ -384,14 +400,14 @@ class FakeClock:
 
 @dataclass
 class FakeMailer:
-    """Takes every mail; `answers` are raised, or called, for the next ones instead."""
+    """Accepts every mail. Each of `answers` is raised, or called, for one of the next mails."""
 
     mails: list[Mail] = field(default_factory=list)
-    tried: list[Mail] = field(default_factory=list)
+    attempts: list[Mail] = field(default_factory=list)
     answers: list[Exception | Callable[[], object]] = field(default_factory=list)
 
     async def send(self, mail: Mail) -> None:
-        self.tried.append(mail)
+        self.attempts.append(mail)
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -419,8 +435,8 @@ def tweet_of(person: Person, number: int = 0) -> Tweet:
     return Tweet(UUID(int=person.id.int + 0x1000 * (number + 1)), person.id, f"tweet {number}")
 
 
-def letter_writer() -> LetterWriter:
-    return LetterWriter(
+def mail_renderer() -> MailRenderer:
+    return MailRenderer(
         "Chirp",
         "https://chirp.example/tweets/{id}",
         lambda user_id, _: f"https://chirp.example/unsubscribe/{user_id}",
@@ -432,29 +448,32 @@ def address(person: Person) -> str:
 
 
 def link_to(person: Person) -> UnsubscribeLink:
-    """What the link in a mail to them says."""
+    """Return the content of the link in a mail to the person."""
     return UnsubscribeLink(person.id, DIGESTS.of(address(person)))
 
 
-async def _nothing_published() -> list[Event]:
+async def _no_events() -> list[Event]:
     return []
 
 
-@dataclass(repr=False)  # Hypothesis prints it for each example
+@dataclass(repr=False)  # Hypothesis would print it for each example
 class FakeNotifier:
-    """All of the notifier but its edges, and the words to tell a story with."""
+    """The service and a sender on any unit of work, with a fake clock and mail server."""
 
     unit_of_work: UnitOfWork = field(default_factory=FakeUnitOfWork)
-    published: Callable[[], Awaitable[list[Event]]] = field(default=_nothing_published)
-    """Gives the events in the outbox."""
+    published: Callable[[], Awaitable[list[Event]]] = field(default=_no_events)
+    """Returns the events in the outbox."""
     clock: FakeClock = field(default_factory=FakeClock)
     mailer: FakeMailer = field(default_factory=FakeMailer)
-    pace: Pace = field(
-        default_factory=lambda: Pace(RetryPolicy(attempts=3, base=2 * MINUTE, cap=10 * MINUTE))
+    policy: SendingPolicy = field(
+        default_factory=lambda: SendingPolicy(
+            RetryPolicy(attempts=3, base=2 * MINUTE, cap=10 * MINUTE)
+        )
     )
+    rejected_events: RejectedEvents = field(default_factory=FakeRejectedEvents)
     service: NotifierService = field(init=False)
     sender: Sender = field(init=False)
-    letters: DeadLetters = field(init=False)
+    dead_letters: DeadLetters = field(init=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.unit_of_work, FakeUnitOfWork):
@@ -469,18 +488,15 @@ class FakeNotifier:
             message_domain="chirp.example",
         )
         self.sender = self.another_sender()
-        handler = EventHandler(self.service)
-        self.letters = DeadLetters(
-            self.unit_of_work, self.clock, lambda raw: handler.handle(Event.from_json(raw))
-        )
+        self.dead_letters = DeadLetters(self.unit_of_work, self.rejected_events, self.clock)
 
     def another_sender(self, mailer: FakeMailer | None = None) -> Sender:
-        """As another process would have."""
+        """Return the sender of another process."""
         return Sender(
             self.unit_of_work,
             mailer or self.mailer,
-            letter_writer(),
-            self.pace,
+            mail_renderer(),
+            self.policy,
             now=self.clock,
             chance=lambda: 0.0,
         )
@@ -488,40 +504,40 @@ class FakeNotifier:
     def new_id(self) -> UUID:
         return UUID(int=next(self._ids))
 
-    # -- what happens elsewhere ------------------------------------------------------------------
+    # -- events of other services ----------------------------------------------------------------
 
     async def registered(
         self, person: Person, *, retweets: bool = False, changed_at: datetime | None = None
     ) -> None:
-        event = UserRegistered(person.id, person.name, address(person), retweets, changed_at)
-        await self.service.handle(person.id, event)
+        settings = EmailSettings(retweets)
+        user = Recipient(person.id, settings, person.name, address(person), changed_at)
+        await self.service.register_user(person.id, user)
 
     async def deleted(self, person: Person) -> None:
-        await self.service.handle(self.new_id(), UserDeleted(person.id))
+        await self.service.forget_user(self.new_id(), person.id)
 
-    def retweet(self, by: Person, tweet: Tweet = TWEET) -> TweetRetweeted:
-        """One that has not been told yet."""
-        return TweetRetweeted(self.new_id(), tweet.id, tweet.text, tweet.author_id, by.id, by.name)
+    def retweet(self, by: Person, tweet: Tweet = TWEET) -> Retweet:
+        """Return a retweet whose event has not been handled."""
+        return Retweet(self.new_id(), tweet.id, by.id, by.name)
 
-    async def retweeted(self, by: Person, tweet: Tweet = TWEET) -> TweetRetweeted:
-        event = self.retweet(by, tweet)
-        await self.service.handle(self.new_id(), event)
-        return event
+    async def retweeted(self, by: Person, tweet: Tweet = TWEET) -> Retweet:
+        retweet = self.retweet(by, tweet)
+        await self.service.report_retweet(self.new_id(), tweet, retweet)
+        return retweet
 
-    async def undone(self, retweet: TweetRetweeted) -> None:
-        event = RetweetUndone(retweet.retweet_id, retweet.tweet_id, retweet.retweeter_id)
-        await self.service.handle(self.new_id(), event)
+    async def undone(self, retweet: Retweet) -> None:
+        await self.service.undo_retweet(self.new_id(), undone(retweet))
 
     async def tweet_deleted(self, tweet: Tweet = TWEET) -> None:
-        await self.service.handle(self.new_id(), TweetDeleted(tweet.id, tweet.author_id))
+        await self.service.forget_tweet(self.new_id(), tweet.id)
 
     async def unsubscribed(self, person: Person) -> None:
         await self.service.unsubscribe(link_to(person))
 
-    # -- what happens here -----------------------------------------------------------------------
+    # -- mails -----------------------------------------------------------------------------------
 
     async def sent(self) -> list[str]:
-        """Sends what is due and gives the subjects of all mails so far."""
+        """Send what is due. Return the subjects of all mails so far."""
         await self.sender.deliver_due()
         return self.subjects
 
@@ -540,4 +556,9 @@ class FakeNotifier:
         return (await self.settings(person)).retweets
 
     async def dead(self) -> list[Delivery]:
-        return list(await self.unit_of_work.read(lambda r: r.deliveries.dead()))
+        return list(await self.unit_of_work.read(lambda r: r.deliveries.all_dead()))
+
+
+def undone(retweet: Retweet) -> Retweet:
+    """Return the retweet as the event of its undoing has it."""
+    return Retweet(retweet.id, retweet.tweet_id, retweet.retweeter_id, undone=True)

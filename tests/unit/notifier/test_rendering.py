@@ -1,7 +1,7 @@
-"""What mails say, against files beside this test.
+"""The text of mails, compared with the files in `mails/`.
 
-After a deliberate change: `UPDATE_LETTERS=1 python -m pytest tests/unit/notifier/test_letters.py`,
-and look at the difference.
+After an intended change run `UPDATE_MAILS=1 python -m pytest tests/unit/notifier/test_rendering.py`
+and review the diff.
 """
 
 import os
@@ -17,11 +17,11 @@ from uuid import UUID
 import pytest
 
 from chassis.text import count_characters
-from notifier.domain import Delivery, Draft, EmailSettings, Mail, Recipient, Retweeted, Tweet
-from notifier.rendering import retweeters
-from tests.unit.notifier.fakes import ADA, letter_writer
+from notifier.domain import Delivery, Draft, EmailSettings, Mail, Recipient, ReportedTweet, Tweet
+from notifier.rendering import list_retweeters
+from tests.unit.notifier.fakes import ADA, mail_renderer
 
-LETTERS = Path(__file__).with_name("letters")
+MAILS = Path(__file__).with_name("mails")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 TEXT = 'One line,\nand <b>another</b> & "more".\n\nhttps://example.com/?a=1&b=2'
 
@@ -31,7 +31,7 @@ def draft(names: Sequence[str] = ("grace",), number: int = 1, text: str = TEXT) 
     return Draft(
         Delivery(UUID(int=1), UUID(int=2), ADA.id, tweet.id, "<1@x>", False, NOW, NOW),
         Recipient(ADA.id, EmailSettings(True), "ada", "ada@example.com"),
-        [Retweeted(tweet, names, number)],
+        [ReportedTweet(tweet, names, number)],
         1,
         names,
         number,
@@ -39,19 +39,19 @@ def draft(names: Sequence[str] = ("grace",), number: int = 1, text: str = TEXT) 
 
 
 def digest_of_tweets(shown: int, tweets: int) -> Draft:
-    retweeted = [
-        Retweeted(Tweet(UUID(int=7 + n), ADA.id, f"Tweet {n}"), ["grace", "joan"], 2)
+    reported = [
+        ReportedTweet(Tweet(UUID(int=7 + n), ADA.id, f"Tweet {n}"), ["grace", "joan"], 2)
         for n in range(shown)
     ]
-    return replace(draft(("grace", "joan"), 43), retweeted=retweeted, tweets=tweets)
+    return replace(draft(("grace", "joan"), 43), reported=reported, tweets=tweets)
 
 
-def written(draft: Draft) -> Mail:
-    return letter_writer()(draft)
+def rendered(draft: Draft) -> Mail:
+    return mail_renderer()(draft)
 
 
-class Visible(HTMLParser):
-    """The text and the links of a page, as a reader has them."""
+class ParsedHtml(HTMLParser):
+    """The text, the tags and the links of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Visible(HTMLParser):
         self.text += data
 
 
-class TestGolden:
+class TestCommittedMails:
     @pytest.mark.parametrize(
         ("name", "of"),
         [
@@ -78,66 +78,66 @@ class TestGolden:
         ],
     )
     @pytest.mark.parametrize("part", ["txt", "html"])
-    def test_the_letter_is_the_one_that_was_approved(self, name: str, of: Draft, part: str) -> None:
-        mail = written(of)
+    def test_mail_equals_the_committed_file(self, name: str, of: Draft, part: str) -> None:
+        mail = rendered(of)
         text = mail.text if part == "txt" else mail.html
-        file = LETTERS / f"{name}.{part}"
-        if os.environ.get("UPDATE_LETTERS"):
+        file = MAILS / f"{name}.{part}"
+        if os.environ.get("UPDATE_MAILS"):
             file.write_text(text)
         assert text == file.read_text()
 
-    def test_the_subject_says_it_all(self) -> None:
-        assert written(draft()).subject == "grace retweeted your tweet"
-        digest = written(draft(("grace", "joan"), 43))
+    def test_subject_names_retweeters_and_counts(self) -> None:
+        assert rendered(draft()).subject == "grace retweeted your tweet"
+        digest = rendered(draft(("grace", "joan"), 43))
         assert digest.subject == "grace, joan and 41 others retweeted your tweet"
-        tweets = written(digest_of_tweets(2, 5))
+        tweets = rendered(digest_of_tweets(2, 5))
         assert tweets.subject == "grace, joan and 41 others retweeted 5 of your tweets"
 
 
 class TestHtml:
-    def test_nothing_of_a_tweet_is_markup(self) -> None:
+    def test_tweet_and_names_are_escaped(self) -> None:
         evil = '<script>alert(1)</script><img src=x onerror="a()"> {{ 7 * 7 }} &amp; "quoted"'
-        page = Visible(written(draft(("<i>eve</i>",), 1, evil)).html)
+        page = ParsedHtml(rendered(draft(("<i>eve</i>",), 1, evil)).html)
         assert not {"script", "img", "i"} & set(page.tags)
         assert evil in page.text
         assert "<i>eve</i> retweeted" in page.text
 
-    def test_it_loads_nothing(self) -> None:
-        """Images may be off; and no one learns that a mail was opened."""
-        mail = written(draft())
-        page = Visible(mail.html)
+    def test_html_loads_nothing(self) -> None:
+        """Images may be blocked, and the sender must not learn that a mail was opened."""
+        mail = rendered(draft())
+        page = ParsedHtml(mail.html)
         assert set(page.links) == {
             f"https://chirp.example/tweets/{UUID(int=7)}",
             mail.unsubscribe_url,
         }
         assert "url(" not in mail.html
 
-    def test_each_line_of_a_tweet_has_the_direction_of_its_script(self) -> None:
-        html = written(draft(text="مرحبا\nHello\nאבג")).html
+    def test_each_line_has_the_direction_of_its_script(self) -> None:
+        html = rendered(draft(text="مرحبا\nHello\nאבג")).html
         for line in ("مرحبا", "Hello", "אבג"):
             assert f'<div dir="auto">{line}</div>' in html
 
-    def test_the_preview_has_the_direction_of_its_script(self) -> None:
+    def test_preview_has_the_direction_of_its_script(self) -> None:
         assert re.search(
-            r'<div dir="auto" style="display:none[^>]*>“مرحبا”', written(draft(text="مرحبا")).html
+            r'<div dir="auto" style="display:none[^>]*>“مرحبا”', rendered(draft(text="مرحبا")).html
         )
 
-    def test_each_of_many_tweets_has_its_link(self) -> None:
-        mail = written(digest_of_tweets(3, 3))
+    def test_each_tweet_of_a_digest_has_a_link(self) -> None:
+        mail = rendered(digest_of_tweets(3, 3))
         links = [f"https://chirp.example/tweets/{UUID(int=7 + n)}" for n in range(3)]
-        assert set(Visible(mail.html).links) == {*links, mail.unsubscribe_url}
+        assert set(ParsedHtml(mail.html).links) == {*links, mail.unsubscribe_url}
         assert all(link in mail.text for link in links)
         assert "more of your tweets" not in mail.text + mail.html
 
-    def test_it_says_what_the_text_says(self) -> None:
-        mail = written(draft())
-        for said in ("grace retweeted your", "One line,", "another", "ada, you get this because"):
-            assert said in mail.text
-            assert said in " ".join(Visible(mail.html).text.split())
+    def test_html_and_text_have_the_same_content(self) -> None:
+        mail = rendered(draft())
+        for part in ("grace retweeted your", "One line,", "another", "ada, you get this mail"):
+            assert part in mail.text
+            assert part in " ".join(ParsedHtml(mail.html).text.split())
         assert mail.unsubscribe_url in mail.text
 
-    def test_it_knows_the_dark(self) -> None:
-        html = written(draft()).html
+    def test_html_supports_dark_mode(self) -> None:
+        html = rendered(draft()).html
         assert '<meta name="color-scheme" content="light dark">' in html
         assert "prefers-color-scheme: dark" in html
 
@@ -145,35 +145,35 @@ class TestHtml:
 class TestPreview:
     @staticmethod
     def preview(text: str) -> str:
-        found = re.search(r"mso-hide:all;\">“(.*?)”</div>", written(draft(text=text)).html)
+        found = re.search(r"mso-hide:all;\">“(.*?)”</div>", rendered(draft(text=text)).html)
         assert found
         return unescape(found[1])
 
     @pytest.mark.parametrize("cluster", ["👨‍👩‍👧‍👦", "🇺🇦", "e\u0301\u0323", "नि", "👍🏽"])
-    def test_it_is_cut_between_characters_of_a_reader(self, cluster: str) -> None:
+    def test_preview_is_cut_between_grapheme_clusters(self, cluster: str) -> None:
         preview = self.preview(cluster * 200)
         assert preview == f"{cluster * 119}…"
         assert count_characters(preview) == 120
 
-    def test_a_short_tweet_is_not_cut(self) -> None:
+    def test_short_preview_is_not_cut(self) -> None:
         assert self.preview("🇺🇦" * 120) == "🇺🇦" * 120
 
-    def test_it_is_one_line(self) -> None:
+    def test_preview_is_one_line(self) -> None:
         assert self.preview("one\n\ntwo  three") == "one two three"
 
 
 class TestText:
-    def test_nothing_is_escaped(self) -> None:
-        assert '> and <b>another</b> & "more".' in written(draft()).text
+    def test_text_is_not_escaped(self) -> None:
+        assert '> and <b>another</b> & "more".' in rendered(draft()).text
 
-    def test_somebody_without_a_name_is_written_to(self) -> None:
+    def test_recipient_without_a_name_is_addressed_without_one(self) -> None:
         nameless = replace(draft(), recipient=Recipient(ADA.id, EmailSettings(True), None, "a@b.c"))
-        assert "You get this because" in written(nameless).text
+        assert "You get this mail because" in rendered(nameless).text
 
 
-class TestRetweeters:
+class TestListRetweeters:
     @pytest.mark.parametrize(
-        ("names", "number", "said"),
+        ("names", "number", "expected"),
         [
             (["grace"], 1, "grace"),
             (["grace", "joan"], 2, "grace and joan"),
@@ -181,5 +181,7 @@ class TestRetweeters:
             (["grace", "joan"], 43, "grace, joan and 41 others"),
         ],
     )
-    def test_two_are_named(self, names: list[str], number: int, said: str) -> None:
-        assert retweeters(names, number) == said
+    def test_two_names_and_a_count_of_others(
+        self, names: list[str], number: int, expected: str
+    ) -> None:
+        assert list_retweeters(names, number) == expected

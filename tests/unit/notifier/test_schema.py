@@ -1,4 +1,4 @@
-"""The notifier's subgraph, executed in process on a fake."""
+"""The notifier's subgraph, executed in process on the fakes."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ def user(person: Person) -> dict[str, str]:
 
 
 class TestEmailSettings:
-    async def test_they_are_ones_own(self, ask: Ask, notifier: FakeNotifier) -> None:
+    async def test_only_own_settings_are_visible(self, ask: Ask, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
         await notifier.registered(GRACE, retweets=True)
         answer = await ask(SETTINGS, principal(ADA), them=[user(ADA), user(GRACE)])
@@ -70,31 +70,31 @@ class TestEmailSettings:
             None,
         ]
 
-    async def test_nobody_has_none_to_see(self, ask: Ask) -> None:
+    async def test_anonymous_caller_gets_null(self, ask: Ask) -> None:
         answer = await ask(SETTINGS, None, them=[user(ADA)])
         assert answer == {
             "data": {"_entities": [{"id": str(ADA.id), "emailSettings": None}]},
             "errors": [],
         }
 
-    async def test_a_session_needs_the_scope(self, ask: Ask) -> None:
+    async def test_read_needs_the_scope(self, ask: Ask) -> None:
         writer = principal(ADA, frozenset({"account:write"}))
         assert (await ask(SETTINGS, writer, them=[user(ADA)]))["errors"] == ["FORBIDDEN"]
 
-    async def test_what_cannot_be_a_user_is_null(self, ask: Ask) -> None:
+    async def test_invalid_user_id_gives_null(self, ask: Ask) -> None:
         them = [{"__typename": "User", "id": "ada"}]
         assert (await ask(SETTINGS, principal(ADA), them=them))["data"] == {"_entities": [None]}
 
 
 class TestUpdateEmailSettings:
-    async def test_it_gives_what_is_so_from_now_on(self, ask: Ask, notifier: FakeNotifier) -> None:
+    async def test_returns_the_settings_in_effect(self, ask: Ask, notifier: FakeNotifier) -> None:
         for wanted in (True, None, False):
             answer = await ask(UPDATE, principal(ADA), retweets=wanted)
             now = await notifier.wants_mail(ADA)
             assert answer["data"] == {"updateEmailSettings": {"retweets": now}}
             assert wanted in {now, None}
 
-    async def test_it_says_that_the_address_has_unsubscribed(
+    async def test_returns_that_the_address_is_unsubscribed(
         self, ask: Ask, notifier: FakeNotifier
     ) -> None:
         await notifier.registered(ADA, retweets=True)
@@ -105,14 +105,14 @@ class TestUpdateEmailSettings:
             "errors": [],
         }
 
-    async def test_nobody_changes_nothing(self, ask: Ask) -> None:
+    async def test_anonymous_caller_is_refused(self, ask: Ask) -> None:
         assert (await ask(UPDATE, None, retweets=True))["errors"] == ["UNAUTHENTICATED"]
 
-    async def test_a_session_needs_the_scope(self, ask: Ask, notifier: FakeNotifier) -> None:
+    async def test_write_needs_the_scope(self, ask: Ask, notifier: FakeNotifier) -> None:
         reader = principal(ADA, frozenset({"account:read"}))
         assert (await ask(UPDATE, reader, retweets=True))["errors"] == ["FORBIDDEN"]
         assert not await notifier.wants_mail(ADA)
 
 
-def test_the_committed_schema_is_the_current_one() -> None:
+def test_committed_schema_is_current() -> None:
     assert Path("notifier/schema.graphql").read_text() == f"{SCHEMA.sdl}\n"

@@ -1,4 +1,4 @@
-"""The use cases and the sender on fakes."""
+"""The behaviour suite on the fakes."""
 
 import pytest
 
@@ -15,7 +15,7 @@ class TestSettings(suite.Settings):
     pass
 
 
-class TestUnsubscribed(suite.Unsubscribed):
+class TestUnsubscribe(suite.Unsubscribe):
     pass
 
 
@@ -23,23 +23,23 @@ class TestSnapshot(suite.Snapshot):
     pass
 
 
-class TestBackfilled(suite.Backfilled):
+class TestRepeatedRegistration(suite.RepeatedRegistration):
     pass
 
 
-class TestDeletedUser(suite.DeletedUser):
+class TestForgetUser(suite.ForgetUser):
     pass
 
 
-class TestRetweeted(suite.Retweeted):
+class TestReportRetweet(suite.ReportRetweet):
     pass
 
 
-class TestUndone(suite.Undone):
+class TestUndoRetweet(suite.UndoRetweet):
     pass
 
 
-class TestBursts(suite.Bursts):
+class TestDigest(suite.Digest):
     pass
 
 
@@ -47,7 +47,7 @@ class TestSending(suite.Sending):
     pass
 
 
-class TestDead(suite.Dead):
+class TestDeadMails(suite.DeadMails):
     pass
 
 

@@ -1,4 +1,4 @@
-"""What the environment has to hold."""
+"""The settings that are read from environment variables."""
 
 from base64 import b64encode
 from datetime import timedelta
@@ -30,19 +30,19 @@ def problems(**variables: str) -> list[str]:
 
 
 class TestUnsubscribeSecrets:
-    def test_earlier_ones_follow_the_current_one(self) -> None:
+    def test_earlier_secrets_follow_the_current_one(self) -> None:
         given = {"NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS": f"{'v' * 32}, {'w' * 32}"}
         secrets = Settings.from_env(COMPLETE | given).unsubscribe_secrets
         assert secrets == ["u" * 32, "v" * 32, "w" * 32]
 
-    def test_a_short_one_is_refused(self) -> None:
+    def test_short_earlier_secret_is_refused(self) -> None:
         assert problems(NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS=f"{'v' * 32},short") == [
-            "NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has one shorter than 32 characters"
+            "NOTIFIER_UNSUBSCRIBE_PREVIOUS_SECRETS has a secret shorter than 32 characters"
         ]
 
 
 class TestFromEnv:
-    def test_the_rest_has_defaults(self) -> None:
+    def test_optional_settings_have_defaults(self) -> None:
         settings = Settings.from_env(COMPLETE)
         assert (settings.host, settings.port) == ("127.0.0.1", 4103)
         assert settings.stage is Stage.PRODUCTION
@@ -52,55 +52,61 @@ class TestFromEnv:
         assert settings.sender.display_name == "The Chirp Team"
         assert settings.signer is None
 
-    def test_everything_that_is_missing_is_told_at_once(self) -> None:
+    def test_all_missing_settings_are_reported_at_once(self) -> None:
         with pytest.raises(SettingsError) as raised:
             Settings.from_env({})
         assert set(raised.value.problems) == {f"{name} is missing" for name in COMPLETE} | {
-            "PUBLIC_URL does not begin with https://"
+            "PUBLIC_URL must begin with https:// outside development"
         }
 
-    def test_only_development_sends_in_the_clear(self) -> None:
-        assert problems(MAIL_SECURITY="none") == ["MAIL_SECURITY may be none in development only"]
+    def test_unencrypted_smtp_is_for_development_only(self) -> None:
+        assert problems(MAIL_SECURITY="none") == [
+            "MAIL_SECURITY must not be none outside development"
+        ]
         lenient = COMPLETE | {"ENVIRONMENT": "development", "MAIL_SECURITY": "none"}
         assert Settings.from_env(lenient).smtp.port == 25
 
-    def test_tls_from_the_start_has_its_own_port(self) -> None:
+    def test_tls_has_another_default_port(self) -> None:
         assert Settings.from_env(COMPLETE | {"MAIL_SECURITY": "tls"}).smtp.port == 465
 
     @pytest.mark.parametrize(
         ("name", "value", "problem"),
         [
-            ("MAIL_SECURITY", "ssl", "MAIL_SECURITY is none of tls, starttls, none"),
-            ("MAIL_FROM", "nobody", "MAIL_FROM is no address"),
-            ("MAIL_FROM", "a b <c d@e>", "MAIL_FROM is no address"),
-            ("MAIL_FROM", "Chirp <a@b.c>\nBcc: d@e.f", "MAIL_FROM is no address"),
-            ("PUBLIC_URL", "http://chirp.example", "PUBLIC_URL does not begin with https://"),
-            ("NOTIFIER_TWEET_URL", "https://x/", "NOTIFIER_TWEET_URL has no {id} in it"),
+            ("MAIL_SECURITY", "ssl", "MAIL_SECURITY must be one of tls, starttls, none"),
+            ("MAIL_FROM", "nobody", "MAIL_FROM is not a mail address"),
+            ("MAIL_FROM", "a b <c d@e>", "MAIL_FROM is not a mail address"),
+            ("MAIL_FROM", "Chirp <a@b.c>\nBcc: d@e.f", "MAIL_FROM is not a mail address"),
+            (
+                "PUBLIC_URL",
+                "http://chirp.example",
+                "PUBLIC_URL must begin with https:// outside development",
+            ),
+            ("NOTIFIER_TWEET_URL", "https://x/", "NOTIFIER_TWEET_URL must contain {id}"),
         ],
     )
-    def test_what_is_wrong_is_named(self, name: str, value: str, problem: str) -> None:
+    def test_invalid_value_is_reported(self, name: str, value: str, problem: str) -> None:
         assert problems(**{name: value}) == [problem]
 
-    def test_secrets_are_not_shown(self) -> None:
+    def test_repr_hides_secrets(self) -> None:
         shown = repr(Settings.from_env(COMPLETE | {"MAIL_PASSWORD": "hunter2"}))
         for secret in ("secret@", "uuu", "rrr", ":secret", "hunter2"):
             assert secret not in shown
 
 
 class TestDkim:
-    def test_a_key_signs(self) -> None:
+    def test_valid_key_makes_a_signer(self) -> None:
         key = b64encode(b"k" * 32).decode()
         assert Settings.from_env(COMPLETE | DKIM | {"MAIL_DKIM_KEY": key}).signer
 
     @pytest.mark.parametrize(
         "key", ["not base64 of anything", b64encode(b"k" * 31).decode(), "-----BEGIN NONSENSE-----"]
     )
-    def test_a_key_that_cannot_sign_is_refused(self, key: str) -> None:
+    def test_unusable_key_is_refused(self, key: str) -> None:
         (problem,) = problems(**DKIM, MAIL_DKIM_KEY=key)
         assert problem.startswith("MAIL_DKIM_KEY cannot sign: ")
         assert key not in problem
 
-    def test_a_selector_alone_is_not_enough(self) -> None:
+    def test_selector_requires_domain_and_key(self) -> None:
         assert set(problems(MAIL_DKIM_SELECTOR="mail")) >= {
             "MAIL_DKIM_DOMAIN is missing",
             "MAIL_DKIM_KEY is missing",

@@ -1,4 +1,4 @@
-"""The link in every mail, and what is behind it."""
+"""The link to unsubscribe and its pages."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -39,32 +39,32 @@ def token(of: object, *, secret: str = SECRET, salt: str = "notifier.unsubscribe
 
 
 class TestDigests:
-    def test_an_address_has_one_whatever_its_case(self) -> None:
+    def test_digest_ignores_case(self) -> None:
         digests = AddressDigests([SECRET])
         assert digests.of("Ada@example.com") == digests.of("ada@EXAMPLE.com")
         assert digests.of("ada@example.com") != digests.of("ada@example.org")
 
-    def test_another_key_gives_another(self) -> None:
+    def test_digest_depends_on_the_key(self) -> None:
         new = AddressDigests(["new", SECRET])
         assert new.of(ADDRESS) != LINK.address
         assert new.all(ADDRESS) == [new.of(ADDRESS), LINK.address]
 
 
 class TestLinks:
-    def test_they_say_whose_they_are_and_where_the_mail_went(self) -> None:
-        where, _, signed = URL.partition("?token=")
-        assert where == "https://chirp.example/email/unsubscribe"
+    def test_link_names_the_account_and_the_address(self) -> None:
+        page, _, signed = URL.partition("?token=")
+        assert page == "https://chirp.example/email/unsubscribe"
         assert LINKS.read(signed) == LINK
         assert len({URL, LINKS.url(GRACE.id, ADDRESS), LINKS.url(ADA.id, "a@example.com")}) == 3
 
-    def test_they_do_not_show_the_address(self) -> None:
+    def test_link_does_not_show_the_address(self) -> None:
         payload = URL.partition("?token=")[2].partition(".")[0]
         assert b"ada" not in urlsafe_b64decode(payload + "==")
 
-    def test_those_of_an_earlier_release_name_no_address(self) -> None:
+    def test_link_of_an_earlier_release_has_no_address(self) -> None:
         assert LINKS.read(token([ADA.id.hex, "retweets"])) == UnsubscribeLink(ADA.id)
 
-    def test_those_of_an_earlier_secret_work(self) -> None:
+    def test_link_signed_with_an_earlier_secret_is_valid(self) -> None:
         signed = URL.partition("?token=")[2]
         assert links_of("v" * 32, SECRET).read(signed) == LINK
         with pytest.raises(InvalidUnsubscribeToken):
@@ -90,7 +90,7 @@ class TestLinks:
             token(["x", "retweets"]),
         ],
     )
-    def test_what_was_not_signed_for_this_is_refused(self, signed: str) -> None:
+    def test_token_not_signed_for_this_purpose_is_refused(self, signed: str) -> None:
         with pytest.raises(InvalidUnsubscribeToken):
             LINKS.read(signed)
 
@@ -100,7 +100,7 @@ Changes = list[tuple[str, UnsubscribeLink]]
 
 @pytest.fixture
 def changes() -> Changes:
-    """What the pages have changed."""
+    """The changes that the pages have made."""
     return []
 
 
@@ -119,13 +119,15 @@ async def client(changes: Changes) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def form_of(page: str) -> str:
-    """Where the button of a page leads."""
+    """Return the target of the button of a page."""
     (action,) = re.findall(r'<form method="post"(?: action="([^"]*)")?>', page)
     return unescape(action)
 
 
 class TestPage:
-    async def test_looking_at_it_asks(self, client: httpx.AsyncClient, changes: Changes) -> None:
+    async def test_get_asks_for_confirmation(
+        self, client: httpx.AsyncClient, changes: Changes
+    ) -> None:
         for answer in (await client.get(URL), await client.head(URL)):
             assert answer.status_code == 200
         page = (await client.get(URL)).text
@@ -141,7 +143,7 @@ class TestPage:
             {},
         ],
     )
-    async def test_one_click_unsubscribes(
+    async def test_post_unsubscribes_whatever_its_body(
         self, client: httpx.AsyncClient, changes: Changes, body: dict[str, object]
     ) -> None:
         answer = await client.post(URL, **body)  # type: ignore[arg-type]
@@ -150,7 +152,7 @@ class TestPage:
         assert httpx.URL("https://chirp.example").join(form_of(answer.text)) == BACK
         assert changes == [("off", LINK)]
 
-    async def test_the_same_link_subscribes_again(
+    async def test_same_token_resubscribes(
         self, client: httpx.AsyncClient, changes: Changes
     ) -> None:
         page = (await client.get(BACK)).text
@@ -165,7 +167,7 @@ class TestPage:
     @pytest.mark.parametrize(
         "address", ["/email/unsubscribe", f"{URL}x", f"{URL[:-1]}", "/email/subscribe", f"{BACK}x"]
     )
-    async def test_a_link_that_is_broken_does_nothing(
+    async def test_invalid_link_changes_nothing(
         self, client: httpx.AsyncClient, changes: Changes, method: str, address: str
     ) -> None:
         answer = await client.request(method, address)
@@ -173,13 +175,13 @@ class TestPage:
         assert "This link does not work" in answer.text
         assert changes == []
 
-    async def test_other_methods_do_nothing(
+    async def test_other_methods_are_refused(
         self, client: httpx.AsyncClient, changes: Changes
     ) -> None:
         assert (await client.delete(URL)).status_code == 405
         assert changes == []
 
-    async def test_nobody_else_learns_of_it(self, client: httpx.AsyncClient) -> None:
+    async def test_page_leaks_no_token(self, client: httpx.AsyncClient) -> None:
         headers = (await client.get(URL)).headers
         policy = headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")

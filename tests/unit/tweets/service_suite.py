@@ -1,7 +1,7 @@
-"""What the use cases do, whatever the repository is made of.
+"""The behaviour of the use cases, for any repository.
 
-Run against the fake in `test_service.py` and against PostgreSQL in the integration tests, so that
-the fake cannot lie.
+`test_service.py` runs it on the fake and the integration tests run it on PostgreSQL, so that the
+fake behaves as the real repository does.
 """
 
 from collections import Counter
@@ -30,10 +30,10 @@ from subgraphs.tweets.service import TweetService
 from tests.unit.tweets.fakes import ADA, BOB, CAT, NOBODY, Work
 
 Events = Callable[[], Awaitable[list[Event]]]
-"""Gives what the service has told others."""
+"""Returns the events that the service has published."""
 
 ACTIONS = ("tweet", "tweet", "retweet", "retweet", "undo", "remove", "delete")
-_PERSON = st.integers(0, 2)
+_USER = st.integers(0, 2)
 
 
 class ProcessDied(Exception):  # noqa: N818
@@ -42,7 +42,7 @@ class ProcessDied(Exception):  # noqa: N818
 
 @dataclass
 class DyingUnitOfWork:
-    """Commits so many transactions; the next is rolled back, as if the process had died in it."""
+    """Commits `after` transactions. The next one raises, as if the process had died."""
 
     inner: UnitOfWork
     after: int
@@ -57,8 +57,8 @@ class DyingUnitOfWork:
         return await self.inner.read(work)
 
 
-async def told(events: Events) -> list[tuple[str, Any]]:
-    """The type and the data of every event, but for those of the tweets' beginnings."""
+async def published(events: Events) -> list[tuple[str, Any]]:
+    """Return the type and the data of every event, except those of type `tweet-created`."""
     return [(e.type, e.data) for e in await events() if e.type != "tweet-created"]
 
 
@@ -87,12 +87,12 @@ async def timeline(
 
 
 async def tweets_of(service: TweetService, author: Author, number: int) -> list[Tweet]:
-    """Makes them; the newest is the first of the list."""
+    """Create tweets; return the newest first."""
     return [await service.create_tweet(author, f"Number {n}") for n in range(number)][::-1]
 
 
 class CreateTweet:
-    async def test_is_an_event(self, service: TweetService, events: Events) -> None:
+    async def test_publishes_an_event(self, service: TweetService, events: Events) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         (event,) = await events()
         assert event == Event(
@@ -111,7 +111,7 @@ class CreateTweet:
             },
         )
 
-    async def test_the_same_tweet_again_is_no_event(
+    async def test_repeated_key_publishes_no_event(
         self, service: TweetService, events: Events
     ) -> None:
         await service.create_tweet(ADA, "Hi", "key")
@@ -120,84 +120,90 @@ class CreateTweet:
             await service.create_tweet(ADA, "Ho", "key")
         assert len(await events()) == 1
 
-    async def test_the_tweet_is_kept_as_it_was_given(self, service: TweetService) -> None:
+    async def test_tweet_is_stored_as_it_was_returned(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, " Hello,\r\nworld ")
         assert tweet.author == ADA
         assert tweet.text == "Hello,\nworld"
         assert (tweet.retweet_count, tweet.retweet_of) == (0, None)
         assert await get(service, tweet.id) == tweet
 
-    async def test_the_same_text_twice_is_two_tweets(self, service: TweetService) -> None:
+    async def test_same_text_without_key_is_two_tweets(self, service: TweetService) -> None:
         assert (await service.create_tweet(ADA, "Hi")).id != (
             await service.create_tweet(ADA, "Hi")
         ).id
 
-    async def test_the_same_key_gives_the_same_tweet(self, service: TweetService) -> None:
+    async def test_same_key_and_text_return_the_same_tweet(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         assert await service.create_tweet(ADA, " Hi ", "key") == tweet
         assert (await timeline(service, ADA)).items == [tweet]
 
-    async def test_the_same_key_with_another_text_is_refused(self, service: TweetService) -> None:
+    async def test_same_key_with_another_text_is_refused(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         with pytest.raises(IdempotencyKeyReused):
             await service.create_tweet(ADA, "Ho", "key")
         assert (await timeline(service, ADA)).items == [tweet]
 
-    async def test_somebody_elses_key_is_another_key(self, service: TweetService) -> None:
+    async def test_key_of_another_author_is_another_key(self, service: TweetService) -> None:
         assert (await service.create_tweet(ADA, "Hi", "key")).id != (
             await service.create_tweet(BOB, "Hi", "key")
         ).id
 
-    async def test_a_deleted_tweets_key_is_free_again(self, service: TweetService) -> None:
+    async def test_key_of_a_deleted_tweet_can_be_used_again(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         await service.delete_tweet(ADA.id, tweet.id)
         assert (await service.create_tweet(ADA, "Ho", "key")).text == "Ho"
 
-    async def test_the_repeated_tweet_has_its_count(self, service: TweetService) -> None:
+    async def test_tweet_of_a_repeated_key_has_its_retweet_count(
+        self, service: TweetService
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi", "key")
         await service.retweet(BOB, tweet.id)
         assert (await service.create_tweet(ADA, "Hi", "key")).retweet_count == 1
 
     @pytest.mark.parametrize("key", ["", "k" * 65, "kéy", "k\n", "k\x7f"])
-    async def test_a_key_that_is_none_is_refused(self, service: TweetService, key: str) -> None:
+    async def test_malformed_key_is_refused(self, service: TweetService, key: str) -> None:
         with pytest.raises(InvalidTweet):
             await service.create_tweet(ADA, "Hi", key)
 
-    async def test_an_empty_text_is_refused(self, service: TweetService) -> None:
+    async def test_empty_text_is_refused(self, service: TweetService) -> None:
         with pytest.raises(InvalidTweet):
             await service.create_tweet(ADA, " ")
         assert (await timeline(service, ADA)).items == []
 
 
 class DeleteTweet:
-    async def test_is_one_event_whatever_goes_with_it(
+    async def test_retweets_deleted_with_a_tweet_publish_no_event(
         self, service: TweetService, events: Events
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         await service.delete_tweet(ADA.id, tweet.id)
-        assert (await told(events))[1:] == [deleted(tweet)]
+        assert (await published(events))[1:] == [deleted(tweet)]
         assert {event.subject for event in await events()} == {str(tweet.id)}
 
-    async def test_what_is_refused_is_no_event(self, service: TweetService, events: Events) -> None:
+    async def test_refused_deletion_publishes_no_event(
+        self, service: TweetService, events: Events
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         with pytest.raises(NotTweetAuthor):
             await service.delete_tweet(BOB.id, tweet.id)
-        assert await told(events) == []
+        assert await published(events) == []
 
-    async def test_of_a_retweet_is_its_undoing(self, service: TweetService, events: Events) -> None:
+    async def test_deleting_a_retweet_publishes_its_undoing(
+        self, service: TweetService, events: Events
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(CAT, tweet.id)
         retweet = await service.retweet(BOB, tweet.id)
         await service.delete_tweet(BOB.id, retweet.id)
-        assert (await told(events))[2:] == [undone(retweet, count=1)]
+        assert (await published(events))[2:] == [undone(retweet, count=1)]
 
-    async def test_the_tweet_is_gone(self, service: TweetService) -> None:
+    async def test_tweet_is_removed_from_the_timeline(self, service: TweetService) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         await service.delete_tweet(ADA.id, tweet.id)
         assert (await timeline(service, ADA)).items == [other]
 
-    async def test_its_retweets_are_gone_too(self, service: TweetService) -> None:
+    async def test_retweets_are_deleted_with_their_original(self, service: TweetService) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         retweet = await service.retweet(BOB, tweet.id)
         kept = await service.retweet(BOB, other.id)
@@ -205,23 +211,23 @@ class DeleteTweet:
         assert await get(service, retweet.id) is None
         assert await get(service, kept.id) == kept
 
-    async def test_a_second_time_it_is_not_found(self, service: TweetService) -> None:
+    async def test_second_deletion_is_not_found(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.delete_tweet(ADA.id, tweet.id)
         with pytest.raises(TweetNotFound):
             await service.delete_tweet(ADA.id, tweet.id)
 
-    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+    async def test_unknown_tweet_is_not_found(self, service: TweetService) -> None:
         with pytest.raises(TweetNotFound):
             await service.delete_tweet(ADA.id, NOBODY)
 
-    async def test_only_the_author_may(self, service: TweetService) -> None:
+    async def test_only_the_author_can_delete_a_tweet(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         with pytest.raises(NotTweetAuthor):
             await service.delete_tweet(BOB.id, tweet.id)
         assert await get(service, tweet.id) == tweet
 
-    async def test_ones_own_retweet_is_undone(self, service: TweetService) -> None:
+    async def test_own_retweet_is_undone(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(CAT, tweet.id)
         retweet = await service.retweet(BOB, tweet.id)
@@ -231,7 +237,7 @@ class DeleteTweet:
         assert kept.retweet_count == 1
         assert await get(service, retweet.id) is None
 
-    async def test_not_even_the_author_deletes_somebody_elses_retweet(
+    async def test_author_of_the_original_cannot_delete_a_retweet(
         self, service: TweetService
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -241,7 +247,7 @@ class DeleteTweet:
 
 
 class Retweet:
-    async def test_is_an_event_about_the_original(
+    async def test_publishes_an_event_about_the_original(
         self, service: TweetService, events: Events
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -268,19 +274,21 @@ class Retweet:
             },
         )
 
-    async def test_of_ones_own_tweet_is_one_too(
+    async def test_retweet_of_own_tweet_publishes_an_event(
         self, service: TweetService, events: Events
     ) -> None:
         await service.retweet(ADA, (await service.create_tweet(ADA, "Hi")).id)
-        assert [kind for kind, _ in await told(events)] == ["tweet-retweeted"]
+        assert [kind for kind, _ in await published(events)] == ["tweet-retweeted"]
 
-    async def test_the_same_again_is_no_event(self, service: TweetService, events: Events) -> None:
+    async def test_second_retweet_publishes_no_event(
+        self, service: TweetService, events: Events
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         for _ in range(2):
             await service.retweet(BOB, tweet.id)
-        assert len(await told(events)) == 1
+        assert len(await published(events)) == 1
 
-    async def test_one_that_was_undone_is_another_event(
+    async def test_retweet_after_undoing_has_another_event_id(
         self, service: TweetService, events: Events
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -289,7 +297,7 @@ class Retweet:
             await service.undo_retweet(BOB.id, tweet.id)
         assert len({event.id for event in await events()}) == 5
 
-    async def test_it_shows_and_counts_the_original(self, service: TweetService) -> None:
+    async def test_retweet_has_text_and_count_of_the_original(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         original = await get(service, tweet.id)
@@ -299,71 +307,67 @@ class Retweet:
         assert (retweet.author, retweet.text, retweet.retweet_count) == (BOB, "Hi", 1)
         assert await get(service, retweet.id) == retweet
 
-    async def test_a_second_time_it_is_the_same_and_counts_nothing(
-        self, service: TweetService
-    ) -> None:
+    async def test_second_retweet_returns_the_first(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         assert await service.retweet(BOB, tweet.id) == retweet
         assert (await timeline(service, BOB)).items == [retweet]
 
-    async def test_everybody_counts(self, service: TweetService) -> None:
+    async def test_each_user_is_counted(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         assert (await service.retweet(CAT, tweet.id)).retweet_count == 2
 
-    async def test_ones_own_tweet_can_be_retweeted(self, service: TweetService) -> None:
+    async def test_own_tweet_can_be_retweeted(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(ADA, tweet.id)
         assert (await timeline(service, ADA)).items == [retweet, retweet.retweet_of]
 
-    async def test_a_retweet_of_a_retweet_is_one_of_the_original(
-        self, service: TweetService
-    ) -> None:
+    async def test_retweet_of_a_retweet_refers_to_the_original(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(CAT, (await service.retweet(BOB, tweet.id)).id)
         assert retweet.original.id == tweet.id
         assert retweet.retweet_count == 2
 
-    async def test_ones_own_retweet_gives_itself(self, service: TweetService) -> None:
+    async def test_retweet_of_own_retweet_returns_it(self, service: TweetService) -> None:
         retweet = await service.retweet(BOB, (await service.create_tweet(ADA, "Hi")).id)
         assert await service.retweet(BOB, retweet.id) == retweet
 
-    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+    async def test_unknown_tweet_is_not_found(self, service: TweetService) -> None:
         with pytest.raises(TweetNotFound):
             await service.retweet(ADA, NOBODY)
 
 
 class UndoRetweet:
-    async def test_is_an_event_about_the_original(
+    async def test_publishes_one_event_about_the_original(
         self, service: TweetService, events: Events
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         await service.undo_retweet(BOB.id, tweet.id)
         await service.undo_retweet(BOB.id, tweet.id)
-        assert (await told(events))[1:] == [undone(retweet, count=0)]
+        assert (await published(events))[1:] == [undone(retweet, count=0)]
         assert (await events())[-1].subject == str(tweet.id)
 
-    async def test_the_original_is_given_with_its_count(self, service: TweetService) -> None:
+    async def test_returns_the_original_with_its_count(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         assert await service.undo_retweet(BOB.id, tweet.id) == tweet
         assert await get(service, tweet.id) == tweet
         assert (await timeline(service, BOB)).items == []
 
-    async def test_a_second_time_changes_nothing(self, service: TweetService) -> None:
+    async def test_second_undoing_changes_nothing(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         await service.undo_retweet(BOB.id, tweet.id)
         assert await service.undo_retweet(BOB.id, tweet.id) == tweet
 
-    async def test_the_retweets_id_will_do(self, service: TweetService) -> None:
+    async def test_id_of_the_retweet_is_accepted(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         assert await service.undo_retweet(BOB.id, retweet.id) == tweet
 
-    async def test_through_somebody_elses_retweet_ones_own_is_undone(
+    async def test_id_of_another_users_retweet_undoes_own_retweet(
         self, service: TweetService
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
@@ -372,23 +376,25 @@ class UndoRetweet:
         assert (await service.undo_retweet(BOB.id, theirs.id)).retweet_count == 1
         assert await get(service, theirs.id) == theirs
 
-    async def test_what_was_never_retweeted_stays_as_it_is(self, service: TweetService) -> None:
+    async def test_tweet_without_retweets_is_returned_unchanged(
+        self, service: TweetService
+    ) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         assert await service.undo_retweet(BOB.id, tweet.id) == tweet
 
-    async def test_it_can_be_retweeted_again(self, service: TweetService) -> None:
+    async def test_tweet_can_be_retweeted_again(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         await service.undo_retweet(BOB.id, tweet.id)
         assert (await service.retweet(BOB, tweet.id)).retweet_count == 1
 
-    async def test_an_unknown_tweet_is_not_found(self, service: TweetService) -> None:
+    async def test_unknown_tweet_is_not_found(self, service: TweetService) -> None:
         with pytest.raises(TweetNotFound):
             await service.undo_retweet(ADA.id, NOBODY)
 
 
 class ForgetUser:
-    async def test_nothing_of_theirs_is_left_and_everything_of_others(
+    async def test_removes_what_the_user_wrote_and_nothing_else(
         self, service: TweetService, events: Events
     ) -> None:
         doomed = await service.create_tweet(ADA, "Hi")
@@ -402,48 +408,50 @@ class ForgetUser:
         assert (await timeline(service, ADA)).items == []
         assert (await timeline(service, BOB)).items == [theirs.original]
         assert [tweet.id for tweet in (await timeline(service, CAT)).items] == [theirs.id]
-        news = [(event.type, event.data) for event in (await events())[before:]]
-        assert undone(retweet, count=1) in news
-        assert deleted(doomed) in news
+        removals = [(event.type, event.data) for event in (await events())[before:]]
+        assert undone(retweet, count=1) in removals
+        assert deleted(doomed) in removals
 
-    async def test_somebody_who_said_much_goes_in_steps(
+    async def test_many_tweets_are_removed_in_steps(
         self, service: TweetService, events: Events
     ) -> None:
         tweets = await tweets_of(service, ADA, 120)
         await service.forget_user(ADA.id)
         assert (await timeline(service, ADA)).items == []
-        assert sorted(await told(events), key=str) == sorted(map(deleted, tweets), key=str)
+        assert sorted(await published(events), key=str) == sorted(map(deleted, tweets), key=str)
 
-    async def test_again_it_finds_nothing(self, service: TweetService, events: Events) -> None:
+    async def test_second_removal_publishes_no_event(
+        self, service: TweetService, events: Events
+    ) -> None:
         await service.create_tweet(ADA, "Hi")
         for _ in range(2):
             await service.forget_user(ADA.id)
-        assert len(await told(events)) == 1
+        assert len(await published(events)) == 1
 
 
 class DeletedAccount:
-    """What was deleted stays so, whatever comes after it."""
+    """Writes of an account that is deleted already."""
 
-    async def test_a_later_tweet_is_refused(self, service: TweetService) -> None:
+    async def test_tweet_is_refused(self, service: TweetService) -> None:
         await service.forget_user(ADA.id)
         with pytest.raises(Unauthenticated):
             await service.create_tweet(ADA, "Hi")
         assert (await timeline(service, ADA)).items == []
 
-    async def test_a_later_tweet_is_refused_after_many(self, service: TweetService) -> None:
+    async def test_tweet_is_refused_after_earlier_tweets(self, service: TweetService) -> None:
         await tweets_of(service, ADA, 2)
         await service.forget_user(ADA.id)
         with pytest.raises(Unauthenticated):
             await service.create_tweet(ADA, "Hi", "key")
 
-    async def test_a_key_does_not_bring_a_tweet_back(self, service: TweetService) -> None:
+    async def test_repeated_key_is_refused(self, service: TweetService) -> None:
         await service.create_tweet(ADA, "Hi", "key")
         await service.forget_user(ADA.id)
         with pytest.raises(Unauthenticated):
             await service.create_tweet(ADA, "Hi", "key")
 
     @pytest.mark.parametrize("tweeted", [True, False])
-    async def test_a_later_retweet_is_refused_and_counts_nothing(
+    async def test_retweet_is_refused_and_not_counted(
         self, service: TweetService, events: Events, tweeted: bool
     ) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
@@ -457,7 +465,7 @@ class DeletedAccount:
         assert await get(service, tweet.id) == tweet
         assert await events() == before
 
-    async def test_later_removals_are_refused(self, service: TweetService) -> None:
+    async def test_undoing_and_deletion_are_refused(self, service: TweetService) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
         await service.forget_user(ADA.id)
         with pytest.raises(Unauthenticated):
@@ -465,7 +473,7 @@ class DeletedAccount:
         with pytest.raises(Unauthenticated):
             await service.delete_tweet(ADA.id, tweet.id)
 
-    async def test_others_go_on(self, service: TweetService) -> None:
+    async def test_other_users_can_write(self, service: TweetService) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
         await service.forget_user(ADA.id)
         await service.retweet(CAT, tweet.id)
@@ -473,7 +481,7 @@ class DeletedAccount:
         assert await service.feed_heads([BOB.id]) == {BOB.id: 3}
 
     @pytest.mark.parametrize("steps", range(4))
-    async def test_a_removal_that_was_interrupted_is_completed_by_the_next(
+    async def test_interrupted_removal_is_completed_by_the_next(
         self, service: TweetService, steps: int
     ) -> None:
         kept = await service.create_tweet(BOB, "Hi")
@@ -486,7 +494,9 @@ class DeletedAccount:
         assert (await timeline(service, ADA)).items == []
         assert await get(service, kept.id) == kept
 
-    async def test_after_the_first_step_nothing_is_added(self, service: TweetService) -> None:
+    async def test_tweet_is_refused_after_the_first_step_of_the_removal(
+        self, service: TweetService
+    ) -> None:
         await tweets_of(service, ADA, 2)
         dying = replace(service, unit_of_work=DyingUnitOfWork(service.unit_of_work, after=1))
         with pytest.raises(ProcessDied):
@@ -494,43 +504,43 @@ class DeletedAccount:
         with pytest.raises(Unauthenticated):
             await service.create_tweet(ADA, "Hi")
 
-    @given(st.lists(st.tuples(st.sampled_from(ACTIONS), _PERSON, _PERSON), max_size=25))
+    @given(st.lists(st.tuples(st.sampled_from(ACTIONS), _USER, _USER), max_size=25))
     @settings(
         max_examples=60,
         deadline=None,
-        # Each example has people of its own; the suite is run by two classes.
+        # Each example has its own users, and two classes run the suite.
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.differing_executors,
         ],
     )
-    async def test_in_whatever_order_things_happen(
+    async def test_counts_and_events_agree_for_any_order_of_actions(
         self, service: TweetService, events: Events, actions: list[tuple[str, int, int]]
     ) -> None:
-        """Each action: what happens, who does it, and on whose last tweet."""
-        people = [Author(service.new_id(), f"person{n}") for n in range(3)]
+        """An action is its name, the user who acts, and the user whose last tweet it concerns."""
+        users = [Author(service.new_id(), f"user{n}") for n in range(3)]
         last: dict[int, UUID] = {}
-        deleted_people: set[int] = set()
+        deleted_users: set[int] = set()
         known = len(await events())
         for action, who, whom in actions:
             try:
-                made = await act(service, action, people[who], last.get(whom, NOBODY))
+                made = await act(service, action, users[who], last.get(whom, NOBODY))
             except Unauthenticated:
-                assert who in deleted_people
+                assert who in deleted_users
             except (TweetNotFound, NotTweetAuthor):
                 assert action != "tweet"
             else:
-                assert action == "delete" or who not in deleted_people
+                assert action == "delete" or who not in deleted_users
                 if action == "tweet" and made:
                     last[who] = made.id
                 if action == "delete":
-                    deleted_people.add(who)
-        for who, author in enumerate(people):
+                    deleted_users.add(who)
+        for who, author in enumerate(users):
             found = (await timeline(service, author)).items
-            assert not (found and who in deleted_people)
+            assert not (found and who in deleted_users)
             for tweet in found:
-                assert tweet.original.author not in [people[n] for n in deleted_people]
-        assert await counts_of(service, people) == replayed((await events())[known:])
+                assert tweet.original.author not in [users[n] for n in deleted_users]
+        assert await counts_of(service, users) == replayed((await events())[known:])
 
 
 async def act(service: TweetService, action: str, author: Author, target: UUID) -> Tweet | None:
@@ -547,9 +557,9 @@ async def act(service: TweetService, action: str, author: Author, target: UUID) 
     return None
 
 
-async def counts_of(service: TweetService, people: list[Author]) -> dict[str, int]:
-    """How often each original of these people is retweeted, checked against the retweets."""
-    tweets = [t for person in people for t in (await timeline(service, person)).items]
+async def counts_of(service: TweetService, users: list[Author]) -> dict[str, int]:
+    """Return the retweet count of each original of the users, checked against the retweets."""
+    tweets = [t for user in users for t in (await timeline(service, user)).items]
     counts = {str(tweet.id): tweet.retweet_count for tweet in tweets if not tweet.retweet_of}
     retweets = Counter(str(tweet.original.id) for tweet in tweets if tweet.retweet_of)
     assert counts == {tweet_id: retweets[tweet_id] for tweet_id in counts}
@@ -557,7 +567,7 @@ async def counts_of(service: TweetService, people: list[Author]) -> dict[str, in
 
 
 def replayed(events: list[Event]) -> dict[str, int]:
-    """The same, as a consumer of the events sees it."""
+    """Return the retweet counts that a consumer of the events computes."""
     counts: dict[str, int] = {}
     for event in events:
         if event.type == "tweet-created":
@@ -571,23 +581,23 @@ def replayed(events: list[Event]) -> dict[str, int]:
 
 
 class Tweets:
-    async def test_those_that_exist_are_given(self, service: TweetService) -> None:
+    async def test_existing_tweets_are_returned(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         retweet = await service.retweet(BOB, tweet.id)
         found = await service.tweets([tweet.id, NOBODY, retweet.id])
         assert found == {tweet.id: retweet.original, retweet.id: retweet}
 
-    async def test_nothing_is_asked_for(self, service: TweetService) -> None:
+    async def test_no_ids_return_no_tweets(self, service: TweetService) -> None:
         assert await service.tweets([]) == {}
 
 
 class Timelines:
-    async def test_the_newest_comes_first(self, service: TweetService) -> None:
+    async def test_newest_tweet_is_first(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 3)
         await tweets_of(service, BOB, 1)
         assert await timeline(service, ADA) == Page(tweets)
 
-    async def test_pages_follow_one_another(self, service: TweetService) -> None:
+    async def test_pages_are_consecutive(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 5)
         assert await timeline(service, ADA, 2) == Page(tweets[:2], has_next=True)
         assert await timeline(service, ADA, 2, tweets[1]) == Page(
@@ -595,36 +605,38 @@ class Timelines:
         )
         assert await timeline(service, ADA, 2, tweets[3]) == Page(tweets[4:], has_previous=True)
 
-    async def test_a_full_last_page_has_no_next(self, service: TweetService) -> None:
+    async def test_full_last_page_has_no_next_page(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 2)
         assert await timeline(service, ADA, 2) == Page(tweets)
 
-    async def test_after_the_last_one_there_is_nothing(self, service: TweetService) -> None:
+    async def test_page_after_the_last_tweet_is_empty(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 2)
         assert await timeline(service, ADA, 2, tweets[1]) == Page([], has_previous=True)
 
-    async def test_the_tweet_that_a_page_follows_comes_before_it(
+    async def test_page_after_the_first_tweet_has_a_previous_page(
         self, service: TweetService
     ) -> None:
         tweets = await tweets_of(service, ADA, 2)
         assert await timeline(service, ADA, 2, tweets[0]) == Page([tweets[1]], has_previous=True)
 
-    async def test_a_deleted_tweet_still_marks_its_place(self, service: TweetService) -> None:
+    async def test_id_of_a_deleted_tweet_is_a_cursor(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 3)
         await service.delete_tweet(ADA.id, tweets[1].id)
         assert await timeline(service, ADA, 2, tweets[1]) == Page([tweets[2]], has_previous=True)
 
-    async def test_nothing_comes_before_a_deleted_first_tweet(self, service: TweetService) -> None:
+    async def test_page_after_a_deleted_first_tweet_has_no_previous_page(
+        self, service: TweetService
+    ) -> None:
         tweets = await tweets_of(service, ADA, 2)
         await service.delete_tweet(ADA.id, tweets[0].id)
         assert await timeline(service, ADA, 2, tweets[0]) == Page([tweets[1]])
 
-    async def test_retweets_are_part_of_it(self, service: TweetService) -> None:
+    async def test_timeline_includes_retweets(self, service: TweetService) -> None:
         (own,) = await tweets_of(service, BOB, 1)
         retweet = await service.retweet(BOB, (await service.create_tweet(ADA, "Hi")).id)
         assert await timeline(service, BOB) == Page([retweet, own])
 
-    async def test_each_author_gets_a_page(self, service: TweetService) -> None:
+    async def test_each_author_has_a_page(self, service: TweetService) -> None:
         ada, bob = await tweets_of(service, ADA, 3), await tweets_of(service, BOB, 1)
         pages = await service.timelines([ADA.id, BOB.id, CAT.id], PageRequest(2))
         assert pages == {
@@ -633,7 +645,7 @@ class Timelines:
             CAT.id: Page([]),
         }
 
-    async def test_each_author_has_their_own_neighbours(self, service: TweetService) -> None:
+    async def test_pages_of_authors_are_independent(self, service: TweetService) -> None:
         bob = await tweets_of(service, BOB, 1)
         ada = await tweets_of(service, ADA, 5)
         await tweets_of(service, CAT, 2)
@@ -646,78 +658,78 @@ class Timelines:
 
 
 class Retweeted:
-    async def test_only_ones_own_retweets_count(self, service: TweetService) -> None:
+    async def test_only_own_retweets_are_returned(self, service: TweetService) -> None:
         mine, theirs, neither = await tweets_of(service, ADA, 3)
         await service.retweet(BOB, mine.id)
         await service.retweet(CAT, theirs.id)
         assert set(await service.retweeted(BOB.id, [mine.id, theirs.id, neither.id])) == {mine.id}
 
 
-def news(position: int, tweet: Tweet, actor: Author | None = None) -> FeedItem:
+def item(position: int, tweet: Tweet, actor: Author | None = None) -> FeedItem:
     kind = FeedKind.RETWEETED if actor else FeedKind.TWEETED
     return FeedItem(position, kind, actor or tweet.author, tweet)
 
 
 class Feeds:
-    async def test_own_tweets_and_retweets_of_them_are_news(self, service: TweetService) -> None:
+    async def test_own_tweets_and_their_retweets_are_items(self, service: TweetService) -> None:
         first, second = (await tweets_of(service, ADA, 2))[::-1]
         counted = (await service.retweet(BOB, first.id)).original
         assert await service.feed(ADA.id, 0) == FeedPage(
-            [news(1, counted), news(2, second), news(3, counted, BOB)], 3, is_last=True
+            [item(1, counted), item(2, second), item(3, counted, BOB)], 3, is_last=True
         )
 
-    async def test_what_one_retweets_is_no_news_for_oneself(self, service: TweetService) -> None:
+    async def test_retweet_of_own_tweet_is_no_item(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(ADA, tweet.id)
         await service.retweet(BOB, tweet.id)
         assert [item.actor for item in (await service.feed(ADA.id, 0)).items] == [ADA, BOB]
         assert await service.feed(BOB.id, 0) == FeedPage([], 0, is_last=True)
 
-    async def test_the_same_retweet_again_takes_no_place(self, service: TweetService) -> None:
+    async def test_second_retweet_takes_no_position(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         for _ in range(2):
             await service.retweet(BOB, tweet.id)
         assert await service.feed_heads([ADA.id]) == {ADA.id: 2}
 
-    async def test_what_comes_after_a_place(self, service: TweetService) -> None:
+    async def test_page_starts_after_the_given_position(self, service: TweetService) -> None:
         tweets = (await tweets_of(service, ADA, 3))[::-1]
-        assert (await service.feed(ADA.id, 2)).items == [news(3, tweets[2])]
+        assert (await service.feed(ADA.id, 2)).items == [item(3, tweets[2])]
         assert await service.feed(ADA.id, 3) == FeedPage([], 3, is_last=True)
 
-    async def test_a_long_feed_comes_in_pieces(self, service: TweetService) -> None:
+    async def test_long_feed_has_several_pages(self, service: TweetService) -> None:
         await tweets_of(service, ADA, 102)
         first = await service.feed(ADA.id, 0)
         assert (len(first.items), first.position, first.is_last) == (100, 100, False)
         rest = await service.feed(ADA.id, first.position)
         assert (len(rest.items), rest.position, rest.is_last) == (2, 102, True)
 
-    async def test_the_place_of_a_deleted_tweet_stays_empty(self, service: TweetService) -> None:
+    async def test_position_of_a_deleted_tweet_is_not_used_again(
+        self, service: TweetService
+    ) -> None:
         kept, last = await service.create_tweet(ADA, "Hi"), await service.create_tweet(ADA, "Ho")
         await service.retweet(BOB, kept.id)
         await service.undo_retweet(BOB.id, kept.id)
         await service.delete_tweet(ADA.id, last.id)
-        assert await service.feed(ADA.id, 0) == FeedPage([news(1, kept)], 3, is_last=True)
+        assert await service.feed(ADA.id, 0) == FeedPage([item(1, kept)], 3, is_last=True)
 
-    async def test_a_retweet_that_was_undone_and_done_again_is_news_again(
-        self, service: TweetService
-    ) -> None:
+    async def test_retweet_after_undoing_is_a_new_item(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         await service.undo_retweet(BOB.id, tweet.id)
         again = await service.retweet(BOB, tweet.id)
-        assert (await service.feed(ADA.id, 2)).items == [news(3, again.original, BOB)]
+        assert (await service.feed(ADA.id, 2)).items == [item(3, again.original, BOB)]
 
-    async def test_the_same_tweet_again_is_no_news(self, service: TweetService) -> None:
+    async def test_repeated_key_adds_no_item(self, service: TweetService) -> None:
         tweets = [await service.create_tweet(ADA, "Hi", "key") for _ in range(2)]
-        assert (await service.feed(ADA.id, 0)).items == [news(1, tweets[0])]
+        assert (await service.feed(ADA.id, 0)).items == [item(1, tweets[0])]
 
-    async def test_each_feed_has_an_end(self, service: TweetService) -> None:
+    async def test_each_feed_has_its_own_head(self, service: TweetService) -> None:
         await tweets_of(service, ADA, 2)
         await tweets_of(service, BOB, 1)
         heads = await service.feed_heads([ADA.id, BOB.id, CAT.id])
         assert heads == {ADA.id: 2, BOB.id: 1, CAT.id: 0}
 
-    async def test_who_is_forgotten_has_no_feed(self, service: TweetService) -> None:
+    async def test_deleted_account_has_no_feed(self, service: TweetService) -> None:
         await tweets_of(service, ADA, 2)
         await service.forget_user(ADA.id)
         assert await service.feed_heads([ADA.id]) == {ADA.id: 0}
@@ -725,19 +737,19 @@ class Feeds:
 
 
 class Snapshot:
-    """What other services would be told if they had forgotten everything."""
+    """The events that a service without any state asks for."""
 
-    async def test_it_is_the_events_of_what_there_is(
+    async def test_holds_the_events_of_existing_tweets(
         self, service: TweetService, events: Events
     ) -> None:
         await service.create_tweet(ADA, "Hello")
         await service.create_tweet(BOB, "Hi")
-        told = {str(event.id): event for event in await events()}
+        known = {str(event.id): event for event in await events()}
         found = await pages(service, 10)
-        assert [event for _, event in found] == [told[str(event.id)] for _, event in found]
+        assert [event for _, event in found] == [known[str(event.id)] for _, event in found]
         assert len(found) == 2
 
-    async def test_a_retweet_has_the_count_of_today(
+    async def test_retweet_has_the_current_count(
         self, service: TweetService, events: Events
     ) -> None:
         tweet = await service.create_tweet(ADA, "Hello")
@@ -745,10 +757,12 @@ class Snapshot:
             await service.retweet(author, tweet.id)
         retweets = [e for _, e in await pages(service, 10) if e.type == "tweet-retweeted"]
         assert [event.data["retweetCount"] for event in retweets] == [2, 2]
-        told = [event.id for event in await events() if event.type == "tweet-retweeted"]
-        assert {event.id for event in retweets} == set(told)
+        ids = [event.id for event in await events() if event.type == "tweet-retweeted"]
+        assert {event.id for event in retweets} == set(ids)
 
-    async def test_what_was_deleted_is_in_it(self, service: TweetService, events: Events) -> None:
+    async def test_holds_the_events_of_deletions(
+        self, service: TweetService, events: Events
+    ) -> None:
         tweet, other = await tweets_of(service, ADA, 2)
         await service.retweet(BOB, other.id)
         await service.undo_retweet(BOB.id, other.id)
@@ -760,7 +774,7 @@ class Snapshot:
         }
         assert [e.data["tweetId"] for e in found if e.type == "tweet-created"] == [str(other.id)]
 
-    async def test_it_comes_in_pages(self, service: TweetService) -> None:
+    async def test_pages_hold_every_tweet_in_order_of_ids(self, service: TweetService) -> None:
         tweets = await tweets_of(service, ADA, 5)
         await service.delete_tweet(ADA.id, tweets[2].id)
         found = [tweet_id for tweet_id, _ in await pages(service, 2)]
@@ -768,7 +782,7 @@ class Snapshot:
 
 
 async def pages(service: TweetService, size: int) -> list[tuple[UUID, Event]]:
-    """The whole snapshot."""
+    """Return the whole snapshot."""
     found: list[tuple[UUID, Event]] = []
     while page := await service.snapshot(found[-1][0] if found else UUID(int=0), size):
         found += page

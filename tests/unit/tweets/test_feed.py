@@ -1,273 +1,357 @@
-"""What a subscription gives out, with the database and the stream played by the test."""
+"""How the feed follows the stream, with a Redis client played by the test."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import NoReturn
-from unittest.mock import Mock
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
-from chassis.errors import BadUserInput, Interrupted, SessionEnded, TokenExpired
+from chassis.events import Event
 from chassis.principal import Principal
-from subgraphs.tweets.domain import FeedItem
-from subgraphs.tweets.feed import Feed, Subscription, Subscriptions
+from chassis.streams import FIELD
+from subgraphs.tweets.domain import Tweet
+from subgraphs.tweets.events import STREAM
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.subscriptions import Subscription, Subscriptions
 from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions, FakeUnitOfWork
+from tests.unit.tweets.service_suite import Events
 
-SESSION = UUID(int=1)
+Entry = tuple[str, dict[str, str]]
+
+PRINCIPAL = Principal(
+    user_id=ADA.id,
+    username=ADA.username,
+    scopes=frozenset({"tweets:read"}),
+    session_id=UUID(int=1),
+    expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+)
 
 
-def principal(lifetime: float = 60.0, session_id: UUID = SESSION) -> Principal:
-    return Principal(
-        user_id=ADA.id,
-        username=ADA.username,
-        scopes=frozenset({"tweets:read"}),
-        session_id=session_id,
-        expires_at=datetime.now(UTC) + timedelta(seconds=lifetime),
-    )
+@dataclass
+class FakeStream:
+    """A Redis client that has one stream, whose entries have the ids 1-0, 2-0, …"""
+
+    entries: list[Entry] = field(default_factory=list)
+    outages: int = 0
+    """How many of the next reads fail."""
+    added: asyncio.Event = field(default_factory=asyncio.Event)
+    read_from: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> None:
+        self.entries.append((f"{len(self.entries) + 1}-0", {FIELD: text}))
+        self.added.set()
+
+    async def xrevrange(self, stream: str, count: int) -> Sequence[Entry]:
+        assert stream == STREAM
+        return self.entries[-count:]
+
+    async def xread(
+        self, streams: dict[str, str], *, count: int, block: int
+    ) -> Sequence[tuple[str, Sequence[Entry]]]:
+        ((stream, last_id),) = streams.items()
+        assert stream == STREAM
+        self.read_from.append(last_id)
+        if self.outages:
+            self.outages -= 1
+            raise ConnectionError
+        after = int(last_id.partition("-")[0])
+        while not self.entries[after:]:
+            self.added.clear()
+            await self.added.wait()
+        return [(stream, self.entries[after : after + count])]
 
 
 @pytest.fixture
-def sessions() -> FakeEndedSessions:
-    return FakeEndedSessions()
+def stream() -> FakeStream:
+    return FakeStream()
 
 
 @pytest.fixture
-def feed(service: TweetService, sessions: FakeEndedSessions) -> Feed:
-    return Feed(Mock(), service, Subscriptions(), sessions)
+def delays() -> list[datetime]:
+    """The times of the events that the feed has recorded."""
+    return []
 
 
 @pytest.fixture
-async def subscription(feed: Feed) -> AsyncIterator[Subscription]:
-    subscription = await feed.subscribe(principal())
-    yield subscription
-    await subscription.aclose()
+def feed(service: TweetService, stream: FakeStream, delays: list[datetime]) -> Feed:
+    return Feed(cast("Redis", stream), service, Subscriptions(), FakeEndedSessions(), delays.append)
 
 
-async def tweet(service: TweetService, feed: Feed | None = None, text: str = "Hi") -> FeedItem:
-    """Tweets, and tells the subscriptions if there is a feed."""
-    tweet = await service.create_tweet(ADA, text)
-    item = FeedItem.of(tweet, (await service.feed_heads([ADA.id]))[ADA.id])
-    for subscription in feed.subscriptions.of(ADA.id) if feed else ():
-        subscription.tell(item)
-    return item
+@asynccontextmanager
+async def following(feed: Feed, stream: FakeStream) -> AsyncIterator[None]:
+    """Run the feed inside the block, which begins when the feed waits for entries."""
+    async with feed.running():
+        await until(lambda: bool(stream.read_from) and not stream.outages)
+        yield
 
 
-async def waiting(subscription: Subscription) -> asyncio.Task[FeedItem]:
-    """Somebody who waits for the next item; nothing has come yet."""
-
-    async def take() -> FeedItem:
-        return await anext(subscription)
-
-    task = asyncio.create_task(take())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not task.done()
-    return task
+@asynccontextmanager
+async def subscribed(feed: Feed) -> AsyncIterator[Subscription]:
+    async with aclosing(await feed.subscribe(PRINCIPAL)) as subscription:
+        yield subscription
 
 
-async def take(subscription: Subscription, number: int) -> list[int]:
-    """The places of the next items."""
-    return [(await anext(subscription)).position for _ in range(number)]
+@pytest.fixture
+def publish(service: TweetService, stream: FakeStream, events: Events) -> Callable[..., Any]:
+    """Run a use case and add its events to the stream."""
+
+    async def publish(work: Any) -> Tweet:
+        known = len(await events())
+        result: Tweet = await work
+        for event in (await events())[known:]:
+            stream.add(event.to_json())
+        return result
+
+    return publish
 
 
-class TestNews:
-    async def test_begins_with_what_comes_after_subscribing(
-        self, service: TweetService, feed: Feed
-    ) -> None:
-        await tweet(service)
-        subscription = await feed.subscribe(principal())
-        item = await tweet(service, feed)
-        assert await anext(subscription) == item
-        assert item.position == 2
-
-    async def test_comes_to_who_waits(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        task = await waiting(subscription)
-        assert await tweet(service, feed) == await task
-
-    async def test_comes_to_every_device(self, service: TweetService, feed: Feed) -> None:
-        devices = [await feed.subscribe(principal(session_id=UUID(int=n))) for n in range(3)]
-        item = await tweet(service, feed)
-        assert [await anext(device) for device in devices] == [item] * 3
-
-    async def test_begins_after_the_given_place(self, service: TweetService, feed: Feed) -> None:
-        for _ in range(3):
-            await tweet(service)
-        subscription = await feed.subscribe(principal(), after=1)
-        await tweet(service, feed)
-        assert await take(subscription, 3) == [2, 3, 4]
-        await waiting(subscription)
-
-    async def test_a_place_that_is_not_there_is_refused(self, feed: Feed) -> None:
-        with pytest.raises(BadUserInput):
-            await feed.subscribe(principal(), after=1)
-        assert not feed.subscriptions.of(ADA.id)
-
-    async def test_a_repetition_is_left_out(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        item = await tweet(service, feed)
-        subscription.tell(item)
-        await tweet(service, feed)
-        assert await take(subscription, 2) == [1, 2]
-        await waiting(subscription)
-
-    async def test_what_the_stream_left_out_comes_in_its_place(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        await tweet(service, feed)
-        await tweet(service)
-        await tweet(service, feed)
-        assert await take(subscription, 3) == [1, 2, 3]
-        await waiting(subscription)
-
-    async def test_what_the_stream_never_told_is_found_by_comparing(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        task = await waiting(subscription)
-        await tweet(service)
-        subscription.compare(1)
-        assert (await task).position == 1
-        subscription.compare(1)
-        await waiting(subscription)
-
-    async def test_who_does_not_read_for_long_misses_nothing(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        for _ in range(250):
-            await tweet(service, feed)
-        assert len(subscription._news) <= 100
-        assert await take(subscription, 250) == [*range(1, 251)]
-        await waiting(subscription)
-
-    async def test_a_deleted_tweet_is_skipped(self, service: TweetService, feed: Feed) -> None:
-        gone = await tweet(service)
-        await tweet(service)
-        await service.delete_tweet(ADA.id, gone.tweet.id)
-        assert await take(await feed.subscribe(principal(), after=0), 1) == [2]
-
-    async def test_somebody_elses_news_does_not_come(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        assert not feed.subscriptions.of(BOB.id)
-        await service.create_tweet(BOB, "Ho")
-        await waiting(subscription)
+async def positions(subscription: Subscription, number: int) -> list[int]:
+    async with asyncio.timeout(10):
+        return [(await anext(subscription)).position for _ in range(number)]
 
 
-class TestEnd:
-    async def test_the_session_ends(self, service: TweetService, feed: Feed) -> None:
-        subscription = await feed.subscribe(principal())
-        task = await waiting(subscription)
-        feed.subscriptions.end_sessions([str(SESSION)])
-        with pytest.raises(SessionEnded):
-            await task
-        assert not feed.subscriptions.of(ADA.id)
-
-    async def test_what_had_come_before_is_not_given_out_any_more(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        await tweet(service, feed)
-        feed.subscriptions.end_sessions([str(SESSION)])
-        with pytest.raises(SessionEnded):
-            await anext(subscription)
-
-    async def test_other_sessions_go_on(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
-        feed.subscriptions.end_sessions([str(UUID(int=2))])
-        item = await tweet(service, feed)
-        assert await anext(subscription) == item
-
-    async def test_one_that_is_over_is_refused(
-        self, feed: Feed, sessions: FakeEndedSessions
-    ) -> None:
-        sessions.ended.add(str(SESSION))
-        with pytest.raises(SessionEnded):
-            await feed.subscribe(principal())
-        assert not feed.subscriptions.of(ADA.id)
-
-    async def test_the_token_expires(self, feed: Feed) -> None:
-        subscription = await feed.subscribe(principal(lifetime=0.01))
-        with pytest.raises(TokenExpired):
-            await anext(subscription)
-        assert not feed.subscriptions.of(ADA.id)
-
-    async def test_one_that_is_closed_is_told_nothing(
-        self, feed: Feed, subscription: Subscription
-    ) -> None:
-        await subscription.aclose()
-        assert not feed.subscriptions.of(ADA.id)
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
 
 
-class TestUncertainty:
-    """While nobody knows which sessions have ended."""
-
-    async def test_nothing_is_given_out(
+class TestFollowing:
+    async def test_entry_is_broadcast_to_every_subscription_of_the_author(
         self,
-        service: TweetService,
         feed: Feed,
-        sessions: FakeEndedSessions,
-        subscription: Subscription,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
     ) -> None:
-        sessions.known.clear()
-        item = await tweet(service, feed)
-        task = await waiting(subscription)
-        sessions.known.set()
-        assert await task == item
+        async with following(feed, stream), subscribed(feed) as first, subscribed(feed) as second:
+            tweet = await publish(service.create_tweet(ADA, "Hi"))
+            for subscription in (first, second):
+                assert (await anext(subscription)).tweet == tweet
 
-    async def test_a_session_that_ended_meanwhile_gets_nothing(
+    async def test_following_starts_after_the_newest_entry(
         self,
-        service: TweetService,
         feed: Feed,
-        sessions: FakeEndedSessions,
-        subscription: Subscription,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
     ) -> None:
-        sessions.known.clear()
-        await tweet(service, feed)
-        task = await waiting(subscription)
-        feed.subscriptions.end_sessions([str(SESSION)])
-        sessions.known.set()
-        with pytest.raises(SessionEnded):
-            await task
+        for _ in range(2):
+            await publish(service.create_tweet(ADA, "Hi"))
+        async with following(feed, stream), subscribed(feed) as subscription:
+            await publish(service.create_tweet(ADA, "Ho"))
+            assert await positions(subscription, 1) == [3]
+        assert stream.read_from[0] == "2-0"
 
-
-class TestInterruption:
-    """The database is away."""
-
-    async def test_who_needs_it_is_told_to_come_back(
+    async def test_each_entry_is_read_once(
         self,
-        service: TweetService,
         feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            for number in range(3):
+                await publish(service.create_tweet(ADA, "Hi"))
+                assert await positions(subscription, 1) == [number + 1]
+            await until(lambda: len(stream.read_from) == 4)
+        assert stream.read_from == ["0-0", "1-0", "2-0", "3-0"]
+
+    async def test_items_missed_before_following_are_found(
+        self, feed: Feed, service: TweetService, publish: Callable[..., Any]
+    ) -> None:
+        async with subscribed(feed) as subscription:
+            await publish(service.create_tweet(ADA, "Hi"))
+            async with feed.running():
+                assert await positions(subscription, 1) == [1]
+
+    async def test_feeds_are_reconciled_before_the_stream_is_read(
+        self, feed: Feed, stream: FakeStream, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        async with following(feed, stream):
+            assert unit_of_work.reads == 1
+
+    async def test_outage_of_redis_is_waited_out(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        stream.outages = 2
+        async with following(feed, stream), subscribed(feed) as subscription:
+            await publish(service.create_tweet(ADA, "Hi"))
+            assert await positions(subscription, 1) == [1]
+
+    async def test_end_of_an_outage_of_redis_is_logged(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        stream.outages = 1
+        with capture_logs() as log:
+            async with following(feed, stream):
+                await until(lambda: len(stream.read_from) == 2)
+                await publish(service.create_tweet(ADA, "Hi"))
+                await until(lambda: len(stream.read_from) == 3)
+        events = [entry["event"] for entry in log if entry.get("work") == "follow feeds"]
+        assert events == ["outage started", "outage ended"]
+
+    async def test_malformed_entry_is_skipped(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            stream.add("nonsense")
+            stream.entries.append(("2-0", {}))
+            with capture_logs() as log:
+                await publish(service.create_tweet(ADA, "Hi"))
+                assert await positions(subscription, 1) == [1]
+        assert stream.read_from[-1] == "3-0"
+        assert [entry["event"] for entry in log] == ["malformed event"] * 2
+
+    async def test_many_subscriptions_get_the_item(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        async with following(feed, stream):
+            subscriptions = [await feed.subscribe(PRINCIPAL) for _ in range(250)]
+            await publish(service.create_tweet(ADA, "Hi"))
+            assert [await positions(each, 1) for each in subscriptions] == [[1]] * 250
+
+    async def test_other_tasks_run_between_batches_of_subscriptions(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        async with following(feed, stream):
+            subscriptions = [await feed.subscribe(PRINCIPAL) for _ in range(250)]
+            await publish(service.create_tweet(ADA, "Hi"))
+            seen: set[int] = set()
+            while len(seen) < 3:
+                await asyncio.sleep(0)
+                seen.add(sum(each.buffered for each in subscriptions))
+                seen.discard(0)
+        assert seen == {100, 200, 250}
+
+
+class TestRecord:
+    async def test_time_of_a_delivered_event_is_recorded(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        delays: list[datetime],
+        publish: Callable[..., Any],
+        events: Events,
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            await publish(service.create_tweet(ADA, "Hi"))
+            await positions(subscription, 1)
+            await until(lambda: bool(delays))
+        event: Event = (await events())[0]
+        assert delays == [event.time]
+
+    async def test_event_without_subscriptions_is_not_recorded(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        delays: list[datetime],
+        publish: Callable[..., Any],
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            bobs = await publish(service.create_tweet(BOB, "Ho"))
+            await publish(service.delete_tweet(BOB.id, bobs.id))
+            await publish(service.create_tweet(ADA, "Hi"))
+            await positions(subscription, 1)
+            await until(lambda: bool(delays) and stream.read_from[-1] == "3-0")
+        assert len(delays) == 1
+
+
+class TestReconciling:
+    @pytest.fixture
+    def feed(self, service: TweetService, stream: FakeStream) -> Feed:
+        """A feed that reconciles all the time."""
+        return Feed(
+            cast("Redis", stream),
+            service,
+            Subscriptions(),
+            FakeEndedSessions(),
+            reconcile_every=0.0,
+        )
+
+    async def test_item_missing_from_the_stream_is_found(
+        self, feed: Feed, service: TweetService, stream: FakeStream
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            await service.create_tweet(ADA, "Hi")
+            assert await positions(subscription, 1) == [1]
+
+    async def test_outage_of_the_database_is_logged_and_waited_out(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
         unit_of_work: FakeUnitOfWork,
-        subscription: Subscription,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        await tweet(service)
-        item = await tweet(service, feed)
-        monkeypatch.setattr(unit_of_work, "read", away)
-        with pytest.raises(Interrupted):
-            await anext(subscription)
-        with pytest.raises(Interrupted):
-            await feed.subscribe(principal(), after=item.position)
-        assert not feed.subscriptions.of(ADA.id)
+        read, outages = unit_of_work.read, 1
 
-    async def test_who_has_missed_nothing_does_not_notice(
-        self,
-        service: TweetService,
-        feed: Feed,
-        unit_of_work: FakeUnitOfWork,
-        subscription: Subscription,
-        monkeypatch: pytest.MonkeyPatch,
+        async def failing_once(work: Any) -> Any:
+            nonlocal outages
+            if outages:
+                outages -= 1
+                raise ConnectionError
+            return await read(work)
+
+        async with following(feed, stream), subscribed(feed) as subscription:
+            with capture_logs() as log:
+                monkeypatch.setattr(unit_of_work, "read", failing_once)
+                await until(lambda: len(log) == 2)
+            await service.create_tweet(ADA, "Hi")
+            assert await positions(subscription, 1) == [1]
+        assert [(entry["event"], entry["work"]) for entry in log] == [
+            ("outage started", "reconcile feeds"),
+            ("outage ended", "reconcile feeds"),
+        ]
+
+
+class TestReaders:
+    async def test_four_subscriptions_read_concurrently(
+        self, feed: Feed, unit_of_work: FakeUnitOfWork, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        task = await waiting(subscription)
-        item = await tweet(service, feed)
-        monkeypatch.setattr(unit_of_work, "read", away)
-        assert await task == item
+        reading, done = 0, asyncio.Event()
+        read = unit_of_work.read
 
+        async def blocked(work: Any) -> Any:
+            nonlocal reading
+            reading += 1
+            await done.wait()
+            return await read(work)
 
-async def away(_: object) -> NoReturn:
-    raise ConnectionError
+        monkeypatch.setattr(unit_of_work, "read", blocked)
+        tasks = [asyncio.create_task(feed.subscribe(PRINCIPAL)) for _ in range(6)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert reading == 4
+        done.set()
+        await asyncio.gather(*tasks)
+        assert reading == 6

@@ -1,4 +1,4 @@
-"""The tweets subgraph, executed in process on a fake."""
+"""The tweets subgraph, executed in process on fake repositories."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +12,10 @@ import pytest
 from chassis.principal import Principal
 from subgraphs.tweets.context import TweetsContext
 from subgraphs.tweets.domain import Author
-from subgraphs.tweets.feed import Feed, Subscriptions
+from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
+from subgraphs.tweets.subscriptions import Subscriptions
 from tests.unit.tweets.fakes import (
     ADA,
     BOB,
@@ -49,14 +50,14 @@ def context_of(caller: Principal | None, service: TweetService) -> TweetsContext
         principal=caller,
         client_address="",
         user_agent="",
-        tweets=service,
+        service=service,
         feed=Feed(Mock(), service, Subscriptions(), FakeEndedSessions()),
     )
 
 
 @pytest.fixture
 def execute(service: TweetService) -> Ask:
-    """Runs a document for a caller and gives its whole answer."""
+    """Execute a document for a caller and return its data and errors."""
 
     async def run(document: str, caller: Principal | None = AS_ADA, **variables: object) -> Answer:
         context = context_of(caller, service)
@@ -68,7 +69,7 @@ def execute(service: TweetService) -> Ask:
 
 @pytest.fixture
 def ask(execute: Ask) -> Ask:
-    """Runs a document that has no errors and gives its data."""
+    """Execute a document that has no errors and return its data."""
 
     async def run(*args: Any, **kwargs: Any) -> Answer:
         answer = await execute(*args, **kwargs)
@@ -129,7 +130,7 @@ query ($first: Int! = 20, $after: String) {
 
 
 class TestCreateTweet:
-    async def test_the_tweet_is_the_callers(self, ask: Ask) -> None:
+    async def test_caller_is_the_author(self, ask: Ask) -> None:
         assert (await ask(CREATE, text=" Hi "))["createTweet"] == {
             "__typename": "Tweet",
             "id": str(UUID(int=1)),
@@ -143,7 +144,7 @@ class TestCreateTweet:
     async def test_invalid_text_is_an_error_value(self, ask: Ask) -> None:
         assert (await ask(CREATE, text="a" * 281))["createTweet"] == {
             "__typename": "InvalidTweetError",
-            "message": "The text has 281 characters; 280 are allowed.",
+            "message": "Text must have at most 280 characters; it has 281.",
         }
 
     async def test_invalid_key_is_an_error_value(self, ask: Ask) -> None:
@@ -158,14 +159,14 @@ class TestCreateTweet:
 
 
 class TestDeleteTweet:
-    async def test_the_id_is_given_back(self, ask: Ask, service: TweetService) -> None:
+    async def test_deleted_id_is_returned(self, ask: Ask, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         assert (await ask(DELETE, id=str(tweet.id)))["deleteTweet"] == {
             "__typename": "TweetDeleted",
             "id": str(tweet.id),
         }
 
-    async def test_somebody_elses_tweet_is_an_error_value(
+    async def test_tweet_of_another_user_is_an_error_value(
         self, ask: Ask, service: TweetService
     ) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
@@ -173,13 +174,13 @@ class TestDeleteTweet:
         assert answer["deleteTweet"]["__typename"] == "NotTweetAuthorError"
 
     @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1", ""])
-    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+    async def test_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
         answer = await ask(DELETE, id=tweet_id)
         assert answer["deleteTweet"]["__typename"] == "TweetNotFoundError"
 
 
 class TestRetweet:
-    async def test_it_shows_the_original(self, ask: Ask, service: TweetService) -> None:
+    async def test_retweet_shows_the_original(self, ask: Ask, service: TweetService) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
         assert (await ask(RETWEET, id=str(tweet.id)))["retweet"] == {
             "__typename": "Tweet",
@@ -192,13 +193,13 @@ class TestRetweet:
         }
 
     @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1"])
-    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+    async def test_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
         answer = await ask(RETWEET, id=tweet_id)
         assert answer["retweet"]["__typename"] == "TweetNotFoundError"
 
 
 class TestUndoRetweet:
-    async def test_it_gives_the_original(self, ask: Ask, service: TweetService) -> None:
+    async def test_original_is_returned(self, ask: Ask, service: TweetService) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
         await service.retweet(ADA, tweet.id)
         assert (await ask(UNDO, id=str(tweet.id)))["undoRetweet"] == {
@@ -209,11 +210,11 @@ class TestUndoRetweet:
         }
 
     @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1"])
-    async def test_an_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
+    async def test_unknown_tweet_is_an_error_value(self, ask: Ask, tweet_id: str) -> None:
         answer = await ask(UNDO, id=tweet_id)
         assert answer["undoRetweet"]["__typename"] == "TweetNotFoundError"
 
-    async def test_each_mutation_of_a_document_sees_what_the_one_before_it_did(
+    async def test_later_mutation_of_a_document_sees_the_earlier_one(
         self, ask: Ask, service: TweetService
     ) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
@@ -233,7 +234,7 @@ class TestUndoRetweet:
 class TestTweet:
     DOCUMENT = "query ($id: ID!) { tweet(id: $id) { text createdAt } }"
 
-    async def test_it_is_found(self, ask: Ask, service: TweetService) -> None:
+    async def test_tweet_is_found(self, ask: Ask, service: TweetService) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
         assert (await ask(self.DOCUMENT, id=str(tweet.id)))["tweet"] == {
             "text": "Hi",
@@ -241,14 +242,12 @@ class TestTweet:
         }
 
     @pytest.mark.parametrize("tweet_id", [str(NOBODY), "1", "", "0" * 33])
-    async def test_an_unknown_or_malformed_id_is_null(self, ask: Ask, tweet_id: str) -> None:
+    async def test_unknown_or_malformed_id_is_null(self, ask: Ask, tweet_id: str) -> None:
         assert await ask(self.DOCUMENT, id=tweet_id) == {"tweet": None}
 
 
 class TestMyTweets:
-    async def test_the_cursors_lead_through_all_pages(
-        self, ask: Ask, service: TweetService
-    ) -> None:
+    async def test_cursors_lead_through_all_pages(self, ask: Ask, service: TweetService) -> None:
         ids = [str((await service.create_tweet(ADA, "Hi")).id) for _ in range(5)][::-1]
         await service.create_tweet(BOB, "Ho")
         after, seen = None, []
@@ -263,7 +262,7 @@ class TestMyTweets:
         assert seen == ids
         assert [page["hasPreviousPage"] for page in pages] == [False, True, True]
 
-    async def test_an_empty_timeline_has_no_cursors(self, ask: Ask) -> None:
+    async def test_empty_timeline_has_no_cursors(self, ask: Ask) -> None:
         assert (await ask(MY_TWEETS))["myTweets"] == {
             "edges": [],
             "pageInfo": {
@@ -275,11 +274,11 @@ class TestMyTweets:
         }
 
     @pytest.mark.parametrize("first", [1, 100])
-    async def test_1_to_100_can_be_asked_for(self, ask: Ask, first: int) -> None:
+    async def test_1_to_100_tweets_can_be_requested(self, ask: Ask, first: int) -> None:
         assert await ask(MY_TWEETS, first=first)
 
     @pytest.mark.parametrize("first", [0, -1, 101])
-    async def test_any_other_number_is_bad_input(self, execute: Ask, first: int) -> None:
+    async def test_other_numbers_of_tweets_are_bad_input(self, execute: Ask, first: int) -> None:
         assert code(await execute(MY_TWEETS, first=first)) == "BAD_USER_INPUT"
 
     @pytest.mark.parametrize(
@@ -296,7 +295,7 @@ class TestMyTweets:
             "AAAA AAAAAAAAAAAAAAAAAA",
         ],
     )
-    async def test_what_is_no_cursor_is_bad_input(self, execute: Ask, after: str) -> None:
+    async def test_malformed_cursor_is_bad_input(self, execute: Ask, after: str) -> None:
         assert code(await execute(MY_TWEETS, after=after)) == "BAD_USER_INPUT"
 
 
@@ -321,22 +320,18 @@ class TestScopes:
     )
 
     @pytest.mark.parametrize("document", READS + WRITES)
-    async def test_an_anonymous_caller_is_told_to_sign_in(
-        self, execute: Ask, document: str
-    ) -> None:
+    async def test_anonymous_caller_is_unauthenticated(self, execute: Ask, document: str) -> None:
         assert code(await execute(document, None)) == "UNAUTHENTICATED"
 
     @pytest.mark.parametrize(
         ("document", "scope"),
         [(d, "tweets:write") for d in READS] + [(d, "tweets:read") for d in WRITES],
     )
-    async def test_the_other_scope_will_not_do(
-        self, execute: Ask, document: str, scope: str
-    ) -> None:
+    async def test_other_scope_is_forbidden(self, execute: Ask, document: str, scope: str) -> None:
         answer = await execute(document, principal(ADA, frozenset({scope})))
         assert code(answer) == "FORBIDDEN"
 
-    async def test_whoever_may_only_write_sees_what_they_wrote(self, ask: Ask) -> None:
+    async def test_write_scope_is_enough_to_see_the_result(self, ask: Ask) -> None:
         writer = principal(ADA, frozenset({"tweets:write"}))
         assert (await ask(CREATE, writer, text="Hi"))["createTweet"]["text"] == "Hi"
 
@@ -351,7 +346,7 @@ class TestEntities:
     }
     """
 
-    async def test_tweets_are_read_together(
+    async def test_tweets_are_read_in_one_batch(
         self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
     ) -> None:
         tweets = [await service.create_tweet(BOB, f"Number {n}") for n in range(20)]
@@ -363,7 +358,7 @@ class TestEntities:
         ]
         assert unit_of_work.reads == 2
 
-    async def test_an_unknown_tweet_is_null_among_others(
+    async def test_unknown_tweet_is_null_among_others(
         self, ask: Ask, service: TweetService
     ) -> None:
         tweet = await service.create_tweet(BOB, "Hi")
@@ -375,14 +370,14 @@ class TestEntities:
             str(tweet.id),
         ]
 
-    async def test_a_users_id_needs_no_reading_and_no_scope(
+    async def test_id_of_a_user_needs_no_read_and_no_scope(
         self, ask: Ask, unit_of_work: FakeUnitOfWork
     ) -> None:
         answer = await ask(self.DOCUMENT, None, them=[{"__typename": "User", "id": str(ADA.id)}])
         assert answer["_entities"] == [{"id": str(ADA.id)}]
         assert unit_of_work.reads == 0
 
-    async def test_what_cannot_be_a_user_is_null(self, ask: Ask) -> None:
+    async def test_malformed_user_id_is_null(self, ask: Ask) -> None:
         answer = await ask(self.DOCUMENT, them=[{"__typename": "User", "id": "ada"}])
         assert answer["_entities"] == [None]
 
@@ -399,7 +394,7 @@ class TestUserTweets:
     }
     """
 
-    async def test_timelines_are_read_together(
+    async def test_timelines_are_read_in_one_batch(
         self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
     ) -> None:
         for author in (ADA, BOB):
@@ -412,10 +407,10 @@ class TestUserTweets:
             [{"node": {"text": "bob 2", "author": {"username": "bob"}}}],
         ]
         assert [len(user["tweets"]["edges"]) for user in users] == [3, 3]
-        # One for each pair of arguments, not for each user.
+        # One read for each pair of arguments, not for each user.
         assert unit_of_work.reads == 2
 
-    async def test_a_number_out_of_range_is_bad_input(self, execute: Ask) -> None:
+    async def test_number_out_of_range_is_bad_input(self, execute: Ask) -> None:
         answer = await execute(
             """
             query ($them: [_Any!]!) {
@@ -430,14 +425,14 @@ class TestUserTweets:
 
 
 class TestReads:
-    async def test_nothing_is_read_that_was_not_asked_for(
+    async def test_unselected_fields_are_not_read(
         self, ask: Ask, service: TweetService, unit_of_work: FakeUnitOfWork
     ) -> None:
         await service.retweet(ADA, (await service.create_tweet(BOB, "Hi")).id)
         await ask("{ myTweets { edges { node { text retweetCount retweetOf { text } } } } }")
         assert unit_of_work.reads == 1
 
-    async def test_a_failure_within_is_not_shown(
+    async def test_internal_failure_is_masked(
         self, execute: Ask, unit_of_work: FakeUnitOfWork
     ) -> None:
         class Broken(FakeTweetRepository):
@@ -462,7 +457,7 @@ class TestTweetFeed:
         answer = await SCHEMA.subscribe(document, variables, context_value=context)
         return cast("AsyncIterator[Any]", answer)
 
-    async def test_it_gives_what_was_missed(self, service: TweetService) -> None:
+    async def test_missed_items_are_delivered(self, service: TweetService) -> None:
         tweet = await service.create_tweet(ADA, "Hi")
         await service.retweet(BOB, tweet.id)
         document = """
@@ -470,8 +465,8 @@ class TestTweetFeed:
           cursor kind actor { id username } tweet { text author { username } retweetCount }
         } }
         """
-        beginning = urlsafe_b64encode(bytes(8)).decode().rstrip("=")
-        answers = await self.subscribe(service, document, after=beginning)
+        start = urlsafe_b64encode(bytes(8)).decode().rstrip("=")
+        answers = await self.subscribe(service, document, after=start)
         first, second = [(await anext(answers)).data["tweetFeed"] for _ in range(2)]
         shown = {"text": "Hi", "author": {"username": "ada"}, "retweetCount": 1}
         assert first | {"cursor": ""} == {
@@ -489,7 +484,9 @@ class TestTweetFeed:
         again = await self.subscribe(service, document, after=first["cursor"])
         assert (await anext(again)).data["tweetFeed"] == second
 
-    async def test_the_cursor_of_now_is_a_beginning(self, service: TweetService, ask: Ask) -> None:
+    async def test_tweet_feed_cursor_starts_a_subscription(
+        self, service: TweetService, ask: Ask
+    ) -> None:
         await service.create_tweet(ADA, "before")
         now = (await ask("{ tweetFeedCursor }"))["tweetFeedCursor"]
         await service.create_tweet(ADA, "after")
@@ -506,7 +503,7 @@ class TestTweetFeed:
             ('(after: "AAAAAAAAAAk")', AS_ADA, "BAD_USER_INPUT"),
         ],
     )
-    async def test_who_may_not_and_what_is_no_place_is_an_error(
+    async def test_refused_subscription_is_an_error(
         self, service: TweetService, arguments: str, caller: Principal | None, code: str
     ) -> None:
         document = f"subscription {{ tweetFeed{arguments} {{ cursor }} }}"

@@ -1,4 +1,4 @@
-"""The use cases on a fake."""
+"""The use cases on the fake repositories."""
 
 from tests.unit.tweets.service_suite import (
     CreateTweet,

@@ -1,4 +1,4 @@
-"""What the environment has to hold."""
+"""Settings from environment variables."""
 
 import pytest
 
@@ -15,7 +15,7 @@ COMPLETE = addresses("tweets") | {
 
 
 class TestFromEnv:
-    def test_secrets_and_addresses_are_enough(self) -> None:
+    def test_secrets_and_addresses_are_sufficient(self) -> None:
         settings = Settings.from_env(COMPLETE)
         assert (settings.host, settings.port) == ("127.0.0.1", 4102)
         assert settings.stage is Stage.PRODUCTION
@@ -25,7 +25,7 @@ class TestFromEnv:
     def test_development_allows_introspection(self) -> None:
         assert Settings.from_env({**COMPLETE, "ENVIRONMENT": "development"}).introspection
 
-    def test_introspection_can_be_switched(self) -> None:
+    def test_introspection_can_be_enabled_in_production(self) -> None:
         assert Settings.from_env({**COMPLETE, "GRAPHQL_INTROSPECTION": "true"}).introspection
 
     def test_every_missing_setting_is_reported(self) -> None:
@@ -33,7 +33,7 @@ class TestFromEnv:
             Settings.from_env({"TWEETS_PORT": "http"})
         assert raised.value.problems == [
             "TWEETS_HOST is missing",
-            "TWEETS_PORT is not a whole number of at least 1",
+            "TWEETS_PORT must be a whole number of at least 1",
             "TWEETS_DATABASE_URL is missing",
             "REDIS_URL is missing",
             "ROUTER_SECRET is missing",
@@ -41,13 +41,13 @@ class TestFromEnv:
             "TWEETS_AUTH_GRPC is missing",
         ]
 
-    def test_call_that_is_not_declared_is_one_line(self) -> None:
+    def test_undeclared_call_is_reported_in_one_line(self) -> None:
         addresses = Settings.from_env(COMPLETE).grpc_addresses
         with pytest.raises(TopologyError) as raised:
             addresses["notifier"]
         assert str(raised.value) == ('services.toml: [services.tweets] lacks calls = ["notifier"]')
 
-    def test_secrets_are_not_shown(self) -> None:
+    def test_repr_hides_secrets(self) -> None:
         shown = repr(Settings.from_env(COMPLETE))
         assert "secret@" not in shown
         assert "rrr" not in shown

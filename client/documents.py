@@ -1,0 +1,66 @@
+"""The GraphQL documents of the product's main operations."""
+
+SIGN_UP = """
+mutation ($input: SignUpInput!) {
+  signUp(input: $input) {
+    __typename
+    ... on SignedIn { accessToken refreshToken user { id username } session { id } }
+  }
+}"""
+SIGN_IN = """
+mutation ($input: SignInInput!) {
+  signIn(input: $input) {
+    __typename
+    ... on SignedIn {
+      accessToken refreshToken user { id username } session { id scopes userAgent address }
+    }
+  }
+}"""
+REFRESH_SESSION = """
+mutation ($token: String!) {
+  refreshSession(refreshToken: $token) {
+    __typename
+    ... on SignedIn { accessToken refreshToken session { id } }
+  }
+}"""
+SIGN_OUT = """
+mutation { signOut { sessionIds } }"""
+DELETE_ACCOUNT = """
+mutation ($password: String!) {
+  deleteAccount(password: $password) { __typename }
+}"""
+ME = """
+{ me { username } }"""
+
+CREATE_TWEET = """
+mutation ($text: String!) {
+  createTweet(input: {text: $text}) {
+    __typename
+    ... on Tweet { id text author { username } }
+  }
+}"""
+RETWEET = """
+mutation ($id: ID!) {
+  retweet(tweetId: $id) {
+    __typename
+    ... on Tweet { id retweetCount retweetOf { id author { username } } }
+  }
+}"""
+MY_TWEETS = """
+query ($first: Int! = 20, $after: String) {
+  myTweets(first: $first, after: $after) {
+    edges { node { id text retweetCount viewerHasRetweeted author { username } } }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+TWEET_FEED = """
+subscription {
+  tweetFeed {
+    cursor kind actor { id username } tweet { id text author { username } retweetCount }
+  }
+}"""
+
+MAIL_ON_RETWEETS = """
+mutation {
+  updateEmailSettings(input: {retweets: true}) { retweets }
+}"""
