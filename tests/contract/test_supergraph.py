@@ -225,7 +225,7 @@ class TestHints:
     """
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_hint_fails_with_code_coordinate_and_subgraphs(self, compose: Compose, copy: Path) -> None:
+    def test_hint_fails_with_code_and_subgraphs(self, compose: Compose, copy: Path) -> None:
         add_guests(
             copy, '"""Another text.""" type User @key(fields: "id") { id: ID! guests: Int! }'
         )
