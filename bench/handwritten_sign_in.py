@@ -1,7 +1,7 @@
-"""A sign-in without GraphQL and without our service: Starlette, asyncpg, argon2-cffi and PyJWT.
+"""A sign-in without GraphQL and without the auth service: Starlette, asyncpg, argon2-cffi, PyJWT.
 
 It reads the same request, checks the same secret, verifies the same password in as many threads,
-writes the same rows and signs the same claims. Its threads have the priority of all others.
+writes the same rows and signs the same claims. Its threads have normal priority.
 """
 
 import asyncio

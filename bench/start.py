@@ -1,4 +1,4 @@
-"""Row "start": the time from a second `make up` to its first answer, on a separate stack."""
+"""Row "start": from `make up` on existing data to the first answer, on a separate stack."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from deploy.dotenv import read
 from stack.environment import EXAMPLE, on_free_ports
 
 ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
-"""Two subgraphs answer it, after the edge has verified a token."""
+"""A query that both subgraphs answer, for a signed-in user."""
 
 WANTED = 3.0
 """Seconds until the first answer of a second start."""
@@ -34,12 +34,12 @@ _STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n])")
 
 
 class NoStartError(Exception):
-    """`make up` ended, or did not answer in time; the message is what it wrote."""
+    """`make up` ended, or no answer came in time; the message is its output."""
 
 
 def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
-    """Measure the start that makes the data, and then several second ones."""
-    testbed.stop()  # its servers are not what is measured
+    """Measure starts: the first one creates the data, the others find it."""
+    testbed.stop()  # its servers are not measured
     made = _MakeUp(testbed.data / "up")
     with made.started("{ __typename }") as first:
         user = sign_up(made.http)
@@ -53,7 +53,7 @@ def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
         {"name": "a second `make up` to the first answer", "seconds": middle},
         {"name": "the slowest of them", "seconds": max(seconds)},
         {
-            "name": "the first (it makes the data and, in a fresh checkout, installs packages)",
+            "name": "the first (creates the data and, in a fresh checkout, installs packages)",
             "seconds": first.seconds,
         },
     ]
@@ -69,7 +69,7 @@ def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
 
 
 class _Started:
-    """One start: when it began, its last lines, and the seconds until its first answer."""
+    """One start: its output, its steps and the time of the first answer."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -91,7 +91,7 @@ class _Started:
 
 
 class _MakeUp:
-    """`make up` with a separate folder, settings and ports, beside other stacks."""
+    """`make up` with separate data, settings and ports, so that another stack may run."""
 
     def __init__(self, data: Path) -> None:
         settings = data.with_suffix(".env")
@@ -106,7 +106,10 @@ class _MakeUp:
 
     @contextmanager
     def started(self, query: str, user: Account | None = None) -> Iterator[_Started]:
-        """Start, and enter the block once the query is answered. Raises NoStartError."""
+        """Run `make up` during the block, which begins when the query is answered.
+
+        Raises NoStartError.
+        """
         one = _Started()
         running = subprocess.Popen(
             self._command,
