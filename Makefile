@@ -96,5 +96,6 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
 	@rm -rf .venv .data explorer/dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	@rm -rf packages/*/build packages/*/src/*.egg-info packages/*/.mypy_cache packages/*/.hypothesis
 	@find . -name node_modules -type d -prune -exec rm -rf {} +
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
