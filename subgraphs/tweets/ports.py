@@ -49,10 +49,10 @@ class TweetRepository(Protocol):
     async def remove(self, tweet: Tweet, event: Event) -> None:
         """Remove an original and all its retweets, or remove one retweet and stop counting it.
 
-        The event of the deletion is stored for `snapshot`.
+        The event of the deletion is stored for `known_after`.
         """
 
-    async def snapshot(self, after: UUID, limit: int) -> Sequence[SnapshotEntry]:
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[SnapshotEntry]:
         """Return the next tweets and retweets by id, deleted ones too, all of one moment.
 
         Retweets that were deleted together with their original are left out.

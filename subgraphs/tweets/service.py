@@ -161,7 +161,7 @@ class TweetService:
 
         Other services ask for these when they start late.
         """
-        entries = await self.unit_of_work.read(lambda r: r.tweets.snapshot(after, limit))
+        entries = await self.unit_of_work.read(lambda r: r.tweets.known_after(after, limit))
         return [(entry.id, _last_event(entry)) for entry in entries]
 
 

@@ -209,7 +209,7 @@ class SqlTweetRepository:
             {"id": tweet.id, "event": event.to_json()},
         )
 
-    async def snapshot(self, after: UUID, limit: int) -> Sequence[SnapshotEntry]:
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[SnapshotEntry]:
         # One statement, so that a tweet that is deleted meanwhile is in the result once.
         rows = await self._connection.fetch_all(
             f"""
@@ -223,7 +223,7 @@ class SqlTweetRepository:
             )
             ORDER BY 3 LIMIT :limit
             """,  # noqa: S608
-            {"after": after, "limit": limit},
+            {"after": tweet_id, "limit": limit},
         )
         entries = []
         for row in rows:

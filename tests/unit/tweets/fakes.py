@@ -83,11 +83,11 @@ class FakeTweetRepository:
         if tweet.retweet_of:
             self._count(tweet.original.id, -1)
 
-    async def snapshot(self, after: UUID, limit: int) -> Sequence[SnapshotEntry]:
+    async def known_after(self, tweet_id: UUID, limit: int) -> Sequence[SnapshotEntry]:
         existing = [SnapshotEntry(i, self.shown(i), self.positions.get(i)) for i in self.rows]
         deleted = [SnapshotEntry(i, None, None, event) for i, event in self.deleted.items()]
         entries = sorted(existing + deleted, key=lambda entry: entry.id)
-        return [entry for entry in entries if entry.id > after][:limit]
+        return [entry for entry in entries if entry.id > tweet_id][:limit]
 
     def shown(self, tweet_id: UUID) -> Tweet:
         tweet = self.rows[tweet_id]
