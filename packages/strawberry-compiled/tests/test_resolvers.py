@@ -435,7 +435,7 @@ class TestInputs:
 
         scalar = strawberry.scalar(name="Position", parse_value=lambda value: Point(x=value))
         executors = Executors(Query, config=StrawberryConfig(scalar_map={Point: scalar}))
-        # Strawberry 0.334 does not know such a scalar; the answer is the same error.
+        # Older versions do not know such a scalar; then the answer is the same error.
         await executors.same("query ($of: Position!) { it(of: $of) }", of=3)
 
     async def test_generic_inputs_are_built(self, executors: Executors) -> None:
