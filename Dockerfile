@@ -24,6 +24,9 @@ COPY requirements/build.txt requirements/${REQUIREMENTS}.txt ./
 RUN pip install --require-hashes -r build.txt \
     && pip wheel --require-hashes --no-build-isolation --wheel-dir wheels -r "${REQUIREMENTS}.txt" \
     && pip --python /venv/bin/python install --no-index --no-deps wheels/*.whl
+COPY packages packages
+RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir own ./packages/*/ \
+    && pip --python /venv/bin/python install --no-index --no-deps own/*.whl
 
 FROM packages AS prober-packages
 COPY requirements/prober.txt .

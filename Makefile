@@ -4,7 +4,7 @@ STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check generate test bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -33,11 +33,19 @@ probe: setup  ## use a running stack once as people do, and show how long each s
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
 	@$(PYTHON_IN) -m deploy.check $(PARTS)
 
+alerts:  ## test the alert rules with promtool (from PATH, or with Docker)
+	@deploy/observability/test-rules.sh
+
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
 	@$(PYTHON_IN) -m deploy.generate
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
+
+coverage: setup  ## branch coverage of the unit and integration tests, without the end-to-end tests
+	@rm -f .coverage*
+	@$(PYTHON_IN) -m coverage run -m pytest tests/unit tests/integration $(ARGS)
+	@$(PYTHON_IN) -m coverage combine --quiet && $(PYTHON_IN) -m coverage report
 
 chaos-mail: setup  ## kill everything at random for five minutes and count lost mails (CHAOS_SECONDS=…)
 	@CHAOS_SECONDS="$(or $(CHAOS_SECONDS),300)" $(PYTHON_IN) -m pytest tests/chaos --timeout 3600
@@ -88,5 +96,6 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
 	@rm -rf .venv .data explorer/dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	@rm -rf packages/*/build packages/*/src/*.egg-info packages/*/.mypy_cache packages/*/.hypothesis
 	@find . -name node_modules -type d -prune -exec rm -rf {} +
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,1 +1,1 @@
-"""Measurements that anybody can repeat: `python -m bench.<name>`."""
+"""Benchmarks that run on any machine: `make bench`, `python -m bench.<name>`."""

@@ -1,4 +1,4 @@
-"""Measures what each layer costs on this machine: `python -m bench`, or `make bench`."""
+"""Measure the cost of each layer on this machine: `make bench`, or `python -m bench`."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", default=list(ROWS), help=" ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4, help="of each target in one round")
+    parser.add_argument("--seconds", type=float, default=4, help="per target and round")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--tweets", type=int, nargs="+", default=[10_000, 10_000_000])
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 1_000, 100_000])
@@ -48,8 +48,8 @@ def main() -> None:
     )
     RESULTS.mkdir(exist_ok=True)
     for name in options.rows:
-        with observed() as machine, running_testbed() as it:
-            found = ROWS[name](it, effort)
+        with observed() as machine, running_testbed() as testbed:
+            found = ROWS[name](testbed, effort)
         found["ratios"] = [asdict(ratio) for ratio in found["ratios"]]
         found["run"] = {**machine, **asdict(effort)}
         text = json.dumps(found, indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Rows 2 and 3: the timeline through router and edge, and what the edge's authorisation costs."""
+"""Rows 2 and 3: the timeline through router and edge, and the cost of authorization at the edge."""
 
 from string import Template
 from typing import Any
@@ -43,7 +43,7 @@ static_resources:
 
 
 def chain(testbed: Testbed, effort: Effort) -> dict[str, Any]:
-    """Row 2. What comes through a router is asked as the edge would ask it, or by the edge."""
+    """Measure row 2. Requests reach a router through the edge, or with the headers that it sets."""
     auth = testbed.service("auth")
     reader = sign_up(testbed.client(auth))
     reader_id = UUID(reader.id)
@@ -53,14 +53,14 @@ def chain(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     gateway, router = testbed.node_gateway(), testbed.router()
     inside = identity(testbed, reader_id)
     targets = {"tweets alone": _graphql(tweets, inside)}
-    for name, one in (("Apollo Router", router), ("Apollo's Node gateway", gateway)):
-        if one is not None:
-            edge = testbed.edge(f"edge before {one.name}", one.url)
-            targets[name] = _graphql(one, inside)
+    for name, running in (("Apollo Router", router), ("Apollo's Node gateway", gateway)):
+        if running is not None:
+            edge = testbed.edge(f"edge before {running.name}", running.url)
+            targets[name] = _graphql(running, inside)
             targets[f"edge and {name}, signed in"] = _graphql(edge, reader.headers)
     answers = {name: ask(target) for name, target in targets.items()}
     for name, answer in answers.items():
-        assert answer == answers["tweets alone"], f"{name} gives other data"
+        assert answer == answers["tweets alone"], f"{name} returns other data"
     found = measure(targets, effort)
     rate = {name: figure.rate for name, figure in found.items()}
     ratios = [
@@ -77,7 +77,7 @@ def chain(testbed: Testbed, effort: Effort) -> dict[str, Any]:
 
 
 def authorisation(testbed: Testbed, effort: Effort) -> dict[str, Any]:
-    """Row 3. Behind the edge stands an Envoy that gives the same answer to everything."""
+    """Measure row 3. An Envoy that gives a constant answer is behind the edge."""
     auth = testbed.service("auth")
     user = sign_up(testbed.client(auth))
     behind, front = map(str, free_ports(2))
@@ -89,14 +89,14 @@ def authorisation(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     targets = {
         "Envoy, a bare proxy": _graphql(bare, {}),
         "the edge, signed in": _graphql(edge, user.headers),
-        "the edge, nobody signed in": _graphql(edge, {}),
+        "the edge, anonymous": _graphql(edge, {}),
         "/authorize alone, a known token": authorize,
     }
     ask(targets["the edge, signed in"])
     found = measure(targets, effort)
     bare_rate = found["Envoy, a bare proxy"].rate
     return {
-        "title": "What authorisation costs at the edge",
+        "title": "The cost of authorization at the edge",
         "figures": rows(found),
         "ratios": [
             Ratio(
@@ -105,8 +105,8 @@ def authorisation(testbed: Testbed, effort: Effort) -> dict[str, Any]:
                 "≥ 0.5",
             ),
             Ratio(
-                "edge, nobody signed in, to a bare proxy",
-                found["the edge, nobody signed in"].rate / bare_rate,
+                "edge, anonymous, to a bare proxy",
+                found["the edge, anonymous"].rate / bare_rate,
             ),
         ],
     }

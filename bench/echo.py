@@ -1,4 +1,4 @@
-"""The least that a live feed could be: what Redis publishes goes to every WebSocket."""
+"""The smallest possible live feed: sends every message of a Redis channel to every WebSocket."""
 
 import os
 

@@ -1,8 +1,8 @@
-"""The live feed under many subscribers, and the end of sessions: `python -m bench.feed`.
+"""Measure the live feed under many subscribers, and the end of sessions: `python -m bench.feed`.
 
-Everything is as in production, on free ports: subscribers speak graphql-transport-ws through the
-edge. Beside it, in alternating rounds, runs the least that could be: Redis pub/sub and a server of
-the `websockets` package (`bench/echo.py`), which its clients reach without an edge.
+The system runs as in production, on free ports; subscribers use graphql-transport-ws through the
+edge. Alternating rounds measure the smallest possible feed: Redis pub/sub and a server of the
+package `websockets` (`bench/echo.py`), without an edge.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from client.documents import SIGN_OUT, TWEET_FEED
 COUNTS = (1, 100, 1000, 5000)
 TWEET = "mutation ($text: String!) { createTweet(input: {text: $text}) { ... on Tweet { id } } }"
 SETTINGS = {
-    # Everybody comes from one person or from a few, and a password costs what it need not here.
+    # One user or a few open all subscriptions; hashing passwords is not measured, so it is cheap.
     "TWEETS_STREAMS_PER_USER": "100000",
     "AUTH_ARGON2_MEMORY_KIB": "8",
     "AUTH_ARGON2_PASSES": "1",
@@ -68,7 +68,7 @@ class TimedUser:
 
 @dataclass
 class World:
-    """What is running."""
+    """The running processes."""
 
     testbed: Testbed
     edge: str
@@ -95,31 +95,31 @@ class World:
 
 
 @contextmanager
-def world(processes: int) -> Iterator[World]:
-    with running_testbed() as it:
-        it.settings.update(SETTINGS)
-        it.service("auth")
-        tweets = [it.service("tweets", number) for number in range(processes)]
+def running_world(processes: int) -> Iterator[World]:
+    with running_testbed() as testbed:
+        testbed.settings.update(SETTINGS)
+        testbed.service("auth")
+        tweets = [testbed.service("tweets", number) for number in range(processes)]
         addresses = [running.url.removeprefix("http://") for running in tweets]
-        it.settings["TWEETS_ENDPOINTS"] = ",".join(addresses)
-        router = it.router() or it.node_gateway()
-        it.service("notifier")
-        envoy = it.edge("edge", router.url)
-        echo = it.python("echo", "bench.echo", REDIS_URL=it.settings["REDIS_URL"])
-        made = World(it, envoy.url, tweets, envoy, echo)
-        uvloop.run(_until_up(made))
-        yield made
+        testbed.settings["TWEETS_ENDPOINTS"] = ",".join(addresses)
+        router = testbed.router() or testbed.node_gateway()
+        testbed.service("notifier")
+        envoy = testbed.edge("edge", router.url)
+        echo = testbed.python("echo", "bench.echo", REDIS_URL=testbed.settings["REDIS_URL"])
+        world = World(testbed, envoy.url, tweets, envoy, echo)
+        uvloop.run(_until_up(world))
+        yield world
 
 
-async def _until_up(it: World) -> None:
+async def _until_up(world: World) -> None:
     for _ in range(100):
         try:
-            await it.user()
+            await world.user()
         except (ApiError, httpx.TransportError):
             await asyncio.sleep(0.2)
         else:
             return
-    raise RuntimeError("the edge does not answer")
+    raise RuntimeError("The edge does not answer.")
 
 
 # -- one event to all --------------------------------------------------------------------------
@@ -127,19 +127,19 @@ async def _until_up(it: World) -> None:
 
 @dataclass
 class Round:
-    """Milliseconds until all have heard: from the mutation's answer, or from asking to publish."""
+    """Milliseconds until all sockets have the event, from the mutation's answer or the publish."""
 
     last: float
     median: float
     client: float
-    """Processor time of this process for each arrival, µs: what the measuring itself costs."""
+    """Processor time of this process per arrival, in µs: the cost of the measurement."""
 
 
-async def once(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[float]]) -> Round:
+async def once(crowd: Crowd, count: int, publish: Callable[[str], Awaitable[float]]) -> Round:
     text = f"m{secrets.token_hex(8)}"
     arrivals = crowd.expect(text.encode(), count)
     used = process_time()
-    answered = await tell(text)
+    answered = await publish(text)
     times = await asyncio.wait_for(arrivals, 60)
     used = process_time() - used
     return Round(
@@ -149,54 +149,54 @@ async def once(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[float]]
     )
 
 
-async def settled(crowd: Crowd, count: int, tell: Callable[[str], Awaitable[float]]) -> None:
-    """Returns when everybody listens."""
+async def settled(crowd: Crowd, count: int, publish: Callable[[str], Awaitable[float]]) -> None:
+    """Publish until every socket receives an event."""
     for _ in range(60):
         text = f"m{secrets.token_hex(8)}"
         arrivals = crowd.expect(text.encode(), count)
-        await tell(text)
+        await publish(text)
         try:
             await asyncio.wait_for(arrivals, 2 + count / 200)
         except TimeoutError:
             continue
         return
-    raise RuntimeError(f"not all of {count} subscribers hear anything")
+    raise RuntimeError(f"Some of {count} subscribers receive nothing.")
 
 
-async def fan_out(it: World, count: int, rounds: int) -> dict[str, Any]:
-    """One person with `count` sockets, beside as many at the echo server."""
-    redis: Redis = Redis.from_url(it.testbed.settings["REDIS_URL"])
-    user = await it.user()
+async def fan_out(world: World, count: int, rounds: int) -> dict[str, Any]:
+    """Measure one user with `count` sockets, and as many sockets of the echo server."""
+    redis: Redis = Redis.from_url(world.testbed.settings["REDIS_URL"])
+    user = await world.user()
 
     async def tweet(text: str) -> float:
         await user.run(TWEET, text=text)
         return user.answered
 
     async def publish(text: str) -> float:
-        # As long as an event of the feed. Redis answers after it has passed it on.
+        # Padded to the length of an event. Redis answers after it has delivered the message.
         asked = perf_counter()
         await redis.publish(CHANNEL, text.rjust(len(feed.last_text)))
         return asked
 
-    pids = {"tweets": it.tweets[0], "Envoy": it.envoy, "echo": it.echo}
+    pids = {"tweets": world.tweets[0], "Envoy": world.envoy, "echo": world.echo}
     before = {name: _memory(running) for name, running in pids.items()}
     feed, echo = Crowd(), Crowd()
-    await feed.connect(count * [it.subscriber(user)])
+    await feed.connect(count * [world.subscriber(user)])
     await settled(feed, count, tweet)
-    await echo.connect(count * [Dialogue(it.echo.url)])
+    await echo.connect(count * [Dialogue(world.echo.url)])
     await settled(echo, count, publish)
     memory = {name: (_memory(running) - before[name]) / count for name, running in pids.items()}
     found: dict[str, list[Round]] = {"feed": [], "echo": []}
     used = dict.fromkeys(pids, 0.0)
     for _ in range(rounds):
-        for name, crowd, tell in (("feed", feed, tweet), ("echo", echo, publish)):
+        for name, crowd, send in (("feed", feed, tweet), ("echo", echo, publish)):
             cpu = {who: _cpu(running) for who, running in pids.items()}
-            found[name].append(await once(crowd, count, tell))
+            found[name].append(await once(crowd, count, send))
             await asyncio.sleep(0.3)
             for who, running in pids.items():
                 used[who] += _cpu(running) - cpu[who]
     if feed.closings or echo.closings:
-        raise RuntimeError(f"sockets were closed: {feed.closings[:3]} {echo.closings[:3]}")
+        raise RuntimeError(f"Sockets were closed: {feed.closings[:3]} {echo.closings[:3]}")
     await feed.leave()
     await echo.leave()
     await redis.aclose()
@@ -227,14 +227,14 @@ def _cpu(running: Running) -> float:
     return float(times.user + times.system)
 
 
-async def many_people(it: World, people: int, sockets: int, rounds: int) -> dict[str, Any]:
-    """Many people with a few sockets each; one after the other tweets."""
-    users = [await it.user() for _ in range(people)]
+async def many_users(world: World, count: int, sockets: int, rounds: int) -> dict[str, Any]:
+    """Measure many users with a few sockets each; they tweet one after another."""
+    users = [await world.user() for _ in range(count)]
     crowd = Crowd()
-    await crowd.connect([it.subscriber(user) for user in users for _ in range(sockets)])
+    await crowd.connect([world.subscriber(user) for user in users for _ in range(sockets)])
     took = []
     for number in range(rounds):
-        user = users[number * people // rounds]
+        user = users[number * count // rounds]
 
         async def tweet(text: str, user: TimedUser = user) -> float:
             await user.run(TWEET, text=text)
@@ -245,33 +245,33 @@ async def many_people(it: World, people: int, sockets: int, rounds: int) -> dict
         took.append(await once(crowd, sockets, tweet))
         await asyncio.sleep(0.1)
     if crowd.closings:
-        raise RuntimeError(f"sockets were closed: {crowd.closings[:3]}")
+        raise RuntimeError(f"Sockets were closed: {crowd.closings[:3]}")
     await crowd.leave()
     return {
-        "people": people,
+        "users": count,
         "sockets each": sockets,
         "milliseconds to the last": _median(r.last for r in took),
         "the slowest of all rounds": round(max(r.last for r in took), 2),
     }
 
 
-# -- coming and going ----------------------------------------------------------------------------
+# -- connects and disconnects ----------------------------------------------------------------------
 
 
-async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
-    """Sockets connect, subscribe and leave, every other time without a word."""
-    user = await it.user()
+async def churn(world: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
+    """Connect, subscribe and disconnect sockets; every other time without a close frame."""
+    user = await world.user()
     crowd = Crowd()
     samples: list[tuple[float, int]] = []
     came, number, begun = 0, 0, monotonic()
     while monotonic() - begun < seconds:
-        await crowd.connect(sockets * [it.subscriber(user)])
+        await crowd.connect(sockets * [world.subscriber(user)])
         await asyncio.sleep(0.2)
         await crowd.leave(abruptly=bool(number % 2))
         came, number = came + sockets, number + 1
         if number % 10 == 0:
             await asyncio.sleep(0.5)
-            samples.append((monotonic() - begun, _memory(it.tweets[0])))
+            samples.append((monotonic() - begun, _memory(world.tweets[0])))
     # The first tenth fills caches and pools.
     rest = [memory for moment, memory in samples if moment > seconds / 10]
     early, late = (
@@ -289,21 +289,21 @@ async def churn(it: World, seconds: float, sockets: int = 50) -> dict[str, Any]:
 # -- the end of a session --------------------------------------------------------------------------
 
 
-async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
-    """One session's sockets over all tweets processes; the first to the last closing."""
+async def sign_out(world: World, sockets: int, rounds: int) -> dict[str, Any]:
+    """Measure when the first and the last socket of a session close, over all tweets processes."""
     answers, firsts, lasts, asked = [], [], [], []
     spread: list[int] = []
     for _ in range(rounds):
-        user = await it.user()
+        user = await world.user()
         crowd = Crowd()
-        await crowd.connect(sockets * [it.subscriber(user)])
+        await crowd.connect(sockets * [world.subscriber(user)])
 
         async def tweet(text: str, user: TimedUser = user) -> float:
             await user.run(TWEET, text=text)
             return user.answered
 
         await settled(crowd, sockets, tweet)
-        spread = [_connections(running) for running in it.tweets]
+        spread = [_connections(running) for running in world.tweets]
         await user.run(SIGN_OUT)
         await crowd.ended(sockets)
         codes = {code for code, _ in crowd.closings}
@@ -316,7 +316,7 @@ async def sign_out(it: World, sockets: int, rounds: int) -> dict[str, Any]:
         asked.append(1000 * (max(times) - user.asked))
     return {
         "sockets": sockets,
-        "tweets processes": len(it.tweets),
+        "tweets processes": len(world.tweets),
         "sockets at each, with some of Envoy's own": spread,
         "milliseconds from signOut to its answer": _median(answers),
         "milliseconds from the answer to the first closing": _median(firsts),
@@ -333,22 +333,24 @@ def _connections(running: Running) -> int:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """A fresh stack for each: what one leaves in memory is not another's."""
+    """Measure the chosen rows, each on a fresh stack, so that no row inherits memory of another."""
     found: dict[str, Any] = {"title": "The live feed", "run": machine()}
     if "fan-out" in options.rows:
         for count in options.subscribers:
-            with world(1) as it:
-                found[f"{count} subscribers"] = show(uvloop.run(fan_out(it, count, options.rounds)))
-    if "people" in options.rows:
-        people = max(options.subscribers) // 20
-        with world(1) as it:
-            found["many people"] = show(uvloop.run(many_people(it, people, 20, 2 * options.rounds)))
+            with running_world(1) as world:
+                found[f"{count} subscribers"] = show(
+                    uvloop.run(fan_out(world, count, options.rounds))
+                )
+    if "users" in options.rows:
+        users = max(options.subscribers) // 20
+        with running_world(1) as world:
+            found["many users"] = show(uvloop.run(many_users(world, users, 20, 2 * options.rounds)))
     if "sign-out" in options.rows:
-        with world(2) as it:
-            found["sign-out"] = show(uvloop.run(sign_out(it, 100, options.rounds)))
+        with running_world(2) as world:
+            found["sign-out"] = show(uvloop.run(sign_out(world, 100, options.rounds)))
     if "churn" in options.rows:
-        with world(1) as it:
-            found["churn"] = show(uvloop.run(churn(it, options.churn_seconds)))
+        with running_world(1) as world:
+            found["churn"] = show(uvloop.run(churn(world, options.churn_seconds)))
     return found
 
 
@@ -358,7 +360,7 @@ def show(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    rows = ["fan-out", "people", "sign-out", "churn"]
+    rows = ["fan-out", "users", "sign-out", "churn"]
     parser = argparse.ArgumentParser(prog="python -m bench.feed", description=__doc__)
     parser.add_argument("rows", nargs="*", default=rows, help=" ".join(rows))
     parser.add_argument("--subscribers", type=int, nargs="+", default=COUNTS)

@@ -1,4 +1,4 @@
-"""Row 5: what grows with the number of tweets, sessions and revocations, and what does not."""
+"""Row 5: how costs grow with the number of tweets, sessions and revocations."""
 
 import itertools
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from bench.timeline import READER, target
 from bench.writes import WRITTEN, retweeting
 
 CONNECTIONS = 4
-"""Few, so that it is the request that takes its time and not the queue."""
+"""Few, so that latency is the time of the request, not of the queue."""
 
 
 def growth(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     began = perf_counter()
-    services = {size: _filled(testbed, size, seconds) for size in effort.tweets}
+    services = {size: _seeded(testbed, size, seconds) for size in effort.tweets}
     tweets = _tweets(testbed, services, effort)
-    seconds["tweets, filling and all"] = perf_counter() - began
+    seconds["tweets, seeding included"] = perf_counter() - began
     megabytes = {
         f"the service of {size:,} tweets": one.resident >> 20 for size, one in services.items()
     }
@@ -32,7 +32,7 @@ def growth(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     began = perf_counter()
     asked, weights = sessions.over_http(testbed, effort)
     alone = sessions.in_process(effort)
-    seconds["sessions, signing and all"] = perf_counter() - began
+    seconds["sessions, signing included"] = perf_counter() - began
     figures = {
         **{f"{name}, {size:,} tweets": one for (name, size), one in tweets.items()},
         **{f"/authorize, {size:,} sessions, as many ended": one for size, one in asked.items()},
@@ -67,28 +67,28 @@ def growth(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     }
 
 
-def _filled(testbed: Testbed, size: int, seconds: dict[str, float]) -> Running:
-    """A tweets service with a database of so many."""
+def _seeded(testbed: Testbed, size: int, seconds: dict[str, float]) -> Running:
+    """Start a tweets service on a database with `size` tweets."""
     name = f"tweets_{size}"
     given = testbed.new_database("tweets", name)
     began = perf_counter()
     fill(testbed.superuser_url_of(name), READER, size)
-    seconds[f"filling {size:,} tweets"] = perf_counter() - began
+    seconds[f"seeding {size:,} tweets"] = perf_counter() - began
     return testbed.service("tweets", size, **given)
 
 
 def _tweets(
     testbed: Testbed, services: Mapping[int, Running], effort: Effort
 ) -> dict[tuple[str, int], Measured]:
-    """All sizes take turns, on one server: what disturbs one disturbs all."""
-    people = itertools.count(1)
+    """Alternate between all sizes on one server, so that a disturbance affects each."""
+    users = itertools.count(1)
     found: dict[tuple[str, int], list[Measured]] = {
         (name, size): [] for name in ("timeline", "retweet") for size in services
     }
     for number in range(effort.rounds + 1):
         for size, running in services.items():
             read = load(target(running, testbed), seconds=effort.seconds, connections=CONNECTIONS)
-            requests = retweeting(testbed, "/graphql", people, size)
+            requests = retweeting(testbed, "/graphql", users, size)
             written = drive(running, requests, effort.seconds, CONNECTIONS, containing=WRITTEN)
             if number:  # the first round warms up
                 found["timeline", size].append(read)

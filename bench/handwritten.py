@@ -1,7 +1,7 @@
-"""What the service would be without GraphQL: Starlette, asyncpg and orjson, written out by hand.
+"""The tweets service without GraphQL: Starlette, asyncpg and orjson, by hand.
 
-The timeline reads the same request, checks the same secret, runs one statement and gives the same
-data. The writes run our statements in one transaction, and nobody publishes their events.
+The timeline reads the same request, checks the same secret, runs one statement and returns the same
+data. The writes run the service's statements in one transaction; their events are not published.
 """
 
 import os

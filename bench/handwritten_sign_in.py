@@ -1,7 +1,7 @@
-"""A sign-in without GraphQL and without our service: Starlette, asyncpg, argon2-cffi and PyJWT.
+"""A sign-in without GraphQL and without the auth service: Starlette, asyncpg, argon2-cffi, PyJWT.
 
 It reads the same request, checks the same secret, verifies the same password in as many threads,
-writes the same rows and signs the same claims. Its threads have the priority of all others.
+writes the same rows and signs the same claims. Its threads have normal priority.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from bench import reference
 from subgraphs.auth.passwords import Argon2Cost
 
 USER = "SELECT * FROM users WHERE lower(username) = lower($1)"
-# As in subgraphs/auth/repository.py.
+# As in subgraphs/auth/repository/.
 OPEN = """
     WITH opened AS (
         INSERT INTO sessions (id, user_id, scopes, user_agent, address,

@@ -1,4 +1,4 @@
-"""Load on one URL: by wrk where it is in PATH, else by autocannon, which npm brings."""
+"""Put load on one URL, by wrk if it is in PATH, else by autocannon, an npm package."""
 
 import functools
 import json
@@ -19,13 +19,13 @@ _WRK = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request that is made again and again."""
+    """A request to repeat."""
 
     url: str
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     pid: int | None = None
-    """The process that answers."""
+    """The process that answers; its processor time is measured."""
 
     @property
     def all_headers(self) -> dict[str, str]:
@@ -35,9 +35,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Requests per second, the milliseconds that they took, and the answering process's time.
+    """Requests per second, latency in milliseconds, and processor time in µs per request.
 
-    That one, in microseconds of processor time for each request, is what disturbance changes least.
+    The processor time is that of the answering process; disturbance changes it least.
     """
 
     rate: float
@@ -51,17 +51,17 @@ def graphql_body(query: str, **variables: object) -> bytes:
 
 
 class LoadError(Exception):
-    """Some answers were not 200, so the figure would say nothing."""
+    """Some answers were not 200, so the result has no meaning."""
 
 
 @functools.cache
 def tool() -> str:
-    """wrk costs the machine that it measures on the least; autocannon needs nobody's permission."""
+    """Return the load generator: wrk uses less of the machine, autocannon needs no installation."""
     return "wrk" if shutil.which("wrk") else "autocannon"
 
 
 def load(target: Target, *, seconds: float, connections: int) -> Measured:
-    """Raises LoadError."""
+    """Send the request for `seconds`, and return the result. Raises LoadError."""
     run = _wrk if tool() == "wrk" else _autocannon
     began, whole = processor_time(target.pid), max(1, round(seconds))
     found = run(target, whole, connections)
@@ -70,7 +70,7 @@ def load(target: Target, *, seconds: float, connections: int) -> Measured:
 
 
 def processor_time(pid: int | None) -> float:
-    """Seconds that the process has had so far, in user and kernel mode."""
+    """Return the processor time of a process so far, in seconds; 0 for None."""
     if pid is None:
         return 0
     times = psutil.Process(pid).cpu_times()
@@ -93,7 +93,7 @@ def _wrk(target: Target, seconds: int, connections: int) -> Measured:
     body = (target.body or b"").decode()
     found = _json([*command, target.url, "--", "POST" if body else "GET", body])
     if found["bad"] or found["late"]:
-        raise LoadError(f"{target.url} answered {found['bad']} times badly, {found['late']} late")
+        raise LoadError(f"{target.url} gave {found['bad']} bad and {found['late']} late answers")
     return Measured(found["rate"], found["p50"], found["p99"])
 
 
@@ -105,7 +105,7 @@ def _autocannon(target: Target, seconds: int, connections: int) -> Measured:
         command += ["-m", "POST", "-b", target.body.decode()]
     found = _json([*command, target.url])
     if bad := found["errors"] + found["timeouts"] + found["non2xx"]:
-        raise LoadError(f"{bad} answers of {target.url} were not good")
+        raise LoadError(f"{bad} answers of {target.url} were bad")
     latency = found["latency"]
     return Measured(found["requests"]["average"], latency["p50"], latency["p99"])
 

@@ -1,4 +1,4 @@
-"""The machine that a row was measured on, and what others did on it meanwhile."""
+"""Describe the machine of a measurement, and the load that other programs put on it."""
 
 import os
 import platform
@@ -11,19 +11,19 @@ import psutil
 from bench.load import tool
 
 QUIET = 0.1
-"""Cores. While others use less, rates can be believed and not only ratios."""
+"""Cores. While other programs use less, rates are reliable, not only ratios."""
 
 _NO_WORK = ("idle", "iowait", "guest", "guest_nice")  # a guest's are in `user` and `nice` as well
 
 
 @contextmanager
 def observed() -> Iterator[dict[str, object]]:
-    """What is known when the block has ended, and with it all that it started."""
+    """Yield the machine's description; complete once the block and its processes have ended."""
     found = machine()
     began, busy, ours = perf_counter(), _busy(), _ours()
     yield found
     took = perf_counter() - began
-    # No load average: it would count what is measured, and the row before.
+    # Not the load average: it counts the measured processes, and the row before.
     others = max(0.0, _busy() - busy - (_ours() - ours)) / took
     found |= {"took": round(took, 1), "cores of others": round(others, 2)}
 
@@ -39,11 +39,11 @@ def machine() -> dict[str, object]:
 
 
 def _busy() -> float:
-    """Seconds of processor time that the whole machine has spent on anything."""
+    """Return the processor time of the whole machine so far, in seconds."""
     times = psutil.cpu_times()
     return sum(times) - sum(getattr(times, name, 0) for name in _NO_WORK)
 
 
 def _ours() -> float:
-    """Those of this process and of the processes that it started and that have ended."""
+    """Return the processor time of this process and of its children that have ended, in seconds."""
     return sum(os.times()[:4])

@@ -1,8 +1,8 @@
-"""How fast mails leave the notifier: `python -m bench.mail`.
+"""Measure how fast the notifier sends e-mail: `python -m bench.mail`.
 
-Throughput: the notifier's sender (PostgreSQL, templates, headers, retries and all) against
-aiosmtplib alone, which sends the same bytes over as many connections to the same sink, round by
-round in turn. Latency: from an event's entry in the stream to the sink, through the whole process.
+Throughput: the notifier's sender (with PostgreSQL, templates, headers and retries) and aiosmtplib
+alone, which sends the same bytes over as many connections to the same sink, in alternating rounds.
+Latency: from an event's entry in the stream to the sink, through the whole process.
 """
 
 import argparse
@@ -55,7 +55,7 @@ TWEET_LINK = re.compile(rb"/tweets/([0-9a-f-]{36})")
 
 
 class Sink:
-    """Says when each mail was there."""
+    """Reports the arrival time and the content of each mail."""
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
@@ -66,7 +66,7 @@ class Sink:
 
 
 def serve_sink(port: int, arrivals: Arrivals) -> None:
-    """aiosmtpd in a process of its own."""
+    """Run aiosmtpd; the target of a separate process."""
 
     async def serve() -> None:
         server = await asyncio.get_running_loop().create_server(
@@ -82,7 +82,7 @@ def serve_sink(port: int, arrivals: Arrivals) -> None:
 
 @contextmanager
 def servers(connections: int) -> Iterator[tuple[Settings, Arrivals]]:
-    """PostgreSQL, Valkey and the sink on free ports, with nothing in them."""
+    """Run an empty PostgreSQL, an empty Valkey and the sink on free ports."""
     console, never = Console(io.StringIO()), threading.Event()
     with tempfile.TemporaryDirectory(prefix="chirp-bench-") as directory:
         data = Path(directory)
@@ -203,7 +203,7 @@ async def _collect(arrivals: Arrivals, number: int) -> list[tuple[float, bytes]]
 async def latency(
     settings: Settings, arrivals: Arrivals, *, mails: int, rate: float
 ) -> list[float]:
-    """Milliseconds from each event's entry in the stream to the sink, sorted."""
+    """Return the milliseconds from each event's entry in the stream to the sink, sorted."""
     app = create_app(settings, Shutdown())
     database = Database(settings.database_url)
     await database.connect()
@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=500, help="for the latency")
     parser.add_argument("--rate", type=float, default=20.0, help="events per second")
     arguments = parser.parse_args()
-    # Written, as it is elsewhere, and read by nobody.
+    # Formatted and written as in production, and discarded.
     configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
     with servers(arguments.connections) as (settings, arrivals):
         uvloop.run(measure(arguments, settings, arrivals))

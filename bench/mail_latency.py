@@ -1,7 +1,7 @@
-"""How long a mail takes from the retweet's answer on: `python -m bench.mail_latency`.
+"""Measure the time from a retweet's answer to its e-mail: `python -m bench.mail_latency`.
 
-The whole system as `make up` runs it, on free ports: edge, router, tweets, outbox, stream,
-notifier, and a sink in place of the mailbox.
+The system runs as in `make up`, on free ports: edge, router, tweets, outbox, stream, notifier. A
+sink replaces the mailbox.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
     print(
         f"from the retweet's answer to the SMTP server, {len(took)} mails, {stack.kind}: "
         f"median {statistics.median(took):.1f} ms, p99 {took[int(len(took) * 0.99)]:.1f} ms "
-        "(below zero: the mail was there first)"
+        "(negative: the mail arrived before the answer)"
     )
 
 

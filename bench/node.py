@@ -1,4 +1,4 @@
-"""The npm packages that the bench compares with and makes its load by."""
+"""The npm packages of the references and of the load generator."""
 
 import functools
 import threading
@@ -13,5 +13,5 @@ APOLLO = Path(__file__).with_name("apollo-server")
 
 @functools.cache
 def packages() -> Path:
-    """Node, once the packages are there."""
+    """Install the packages if necessary, and return the path of Node."""
     return install_packages(Commands(Console(), threading.Event()), APOLLO)

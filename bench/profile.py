@@ -1,8 +1,8 @@
-"""Where the time of one `myTweets` goes in the tweets process: `python -m bench.profile`.
+"""Profile one `myTweets` in the tweets process: `python -m bench.profile`.
 
-The application runs in this process, asked through its ASGI interface by a few tasks at a time, on
-a real PostgreSQL; a timer samples the stack by processor time. A sample belongs to the innermost
-layer on its stack, so a layer's share is its own work and not what it waits for or calls.
+The application runs in this process on a real PostgreSQL; a few tasks call its ASGI interface. A
+timer samples the stack by processor time. A sample belongs to the innermost layer on its stack, so
+a layer's share is its own work, without the layers that it calls or waits for.
 """
 
 import argparse
@@ -41,7 +41,7 @@ LAYERS = {
         *("strawberry/extensions/", "graphql/language/", "graphql/validation/"),
         "chassis/graphql/documents.py",
     ),
-    "the executor": ("graphql/", "chassis/graphql/compiled/", "chassis/graphql/schema.py",
+    "the executor": ("graphql/", "strawberry_compiled/", "chassis/graphql/schema.py",
                      "chassis/graphql/scalars.py", "<selection>", "strawberry/"),
     "context and loaders": ("strawberry/dataloader.py", "chassis/graphql/context.py",
                             "chassis/principal.py", "subgraphs/tweets/context.py"),
@@ -52,7 +52,7 @@ LAYERS = {
 
 
 class Sampler:
-    """Counts layers, each millisecond of processor time."""
+    """Counts the layer that runs, every millisecond of processor time."""
 
     def __init__(self) -> None:
         self.layers: Counter[str] = Counter()
@@ -79,7 +79,7 @@ class Sampler:
 
 
 def _layer(file: str) -> str | None:
-    # The most specific one: the longest part of a path that is named above.
+    # The longest matching path of LAYERS is the most specific one.
     found = [
         (len(p), name) for name, parts in LAYERS.items() for p in parts if f"/{p}" in f"/{file}"
     ]
@@ -141,12 +141,12 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=8000)
     parser.add_argument("--as", dest="name", default="profile", help="the name of the result")
     options = parser.parse_args()
-    # Written, as it is elsewhere, and read by nobody.
+    # Formatted and written as in production, and discarded.
     configure_logging("bench", Stage.PRODUCTION, Path(os.devnull).open("w"))  # noqa: SIM115
-    with running_testbed() as it:
-        fill(it.superuser_url, READER, 10_000)
-        settings = Settings.from_env(settings_of("tweets", it.settings))
-        found = uvloop.run(profile(settings, identity(it), options.requests))
+    with running_testbed() as testbed:
+        fill(testbed.superuser_url, READER, 10_000)
+        settings = Settings.from_env(settings_of("tweets", testbed.settings))
+        found = uvloop.run(profile(settings, identity(testbed), options.requests))
     functions = found.pop("functions")
     (RESULTS / f"{options.name}.json").write_text(json.dumps(found, indent=2) + "\n")
     print(f"{found['microseconds']} µs of processor time in Python for each request")

@@ -1,4 +1,4 @@
-"""Requests that all differ, one after the other on each connection, from prepared bytes."""
+"""Send requests that all differ, as prepared bytes, one after another on each connection."""
 
 import asyncio
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ async def _drive(
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the last one is answered."""
+    """Sends the next request when the answer to the last one is complete."""
 
     def __init__(
         self, requests: Requests, end: float, containing: bytes, loop: asyncio.AbstractEventLoop
@@ -90,7 +90,7 @@ class _Connection(asyncio.Protocol):
         now = perf_counter()
         self.took.append(now - self._sent)
         if not head.startswith(_OK) or self._containing not in body:
-            self._finish(LoadError(f"a bad answer: {self._answer[:500]!r}"))
+            self._finish(LoadError(f"bad answer: {self._answer[:500]!r}"))
         elif now < self._end:
             self._answer = b""
             self._send()
@@ -98,7 +98,7 @@ class _Connection(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._finish(error or LoadError("the connection was closed"))
+        self._finish(error or LoadError("connection closed"))
 
     def _finish(self, error: Exception | None = None) -> None:
         if self.done.done():

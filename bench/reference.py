@@ -1,4 +1,4 @@
-"""What the references in Python have in common: how they reach PostgreSQL and how they serve."""
+"""PostgreSQL and the server of the references in Python."""
 
 import os
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 
 
 class Postgres:
-    """asyncpg's pool as it comes, but for the plans: each statement's is made once, as ours is.
+    """asyncpg's pool with its defaults; but each statement is planned once, as in the services.
 
-    `pool` is there while an application with this `lifespan` runs.
+    `pool` exists while an application with this `lifespan` runs.
     """
 
     pool: Any
@@ -31,7 +31,7 @@ class Postgres:
 
 
 def serve(app: Starlette) -> None:
-    """On `PORT`, with what is fastest in uvicorn and nothing logged."""
+    """Serve on `PORT` with uvicorn's fastest settings and without an access log."""
     uvicorn.run(
         app,
         port=int(os.environ["PORT"]),

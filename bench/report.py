@@ -1,4 +1,4 @@
-"""Writes docs/performance.md and its chart from the results: `python -m bench.report`."""
+"""Write docs/performance.md and its chart from the results: `python -m bench.report`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,14 @@ def main() -> None:
     machine = run(found["timeline"]["run"])
     DOCS.joinpath("performance.md").write_text(
         Template(text).substitute(
-            tables, profile=profiles, machine=machine, growing=growing(found["growth"])
+            tables, profile=profiles, machine=machine, growing=growth_details(found["growth"])
         )
     )
 
 
 def table(row: Mapping[str, Any]) -> str:
     lines = seconds(row) if "seconds" in row["figures"][0] else rates(row)
-    lines += ["", "| ratio | | wanted |", "| --- | ---: | ---: |"]
+    lines += ["", "| ratio | | goal |", "| --- | ---: | ---: |"]
     lines += [f"| {_claim(r)} | {r['target']} |" for r in row["ratios"]]
     return "\n".join([*lines, "", f"*{conditions(row['run'])}*"])
 
@@ -66,23 +66,26 @@ def rates(row: Mapping[str, Any]) -> list[str]:
 
 
 def conditions(made: Mapping[str, Any]) -> str:
-    """Whether the row came from a quiet machine."""
+    """Return how busy the machine was, and the effort of the row."""
     others = made.get("cores of others")
     if others is None:
-        return "What else the machine did meanwhile was not recorded: believe ratios, not rates."
+        return "The load of other programs was not recorded: ratios are reliable, rates are not."
     used = f"other programs used {others:.2f} of {made['cores']} cores"
-    believed = "" if others < QUIET else ": believe ratios, not rates"
+    reliable = "" if others < QUIET else ": ratios are reliable, rates are not"
     machine = "A quiet machine" if others < QUIET else "A busy machine"
     how = f"{made['rounds']} rounds, load by {made['load by']}, {made['took']:.0f} s in all"
-    return f"{machine} ({used}){believed}. {how}."
+    return f"{machine} ({used}){reliable}. {how}."
 
 
-def growing(row: Mapping[str, Any]) -> str:
-    """What the row holds beside its table."""
+def growth_details(row: Mapping[str, Any]) -> str:
+    """Return what the row contains beside its table."""
     memory = ", ".join(f"{name} {size} MB" for name, size in row["megabytes"].items())
     took = ", ".join(f"{name} {one:.0f} s" for name, one in row["seconds"].items())
     token = row["bytes of a known token"]
-    return f"Resident at the end: {memory}; a known token takes {token:,} bytes. It took: {took}."
+    return (
+        f"Resident memory at the end: {memory}; a cached token takes {token:,} bytes. "
+        f"Durations: {took}."
+    )
 
 
 def layers(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -102,7 +105,7 @@ def run(made: Mapping[str, Any]) -> str:
 
 
 def chart(*found: Mapping[str, Any]) -> str:
-    """Bars of requests per second, ours in another colour, readable on white and on black."""
+    """Return bars of requests per second, readable on white and on black; ours have a colour."""
     parts: list[str] = []
     y = 10
     for row in found:

@@ -1,4 +1,4 @@
-"""Measures several targets in alternating rounds, so that what disturbs one disturbs all."""
+"""Measure several targets in alternating rounds, so that a disturbance affects all of them."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ FIGURES = ("rate", "p50", "p99", "cpu")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Rounds, the seconds of each target in one, and how much is filled in."""
+    """Number of rounds, seconds per target and round, connections, and sizes of the seeded data."""
 
     rounds: int
     seconds: float
@@ -24,7 +24,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A claim: `value` of one over the other, and what it ought to be; or a figure in its unit."""
+    """A quotient of two results with its goal; or a figure in its unit."""
 
     what: str
     value: float
@@ -33,12 +33,12 @@ class Ratio:
 
 
 def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured]:
-    """The medians of each target, after a round that only warms up."""
+    """Return the medians of each target, after a warm-up."""
     found: dict[str, list[Measured]] = {name: [] for name in targets}
     for target in targets.values():
         load(target, seconds=min(2, effort.seconds), connections=effort.connections)
     for number in range(effort.rounds):
-        # Each round begins with another one.
+        # Each round starts with another target.
         names = list(targets)
         for name in names[number % len(names) :] + names[: number % len(names)]:
             one = load(targets[name], seconds=effort.seconds, connections=effort.connections)

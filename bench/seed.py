@@ -1,4 +1,4 @@
-"""Fills the tweets table by COPY: a reader whose timeline is asked for, and many others."""
+"""Seed the tweets table by COPY: one reader whose timeline is queried, and many other authors."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ APART = 1237
 """Microseconds between two tweets."""
 TEXT = "A tweet of ordinary length, such as one reads every day, with an emoji 🐦 and no news."
 SHARE = 100
-"""Each so-many-th tweet is the reader's; an author among the others has as many in all."""
+"""Every SHARE-th tweet is the reader's; every other author has SHARE tweets in all."""
 
 COLUMNS = ("id", "author_id", "author_username", "text", "retweet_of", "created_at")
 _FIRST = int(BEGIN.timestamp()) * 1_000_000
@@ -25,7 +25,7 @@ _SHOWN = 2_000_000
 
 
 def tweet_id(number: int) -> UUID:
-    """A UUIDv7 whose time is the tweet's."""
+    """Return the UUIDv7 of a tweet; its time is the tweet's."""
     return UUID(int=_id(number))
 
 
@@ -35,7 +35,7 @@ def _id(number: int) -> int:
 
 
 def _line(number: int, reader: str) -> str:
-    """A tweet as COPY reads it. A fourth of the reader's are retweets of others' tweets."""
+    """Return a tweet in the format of COPY. A quarter of the reader's tweets are retweets."""
     time = BEGIN + timedelta(microseconds=number * APART)
     position, author = divmod(number, SHARE)
     if author:
@@ -48,14 +48,14 @@ def _line(number: int, reader: str) -> str:
 
 
 def fill(superuser_url: str, reader: UUID, count: int) -> None:
-    """Puts so many tweets into an empty table, and leaves nothing of that to be done later."""
+    """Fill an empty table with `count` tweets, and do the maintenance that would follow later."""
     asyncio.run(_fill(superuser_url, reader, count))
 
 
 async def _fill(url: str, reader: UUID, count: int) -> None:
     connection: Any = await asyncpg.connect(url)
     try:
-        # Whether a retweet's original is there is known here, and a crash would end the bench.
+        # Foreign keys need no check, each original exists; a crash would end the benchmark anyway.
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("SET synchronous_commit = off")
         await connection.execute("SET maintenance_work_mem = '512MB'")
@@ -63,7 +63,7 @@ async def _fill(url: str, reader: UUID, count: int) -> None:
             await connection.copy_to_table(
                 "tweets", source=_lines(reader.hex, count), columns=COLUMNS
             )
-        # Statistics, hint bits, and all of it on disk: what is measured next pays for none of it.
+        # Statistics, hint bits and a checkpoint, so that no later measurement pays for them.
         await connection.execute("VACUUM (ANALYZE) tweets")
         await connection.execute("CHECKPOINT")
     finally:
@@ -82,7 +82,7 @@ async def _lines(reader: str, count: int) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def _indexed_afterwards(connection: Any) -> AsyncIterator[None]:
-    """Makes the indexes once the rows are there: by sorting, not one row after the other."""
+    """Create the indexes after the block, by sorting, instead of row by row."""
     indexes = await connection.fetch(
         """
         SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition

@@ -1,4 +1,4 @@
-"""What `/authorize` costs with many sessions: asked over HTTP, and in process."""
+"""Measure `/authorize` with many sessions, over HTTP and in process."""
 
 import asyncio
 import itertools
@@ -28,7 +28,7 @@ SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:writ
 CONNECTIONS = 32
 LIFETIME = timedelta(hours=1)
 LATELY = timedelta(minutes=15)
-"""In which as many sessions have ended as are alive: the usual lifetime of a token."""
+"""As many sessions have ended in this time as are open: the usual lifetime of a token."""
 
 _REMEMBERED = 3600.0
 _LONG = 600.0
@@ -36,35 +36,35 @@ _LONG = 600.0
 
 @dataclass(frozen=True, slots=True)
 class _SignedIn:
-    """Somebody in a session of their own, and what the edge asks about them."""
+    """A user with a session, and the request of the edge that authorizes it."""
 
     user: User
     session: Session
-    question: bytes
+    request: bytes
 
 
 def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], dict[int, int]]:
-    """For each number of sessions an auth service of its own; and the bytes that a token takes it.
+    """Measure one auth service per number of sessions; return results and bytes per cached token.
 
-    As many other sessions have ended, as its database says. The tokens are made with its key, and
-    it has seen each before. They come in an order that the processor's caches cannot foresee.
+    As many other sessions have ended, according to the database. The tokens are signed with the
+    service's key and are in its cache. Their order is random, so processor caches do not help.
     """
-    everybody = _sign_in(testbed, effort.sessions[-1])
-    chance = random.Random(1)  # noqa: S311  (each run the same)
+    signed_in = _sign_in(testbed, effort.sessions[-1])
+    chance = random.Random(1)  # noqa: S311  (the same order in each run)
     services: dict[int, Running] = {}
     weights: dict[int, int] = {}
     turns: dict[int, Requests] = {}
     for number, size in enumerate(effort.sessions, start=1):
-        people, database = everybody[:size], f"auth_{size}"
+        users, database = signed_in[:size], f"auth_{size}"
         given = testbed.new_database("auth", database)
-        asyncio.run(_store(testbed.superuser_url_of(database), people))
+        asyncio.run(_store(testbed.superuser_url_of(database), users))
         auth = testbed.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
         before = auth.resident
-        questions = [one.question for one in people]
-        drive(auth, iter(questions), _LONG, CONNECTIONS)
+        authorizations = [one.request for one in users]
+        drive(auth, iter(authorizations), _LONG, CONNECTIONS)
         weights[size] = (auth.resident - before) // size
-        chance.shuffle(questions)
-        services[size], turns[size] = auth, itertools.cycle(questions)
+        chance.shuffle(authorizations)
+        services[size], turns[size] = auth, itertools.cycle(authorizations)
     found: dict[int, list[Measured]] = {size: [] for size in services}
     for _ in range(effort.rounds):
         for size, auth in services.items():
@@ -75,7 +75,7 @@ def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], di
 
 
 def _sign_in(testbed: Testbed, count: int) -> list[_SignedIn]:
-    """So many people, without their passwords."""
+    """Return `count` users with sessions; they have no passwords."""
     settings = testbed.settings
     tokens = JwtAccessTokens(
         KeyRing.parse(settings["AUTH_SIGNING_KEYS"]),
@@ -85,25 +85,25 @@ def _sign_in(testbed: Testbed, count: int) -> list[_SignedIn]:
     )
     now = datetime.now(UTC)
 
-    def somebody(name: str) -> _SignedIn:
+    def new_user(name: str) -> _SignedIn:
         user = User(uuid4(), name, f"{name}@example.com", "", now)
         session = Session(uuid4(), user.id, SCOPES, Device("", ""), now, now, now + LIFETIME)
         authorization = f"Bearer {tokens.issue(user, session, now).value}"
-        question = raw_request("/authorize/graphql", {"authorization": authorization})
-        return _SignedIn(user, session, question)
+        request = raw_request("/authorize/graphql", {"authorization": authorization})
+        return _SignedIn(user, session, request)
 
-    return [somebody(f"somebody_{number}") for number in range(count)]
+    return [new_user(f"user_{number}") for number in range(count)]
 
 
-async def _store(url: str, people: Sequence[_SignedIn]) -> None:
-    """Their accounts and sessions; and as many that have ended, one after the other until now."""
-    now, apart = datetime.now(UTC), LATELY / len(people)
-    users = (astuple(one.user) for one in people)
+async def _store(url: str, signed_in: Sequence[_SignedIn]) -> None:
+    """Store users and sessions, and as many ended sessions, spread over LATELY."""
+    now, apart = datetime.now(UTC), LATELY / len(signed_in)
+    users = (astuple(one.user) for one in signed_in)
     sessions = (
         (s.id, s.user_id, list(s.scopes), "", "", s.created_at, s.last_used_at, s.expires_at)
-        for s in (one.session for one in people)
+        for s in (one.session for one in signed_in)
     )
-    ended = ((uuid4(), now - number * apart) for number in range(len(people)))
+    ended = ((uuid4(), now - number * apart) for number in range(len(signed_in)))
     connection: Any = await asyncpg.connect(url)
     try:
         await connection.copy_records_to_table("users", records=users)
@@ -115,7 +115,7 @@ async def _store(url: str, people: Sequence[_SignedIn]) -> None:
 
 
 class _Ended:
-    """What a current feed of revocations is to the authoriser."""
+    """The revocations, as an up-to-date feed answers the authorizer."""
 
     is_current = True
 
@@ -127,7 +127,7 @@ class _Ended:
 
 
 def in_process(effort: Effort) -> dict[int, Measured]:
-    """The same questions put to the authoriser alone."""
+    """Measure the authorizer alone with the same requests."""
     return {size: asyncio.run(_authorize(size, effort)) for size in effort.sessions}
 
 
@@ -137,7 +137,7 @@ async def _authorize(sessions: int, effort: Effort) -> Measured:
     tokens = {f"{session_id}{'x' * 560}": session_id for session_id in ids}
 
     def verify(token: str) -> Principal:
-        return Principal(uuid4(), "somebody", SCOPES, tokens[token], until)
+        return Principal(uuid4(), "user", SCOPES, tokens[token], until)
 
     async def live(_: Collection[UUID]) -> Collection[UUID]:
         raise AssertionError

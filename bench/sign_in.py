@@ -1,4 +1,4 @@
-"""Row 4: sign-ins against Argon2 itself, and what `me` notices of them."""
+"""Row 4: sign-ins compared with Argon2 alone, and the latency of `me` during sign-ins."""
 
 import os
 import time
@@ -39,11 +39,11 @@ def sign_in(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     me = _me(testbed, auth, user)
     for target in (ours, hand):
         if not ask(target)["data"]["signIn"].get("accessToken"):
-            raise LoadError(f"{target.url} signs nobody in.")
+            raise LoadError(f"{target.url} refuses the sign-in.")
     for target in (me, ours, hand):
         load(target, seconds=1, connections=_TOGETHER)
 
-    # Long, for what is under way when a measurement ends is done and not counted.
+    # Long, because sign-ins that are unfinished when a measurement ends are not counted.
     seconds = 2 * effort.seconds
     bare, through, manual, quiet, busy = [argon2_alone(seconds, user.password)], [], [], [], []
     for _ in range(effort.rounds):
@@ -63,11 +63,11 @@ def sign_in(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     figures = {
         "Argon2 alone, on all cores": Measured(limit, 1000 / limit, 1000 / limit),
         "signIn": medians(through),
-        "written by hand: Starlette, asyncpg, PyJWT": medians(manual),
-        "me, while nobody signs in": medians(quiet),
-        "me, while 8 sign in at a time": medians(busy),
+        "hand-written: Starlette, asyncpg, PyJWT": medians(manual),
+        "me, without sign-ins": medians(quiet),
+        "me, during 8 concurrent sign-ins": medians(busy),
     }
-    # Each burst to what the machine could do just before it and just after.
+    # Each burst is compared with Argon2 alone just before and just after it.
     limits = [(before + after) / 2 for before, after in pairwise(bare)]
     reached = median(m.rate / here for m, here in zip(through, limits[::2], strict=True))
     reached_by_hand = median(m.rate / here for m, here in zip(manual, limits[1::2], strict=True))
@@ -75,8 +75,8 @@ def sign_in(testbed: Testbed, effort: Effort) -> dict[str, Any]:
         "title": f"Sign-in, {seconds:g} s of each in a round",
         "figures": rows(figures),
         "ratios": [
-            Ratio("sign-ins to Argon2's limit", reached, "≥ 0.95"),
-            Ratio("those written by hand to Argon2's limit", reached_by_hand),
+            Ratio("sign-ins to Argon2 alone", reached, "≥ 0.95"),
+            Ratio("hand-written sign-ins to Argon2 alone", reached_by_hand),
             Ratio(
                 "median of me, during sign-ins to without", medians(busy).p50 / medians(quiet).p50
             ),
@@ -85,14 +85,14 @@ def sign_in(testbed: Testbed, effort: Effort) -> dict[str, Any]:
 
 
 def _burst(target: Target, seconds: float) -> Measured:
-    """Sign-ins, and a pause until those are done that nobody waits for any more."""
+    """Sign in for `seconds`, then wait until the abandoned sign-ins are done."""
     found = load(target, seconds=seconds, connections=_TOGETHER)
     time.sleep(0.5)
     return found
 
 
 def argon2_alone(seconds: float, password: str) -> float:
-    """Verifications per second that the machine can do, in as many threads as it has cores."""
+    """Return the verifications per second of one thread per core."""
     cost = Argon2Cost()
     hasher = argon2.PasswordHasher(cost.passes, cost.memory_kib, cost.lanes)
     stored = hasher.hash(password)

@@ -1,7 +1,7 @@
-"""A lean crowd of WebSocket clients, so that they are not what is measured.
+"""Many WebSocket clients that use little processor time, so that the server is what is measured.
 
-Frames are read and written by hand, for text of the server's only: no library, no task for each
-socket. Masks are zero, which the protocol allows and which leaves a frame's text as it is.
+Frames are read and written by hand, without a library or a task per socket; only unmasked text of
+the server is read. Masks are zero: the protocol allows it, and the text of a frame stays as it is.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 SPARE = 500
-"""Files that the process needs beside its sockets."""
+"""Open files that the process needs beside its sockets."""
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _AT_ONCE = 100
@@ -23,7 +23,7 @@ _ATTEMPTS = 20
 
 
 def allow(sockets: int) -> None:
-    """Raises the limit on open files as far as it may. Raises SystemExit where that is too low."""
+    """Raise the limit on open files to its maximum. Raises SystemExit if that is too low."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < sockets + SPARE:
         raise SystemExit(f"{sockets} sockets need `ulimit -n {sockets + SPARE}`; it is {hard}.")
@@ -32,7 +32,7 @@ def allow(sockets: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Where a socket connects, and what it says: once connected, and when that was acknowledged.
+    """The address of a socket, its first message, and the one after the server's acknowledgement.
 
     Without `first` the socket counts as open once it is connected.
     """
@@ -121,12 +121,12 @@ class Client(asyncio.Protocol):
 
 
 class Crowd:
-    """Sockets that are open together; it knows when each of them has got something."""
+    """Sockets that are open together, and the arrival times of their messages."""
 
     def __init__(self) -> None:
         self.clients: set[Client] = set()
         self.closings: list[tuple[int, float]] = []
-        """Close codes, and when they came."""
+        """Close codes with their arrival times."""
         self.last_text = b""
         self.refused = 0
         self._marker = b""
@@ -137,7 +137,7 @@ class Crowd:
         self._changed = asyncio.Event()
 
     async def connect(self, dialogues: Sequence[Dialogue]) -> None:
-        """Returns when all are open. Who is refused tries again, as a client does."""
+        """Open a socket for each dialogue; one that is refused retries, as a client does."""
         loop = asyncio.get_running_loop()
         turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -152,7 +152,7 @@ class Crowd:
                         return
                     self.refused += 1
                     await asyncio.sleep(0.5)
-            raise RuntimeError(f"{dialogue.url} refuses sockets")
+            raise RuntimeError(f"{dialogue.url} refuses sockets.")
 
         await asyncio.gather(*map(one, dialogues))
 
@@ -168,18 +168,18 @@ class Crowd:
         self._leaving = False
 
     async def ended(self, count: int) -> None:
-        """Returns when so many have been closed by the other side."""
+        """Return when the server has closed `count` sockets."""
         await self._until(lambda: len(self.closings) == count)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        """Returns when it holds; looks when a socket has opened or ended."""
+        """Return when the condition holds; it is checked when a socket opens or closes."""
         async with asyncio.timeout(60):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()
 
     def expect(self, marker: bytes, count: int) -> asyncio.Future[Sequence[float]]:
-        """The times at which `count` texts with this marker have come, when they all have."""
+        """Return a future of the arrival times of `count` texts that contain the marker."""
         self._marker, self._awaited, self._arrivals = marker, count, []
         self._done = asyncio.get_running_loop().create_future()
         return self._done

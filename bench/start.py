@@ -1,4 +1,4 @@
-"""Row "start": from a second `make up` to the first answer, on a stack of its own."""
+"""Row "start": from `make up` on existing data to the first answer, on a separate stack."""
 
 import os
 import re
@@ -23,21 +23,23 @@ from deploy.dotenv import read
 from stack.environment import EXAMPLE, on_free_ports
 
 ACROSS = "{ me { username tweets(first: 1) { pageInfo { hasNextPage } } } }"
-"""What both subgraphs have to answer, for somebody whose token the edge has checked."""
+"""A query that both subgraphs answer, for a signed-in user."""
 
-WANTED = 5.0
+WANTED = 3.0
+"""Seconds until the first answer of a second start."""
 LONGEST = 300.0
+"""Seconds after which a start has failed."""
 
 _STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n])")
 
 
 class NoStartError(Exception):
-    """`make up` ended, or nothing answered in time; what it wrote is the message."""
+    """`make up` ended, or no answer came in time; the message is its output."""
 
 
 def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
-    """The first start makes the data; each that follows is a second one."""
-    testbed.stop()  # its servers are not what is measured
+    """Measure starts: the first one creates the data, the others find it."""
+    testbed.stop()  # its servers are not measured
     made = _MakeUp(testbed.data / "up")
     with made.started("{ __typename }") as first:
         user = sign_up(made.http)
@@ -51,7 +53,7 @@ def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
         {"name": "a second `make up` to the first answer", "seconds": middle},
         {"name": "the slowest of them", "seconds": max(seconds)},
         {
-            "name": "the first (it makes the data and, in a fresh checkout, brings packages)",
+            "name": "the first (creates the data and, in a fresh checkout, installs packages)",
             "seconds": first.seconds,
         },
     ]
@@ -67,29 +69,29 @@ def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
 
 
 class _Started:
-    """One start: when it was asked for, what it said since, and when it had answered."""
+    """One start: its output, its steps and the time of the first answer."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
         self.seconds = 0.0
-        self.said: list[str] = []
+        self.last_lines: list[str] = []
         self._steps: list[tuple[str, float]] = [("make, imports, what has changed", 0.0)]
 
     def listen(self, output: Iterator[str]) -> None:
         for line in output:
-            self.said = [*self.said[-20:], line]
+            self.last_lines = [*self.last_lines[-20:], line]
             if found := _STEP.match(line):
                 self._steps.append((found[1], time.perf_counter() - self.began))
 
     @property
     def steps(self) -> dict[str, float]:
-        """The seconds of each step, the last until the answer."""
+        """The seconds of each step; the last one ends with the answer."""
         ends = [at for _, at in self._steps[1:]] + [self.seconds]
         return {name: end - at for (name, at), end in zip(self._steps, ends, strict=True)}
 
 
 class _MakeUp:
-    """`make up` with a directory, settings and ports of its own, whatever else runs here."""
+    """`make up` with separate data, settings and ports, so that another stack may run."""
 
     def __init__(self, data: Path) -> None:
         settings = data.with_suffix(".env")
@@ -104,7 +106,10 @@ class _MakeUp:
 
     @contextmanager
     def started(self, query: str, user: Account | None = None) -> Iterator[_Started]:
-        """Answers the query when the block begins. Raises NoStartError."""
+        """Run `make up` during the block, which begins when the query is answered.
+
+        Raises NoStartError.
+        """
         one = _Started()
         running = subprocess.Popen(
             self._command,
@@ -121,7 +126,7 @@ class _MakeUp:
         try:
             while not self._answers(query, user):
                 if running.poll() is not None or time.perf_counter() > one.began + LONGEST:
-                    raise NoStartError("".join(one.said))
+                    raise NoStartError("".join(one.last_lines))
                 time.sleep(0.02)
             one.seconds = time.perf_counter() - one.began
             yield one

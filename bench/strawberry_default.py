@@ -1,7 +1,7 @@
-"""The tweets subgraph on Strawberry as its documentation has it: its executor, its view.
+"""The tweets subgraph on Strawberry as documented: its executor and its view.
 
-The schema's types and resolvers, the use cases and the repository are ours, and so is the guard
-that checks the edge's secret. PLAIN=1 leaves out the caches of parsed and validated documents.
+Types, resolvers, use cases, repository and the check of the edge's secret are those of the service.
+PLAIN=1 leaves out the caches of parsed and validated documents.
 """
 
 import os
@@ -45,7 +45,7 @@ def create_app(database_url: str, secret: str, *, caches: bool) -> Starlette:
 
     class View(GraphQL[TweetsContext, None]):
         async def get_context(self, request: Any, response: Any) -> TweetsContext:
-            # No feed is asked for.
+            # No query uses the feed.
             return TweetsContext.from_connection(request, service=service, feed=cast("Feed", None))
 
     @asynccontextmanager

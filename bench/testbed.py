@@ -1,4 +1,4 @@
-"""What is measured, running: servers, services, routers, edges and references, on free ports."""
+"""Run what is measured: servers, services, routers, edges and references, on free ports."""
 
 import io
 import os
@@ -43,15 +43,14 @@ class Running:
 
     @property
     def resident(self) -> int:
-        """Bytes."""
+        """Resident memory in bytes."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
 class Testbed:
-    """A directory of data, a PostgreSQL and a Valkey; and what has been started on them.
+    """A directory of data, a PostgreSQL, a Valkey, and the processes that were started on them.
 
-    What the processes write goes to /dev/null: they write it as they do elsewhere, and nobody who
-    reads it takes part in the measurement.
+    The processes log as in production, to /dev/null, so that no reader disturbs the measurement.
     """
 
     def __init__(self, data: Path) -> None:
@@ -67,19 +66,19 @@ class Testbed:
 
     @property
     def database_url(self) -> str:
-        """The tweets service's."""
+        """The URL of the database of tweets."""
         return self.settings["TWEETS_DATABASE_URL"]
 
     @property
     def superuser_url(self) -> str:
-        """The same database, for who may do everything."""
+        """The URL of the same database for the superuser."""
         return self.superuser_url_of("tweets")
 
     def superuser_url_of(self, database: str) -> str:
         return self._postgres.superuser_url.removesuffix("/postgres") + f"/{database}"
 
     def new_database(self, service: str, name: str) -> dict[str, str]:
-        """The settings with which the service has this one for its own. It is empty."""
+        """Create an empty database, and return the settings that give it to the service."""
         setting = f"{service.upper()}_DATABASE_URL"
         url = self.settings[setting].rpartition("/")[0] + f"/{name}"
         self._postgres.create_databases([url])
@@ -101,10 +100,10 @@ class Testbed:
             process.stop()
         self._stack.stop()
 
-    # -- what can be started ---------------------------------------------------------------------
+    # -- processes --------------------------------------------------------------------------------
 
     def service(self, name: str, number: int = 0, **given: str) -> Running:
-        """One of ours, as in production (its log is JSON); each `number` is another process."""
+        """Start a service as in production (its log is JSON); each `number` is another process."""
         settings = settings_of(name, {**os.environ, **self.settings, **given})
         settings |= {"ENVIRONMENT": "production"} if name != "notifier" else {}
         if number:
@@ -116,7 +115,7 @@ class Testbed:
         return self._run(name, command, settings, url, answers(f"{url}/readyz"))
 
     def python(self, name: str, module: str, **environment: str) -> Running:
-        """A reference in Python: `python -m module` with the database, the secret and a port."""
+        """Start a reference in Python: `python -m module` with database, secret and port."""
         return self._reference(name, (sys.executable, "-m", module), environment)
 
     def apollo_server(self, **environment: str) -> Running:
@@ -125,7 +124,7 @@ class Testbed:
         return self._reference(name, command, {"NODE_ENV": "production", **environment})
 
     def router(self) -> Running | None:
-        """The Apollo Router, where there is one."""
+        """Start the Apollo Router; return None if it is not installed."""
         binary = find_router(self.settings)
         if binary is None:
             return None
@@ -144,7 +143,7 @@ class Testbed:
         return self._run("Node gateway", command, environment, url, answers(f"{url}/health"))
 
     def edge(self, name: str, router_url: str) -> Running:
-        """The edge as the laptop runs it, before a router or before something else."""
+        """Start the edge as `make up` does, in front of a router or of another address."""
         port = str(free_ports(1)[0])
         behind = router_url.rpartition(":")[2]
         given = {**self.settings, "EDGE_PORT": port, "ROUTER_PORT": behind}
@@ -202,13 +201,13 @@ def _listens(url: str) -> Probe:
 
 @contextmanager
 def running_testbed() -> Iterator[Testbed]:
-    """Servers that run inside the block, with empty databases."""
+    """Run servers with empty databases during the block."""
     with tempfile.TemporaryDirectory(prefix="chirp-bench-") as directory:
         data = Path(directory)
         data.chmod(0o755)  # PostgreSQL runs as another user where we are root
-        it = Testbed(data)
+        testbed = Testbed(data)
         try:
-            it.start_servers()
-            yield it
+            testbed.start_servers()
+            yield testbed
         finally:
-            it.stop()
+            testbed.stop()

@@ -1,4 +1,4 @@
-"""Row 1: a timeline of twenty, asked of one worker."""
+"""Row 1: a timeline of 20 tweets from one worker."""
 
 import json
 import urllib.request
@@ -20,7 +20,7 @@ READER = UUID("00000000-0000-7000-8000-00000000c0de")
 
 
 def identity(testbed: Testbed, reader: UUID = READER) -> dict[str, str]:
-    """The headers with which the edge lets `reader` in."""
+    """Return the headers that the edge sets for a signed-in `reader`."""
     return {
         "x-router-secret": testbed.secret,
         "x-auth-user-id": str(reader),
@@ -32,7 +32,7 @@ def identity(testbed: Testbed, reader: UUID = READER) -> dict[str, str]:
 
 
 def ask(target: Target) -> Any:
-    """What one request is answered."""
+    """Send a request once, and return the answer."""
     request = urllib.request.Request(target.url, target.body, target.all_headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)
@@ -43,14 +43,14 @@ def target(running: Running, testbed: Testbed) -> Target:
 
 
 def timeline(testbed: Testbed, effort: Effort) -> dict[str, Any]:
-    """Every one gives the same data; only then are they measured."""
+    """Measure the services after a check that all return the same data."""
     fill(testbed.superuser_url, READER, effort.tweets[0])
     apollo, tuned = testbed.apollo_server(), testbed.apollo_server(TUNED="1")
     ours = testbed.service("tweets")
     default = testbed.python("Strawberry", "bench.strawberry_default")
     plain = testbed.python("Strawberry without caches", "bench.strawberry_default", PLAIN="1")
     handwritten = testbed.python("hand-written", "bench.handwritten")
-    everyone = {
+    services = {
         "Chirp": ours,
         "hand-written: Starlette, asyncpg, orjson": handwritten,
         "Apollo Server, pg, DataLoader": apollo,
@@ -58,12 +58,12 @@ def timeline(testbed: Testbed, effort: Effort) -> dict[str, Any]:
         "Strawberry's executor, with its caches": default,
         "Strawberry's executor, as installed": plain,
     }
-    targets = {name: target(running, testbed) for name, running in everyone.items()}
+    targets = {name: target(running, testbed) for name, running in services.items()}
     answers = {name: _comparable(ask(one)) for name, one in targets.items()}
     for name, answer in answers.items():
-        assert answer == answers["Chirp"], f"{name} gives other data"
+        assert answer == answers["Chirp"], f"{name} returns other data"
     found = measure(targets, effort)
-    for running in everyone.values():
+    for running in services.values():
         testbed.end(running)
     rate = {name: figure.rate for name, figure in found.items()}
     ours_rate, by_hand, node, node_tuned, strawberry, bare = rate.values()
@@ -86,7 +86,7 @@ def timeline(testbed: Testbed, effort: Effort) -> dict[str, Any]:
 
 
 def _comparable(answer: Any) -> Any:
-    """Node's times end at milliseconds and in a Z."""
+    """Return the answer with times cut to milliseconds, which is all that Node returns."""
     for edge in answer["data"]["myTweets"]["edges"]:
         edge["node"]["createdAt"] = edge["node"]["createdAt"][:23]
     return answer

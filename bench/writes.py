@@ -1,4 +1,4 @@
-"""Row 6: tweets and retweets, each with its event, against a transaction written by hand."""
+"""Row 6: tweets and retweets, each with its event, compared with a hand-written transaction."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ CREATE = """mutation ($text: String!) { createTweet(input: {text: $text}) {
 RETWEET = "mutation ($id: ID!) { retweet(tweetId: $id) { __typename ... on Tweet { id } } }"
 
 WRITTEN = b'"id":'
-"""What is in the answer of a write that succeeded."""
+"""Part of the answer of a write that succeeded."""
 
 _JSON = {"content-type": "application/json"}
 
@@ -25,14 +25,14 @@ _JSON = {"content-type": "application/json"}
 def writes(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     fill(testbed.superuser_url, READER, effort.tweets[0])
     ours, by_hand = testbed.service("tweets"), testbed.python("hand-written", "bench.handwritten")
-    people = itertools.count(1)
+    users = itertools.count(1)
     makers: dict[str, tuple[Running, Callable[[], Requests]]] = {
-        "createTweet": (ours, lambda: creating(testbed, "/graphql", people)),
-        "createTweet, hand-written": (by_hand, lambda: creating(testbed, "/create", people)),
-        "retweet": (ours, lambda: retweeting(testbed, "/graphql", people, effort.tweets[0])),
+        "createTweet": (ours, lambda: creating(testbed, "/graphql", users)),
+        "createTweet, hand-written": (by_hand, lambda: creating(testbed, "/create", users)),
+        "retweet": (ours, lambda: retweeting(testbed, "/graphql", users, effort.tweets[0])),
         "retweet, hand-written": (
             by_hand,
-            lambda: retweeting(testbed, "/retweet", people, effort.tweets[0]),
+            lambda: retweeting(testbed, "/retweet", users, effort.tweets[0]),
         ),
     }
     found = {name: list[Measured]() for name in makers}
@@ -56,24 +56,24 @@ def writes(testbed: Testbed, effort: Effort) -> dict[str, Any]:
     }
 
 
-def creating(testbed: Testbed, path: str, people: Iterator[int]) -> Requests:
-    """Each time by somebody else: one person's tweets wait for one another at their feed."""
-    for number in people:
-        text = f"A tweet of its own, number {number}."
+def creating(testbed: Testbed, path: str, users: Iterator[int]) -> Requests:
+    """Yield createTweet by another user each time: one user's tweets wait for its feed's lock."""
+    for number in users:
+        text = f"A tweet with a text of its own, number {number}."
         yield raw_request(
-            path, _JSON | identity(testbed, _somebody(number)), graphql_body(CREATE, text=text)
+            path, _JSON | identity(testbed, _user_id(number)), graphql_body(CREATE, text=text)
         )
 
 
-def retweeting(testbed: Testbed, path: str, people: Iterator[int], tweets: int) -> Requests:
-    """Each time by somebody else, and of tweets all over the table."""
+def retweeting(testbed: Testbed, path: str, users: Iterator[int], tweets: int) -> Requests:
+    """Yield retweets by another user each time, of tweets all over the table."""
     originals = tweets // SHARE * SHARE
-    for number in people:
+    for number in users:
         original = number * 7919 % originals
-        original += original % SHARE == 0  # not one of the reader's: some are retweets
+        original += original % SHARE == 0  # not one of the reader's: some of those are retweets
         wanted = graphql_body(RETWEET, id=str(tweet_id(original)))
-        yield raw_request(path, _JSON | identity(testbed, _somebody(number)), wanted)
+        yield raw_request(path, _JSON | identity(testbed, _user_id(number)), wanted)
 
 
-def _somebody(number: int) -> UUID:
+def _user_id(number: int) -> UUID:
     return UUID(int=(2 << 120) | number)

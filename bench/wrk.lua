@@ -1,4 +1,4 @@
--- One request for all; the result as JSON on its last line.
+-- Repeats one request; the last line of the output is the result as JSON.
 init = function(args)
    wrk.method = args[1]
    if args[2] ~= "" then wrk.body = args[2] end

@@ -84,7 +84,7 @@ class _Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is left in an outbox, and the lag of each consumer group in events."""
+    """The size of an outbox, and the lag of each consumer group in events."""
 
     events: int
     unpublished: int
@@ -146,7 +146,7 @@ class OutboxRelay:
             yield
 
     async def backlog(self) -> Backlog:
-        """Return what is left to do. While Redis is away, the lags are unknown and left out."""
+        """Return the current backlog. During an outage of Redis, `lags` is empty."""
         try:
             last, length = await self._state()
             self._last_known = last

@@ -17,6 +17,7 @@ from deploy.undeclared import undeclared
 
 Command = Sequence[str]
 
+PACKAGES = ROOT / "packages"
 TESTS = "tests"
 _POLL = 0.1  # seconds
 
@@ -25,8 +26,9 @@ def parts() -> dict[str, Command]:
     """Return the command of each part, by its name."""
     excluded = [f"--exclude=^{file.relative_to(ROOT)}$" for file in sorted(undeclared())]
     return {
-        TESTS: _python("pytest", "tests/unit", "tests/contract", *_SPREAD),
+        TESTS: _python("pytest", "tests/unit", "tests/contract", "packages", *_SPREAD),
         "types": _python("mypy", *excluded),
+        **{f"types of {folder.name}": _types_of(folder) for folder in sorted(PACKAGES.iterdir())},
         "manifests": _python("deploy.validate"),
         "format": _python("ruff", "format", "--check", "."),
         "lint": _python("ruff", "check", "."),
@@ -42,6 +44,11 @@ _SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
 
 def _python(*module: str) -> Command:
     return [sys.executable, "-m", *module]
+
+
+def _types_of(package: Path) -> Command:
+    """Return the command that checks the types of a package with its own settings."""
+    return ["sh", "-c", 'cd "$1" && exec "$2" -m mypy', "sh", str(package), sys.executable]
 
 
 def run(commands: Mapping[str, Command], write: Callable[[str], object]) -> list[str]:

@@ -84,7 +84,7 @@ def _texts(root: Path) -> Iterator[tuple[Path, str]]:
     ).stdout
     for name in filter(None, listed.split("\0")):
         path = Path(name)
-        if name in KEPT or not (root / path).is_file():
+        if path.name in KEPT or not (root / path).is_file():
             continue
         try:
             yield path, (root / path).read_text()

@@ -5,7 +5,8 @@ container in each running pod, and from a pod with the labels of each migration 
 command. Pods outside the namespace try as well, and one inside that no policy names. The open
 connections must be those of the architecture; each difference is printed, and fails.
 
-A cluster whose network plugin enforces no policies fails. The ephemeral containers have ended, but
+A cluster whose network plugin enforces no policies fails. Connections of a pod to its own node are
+always allowed, and not tried: the API server may be there. The ephemeral containers have ended, but
 Kubernetes lists them until their pods are replaced.
 """
 
@@ -20,10 +21,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.topology import Topology, declared
-from deploy.generate.kubernetes import SENDS_MAIL, SERVES_METRICS, USES_DATABASE, USES_REDIS
+from deploy.generate.kubernetes import (
+    SENDS_MAIL,
+    SENDS_TRACES,
+    SERVES_METRICS,
+    USES_DATABASE,
+    USES_REDIS,
+)
 from deploy.generate.policies import Arrow, arrows
 
 NAME = "app.kubernetes.io/name"
+_OBSERVABILITY, _COLLECTOR = "observability", "otel-collector"
 _MARK = "try-policies"
 _WAIT = 90.0  # seconds for a container to start, try and end
 
@@ -48,7 +56,7 @@ class ClusterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod, or a service of the cluster, as a source or a target of connections."""
+    """A pod as a source or a target of connections."""
 
     name: str
     namespace: str
@@ -69,13 +77,14 @@ def expected(topology: Topology, sources: Iterable[Pod], targets: Collection[Pod
         USES_DATABASE: ("postgres", 5432),
         USES_REDIS: ("redis", 6379),
         SENDS_MAIL: ("mailpit", 1025),
+        SENDS_TRACES: (_COLLECTOR, 4318),
     }
     http = {"router": 4100, "prober": 4190, **{s.name: s.port for s in topology.subgraphs}}
     metrics = {(t.name, http[t.name]) for t in targets if t.labels.get(SERVES_METRICS)}
     for source in sources:
         if source.namespace != topology.project.name:
             allowed.add((source.name, "edge", 4000))
-            if source.namespace == "observability" and source.labels.get(NAME) == "prometheus":
+            if source.namespace == _OBSERVABILITY and source.labels.get(NAME) == "prometheus":
                 allowed |= {(source.name, *target) for target in metrics}
         else:
             allowed.add((source.name, "dns", 53))
@@ -119,15 +128,8 @@ def running(namespace: str) -> list[Pod]:
         if conditions.get("Ready") != "True" or "deletionTimestamp" in pod["metadata"]:
             continue
         labels = pod["metadata"]["labels"]
-        containers = pod["spec"]["containers"]
-        found[labels[NAME]] = Pod(
-            labels[NAME],
-            namespace,
-            labels,
-            [port["containerPort"] for c in containers for port in c.get("ports", [])],
-            pod["status"]["podIP"],
-            pod["metadata"]["name"],
-        )
+        name, address = pod["metadata"]["name"], pod["status"]["podIP"]
+        found[labels[NAME]] = Pod(labels[NAME], namespace, labels, _ports(pod), address, name)
     return list(found.values())
 
 
@@ -150,16 +152,22 @@ def strangers(namespace: str) -> Iterator[Pod]:
     yield Pod("neighbour", namespace, {NAME: "neighbour"})
     yield Pod("stranger", "default", {NAME: "auth"})
     yield Pod("impostor", "default", {NAME: "prometheus"})
-    if kubectl("get", "namespace", "observability", "--ignore-not-found"):
-        yield Pod("prometheus", "observability", {NAME: "prometheus"})
+    if kubectl("get", "namespace", _OBSERVABILITY, "--ignore-not-found"):
+        yield Pod("prometheus", _OBSERVABILITY, {NAME: "prometheus"})
 
 
-def cluster_services() -> Iterator[Pod]:
-    """Yield the API server and a name server as targets."""
-    api = json.loads(kubectl("get", "service", "kubernetes", "--output", "json"))
-    yield Pod("api", "default", ports=[443], address=api["spec"]["clusterIP"])
+def outside() -> Iterator[Pod]:
+    """Yield the pods of other namespaces that are targets: a name server and the collector."""
     for pod in items("pods", "kube-system", "--selector", "k8s-app=kube-dns")[:1]:
-        yield Pod("dns", "kube-system", ports=[53], address=pod["status"]["podIP"])
+        yield Pod("dns", "kube-system", {}, {53, *_ports(pod)}, pod["status"]["podIP"])
+    for pod in items("pods", _OBSERVABILITY, "--selector", f"{NAME}={_COLLECTOR}")[:1]:
+        yield Pod(_COLLECTOR, _OBSERVABILITY, {}, {4318, *_ports(pod)}, pod["status"]["podIP"])
+
+
+def _ports(pod: Any) -> set[int]:
+    """Return the TCP ports of the containers."""
+    ports = [port for c in pod["spec"]["containers"] for port in c.get("ports", ())]
+    return {port["containerPort"] for port in ports if port.get("protocol", "TCP") == "TCP"}
 
 
 # -- attempts --------------------------------------------------------------------------------------
@@ -253,7 +261,7 @@ def main() -> int:
     try:
         pods = running(namespace)
         sources = [*pods, *commands(namespace), *strangers(namespace)]
-        targets = [*pods, *cluster_services()]
+        targets = [*pods, *outside()]
         deployment = json.loads(
             kubectl("get", "deployment", "prober", "--namespace", namespace, "--output", "json")
         )

@@ -1,1 +1,1 @@
-"""The page at the front door: GraphiQL on the whole supergraph, served as files."""
+"""The page at the root path: GraphiQL on the whole supergraph, served as files."""

@@ -13,10 +13,10 @@ from explorer.settings import Settings
 
 
 def main() -> int:
-    """The exit status is 2 for wrong settings, 1 for a page that was not built."""
+    """Return the exit status: 2 for invalid settings, 1 for a page that was not built."""
     parser = argparse.ArgumentParser(prog="python -m explorer")
     commands = parser.add_subparsers(required=True, metavar="command")
-    text = "answer requests until told to stop"
+    text = "answer requests until the process is stopped"
     commands.add_parser("serve", help=text, description=text)
     parser.parse_args()
     try:

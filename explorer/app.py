@@ -1,4 +1,4 @@
-"""Wires the explorer together: files behind a strict policy, probes, request log."""
+"""The composition root of the explorer: files with a strict policy, probes, request log."""
 
 import json
 from pathlib import Path
@@ -21,18 +21,18 @@ POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "worker-src": "'self'",
-    # Monaco writes its colours and measures into style elements as it runs.
+    # Monaco writes colours and sizes into style elements at run time.
     "style-src": "'self' 'unsafe-inline'",
     "font-src": "'self'",
-    # Monaco draws the line under a mistake with an image inside its style sheet.
+    # Monaco underlines an error with an image inside its style sheet.
     "img-src": "'self' data:",
-    # The WebSocket of the same origin is part of it.
+    # Includes the WebSocket of the same origin.
     "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Nothing comes from elsewhere, nothing goes elsewhere; no script but the files that were built."""
+"""Allows requests to the same origin only, and no scripts except the files of the build."""
 
 HEADERS = {
     "content-security-policy": "; ".join(f"{name} {source}" for name, source in POLICY.items()),
@@ -44,7 +44,7 @@ HEADERS = {
 
 
 def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
-    """Raises NotBuiltError."""
+    """Return the application for the build in `dist`. Raises NotBuiltError."""
     files = BuiltFiles(dist, HEADERS)
     return Starlette(
         routes=[
@@ -58,11 +58,11 @@ def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
 
 
 async def _serve_services(_: Request) -> Response:
-    """Answer with a script that lists the declared services: the page offers what they serve."""
+    """Return a script that lists the declared services: the page shows the tabs of these."""
     script = f"globalThis.SERVICES = {json.dumps(list(declared().services))};\n"
     headers = {**HEADERS, "cache-control": "no-cache"}
     return Response(script, media_type="text/javascript", headers=headers)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-"""All of them: only where it is known whether there is a file is it known what to answer."""
+"""All methods: the response is 404 or 405, depending on whether there is a file."""

@@ -1,4 +1,4 @@
-"""Answers with the files of a build: read once, compressed when they were built."""
+"""Serves the files of a build: read once, and compressed at build time."""
 
 import hashlib
 import mimetypes
@@ -16,17 +16,17 @@ from chassis.errors import error_response
 INDEX = "index.html"
 
 _ENCODINGS = {"br": ".br", "gzip": ".gz", "identity": ""}
-"""From the best one on."""
+"""Suffixes by encoding, the smallest encoding first."""
 
 _HASHED = re.compile(r"assets/.+-[\w-]{8}\.\w+")
-"""Names that change with their content."""
+"""File names that change with their content."""
 
 _TYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".svg": "image/svg+xml"}
-"""What the tables of a system may call otherwise, or not know."""
+"""Types that the tables of some systems lack or name differently."""
 
 
 class NotBuiltError(Exception):
-    """There is no page in the folder."""
+    """The folder has no page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Variant:
 
 
 class BuiltFiles:
-    """All of a folder in memory, a few megabytes: what is not in it does not exist."""
+    """The files of a folder in memory, a few megabytes. Files added later are not served."""
 
     def __init__(self, folder: Path, headers: Mapping[str, str]) -> None:
-        """`headers` go with every file. Raises NotBuiltError."""
+        """Read the files. Every response has `headers`. Raises NotBuiltError."""
         if not (folder / INDEX).exists():
             raise NotBuiltError(f"there is no page in {folder}")
         suffixes = tuple(suffix for suffix in _ENCODINGS.values() if suffix)
@@ -49,24 +49,26 @@ class BuiltFiles:
             _path(name): _variants(file, name, headers)
             for file in folder.rglob("*")
             if file.is_file() and file.suffix not in suffixes
-            # What the build keeps for itself begins with a dot.
+            # The internal files of the build begin with a dot.
             if not (name := file.relative_to(folder).as_posix()).startswith(".")
         }
 
     async def respond(self, request: Request) -> Response:
-        """Answer with the file at the path of the request."""
+        """Return the file at the path of the request."""
         return _respond(request, self._files.get(request.url.path))
 
     async def page(self, request: Request) -> Response:
-        """Answer with the page, whatever the path: its script reads that."""
+        """Return the page for any path: its script reads the path."""
         return _respond(request, self._files["/"])
 
 
 def _respond(request: Request, variants: Mapping[str, Variant] | None) -> Response:
     if variants is None:
-        return error_response(404, "NOT_FOUND", "There is nothing at this path.")
+        return error_response(404, "NOT_FOUND", "No file has this path.")
     if request.method not in {"GET", "HEAD"}:
-        response = error_response(405, "METHOD_NOT_ALLOWED", "This is a page: GET it.")
+        response = error_response(
+            405, "METHOD_NOT_ALLOWED", "Only GET and HEAD are allowed at this path."
+        )
         response.headers["allow"] = "GET, HEAD"
         return response
     variant = _choose(variants, request.headers)
@@ -104,7 +106,7 @@ def _variants(file: Path, name: str, headers: Mapping[str, str]) -> dict[str, Va
 
 
 def _cache_control(name: str) -> str:
-    """A hashed name is good for ever; anything else is asked about each time."""
+    """Return the cache policy: forever for a hashed name, else revalidation for each request."""
     return "public, max-age=31536000, immutable" if _HASHED.fullmatch(name) else "no-cache"
 
 
@@ -117,7 +119,7 @@ def _choose(variants: Mapping[str, Variant], headers: Headers) -> Variant:
 
 
 def _accepted(header: str) -> set[str]:
-    """The encodings that a client takes; one of quality 0 it does not."""
+    """Return the encodings that a client accepts, without those of quality 0."""
     accepted = set()
     for part in header.lower().split(","):
         name, _, parameter = part.partition(";")
@@ -127,6 +129,6 @@ def _accepted(header: str) -> set[str]:
 
 
 def _etags(headers: Headers) -> set[str]:
-    """Compared weakly: a proxy may have marked them so."""
+    """Return the tags for a weak comparison: a proxy may have marked them as weak."""
     given = headers.get("if-none-match", "").split(",")
     return {tag.strip().removeprefix("W/") for tag in given}

@@ -1,4 +1,4 @@
-"""What the explorer reads from its environment."""
+"""The settings of the explorer, from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from chassis.settings import Stage, read_environment
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """The settings of the explorer."""
+
     stage: Stage
     host: str
     port: int
     shutdown_notice: int
-    """Seconds between failing readiness and letting go of connections."""
+    """Seconds between failing readiness and closing connections."""
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
-        """Reads `variables`, or the environment of the process. Raises SettingsError."""
+        """Read `variables`, or the environment of the process. Raises SettingsError."""
         with read_environment(variables) as read:
             return cls(
                 stage=read.stage(),

@@ -4,15 +4,15 @@ import { defineConfig } from "vite";
 export default defineConfig({
   plugins: [react()],
   build: {
-    // The workers that Monaco starts are modules, so older browsers are of no use here anyway.
+    // Monaco's workers are modules, which older browsers do not run.
     target: "es2022",
     modulePreload: { polyfill: false },
-    // Everything is a file of its own: the policy allows no font inside a style sheet, and a
-    // browser keeps a file for good.
+    // No asset is inlined: the policy allows no font inside a style sheet, and browsers cache
+    // hashed files forever.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 4000,
     rolldownOptions: {
-      // React's compiler has read these directives already; a bundle has no use for them.
+      // React's compiler has read these directives; the bundle does not need them.
       checks: { moduleLevelDirective: false },
     },
     reportCompressedSize: false,

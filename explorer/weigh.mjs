@@ -1,4 +1,4 @@
-// Compresses what was built, once and for all, and prints what the page weighs.
+// Compresses the files of the build and prints their sizes.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ import { brotliCompress, constants, gzip as gzip_ } from "node:zlib";
 const DIST = fileURLToPath(new URL("dist/", import.meta.url));
 const TEXT = /\.(html|js|css|svg|json)$/;
 
-/** The highest, 11, takes nine times as long, while somebody waits for `make up`, and saves a tenth. */
+/** The highest, 11, saves a tenth and takes nine times as long, which `make up` waits for. */
 const QUALITY = 9;
 
 const brotli = promisify(brotliCompress);
@@ -33,7 +33,7 @@ await Promise.all(
 
 const manifest = JSON.parse(readFileSync(join(DIST, ".vite/manifest.json"), "utf8"));
 
-/** The files that a chunk needs before it runs. */
+/** Returns the files that a chunk needs before it runs. */
 function needs(name, found = new Set()) {
   const chunk = manifest[name];
   if (found.has(chunk.file)) return found;
@@ -55,8 +55,8 @@ const editor = new Set(
     .flatMap(({ src, file }) => [...(src && manifest[src] ? needs(src) : [file])])
     .filter((file) => !first.has(file) && !workers.has(file)),
 );
-console.log("What the page weighs, compressed (brotli):");
-show("  first paint: the bar and who is signed in", sum(first));
+console.log("Size of the page, compressed (brotli):");
+show("  first paint: the bar and the session", sum(first));
 show("  then the editor: GraphiQL and Monaco", sum(editor));
 show("  a worker per language, when first used", sum(workers));
-show("  everything there is", sum(weights.keys()));
+show("  all files", sum(weights.keys()));

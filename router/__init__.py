@@ -1,1 +1,1 @@
-"""What stands before the subgraphs: the edge, the router and the supergraph that it serves."""
+"""The edge and the router in front of the subgraphs, and the supergraph."""

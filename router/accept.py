@@ -1,4 +1,4 @@
-"""Regular expressions that read an Accept header (RFC 9110), for the edge's routes.
+"""Regular expressions for Accept headers (RFC 9110) in the routes of the edge.
 
 Envoy matches each of them (RE2) against the whole header, in which several Accept headers are
 joined by commas. A type with `q=0`, or with a quality that is not a number, is refused.
@@ -16,7 +16,7 @@ _PARAMETER = f"(?:{_QUALITY}|(?:{_TOKEN_BUT_Q}{_TOKEN}*|q{_TOKEN}+)={_VALUE})"
 _PARAMETERS = f"(?:{_SPACE};{_SPACE}{_PARAMETER}?)*"
 
 _ELEMENT = f'(?:[^,"]|{_QUOTED})*'
-"""Anything between two commas; a comma in quotes separates nothing."""
+"""Anything between two commas outside quotes."""
 
 
 def _accepts(media_range: str) -> str:
@@ -24,12 +24,12 @@ def _accepts(media_range: str) -> str:
 
 
 EVENT_STREAM = _accepts("text/event-stream")
-"""Accepts the answer of graphql-sse."""
+"""Matches a header that accepts the answer of graphql-sse."""
 
 MULTIPART_SUBSCRIPTION = _accepts(
     f'multipart/mixed{_PARAMETERS}{_SPACE};{_SPACE}subscriptionspec=(?:1\\.0|"1\\.0")'
 )
-"""Accepts the answer of Apollo's multipart protocol; only a subscription asks for it."""
+"""Matches a header that accepts Apollo's multipart protocol, which only subscriptions use."""
 
 JSON = _accepts(r"(?:application/(?:json|graphql-response\+json|graphql\+json|\*)|\*/\*)")
-"""Accepts JSON, which is what the router answers."""
+"""Matches a header that accepts JSON, the router's content type."""

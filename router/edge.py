@@ -20,7 +20,7 @@ ALLOWED_HEADERS = (
     *("apollographql-client-name", "apollographql-client-version"),
     *("traceparent", "tracestate", "baggage", "sentry-trace"),
 )
-"""Request headers that a page of an allowed origin may send; a setting adds others."""
+"""Request headers that a page of an allowed origin may send; EDGE_ALLOWED_HEADERS adds others."""
 
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 
@@ -44,11 +44,11 @@ _CLUSTER = Template("""\
     health_checks: [$health]
 """)
 _STREAMS_CLUSTER = Template("""\
-  - name: $name  # for subscriptions; the router has its own way there
+  - name: $name  # for subscriptions; the router connects to the service itself
     type: STRICT_DNS
     connect_timeout: 1s
     lb_policy: LEAST_REQUEST
-    # Each open subscription holds a connection; one whose client does not read holds this much.
+    # Each open subscription holds a connection, and buffers this much if its client does not read.
     circuit_breakers:
       thresholds:
       - {max_connections: 16384, max_pending_requests: 1024, max_requests: 16384, max_retries: 1024}
@@ -67,13 +67,13 @@ _ROUTE = Template("""\
 
 
 def render(environment: Mapping[str, str], topology: Topology | None = None) -> str:
-    """Return Envoy's configuration. Raises ValueError for a setting that is missing or wrong.
+    """Return Envoy's configuration. Raises ValueError for a missing or wrong setting.
 
-    `topology` is the declaration of the services, by default that in `services.toml`.
+    `topology` is by default the one in `services.toml`.
     """
     topology = topology or declared()
     if not environment.get("ROUTER_SECRET"):
-        raise ValueError("ROUTER_SECRET is not set; Envoy reads it when it starts")
+        raise ValueError("ROUTER_SECRET is not set; Envoy needs it at start")
     names = ("EDGE_HOST", "EDGE_PORT", "ROUTER_HOST", "ROUTER_PORT")
     values = {name: _required(environment, name) for name in names}
     values["EDGE_TRUSTED_HOPS"] = environment.get("EDGE_TRUSTED_HOPS") or "0"
@@ -107,7 +107,7 @@ def _is_port(value: str) -> bool:
 
 
 def _services(environment: Mapping[str, str], topology: Topology) -> dict[str, str]:
-    """Return the parts of the template that follow from the declaration of the services."""
+    """Return the values of the template that depend on the services."""
     services = topology.services.values()
     streams = next((s.name for s in services if s.subscriptions), "")
     page = next((s.name for s in services if s.kind is Kind.PAGE), "")
@@ -139,10 +139,10 @@ def _path_match(path: str) -> str:
 
 
 def _endpoints(environment: Mapping[str, str], service: Service) -> list[dict[str, object]]:
-    """Return Envoy's endpoints of a service.
+    """Return Envoy's endpoints of a service, from its settings.
 
-    They are those in `<SERVICE>_ENDPOINTS` (host:port,host:port), or the one at `<SERVICE>_HOST`
-    and `<SERVICE>_PORT`. A host may have several addresses.
+    `<SERVICE>_ENDPOINTS` (host:port,host:port) overrides `<SERVICE>_HOST` and `<SERVICE>_PORT`.
+    A host may have several addresses.
     """
     name = f"{service.prefix}ENDPOINTS"
     listed = environment.get(name)
@@ -170,7 +170,7 @@ def _endpoint(host: str, port: str) -> dict[str, object]:
 
 
 def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
-    """Where spans go, and of how many requests in a hundred: TRACING_ENDPOINT, TRACING_PERCENT."""
+    """Return the template's values for TRACING_ENDPOINT and TRACING_PERCENT."""
     endpoint = environment.get("TRACING_ENDPOINT", "")
     if not endpoint:
         return {"EDGE_TRACING": "null", "COLLECTOR_HOST": "127.0.0.1", "COLLECTOR_PORT": "4318"}
@@ -210,9 +210,9 @@ def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:
-    """Matchers for the origins in EDGE_ALLOWED_ORIGINS (commas between them).
+    """Return matchers for the origins in EDGE_ALLOWED_ORIGINS (comma-separated).
 
-    Unset, it means every port of this machine in development and no origin at all elsewhere.
+    Unset, it allows every port of this machine in development, and no origin elsewhere.
     """
     listed = environment.get("EDGE_ALLOWED_ORIGINS", "")
     origins = [origin.strip().rstrip("/") for origin in listed.split(",") if origin.strip()]
@@ -225,7 +225,7 @@ def _allowed_origins(environment: Mapping[str, str]) -> list[dict[str, object]]:
 
 
 def _allowed_headers(environment: Mapping[str, str]) -> list[str]:
-    """The built-in request headers and those in EDGE_ALLOWED_HEADERS (commas between them)."""
+    """Return the built-in request headers and those in EDGE_ALLOWED_HEADERS (comma-separated)."""
     listed = environment.get("EDGE_ALLOWED_HEADERS", "")
     added = [name.strip().lower() for name in listed.split(",") if name.strip()]
     for name in added:

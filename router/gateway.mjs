@@ -1,6 +1,6 @@
-// Stands in for the Apollo Router where its binary cannot be had: Apollo's own Node gateway on the
-// same supergraph, with the header rules, limits and answers of router.yaml as near as it can.
-// For laptops and tests; production runs the Apollo Router.
+// Replaces the Apollo Router where its binary is not available: Apollo's Node gateway on the same
+// supergraph, with the header rules, limits and answers of router.yaml as far as possible. For laptops
+// and tests; production runs the Apollo Router.
 import { readFileSync, watch } from "node:fs";
 import http from "node:http";
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
@@ -15,7 +15,7 @@ const REQUEST_TIMEOUT = 25_000;
 const SUBGRAPH_TIMEOUT = 10_000;
 const MAX_FETCHES = 20; // as in limits.rhai
 const MUTATIONS = "x-router-mutations";
-// What a page of another origin may send without asking, and what shows that it did ask.
+// Content types that a page of another origin may send without a preflight, and headers that prove one.
 const SIMPLE_TYPES = ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 const PREFLIGHT_HEADERS = ["apollo-require-preflight", "x-apollo-operation-name"];
 const JSON_TYPES = ["application/json", "application/graphql-response+json"];
@@ -33,7 +33,7 @@ class Subgraph extends RemoteGraphQLDataSource {
     for (const [name, value] of Object.entries(context.headers ?? {})) {
       if (PROPAGATED.test(name)) request.http.headers.set(name, value);
     }
-    // The fetches of a mutation run one after the other; each learns how many mutations ran before it.
+    // The fetches of a mutation run one after the other; each gets the number of mutations before it.
     request.http.headers.set(MUTATIONS, String(context.mutations ?? 0));
   }
 
@@ -46,7 +46,7 @@ class Subgraph extends RemoteGraphQLDataSource {
     try {
       return await super.process(options);
     } catch (error) {
-      // As the router does: first the failure in HTTP's words, then what the subgraph says about it.
+      // As the router does: first the HTTP failure, then the errors of the subgraph.
       const { status, statusText, body } = error.extensions?.response ?? {};
       const message = `HTTP fetch failed from '${this.name}'${status ? `: ${status}: ${statusText}` : ""}`;
       const reasons = Array.isArray(body?.errors) ? body.errors : [];
@@ -102,7 +102,7 @@ function fetcher(url, options) {
 const server = new ApolloServer({
   gateway,
   introspection: process.env.ROUTER_INTROSPECTION === "true",
-  csrfPrevention: false, // done below, with the router's words
+  csrfPrevention: false, // done below, with the router's messages
   allowBatchedHttpRequests: false,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
@@ -115,7 +115,7 @@ const server = new ApolloServer({
   }),
 });
 
-// Where the two call the same thing by different names, the router's is used.
+// Maps Apollo Server's error codes to the router's.
 const CODES = {
   BAD_REQUEST: "INVALID_GRAPHQL_REQUEST",
   GRAPHQL_PARSE_FAILED: "PARSING_ERROR",
@@ -129,7 +129,7 @@ function codeOf({ nodes, message }, { code, validationErrorCode } = {}) {
   return CODES[code] ?? code ?? "INTERNAL_SERVER_ERROR";
 }
 
-// Before anything runs: the gateway plans an operation that it cannot find, and fails at a subscription.
+// Before anything runs, because the gateway fails on a missing operation and on a subscription.
 function requireExecutable({ document, operation, request, contextValue }) {
   if (!operation && request.operationName) {
     throw refused(400, "GRAPHQL_UNKNOWN_OPERATION_NAME", `Unknown operation named "${request.operationName}"`);
@@ -146,7 +146,7 @@ function requireExecutable({ document, operation, request, contextValue }) {
   }
 }
 
-// The router answers 200 where introspection is off.
+// The router answers 200 to introspection that is switched off.
 function answerIntrospection({ errors, response }) {
   const refusals = errors?.filter(({ extensions }) => extensions?.validationErrorCode === "INTROSPECTION_DISABLED");
   if (refusals?.length && refusals.length === errors.length) response.http.status = 200;
@@ -206,7 +206,7 @@ function mediaType(value) {
 
 class TooLarge extends Error {}
 
-// Throws TooLarge when there is more of it than allowed; the rest is not read.
+// Throws TooLarge as soon as the body exceeds the limit; the rest is not read.
 async function readBody(request) {
   const chunks = [];
   let size = 0;
@@ -218,7 +218,7 @@ async function readBody(request) {
   return Buffer.concat(chunks);
 }
 
-// JSON of text alone: a lone surrogate, or bytes that are not UTF-8 whatever the charset says, are errors.
+// Refuses lone surrogates, and bytes that are not UTF-8 whatever the charset says.
 function parseBody(bytes) {
   const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   return JSON.parse(text, (key, value) => {
@@ -232,7 +232,7 @@ function parseSearch(parameters) {
   return { query, operationName, variables: JSON.parse(variables), extensions: JSON.parse(extensions) };
 }
 
-// Undefined where it is malformed: the router ignores it then.
+// Undefined for a malformed value, which the router ignores.
 function persistedQuery({ version, sha256Hash }) {
   const isHash = typeof sha256Hash === "string" && /^[0-9a-f]{64}$/i.test(sha256Hash);
   return isHash && Number.isInteger(version) ? { version: 1, sha256Hash: sha256Hash.toLowerCase() } : undefined;
@@ -251,12 +251,12 @@ function hasTooManyTokens(query) {
       if (count >= MAX_TOKENS || depth > MAX_RECURSION) return true;
     }
   } catch {
-    // Not GraphQL: parsing will say what is wrong.
+    // Not GraphQL: the parser reports the error later.
   }
   return false;
 }
 
-// With every fragment spread out, as planning does; each is counted once.
+// With every fragment expanded, as in planning; each fragment is measured once.
 function hasTooManySelections(query) {
   let document;
   try {
@@ -269,7 +269,7 @@ function hasTooManySelections(query) {
   const size = ({ selections }) => selections.reduce((sum, node) => sum + 1 + (node.kind === Kind.FRAGMENT_SPREAD ? spread(node.name.value) : node.selectionSet ? size(node.selectionSet) : 0), 0);
   const spread = (name) => {
     if (!known.has(name)) {
-      known.set(name, 0); // a cycle is for validation to refuse
+      known.set(name, 0); // validation refuses cycles
       known.set(name, fragments.has(name) ? size(fragments.get(name).selectionSet) : 0);
     }
     return known.get(name);

@@ -34,11 +34,11 @@ def run(
     preloader: Preloader | None,
 ) -> None:
     """Run the stack until it is interrupted. Raises StackError when the stack cannot start."""
+    settings = prepare(settings_file, os.environ)  # first: it may write the file
     watch = Watch(settings_file)
-    watch.start()  # what is edited while the stack starts counts too
+    watch.start()  # an edit while the stack starts counts too
     try:
         _compose(commands)
-        settings = prepare(settings_file, os.environ)
         download = begin_download(commands, settings, kind)
         stack = Stack(
             settings,

@@ -1,4 +1,4 @@
-"""The settings of the stack: `.env`, made with fresh secrets at the first start."""
+"""The settings of the stack: `.env`, which the first start makes with fresh secrets."""
 
 import secrets
 import subprocess
@@ -21,10 +21,10 @@ _LOOPBACK = "127.0.0.1"
 
 
 def prepare(path: Path, given: Values) -> dict[str, str]:
-    """Return the settings in `path`, with `given` before them, complete.
+    """Return the settings in `path`, overridden by `given` and completed.
 
-    Makes `path` from the examples where it is missing. A secret that it lacks is generated and
-    added to it; what follows from the declaration of the services is computed and not written.
+    Makes `path` from the examples if it is missing. A secret that it lacks is generated and added
+    to it; a setting that follows from `services.toml` is computed and not written.
     """
     if not path.exists():
         _create(path)
@@ -41,7 +41,7 @@ def prepare(path: Path, given: Values) -> dict[str, str]:
 
 
 def examples() -> dict[str, str]:
-    """Return the settings that the examples name, with their default or an empty string."""
+    """Return the settings that the examples name, with their defaults or empty strings."""
     values: dict[str, str] = {}
     for file in _example_files():
         values |= read(file)
@@ -49,7 +49,7 @@ def examples() -> dict[str, str]:
 
 
 def on_free_ports() -> dict[str, str]:
-    """Return a free port for each port setting, for a stack beside others."""
+    """Return a free port for each port setting, for a stack that runs beside others."""
     names = [name for name in {**examples(), **_defaults()} if name.endswith("_PORT")]
     return dict(zip(names, map(str, free_ports(len(names))), strict=True))
 
@@ -70,7 +70,7 @@ def _set(values: Values) -> dict[str, str]:
 
 
 def _defaults() -> dict[str, str]:
-    """Return where each service listens on this machine."""
+    """Return the host and port of each service on this machine."""
     defaults = {}
     for service in declared().services.values():
         defaults[f"{service.prefix}HOST"] = _LOOPBACK
@@ -82,7 +82,7 @@ def _defaults() -> dict[str, str]:
 
 
 def _secrets() -> dict[str, Callable[[Values], str]]:
-    """Return what generates each setting that is kept in the file."""
+    """Return the function that generates each secret that is kept in the file."""
     generators: dict[str, Callable[[Values], str]] = {
         "ROUTER_SECRET": _secret,
         "PROBER_SECRET": _secret,
@@ -103,7 +103,7 @@ def _secrets() -> dict[str, Callable[[Values], str]]:
 
 
 def _computed() -> dict[str, Callable[[Values], str]]:
-    """Return what computes each setting that follows from others."""
+    """Return the function that computes each setting that follows from others."""
     computed: dict[str, Callable[[Values], str]] = {
         "PUBLIC_URL": _public_url,
         "AUTH_ISSUER": _public_url,
@@ -117,7 +117,7 @@ def _computed() -> dict[str, Callable[[Values], str]]:
 
 
 def _write(path: Path, additions: Values) -> None:
-    """Put the values into the file: after their name where it has a line, else at the end."""
+    """Write values into the file: on the line with their name, else at the end."""
     if not additions:
         return
     lines = path.read_text().splitlines()
@@ -172,4 +172,4 @@ _GENERATORS: dict[str, Callable[[Values], str]] = {
     "random": _secret,
     "signing-key": _signing_keys,
 }
-"""How a secret that a service declares is generated, by its kind."""
+"""Generates a secret that a service declares, by its kind."""

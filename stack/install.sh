@@ -4,9 +4,10 @@ set -eu
 python=$1 list=$2
 bin=$(dirname "$0")/../.venv/bin
 
-# uv takes seconds where pip takes a minute. It has settings of its own: those of pip that say where
-# packages come from are passed on.
-pip_setting() { "$bin/python" -m pip config get "global.$1" 2>/dev/null || true; }
+# uv takes seconds where pip takes a minute, and does not read the settings of pip: those that name
+# the source of packages are passed on.
+pip_settings=$("$bin/python" -m pip config list 2>/dev/null || true)
+pip_setting() { printf '%s\n' "$pip_settings" | sed -n "s/^global\.$1='\(.*\)'\$/\1/p" | sed 's/\\n/ /g'; }
 index=${PIP_INDEX_URL:-$(pip_setting index-url)}
 extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting extra-index-url)}
 links=${PIP_FIND_LINKS:-$(pip_setting find-links)}

@@ -13,7 +13,7 @@ _RETRY = 0.1  # seconds
 
 @contextmanager
 def locked(file: Path, interrupted: threading.Event) -> Iterator[None]:
-    """Holds an exclusive lock on an existing file, which is not changed, while the block runs.
+    """Hold an exclusive lock on an existing file while the block runs; the file is not changed.
 
     The kernel releases the lock of a process that dies. Raises StoppedError when `interrupted` is
     set while another process holds the lock.

@@ -1,4 +1,4 @@
-"""Node.js, and the npm packages of those folders that have some."""
+"""Finds Node.js, and installs the npm packages of a folder."""
 
 import hashlib
 import os
@@ -13,39 +13,41 @@ from stack.process import ROOT, StackError
 
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
 ROUTER_PACKAGES = ROOT / "router"
-"""For composing, and for the stand-in."""
+"""The folder with the packages of the composer and of the stand-in."""
 
 
 def find_node(commands: Commands) -> Path:
-    """Node from PATH if it will do, else out of a wheel, which is installed when needed."""
+    """Return Node.js from PATH if its version suffices, else from a wheel, which is installed."""
     for candidate in (shutil.which("node"), _wheel_node()):
-        if candidate and _will_do(_version(candidate)):
+        if candidate and _suffices(_version(candidate)):
             return Path(candidate)
     with locked(REQUIREMENTS, commands.interrupted):
         return _install_node(commands)
 
 
 def _install_node(commands: Commands) -> Path:
-    """The wheel's Node; another process may have installed it meanwhile."""
-    if (node := _wheel_node()) and _will_do(_version(node)):
+    """Return the wheel's Node.js, which another process may have installed. Raises StackError."""
+    if (node := _wheel_node()) and _suffices(_version(node)):
         return Path(node)
     commands.console.step("No Node.js ≥ 22.12 or 20.19 in PATH: installing one into .venv")
     pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
     try:
         commands.run("pip", *pip)
     except StackError as failure:
-        raise StackError(f"{failure}\nIs there a network? Node.js is fetched once.") from failure
+        raise StackError(
+            f"{failure}\nThe first start needs a network: Node.js is fetched once."
+        ) from failure
     node = _wheel_node()
     if node is None:
-        raise StackError(f"{REQUIREMENTS} brought no Node.js")
+        raise StackError(f"{REQUIREMENTS} installs no Node.js")
     return Path(node)
 
 
 def install_packages(commands: Commands, folder: Path) -> Path:
-    """Makes `node_modules` in the folder what its package-lock.json says; returns Node.
+    """Install what package-lock.json names into the folder if it has changed; return Node.js.
 
-    One process installs, others wait for it. What is only partly installed is not marked as
-    installed, and is installed again.
+    One process installs, others wait for it. An installation that broke off is repeated. Raises
+    StackError.
     """
     node = find_node(commands)
     lock = folder / "package-lock.json"
@@ -68,12 +70,12 @@ def _install_packages(commands: Commands, node: Path, folder: Path) -> None:
         commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
     except StackError as failure:
         raise StackError(
-            f"{failure}\nIs there a network? The packages are fetched once."
+            f"{failure}\nThe first start needs a network: the packages are fetched once."
         ) from failure
 
 
 def _npm(node: Path) -> list[str]:
-    """The npm beside this Node, run by it; else the one in PATH."""
+    """Return the command of the npm that belongs to this Node.js; else of the one in PATH."""
     resolved = node.resolve()
     beside = resolved.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if beside.exists():
@@ -90,11 +92,13 @@ def _wheel_node() -> str | None:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    parts = said.strip().removeprefix("v").split(".")
+    printed = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    parts = printed.strip().removeprefix("v").split(".")
     return tuple(int(part) for part in parts if part.isdecimal())
 
 
-def _will_do(version: tuple[int, ...]) -> bool:
-    """What Vite asks for, the most demanding of the programs that we run."""
+def _suffices(version: tuple[int, ...]) -> bool:
+    """Return whether a version suffices for Vite, the most demanding of the programs here."""
     return version >= (22, 12) or (20, 19) <= version < (21,)

@@ -1,4 +1,4 @@
-"""Which ports are free, and who holds one that is not."""
+"""Finds free ports, and the process that holds a busy one."""
 
 import itertools
 import random
@@ -10,9 +10,9 @@ from stack.process import StackError
 
 
 def demand_free(ports: Mapping[str, tuple[str, int]]) -> None:
-    """`ports` maps a setting to its host and port. Raises StackError and names every busy one."""
+    """Raises StackError, which names every busy port. `ports` maps settings to host and port."""
     busy = [
-        f"Port {port} is in use{_by_whom(port)}. Stop that, or set another {setting} in .env."
+        f"Port {port} is in use{_holder(port)}. Stop that, or set another {setting} in .env."
         for setting, (host, port) in ports.items()
         if not _is_free(host, port)
     ]
@@ -21,9 +21,9 @@ def demand_free(ports: Mapping[str, tuple[str, int]]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody holds now, all different.
+    """Return different ports of this machine that no process holds now.
 
-    Below the range that the kernel takes for outgoing connections, so that they stay free.
+    They are below the range that the kernel uses for outgoing connections, so they stay free.
     """
     candidates = random.sample(range(20000, 32000), 12000)
     free = (port for port in candidates if _is_free("127.0.0.1", port))
@@ -41,8 +41,8 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _by_whom(port: int) -> str:
-    """` by NAME (process N)` where Linux tells, else nothing."""
+def _holder(port: int) -> str:
+    """Return ` by NAME (process N)`, or an empty string where the system does not say."""
     inodes = _listening_inodes(port)
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
         try:
@@ -50,7 +50,7 @@ def _by_whom(port: int) -> str:
             if held & inodes:
                 return f" by {(process / 'comm').read_text().strip()} (process {process.name})"
         except OSError:
-            continue  # it ended meanwhile, or belongs to somebody else
+            continue  # it has ended, or belongs to another user
     return ""
 
 

@@ -12,6 +12,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -106,6 +107,8 @@ def _run(
     os.dup2(output.fileno(), _STANDARD_OUTPUT)
     os.dup2(output.fileno(), _STANDARD_ERROR)
     output.close()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a `print` is shown at once
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(_ROOT)

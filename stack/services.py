@@ -8,17 +8,17 @@ _MAIL_PREFIX = "MAIL_"
 
 
 def subgraph_names() -> list[str]:
-    """The services that are subgraphs, in the order of `services.toml`."""
+    """Return the services that are subgraphs, in the order of `services.toml`."""
     return [service.name for service in declared().subgraphs]
 
 
 def module(name: str) -> str:
-    """The module that `python -m` starts."""
+    """Return the module that `python -m` starts. Raises TopologyError."""
     return declared()[name].module
 
 
 def settings_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings without those that belong to another service alone."""
+    """Return the settings without those that only another service reads."""
     foreign = tuple(
         prefix
         for other in declared().services.values()

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs requirements/dev.txt into .venv, and does nothing where that is done.
+# Installs requirements/dev.txt and the packages of this repository into .venv; does nothing while
+# both are current.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,10 +23,10 @@ find_python() {
     exit 1
 }
 
-# What is to be installed, and by which Python.
-wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt; } | cksum; }
+# Identifies the requirements and the Python that installs them.
+wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt packages/*/pyproject.toml; } | cksum; }
 
-# Its scripts hold their own path, so one that was moved or copied is of no use.
+# Its scripts contain its path, so an environment that was moved or copied cannot be used.
 usable() {
     new_enough "$environment/bin/python" && "$environment/bin/python" -m pip --version >/dev/null 2>&1 &&
         "$environment/bin/python" -c 'import sys, pathlib
@@ -42,7 +43,7 @@ if ! usable; then
     say "Making the environment $environment with $("$python" --version)"
     if ! "$python" -m venv --clear "$environment"; then
         say "$python cannot make an environment. On Debian and Ubuntu the module venv is a package of"
-        say "its own (python3-venv); without root, another Python will do: make PYTHON=/path/to/it up"
+        say "its own (python3-venv). Without root, name another Python: make PYTHON=/path/to/it up"
         exit 1
     fi
 fi
@@ -50,10 +51,13 @@ fi
 say "Installing the packages of requirements/dev.txt (once, some seconds)"
 if ! "$environment/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes \
     -r requirements/uv.txt ||
-    ! stack/install.sh "$environment/bin/python" requirements/dev.txt; then
+    ! stack/install.sh "$environment/bin/python" requirements/dev.txt ||
+    # The packages of this repository have no hashes; all that they and their build need is installed.
+    ! "$environment/bin/uv" pip install --python "$environment/bin/python" --quiet --offline \
+        --no-deps --no-build-isolation $(printf -- '--editable %s ' packages/*/); then
     say "The packages could not be installed. The first start needs a network that reaches PyPI."
     say "Behind a proxy set HTTPS_PROXY; for another index set PIP_INDEX_URL (or UV_DEFAULT_INDEX),"
-    say "for certificates of your own SSL_CERT_FILE. Then run the same command again."
+    say "for other certificates SSL_CERT_FILE. Then run the same command again."
     exit 1
 fi
 printf '%s' "$PWD $(wanted)" >"$stamp"

@@ -114,7 +114,7 @@ def version_of(program: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         printed = ""
     name = Path(program).name
-    number = re.search(r"\d+(\.\d+)+", printed)
+    number = re.search(r"\d+(\.\d+)+", printed.replace(program, ""))
     known = next((title for start, title in _TITLES.items() if name.startswith(start)), name)
     return f"{known} {number[0]}" if number else known
 

@@ -1,4 +1,4 @@
-"""What tests of several kinds need: real servers, and a stack of them, one of each per run."""
+"""Fixtures for several kinds of tests: real servers and a whole stack, one of each per run."""
 
 import io
 import os
@@ -23,7 +23,7 @@ __all__ = ["edge", "sign_up", "stack"]
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server; the URL is its superuser's. TEST_DATABASE_URL names one that runs."""
+    """The superuser's URL of a PostgreSQL server; TEST_DATABASE_URL names a running one."""
     if running := os.environ.get("TEST_DATABASE_URL"):
         yield running
         return
@@ -40,7 +40,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Valkey server's URL."""
+    """The URL of a Valkey server."""
     url = f"redis://:secret@127.0.0.1:{free_ports(1)[0]}/0"
     server = valkey(tmp_path_factory.mktemp("valkey"), url, Console(io.StringIO()))
     server.start()
@@ -55,12 +55,12 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the files that import a service which is not declared."""
+    """Ignore files that import an undeclared service."""
     return True if collection_path in undeclared() else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need a service which is not declared; pytest counts them."""
+    """Deselect tests that need an undeclared service; pytest counts them."""
     needed = {item: {s for mark in item.iter_markers("needs") for s in mark.args} for item in items}
     left_out = [item for item in items if needed[item] - declared().services.keys()]
     if left_out:
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-# -- which router ran what, and what it wrote where a test failed ----------------------------------
+# -- the router of each test, and its log after a failure ------------------------------------------
 
 _LINES = 100  # of the log
 
@@ -90,7 +90,7 @@ def pytest_runtest_makereport(
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(log := getattr(value, "log", None), Path):
                 lines = log.read_text(errors="replace").splitlines()[-_LINES:]
-                report.sections.append(("what the stack wrote last", "\n".join(lines)))
+                report.sections.append(("last log lines of the stack", "\n".join(lines)))
     return report
 
 
@@ -102,5 +102,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 counts[report.router][outcome] += 1
     for kind, outcomes in counts.items():
         if outcomes:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-            terminalreporter.write_line(f"end to end, on {DESCRIPTIONS[kind]}: {told}")
+            counted = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            terminalreporter.write_line(f"end to end, on {DESCRIPTIONS[kind]}: {counted}")

@@ -32,10 +32,16 @@ class Fork:
         """Run a program that a Python package installed."""
         return self._run(str(Path(sys.executable).with_name(name)), *arguments)
 
-    def changes(self) -> set[str]:
-        """Return the paths of the files that differ from the commit."""
-        status = self._run("git", "status", "--porcelain", "--untracked-files=all")
-        return {line[3:] for line in status.splitlines()}
+    def commit(self, message: str) -> None:
+        """Commit every change."""
+        self._run("git", "add", "-A")
+        self._run("git", *_AUTHOR, "commit", "-q", "-m", message)
+
+    def changes(self, since: str = "HEAD") -> set[str]:
+        """Return the paths of the files that differ from a commit, new ones included."""
+        changed = self._run("git", "diff", "--name-only", since)
+        new = self._run("git", "ls-files", "--others", "--exclude-standard")
+        return {*changed.splitlines(), *new.splitlines()}
 
     def _run(self, *command: str, **environment: str) -> str:
         result = subprocess.run(
@@ -64,8 +70,8 @@ def fork(root: Path) -> Fork:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, root / name)
     made = Fork(root)
-    for command in (("init", "-q"), ("add", "-A"), (*_AUTHOR, "commit", "-q", "-m", "Fork")):
-        made._run("git", *command)
+    made._run("git", "init", "-q")
+    made.commit("Fork")
     _link_packages(root)
     return made
 

@@ -1,4 +1,4 @@
-"""A whole stack for tests from outside: on the Apollo Router, on its stand-in, or on both."""
+"""Starts a whole stack for tests: on the Apollo Router, on its stand-in, or on both."""
 
 import os
 import threading
@@ -24,15 +24,21 @@ from stack.supervisor import Stack
 
 
 def router_kinds() -> list[Kind]:
-    """Those in CHIRP_E2E_ROUTERS (commas between them), else the one that is at hand."""
+    """Return the routers in CHIRP_E2E_ROUTERS (separated by commas), else the installed one."""
     wanted = [name.strip() for name in os.environ.get("CHIRP_E2E_ROUTERS", "").split(",")]
     if any(wanted):
         return [Kind(name) for name in wanted if name]
     return [Kind.ROUTER if find_router(os.environ) else Kind.STAND_IN]
 
 
+ON_ONE_ROUTER = pytest.mark.parametrize(
+    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
+)
+"""For tests of what no router takes part in: they run on the first of the routers only."""
+
+
 def fresh_settings(path: Path, **chosen: str) -> dict[str, str]:
-    """Settings in a file of their own, with fresh secrets, on ports that are free."""
+    """Write a settings file with fresh secrets and free ports, and return the settings."""
     given = on_free_ports() | chosen
     path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
     kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
@@ -41,7 +47,7 @@ def fresh_settings(path: Path, **chosen: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunningStack:
-    """What a test may know of a stack, and do to it."""
+    """The addresses and files of a running stack, and what a test can do to its processes."""
 
     kind: Kind
     url: str
@@ -51,11 +57,11 @@ class RunningStack:
     settings: dict[str, str]
     data: Path
     log: Path
-    """What every process has written."""
+    """Takes every line of every process."""
     kill: Callable[[str], None]
-    """Ends one process (edge, router, mailbox, postgres, valkey, a service) the hard way."""
+    """Kills one process: edge, router, mailbox, postgres, valkey or a service."""
     restart: Callable[[str], None]
-    """Starts it again; returns when it is ready."""
+    """Starts a process again; returns when it is ready."""
 
     @property
     def auth_url(self) -> str:
@@ -75,14 +81,14 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
-    # Digests come soon.
+    # A digest is sent after a short window.
     with started(folder, request.param, NOTIFIER_WINDOW_SECONDS="2") as running:
         yield running
 
 
 @contextmanager
 def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]:
-    """A stack with its data in `folder`; `chosen` are settings."""
+    """Run a stack with its data in `folder`; `chosen` are settings."""
     settings = fresh_settings(folder / "settings.env", **chosen)
     if "tweets" in declared().services and not settings.get("TWEETS_ENDPOINTS"):
         # Where a second tweets process may serve subscriptions; none does unless a test starts it.

@@ -1,6 +1,6 @@
-// The tweets subgraph's read side on Apollo Server, as one would write it on Node: `pg` with a pool
-// and named (prepared) statements, DataLoader for what many parents want, production mode. TUNED=1
-// has PostgreSQL plan each statement once, as ours does, and leaves out two plugins.
+// The read side of the tweets subgraph on Apollo Server, in the usual way for Node: `pg` with a pool
+// and named (prepared) statements, DataLoader for fields of many parents, production mode. With
+// TUNED=1 PostgreSQL plans each statement once, as for the services, and two plugins are left out.
 import { readFileSync } from "node:fs";
 import { timingSafeEqual } from "node:crypto";
 import { ApolloServer } from "@apollo/server";
@@ -44,7 +44,7 @@ const TIMELINES = {
 const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 const cursor = (id) => Buffer.from(id.replaceAll("-", ""), "hex").toString("base64url");
-const place = (after) => {
+const position = (after) => {
   const hex = Buffer.from(after, "base64url").toString("hex");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 };
@@ -137,14 +137,14 @@ const resolvers = {
     myTweets: async (_, args, context) => {
       const author = required(context, "tweets:read").userId;
       const first = pageSize(args);
-      return connection(await page(author, first, args.after && place(args.after)), first, args.after);
+      return connection(await page(author, first, args.after && position(args.after)), first, args.after);
     },
   },
   User: {
     tweets: async (user, args, context) => {
       required(context, "tweets:read");
       const first = pageSize(args);
-      const rows = await context.pages.load({ author: user.id, first, after: args.after && place(args.after) });
+      const rows = await context.pages.load({ author: user.id, first, after: args.after && position(args.after) });
       return connection(rows, first, args.after);
     },
     __resolveReference: ({ id }) => ({ id }),
@@ -164,7 +164,7 @@ const typeDefs = parse(readFileSync(new URL("../../subgraphs/tweets/schema.graph
 const server = new ApolloServer({
   schema: buildSubgraphSchema({ typeDefs, resolvers }),
   csrfPrevention: false,
-  // Both wrap every field's resolver for what nobody asks for here.
+  // Both wrap every field's resolver, for features that are not used here.
   plugins: tuned ? [ApolloServerPluginCacheControlDisabled(), ApolloServerPluginInlineTraceDisabled()] : [],
   includeStacktraceInErrorResponses: false,
 });

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
@@ -16,6 +16,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.execution import PreExecutionError
@@ -29,12 +30,12 @@ from chassis.errors import (
     BadUserInput,
     ClientError,
 )
-from chassis.graphql.compiled import CompilingExecutor
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
+from strawberry_compiled import CompilingExecutionContext
 
 _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
@@ -45,6 +46,7 @@ _PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
+ExecutorName = Literal["compiled", "stock"]
 
 _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
 
@@ -126,7 +128,7 @@ class Subscribed(SchemaExtension):
             notify()
 
 
-class Executor(CompilingExecutor):
+class _ClassifiesErrors(StrawberryGraphQLCoreExecutionContext):
     """Sets the code of errors in variables, which later look like validation errors."""
 
     @classmethod
@@ -139,6 +141,16 @@ class Executor(CompilingExecutor):
         return executor
 
 
+class CompilingExecutor(_ClassifiesErrors, CompilingExecutionContext):
+    """Compiles what documents select."""
+
+
+_EXECUTORS: Mapping[ExecutorName, type[_ClassifiesErrors]] = {
+    "compiled": CompilingExecutor,
+    "stock": _ClassifiesErrors,
+}
+
+
 class SubgraphSchema(Schema):
     """Strawberry's federated schema; logs and masks internal errors."""
 
@@ -148,6 +160,7 @@ class SubgraphSchema(Schema):
         *,
         service: str | None = None,
         extensions: Iterable[Extension] = (),
+        executor: ExecutorName = "compiled",
         **options: Any,
     ) -> None:
         """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
@@ -158,7 +171,7 @@ class SubgraphSchema(Schema):
         extensions = [*extensions]
         super().__init__(
             extensions=[ReadDocument, MaskedStreams, Subscribed, *extensions],
-            execution_context_class=Executor,
+            execution_context_class=_EXECUTORS[executor],
             config=CONFIG,
             **options,
         )
@@ -230,14 +243,14 @@ class SubgraphSchema(Schema):
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:
-            executor = Executor.build(
+            executor = self.execution_context_class.build(
                 self._schema,
                 document.node,
                 root,
                 context,
                 variables,
                 operation_name,
-                is_awaitable=optimized_is_awaitable,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
                 operation_extensions=operation_extensions,
             )
             if isinstance(executor, list):
@@ -323,13 +336,15 @@ def build_schema(
     extensions: Iterable[Extension] = (),
     limits: Limits | None = None,
     introspection: bool = True,
+    executor: ExecutorName = "compiled",
 ) -> SubgraphSchema:
     """Return a federated schema.
 
     `service` is the subgraph's name in `services.toml`; the constants of the enum `scopes` must be
     its declared scopes. `types` are types that no field refers to, including members of unions.
     `exception_handlers` convert domain exceptions into members of result unions
-    (strawberry.ExceptionHandler).
+    (strawberry.ExceptionHandler). `executor` selects the compiling executor
+    (packages/strawberry-compiled) or Strawberry's own; both return the same results.
 
     Raises SchemaError for an entity that the router can request but that cannot be resolved, and
     for a scope that is checked but not declared or declared but not checked; TopologyError for an
@@ -344,6 +359,7 @@ def build_schema(
         types=types,
         extensions=extensions,
         exception_handlers=exception_handlers,
+        executor=executor,
     )
     problems = [*entity_problems(schema.sdl, schema.classes)]
     if service is not None:

@@ -30,13 +30,13 @@ def revocation_subscriber(
     about the `open_sessions`. It calls `on_ended` before it publishes that this process has read.
     """
 
-    async def look() -> Collection[str]:
+    async def reconcile() -> Collection[str]:
         return await sessions.ended(open_sessions())
 
     return Subscriber(
         redis,
         STREAM,
-        reconcile=look,
+        reconcile=reconcile,
         remember_for=RETENTION,
         on_received=on_ended,
         reconcile_every=reconcile_every,

@@ -74,6 +74,14 @@ migrations_complete() {
     wait "$waiting"
 }
 
+# A pod that stops goes on serving for a while: the smoke test would test the release before.
+old_pods_end() {
+    stopping=$(cluster get pods --output \
+        'go-template={{range .items}}{{if .metadata.deletionTimestamp}}pod/{{.metadata.name}} {{end}}{{end}}')
+    # shellcheck disable=SC2086  # the names are words
+    [ -z "$stopping" ] || cluster wait --for delete $stopping --timeout "$timeout"
+}
+
 say "Settings, policies and migrations"
 cluster delete job --selector "$migrations" --ignore-not-found
 kubectl apply --filename "$manifests" --selector "app.kubernetes.io/component notin (service,cron)"
@@ -89,6 +97,8 @@ roll_out router
 roll_out edge prober
 
 if [ -n "$url" ]; then
+    say "Waiting for the old pods to end"
+    old_pods_end || roll_back "The old pods do not end"
     say "Smoke test"
     ../smoke.sh "$url" || roll_back "The smoke test failed"
 fi

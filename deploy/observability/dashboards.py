@@ -14,7 +14,7 @@ class Panel:
     title: str
     unit: str
     queries: dict[str, str]
-    """PromQL by the legend of what it gives."""
+    """PromQL by its legend."""
     stacked: bool = False
 
 
@@ -75,7 +75,7 @@ DASHBOARDS = {
             {"{{step}}": _quantile(0.5, "chirp_probe_step_seconds", "step")},
         ),
         Panel(
-            "Event loop is late (p90)",
+            "Event loop lag (p90)",
             "s",
             {"{{service}}": _quantile(0.9, "chirp_event_loop_lag_seconds")},
         ),
@@ -92,16 +92,16 @@ DASHBOARDS = {
     ],
     "authorisation": [
         Panel(
-            "What the edge is told about requests",
+            "Answers to the edge",
             "reqps",
             {"{{answer}}": _rate("chirp_authorizations_total", "answer")},
             stacked=True,
         ),
         Panel(
-            "Good tokens that were known already",
+            "Valid tokens answered from memory",
             "percentunit",
             {
-                "remembered": "1 - sum(rate(chirp_token_verifications_total[$__rate_interval])) "
+                "from memory": "1 - sum(rate(chirp_token_verifications_total[$__rate_interval])) "
                 '/ sum(rate(chirp_authorizations_total{answer="accepted"}[$__rate_interval]))'
             },
         ),
@@ -147,7 +147,7 @@ DASHBOARDS = {
             stacked=True,
         ),
         Panel(
-            "From an event to its subscribers",
+            "Delay from an event to its subscribers",
             "s",
             {
                 f"p{100 * q:.0f}": f"histogram_quantile({q}, sum by (le) "
@@ -156,7 +156,7 @@ DASHBOARDS = {
             },
         ),
         Panel(
-            "Events that reached somebody",
+            "Events delivered to subscribers",
             "reqps",
             {"{{instance}}": _rate("chirp_feed_delay_seconds_count", "instance")},
         ),
@@ -176,14 +176,14 @@ DASHBOARDS = {
             },
         ),
         Panel(
-            "How far consumers are behind",
+            "Consumer lag",
             "short",
             {
                 "{{group}} of {{stream}}": "max by (stream, group) (chirp_stream_lag_events)",
             },
         ),
         Panel(
-            "From an event to its effect (p95)",
+            "Delay from an event to its handling (p95)",
             "s",
             {
                 "{{group}} of {{stream}}": _quantile(
@@ -203,11 +203,11 @@ DASHBOARDS = {
             stacked=True,
         ),
         Panel(
-            "Mail waits",
+            "Late mail",
             "s",
             {
                 "overdue": "max(chirp_mail_overdue_seconds)",
-                "for an address": "max(chirp_mail_without_address_seconds)",
+                "without an address": "max(chirp_mail_without_address_seconds)",
             },
         ),
     ],
@@ -215,7 +215,7 @@ DASHBOARDS = {
 
 
 def dashboard(name: str) -> str:
-    """The JSON of a dashboard, as Grafana's provisioning reads it."""
+    """Return the JSON of a dashboard for Grafana's provisioning."""
     panels = [_panel(number, panel) for number, panel in enumerate(DASHBOARDS[name])]
     return (
         json.dumps(

@@ -1,4 +1,4 @@
-/** Signing in, up and out without the editor: what the bar at the top does. */
+/** Signs in, up and out without the editor, for the bar at the top. */
 
 import { isRecord, type Post, UnreachableError } from "./api.ts";
 import type { Exchange, Session } from "./session.ts";
@@ -16,17 +16,17 @@ const REFRESH = `mutation Refresh($token: String!) { refreshSession(refreshToken
 export interface Credentials {
   username: string;
   password: string;
-  /** With an address it is an account that is to be made. */
+  /** Null to sign in, an address to sign up. */
   email: string | null;
 }
 
-/** What stood in the way, by field where it is known. */
+/** Why the server refused, by field where it is known. */
 export interface Refusal {
   message: string;
   fields: Readonly<Record<string, string>>;
 }
 
-/** Rejects with UnreachableError. Null when all is well. */
+/** Signs in or up. Returns null on success. Rejects with UnreachableError. */
 export async function enter(
   post: Post,
   session: Session,
@@ -44,7 +44,7 @@ export async function enter(
     return null;
   }
   if (!isRecord(result)) {
-    return { message: body.errors?.[0]?.message ?? "That did not work.", fields: {} };
+    return { message: body.errors?.[0]?.message ?? "The request failed. Try again.", fields: {} };
   }
   const problems = Array.isArray(result["problems"]) ? result["problems"].filter(isRecord) : [];
   return {
@@ -55,25 +55,25 @@ export async function enter(
   };
 }
 
-/** Here it is over in any case; the server hears of it if it can. Says whether it did. */
+/** Signs out in this window, and at the server if it answers. Returns whether it did. */
 export async function leave(post: Post, session: Session): Promise<boolean> {
-  let heard = false;
+  let done = false;
   try {
     const token = await session.token();
     const { status, body } = await post({ query: SIGN_OUT }, { token });
-    heard = status === 401 || Boolean(body.data?.["signOut"]);
+    done = status === 401 || Boolean(body.data?.["signOut"]);
   } catch {
-    // Nobody answers: told by the result.
+    // The result reports that the server did not answer.
   }
   session.close(
-    heard
+    done
       ? "You have signed out."
-      : "Signed out in this window only: the server did not answer, so the session is still open.",
+      : "Signed out in this window only: the server did not answer, and the session is still open.",
   );
-  return heard;
+  return done;
 }
 
-/** Buys new tokens; see Exchange. */
+/** Returns the function that exchanges a refresh token for new tokens. */
 export function exchange(post: Post): Exchange {
   return async (token) => {
     const { body, serverTime } = await post({ query: REFRESH, variables: { token } });
@@ -82,7 +82,7 @@ export function exchange(post: Post): Exchange {
     if (who) return { who, serverTime };
     if (isRecord(result)) return null;
     throw new UnreachableError(
-      body.errors?.[0]?.message ?? "The session cannot be renewed at the moment.",
+      body.errors?.[0]?.message ?? "The session cannot be renewed right now.",
     );
   };
 }

@@ -1,4 +1,4 @@
-/** One request to the API, and what can come back. */
+/** Requests to the API and their responses. */
 
 export interface Request {
   query: string;
@@ -21,11 +21,11 @@ export interface Body {
 export interface Answer {
   status: number;
   body: Body;
-  /** When the server answered by its own clock, in milliseconds. */
+  /** The time of the response by the server's clock, in milliseconds. */
   serverTime: number;
 }
 
-/** No answer came, or none that is of use; the message is for people. */
+/** No usable response arrived. The message is shown to users. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
@@ -35,10 +35,10 @@ export type Post = (
   options?: { token?: string | null; headers?: Record<string, string> | undefined },
 ) => Promise<Answer>;
 
-/** Longer than the edge waits for the router. */
-const PATIENCE = 35_000;
+/** Milliseconds; longer than the edge waits for the router. */
+const TIMEOUT = 35_000;
 
-/** Rejects with UnreachableError, and with nothing else. */
+/** Sends a request. Rejects with UnreachableError only. */
 export const post: Post = async (request, { token, headers } = {}) => {
   try {
     const response = await fetch("/graphql", {
@@ -51,7 +51,7 @@ export const post: Post = async (request, { token, headers } = {}) => {
       },
       body: JSON.stringify(request),
       credentials: "omit",
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(TIMEOUT),
     });
     const date = Date.parse(response.headers.get("date") ?? "");
     return {
@@ -70,7 +70,7 @@ function readBody(text: string, status: number): Body {
     const body: unknown = JSON.parse(text);
     if (isRecord(body)) return body;
   } catch {
-    // Told below.
+    // Reported below.
   }
   return { errors: [{ message: `The answer (status ${status}) is not JSON.` }] };
 }

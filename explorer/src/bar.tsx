@@ -1,4 +1,4 @@
-/** The bar at the top: who is signed in, and a form for whoever is not. */
+/** The bar at the top: the signed-in user, or a form to sign in. */
 
 import { type FormEvent, useId, useRef, useState } from "react";
 
@@ -37,7 +37,7 @@ function SignedIn({ username, renews }: { username: string | null; renews: boole
       </span>
       <p role="status" className="name">
         <span className="unseen">Signed in as </span>
-        <strong>{username ?? "somebody"}</strong>
+        <strong>{username ?? "unknown user"}</strong>
         {!renews && <small>until the access token expires</small>}
       </p>
       <button type="button" disabled={leaving} onClick={() => void signOut()}>

@@ -1,4 +1,4 @@
-/** Sends operations as whoever is signed in, and follows what they mean for that. */
+/** Sends operations with the token of the session, and updates the session from the responses. */
 
 import {
   type Answer,
@@ -22,8 +22,8 @@ export class Client {
   ) {}
 
   /**
-   * Rejects with UnreachableError. `headers` are the reader's own: an Authorization among them
-   * goes before the session's. Introspection needs nobody, and is sent for nobody.
+   * Sends a request. Rejects with UnreachableError. An Authorization among the user's `headers`
+   * replaces that of the session. Introspection needs no token and is sent without one.
    */
   async send(
     request: Request,
@@ -31,9 +31,9 @@ export class Client {
     headers?: Record<string, string>,
   ): Promise<Answer> {
     const own = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "authorization");
-    const asNobody =
+    const anonymous =
       own || (operation !== null && (opensSession(operation) || isIntrospection(operation)));
-    let token = asNobody ? null : await this.session.token();
+    let token = anonymous ? null : await this.session.token();
     let answer = await this.post(request, { token, headers });
     if (token !== null && isExpired(answer)) {
       await this.session.renew(token);
@@ -59,7 +59,7 @@ export class Client {
     }
   }
 
-  /** Asks who the token stands for, and signs out here when it stands for nobody any more. */
+  /** Reads the username of the token, and signs out if the token is no longer valid. */
   async identify(): Promise<void> {
     const token = this.session.tokens?.accessToken;
     if (!token) return;
@@ -71,7 +71,7 @@ export class Client {
         this.session.name(me["username"], token);
       }
     } catch (error) {
-      // The next request will tell.
+      // The next request finds out.
       if (!(error instanceof UnreachableError)) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** GraphiQL, its requests sent by this page, with what they mean for a person beside them. */
+/** GraphiQL, with requests sent by this page and notices that explain the responses. */
 
 import "@graphiql/plugin-doc-explorer/style.css";
 import "@graphiql/plugin-history/style.css";
@@ -36,7 +36,7 @@ const linked = linkedTweet(location.pathname);
 const first = linked ?? STORY[0];
 
 const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
-  // GraphiQL notices a little late what the operation of another tab is called.
+  // After a change of tabs, GraphiQL may still pass the operation name of the previous tab.
   const operation =
     readOperation(params.query, params.operationName) ?? readOperation(params.query);
   const request: Request = {
@@ -59,9 +59,9 @@ const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
         });
         return {
           unsubscribe: () => {
-            // From now on the answer beside the editor is another tab's.
+            // The response panel now belongs to another tab.
             shown = false;
-            tabs.unlessChanging(() => feed.stop("You have stopped it."));
+            tabs.unlessChanging(() => feed.stop("You stopped the feed."));
           },
         };
       },
@@ -78,7 +78,7 @@ async function run(
   try {
     const answer = await client.send(request, operation, headers);
     const explained = explain(answer, operation);
-    // The schema may come after the tweet's page has asked its reader to sign in.
+    // The schema may arrive after the tweet's page has asked the user to sign in.
     if (explained || notice.get() !== SIGN_IN_TO_READ) notice.set(explained);
     if (explained?.offer === "health") void health.look();
     return answer.body as ExecutionResult;
@@ -122,7 +122,7 @@ export default function Editor() {
   );
 }
 
-/** Asks for the schema again when the API is back and there is none yet. */
+/** Fetches the schema again after an outage if it is missing. */
 function SchemaWatch() {
   const state = useStore(health.state);
   const hasSchema = useGraphiQL(({ schema }) => Boolean(schema));
@@ -133,7 +133,7 @@ function SchemaWatch() {
   return null;
 }
 
-/** Reads the tweet of the link once, as soon as somebody is signed in. */
+/** Reads the tweet of the link once, as soon as a user is signed in. */
 function LinkedTweet({ tab }: { tab: Tab }) {
   const isSignedIn = useStore(session.state).is === "signed-in";
   const editor = useGraphiQL(({ queryEditor }) => queryEditor);
@@ -143,7 +143,7 @@ function LinkedTweet({ tab }: { tab: Tab }) {
   const { run } = useGraphiQLActions();
   const hasRun = useRef(false);
   useEffect(() => {
-    // Whoever signed in by another tab must not have that one run again.
+    // After a sign-in by another tab, that tab's operation must not run again.
     if (hasRun.current || !isReady || editor?.getValue() !== tab.query) return;
     if (!isSignedIn) {
       notice.set(SIGN_IN_TO_READ);

@@ -1,4 +1,4 @@
-/** What an answer means for a person: which field, and what to do. The raw JSON stays beside it. */
+/** Explains a response to the user: which field, and what to do. The raw JSON is shown too. */
 
 import { type Answer, type ApiError, isRecord, type UnreachableError } from "./api.ts";
 import { type Operation, Selected } from "./operation.ts";
@@ -6,17 +6,17 @@ import { type Operation, Selected } from "./operation.ts";
 export interface Notice {
   tone: "error" | "info";
   title: string;
-  /** What is wrong, and where, as far as it is known. */
+  /** The problems, and where they are if that is known. */
   details: readonly { where: string | null; text: string }[];
   advice: string | null;
-  /** What kind of trouble it is, where the page itself has something to offer. */
+  /** What the page itself offers to solve the problem. */
   offer?: "sign-in" | "health";
 }
 
 const SIGN_IN = "Sign in at the top of the page, or run the SignIn tab.";
-const WAIT = "The page looks after it and says when it is back. Then run the operation again.";
+const WAIT = "This page checks until it answers. Then run the operation again.";
 
-/** Null for an answer that is as it should be. */
+/** Returns null for a successful response. */
 export function explain(answer: Answer, operation: Operation | null): Notice | null {
   const { status, body } = answer;
   const errors = body.errors ?? [];
@@ -53,43 +53,43 @@ function refusedToken(errors: readonly ApiError[]): Notice {
     details: [],
     advice: ended
       ? SIGN_IN
-      : `The token in the Authorization header is not one of ours. Remove the header. ${SIGN_IN}`,
+      : `The token in the Authorization header is not valid. Remove the header. ${SIGN_IN}`,
     offer: "sign-in",
   };
 }
 
 const VARIABLES = [
-  "The variables do not fit.",
-  "They are JSON, in the editor below the operation; it underlines what is wrong.",
+  "The variables are invalid.",
+  "Change the JSON below the operation; the editor underlines errors.",
 ] as const;
 
-/** Per code: a title, and what to do. */
+/** The title and the advice for each code. */
 const CODES: Record<string, readonly [title: string, advice: string]> = {
-  PARSING_ERROR: ["This is not GraphQL yet.", "The editor underlines where it goes wrong."],
+  PARSING_ERROR: ["The operation has a syntax error.", "The editor underlines it."],
   GRAPHQL_VALIDATION_FAILED: [
-    "The operation does not fit the schema.",
-    "The editor underlines what is wrong; Ctrl-Space completes, and the docs are at the left.",
+    "The operation does not match the schema.",
+    "The editor underlines errors; Ctrl-Space completes names, and the docs are on the left.",
   ],
   VALIDATION_INVALID_TYPE_VARIABLE: VARIABLES,
-  UNAUTHENTICATED: ["Nobody is signed in.", SIGN_IN],
+  UNAUTHENTICATED: ["You are not signed in.", SIGN_IN],
   FORBIDDEN: [
-    "This session may not do that.",
+    "This session lacks a scope.",
     "Sign in without `scopes`, or with the scope that the message names.",
   ],
   BAD_USER_INPUT: VARIABLES,
-  INTERNAL_SERVER_ERROR: ["Something failed on the server.", "Its log tells more. Try again."],
-  SERVICE_UNAVAILABLE: ["Too much is going on, or a service is away.", "Try again shortly."],
+  INTERNAL_SERVER_ERROR: ["The server failed.", "Try again. If you run Chirp yourself, see its log."],
+  SERVICE_UNAVAILABLE: ["A service is overloaded or does not answer.", "Try again shortly."],
 };
 
 function fromErrors(all: readonly ApiError[]): Notice {
   const errors = withoutRefusals(all);
-  const details = errors.map((error) => ({ where: placeOf(error), text: error.message }));
-  const away = errors.map(awayService).find((name) => name !== null);
-  if (away) {
+  const details = errors.map((error) => ({ where: locationOf(error), text: error.message }));
+  const service = errors.map(unreachableService).find((name) => name !== null);
+  if (service) {
     return {
       tone: "error",
-      title: `The service ${away} does not answer.`,
-      details: details.filter(({ where }) => where).map(({ where }) => ({ where, text: "lost" })),
+      title: `The service ${service} does not answer.`,
+      details: details.filter(({ where }) => where).map(({ where }) => ({ where, text: "not loaded" })),
       advice: WAIT,
       offer: "health",
     };
@@ -105,7 +105,7 @@ function fromErrors(all: readonly ApiError[]): Notice {
   };
 }
 
-/** What a subgraph refuses (4xx) is told twice: by HTTP, and by the error that says why. */
+/** A refusal of a subgraph (4xx) is reported twice: as an HTTP error, and with its reason. */
 function withoutRefusals(errors: readonly ApiError[]): readonly ApiError[] {
   const reasons = errors.filter(
     ({ message, extensions }) =>
@@ -114,20 +114,20 @@ function withoutRefusals(errors: readonly ApiError[]): readonly ApiError[] {
   return reasons.length > 0 ? reasons : errors;
 }
 
-/** The subgraph that gave no answer, as both routers tell it. */
-function awayService({ message, extensions }: ApiError): string | null {
+/** Returns the subgraph that did not answer, from the message of either router. */
+function unreachableService({ message, extensions }: ApiError): string | null {
   if (extensions?.["code"] !== "SUBREQUEST_HTTP_ERROR") return null;
   return /fetch failed from '([\w-]+)'/.exec(message)?.[1] ?? "behind this field";
 }
 
-function placeOf({ path, locations, extensions }: ApiError): string | null {
+function locationOf({ path, locations, extensions }: ApiError): string | null {
   if (path && path.length > 0) return path.join(".");
   if (typeof extensions?.["name"] === "string") return `$${extensions["name"]}`;
   const at = locations?.[0];
   return at ? `line ${at.line}, column ${at.column}` : null;
 }
 
-/** Expected outcomes are data: members of a union with a message, and perhaps with problems. */
+/** Expected errors are data: members of a union with a message, some with problems. */
 function fromData(operation: Operation, data: Record<string, unknown>): Notice | null {
   const answer = Selected.of(operation, data);
   if (operation.kind === "query" && operation.roots.has("tweet") && !answer.child("tweet")) {
@@ -144,7 +144,7 @@ function fromData(operation: Operation, data: Record<string, unknown>): Notice |
       const problems = result.child("problems")?.value;
       return {
         tone: "error",
-        title: message ?? `${root} answered ${type}.`,
+        title: message ?? `${root} returned ${type}.`,
         details: (Array.isArray(problems) ? problems : []).filter(isRecord).map((problem) => ({
           where: typeof problem["field"] === "string" ? problem["field"] : null,
           text: String(problem["message"] ?? ""),
@@ -167,13 +167,13 @@ const UNSUBSCRIBED: Notice = {
   tone: "info",
   title: "The address of this account has unsubscribed from mails.",
   details: [],
-  advice: "Only the link in one of these mails can take that back: open it and subscribe again.",
+  advice: "Only the link in one of these mails can undo that: open it and subscribe again.",
 };
 
 const ADVICE: Record<string, string> = {
   UsernameTakenError: "Choose another name in the variables, or sign in with the SignIn tab.",
   EmailTakenError: "Choose another address in the variables, or sign in with the SignIn tab.",
-  InvalidCredentialsError: "Check name and password in the variables, or sign up first.",
+  InvalidCredentialsError: "Check the login and the password in the variables, or sign up first.",
   InvalidRefreshTokenError: SIGN_IN,
-  TweetNotFoundError: "Put the id of a tweet into the variables: Tweet and MyTweets show some.",
+  TweetNotFoundError: "Put the id of a tweet into the variables: the Tweet and MyTweets tabs show ids.",
 };

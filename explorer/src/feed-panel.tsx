@@ -1,4 +1,4 @@
-/** The live feed below the response: how it is, how many events there were, the newest first. */
+/** The live feed below the response: its state and its events, the newest first. */
 
 import type { Feed, FeedEvent, FeedState } from "./feed.ts";
 import { type Operation, Selected } from "./operation.ts";
@@ -24,14 +24,14 @@ export function FeedPanel({ feed }: { feed: Feed }) {
           <span className="count">{count === 1 ? "1 event" : `${count} events`}</span>
         </p>
         {is !== "ended" && (
-          <button type="button" onClick={() => feed.stop("You have stopped it.")}>
+          <button type="button" onClick={() => feed.stop("You stopped the feed.")}>
             Stop
           </button>
         )}
       </header>
       {why && <p className="why">{why}</p>}
       {is === "live" && count === 0 && (
-        <p className="why">Nothing yet. Tweet in the Tweet tab, or let somebody retweet you.</p>
+        <p className="why">No events yet. Tweet in the Tweet tab, or ask another user to retweet you.</p>
       )}
       {events.length > 0 && (
         <ol reversed start={count} aria-label="Events, the newest first" tabIndex={0}>

@@ -1,4 +1,4 @@
-/** The live feed: one subscription of the page, taken up again whenever it breaks off. */
+/** The live feed: one subscription of the page, resumed whenever its connection is lost. */
 
 import type { ExecutionResult } from "graphql";
 
@@ -17,27 +17,27 @@ export interface FeedEvent {
 
 export interface FeedState {
   is: "off" | "connecting" | "live" | "reconnecting" | "ended";
-  /** Why it is so, for people. */
+  /** The reason for the state, shown to users. */
   why: string | null;
   count: number;
-  /** The newest first, and no more than KEPT of them. */
+  /** The newest first, at most KEPT. */
   events: readonly FeedEvent[];
   operation: Operation | null;
 }
 
-/** How a socket ended: by the server's or the network's doing, or with an answer. */
+/** How a socket ended: closed by the server or the network, refused with errors, or completed. */
 export type End =
   | { is: "closed"; code: number; reason: string }
   | { is: "refused"; messages: readonly string[] }
   | { is: "completed" };
 
 export interface Socket {
-  /** Resolves when it is over. */
+  /** Resolves when the subscription has ended. */
   over: Promise<End>;
   close: () => void;
 }
 
-/** Opens a socket and subscribes on it. */
+/** Opens a socket and subscribes. */
 export type Connect = (
   token: string,
   request: Request,
@@ -53,7 +53,7 @@ export interface FeedSurroundings {
   connect: Connect;
   now: () => number;
   sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** A number from 0 to 1, so that not everybody comes back at once. */
+  /** Returns a number from 0 to 1, to spread the reconnections of many pages. */
   chance: () => number;
 }
 
@@ -64,7 +64,7 @@ const OFF: FeedState = { is: "off", why: null, count: 0, events: [], operation: 
 /** Close codes of graphql-transport-ws and of our server. */
 const UNAUTHORIZED = 4401;
 const SESSION_ENDED = 4403;
-/** The server understood us and says no; it would say so again. */
+/** The server refuses this subscription; a retry would be refused too. */
 const FINAL = new Set([4400, 4404, 4406, 4409, 4429]);
 
 export class Feed {
@@ -80,12 +80,12 @@ export class Feed {
       const state = session.state.get();
       const username = session.tokens?.username ?? null;
       if (state.is === "signed-out") this.stop(state.why ?? "You have signed out.");
-      else if (owner !== null && owner !== username) this.stop(`You are ${username} now.`);
+      else if (owner !== null && owner !== username) this.stop(`You are now signed in as ${username}.`);
       owner = username;
     });
   }
 
-  /** Starts anew; what ran before ends. */
+  /** Starts a subscription and ends the previous one. */
   start(operation: Operation, request: Request, observer: Observer): void {
     this.stop("Another subscription was started.");
     const running = new AbortController();
@@ -107,7 +107,7 @@ export class Feed {
     this.#change({ is: "ended", why });
   }
 
-  /** Returns why it is over. */
+  /** Runs the subscription until its end. Returns the reason. */
   async #run({ signal }: AbortController, feed: Resumable, observer: Observer): Promise<string> {
     let failures = 0;
     let refused: string | null = null;
@@ -116,7 +116,7 @@ export class Feed {
       let end: End;
       try {
         const token = await this.session.token();
-        if (token === null) return "Nobody is signed in. Sign in, then run it again.";
+        if (token === null) return "You are not signed in. Sign in, then run it again.";
         let ready = false;
         end = await this.#connectOnce(signal, token, {
           request: feed.next(),
@@ -134,20 +134,20 @@ export class Feed {
         });
         if (ready) failures = 0;
         if (signal.aborted) return "Stopped.";
-        if (end.is === "completed") return failure ?? "The server has ended it.";
+        if (end.is === "completed") return failure ?? "The server ended the subscription.";
         if (end.is === "refused") return end.messages.join(" ");
         if (end.code === SESSION_ENDED) {
           this.session.close("The session has ended: you are signed out.");
           return "The session has ended: you are signed out.";
         }
         if (end.code === UNAUTHORIZED) {
-          if (refused !== null) return `The token is refused: ${end.reason || "sign in again"}.`;
+          if (refused !== null) return `The token was refused: ${end.reason || "sign in again"}.`;
           refused = token;
-          this.#change({ is: "reconnecting", why: "The token has expired: renewing it." });
+          this.#change({ is: "reconnecting", why: "The token has expired. Renewing it." });
           await this.session.renew(token);
           continue;
         }
-        if (FINAL.has(end.code)) return `The server refuses: ${end.reason || end.code}.`;
+        if (FINAL.has(end.code)) return `The server refused the subscription: ${end.reason || end.code}.`;
       } catch (error) {
         if (!(error instanceof UnreachableError)) throw error;
       }
@@ -157,8 +157,8 @@ export class Feed {
       this.#change({
         is: "reconnecting",
         why: feed.canResume
-          ? "The connection broke off. It is taken up again where it was, without a gap."
-          : "The connection broke off before anything came. It begins again.",
+          ? "The connection was lost. The feed resumes without a gap."
+          : "The connection was lost before the first event. The feed starts again.",
       });
       await this.around.sleep(wait, signal);
       if (signal.aborted) return "Stopped.";

@@ -1,4 +1,4 @@
-/** Says that a service is away, and when it is back. */
+/** Shows that a service does not answer, and later that it answers again. */
 
 import { health } from "./page.ts";
 import { useStore } from "./store.ts";
@@ -9,16 +9,15 @@ export function HealthBanner() {
     <div role="status" className="health" data-state={state}>
       {state === "away" && (
         <p>
-          <strong>A part of Chirp does not answer.</strong> The page looks every two seconds
-          whether it is back. If you run Chirp yourself, the terminal of <code>make up</code> tells
-          more.
+          <strong>A part of Chirp does not answer.</strong> This page checks every two
+          seconds. If you run Chirp yourself, see the terminal of <code>make up</code>.
         </p>
       )}
       {state === "back" && (
         <p>
           <strong>Chirp answers again.</strong> Run the operation once more.{" "}
           <button type="button" onClick={() => health.seen()}>
-            All right
+            Dismiss
           </button>
         </p>
       )}

@@ -1,4 +1,4 @@
-/** Looks after an API that has failed, until it answers again. */
+/** Checks an API that has failed until it answers again. */
 
 import { Store } from "./store.ts";
 
@@ -13,7 +13,7 @@ export class HealthWatch {
     private readonly sleep: (milliseconds: number) => Promise<void>,
   ) {}
 
-  /** Called whenever something was not answered. */
+  /** Starts checking after a request without a response. */
   async look(): Promise<void> {
     this.state.set("away");
     if (this.#looking) return;
@@ -24,7 +24,7 @@ export class HealthWatch {
     this.state.set("back");
   }
 
-  /** Whoever looks at the page has seen that it is back. */
+  /** Records that the user has seen that the API answers again. */
   seen(): void {
     if (!this.#looking) this.state.set("well");
   }

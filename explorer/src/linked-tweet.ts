@@ -1,4 +1,4 @@
-/** The page of one tweet, `/tweets/<id>`, where the button of a mail leads: a tab that reads it. */
+/** The page of one tweet, `/tweets/<id>`, which mails link to: a tab that reads the tweet. */
 
 import type { Notice } from "./explain.ts";
 import { serves } from "./services.ts";
@@ -6,7 +6,7 @@ import { type Tab, tab } from "./story.ts";
 
 const PATH = /^\/tweets\/([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})$/i;
 
-/** The tab for the tweet that a path names; null for any other path. */
+/** Returns the tab for the tweet that a path names; null for any other path. */
 export function linkedTweet(path: string): Tab | null {
   const id = PATH.exec(path)?.[1];
   return id && serves("tweets") ? tab(QUERY, { id }) : null;
@@ -27,6 +27,6 @@ export const SIGN_IN_TO_READ: Notice = {
   tone: "info",
   title: "Sign in to see this tweet.",
   details: [],
-  advice: "Tweets are shown to who is signed in. Sign in at the top of the page: it is read then.",
+  advice: "Only signed-in users can read tweets. Sign in at the top of the page to load it.",
   offer: "sign-in",
 };

@@ -1,9 +1,9 @@
 /**
- * What axe finds in GraphiQL's markup and no style sheet can mend. React sets these attributes when
- * they change, so they are looked at again whenever something does.
+ * Corrects accessibility problems that axe finds in GraphiQL's markup and a style sheet cannot fix.
+ * React sets these attributes again when they change, so every change is observed.
  */
 
-/** Until the returned function is called. */
+/** Corrects the markup until the returned function is called. */
 export function mend(container: Element): () => void {
   const observer = new MutationObserver(() => {
     mendTabs(container);
@@ -20,7 +20,7 @@ export function mend(container: Element): () => void {
   return () => observer.disconnect();
 }
 
-/** A tab that holds buttons is none for a screen reader; a list of buttons is what it is. */
+/** To a screen reader, tabs that contain buttons are a list of buttons, not tabs. */
 function mendTabs(container: Element): void {
   container.querySelector(".graphiql-tabs[role]")?.removeAttribute("role");
   for (const tab of container.querySelectorAll(".graphiql-tab")) {
@@ -32,7 +32,7 @@ function mendTabs(container: Element): void {
   }
 }
 
-/** An entry is called what it says. */
+/** The name of a history entry is its text. */
 function mendHistory(container: Element): void {
   for (const entry of container.querySelectorAll(".graphiql-history-item-label[aria-label]")) {
     entry.removeAttribute("aria-label");

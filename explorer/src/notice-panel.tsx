@@ -1,4 +1,4 @@
-/** What the last answer means, in words; the JSON stays above it. */
+/** The notice that explains the last response; the JSON is shown above it. */
 
 import { notice } from "./page.ts";
 import { useStore } from "./store.ts";

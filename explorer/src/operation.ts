@@ -1,4 +1,4 @@
-/** What an operation asks for, and what of an answer belongs to which field, whatever its alias. */
+/** The fields that an operation selects, and their values in a response, by name or alias. */
 
 import {
   type DocumentNode,
@@ -23,7 +23,7 @@ export interface Operation {
   fragments: Fragments;
 }
 
-/** Null for what cannot be parsed or does not hold the operation: the router will say why. */
+/** Returns null for a document that is invalid or lacks the operation; the router reports why. */
 export function readOperation(query: string, name?: string | null): Operation | null {
   let document: DocumentNode;
   try {
@@ -47,7 +47,7 @@ export function readOperation(query: string, name?: string | null): Operation | 
   return { kind: definition.operation, document, definition, roots, fragments };
 }
 
-/** A part of an answer together with the selection that asked for it. */
+/** A part of a response with the selection that requested it. */
 export class Selected {
   constructor(
     readonly value: unknown,
@@ -59,7 +59,7 @@ export class Selected {
     return new Selected(data, [operation.definition.selectionSet], operation.fragments);
   }
 
-  /** The answers to the field of this name, by their aliases. Those that are null are left out. */
+  /** Returns the values of the field of this name under all aliases, without nulls. */
   all(name: string): Selected[] {
     const { value } = this;
     if (!isRecord(value)) return [];
@@ -82,7 +82,7 @@ export class Selected {
   }
 }
 
-/** The fields of selections, those of their fragments included. */
+/** Returns the fields of selections, including those of their fragments. */
 function fieldsOf(sets: readonly SelectionSetNode[], fragments: Fragments): FieldNode[] {
   const found: FieldNode[] = [];
   const entered = new Set<string>();

@@ -1,4 +1,4 @@
-/** Wires the page together; what of it needs no editor is here, for the first paint. */
+/** The composition root of the page: the parts that the first paint needs, without the editor. */
 
 import { exchange } from "./account.ts";
 import { post as send, type Post, UnreachableError } from "./api.ts";

@@ -1,4 +1,4 @@
-/** A subscription to the feed that can be taken up again where it broke off. */
+/** A subscription to the feed that can be resumed after its last event. */
 
 import {
   type ArgumentNode,
@@ -13,7 +13,7 @@ import { isRecord, type Request } from "./api.ts";
 import type { Operation } from "./operation.ts";
 
 const FEED = "tweetFeed";
-/** What the page asks for besides, in case nobody asked for the cursor. */
+/** The alias under which the page selects the cursor, which the user may not have selected. */
 const CURSOR = "resumeCursor";
 
 export class Resumable {
@@ -25,12 +25,12 @@ export class Resumable {
     private readonly request: Request,
   ) {}
 
-  /** Before the first event there is no place to go on from. */
+  /** Whether an event has arrived: without one there is no cursor to resume from. */
   get canResume(): boolean {
     return this.#cursor !== null;
   }
 
-  /** What to send: from the beginning, or from after the last event that came. */
+  /** Returns the request to send: as the user wrote it, or after the last event. */
   next(): Request {
     const { document } = this.operation;
     const definitions = document.definitions.map((node) =>
@@ -44,7 +44,7 @@ export class Resumable {
     return request;
   }
 
-  /** What the event is without what the page added; null for one that came before. */
+  /** Returns the event without the added cursor; null for a repeated event. */
   take<T extends { data?: unknown }>(event: T): T | null {
     const { data } = event;
     const field = this.#field();
@@ -60,12 +60,12 @@ export class Resumable {
     return { ...event, data: { ...data, [key]: rest } };
   }
 
-  /** The feed's field. A subscription has one root field; behind a fragment it is left alone. */
+  /** Returns the feed's field, if it is the root field itself and not in a fragment. */
   #field(): FieldNode | undefined {
     return this.operation.definition.selectionSet.selections.find(isFeed);
   }
 
-  /** The variable that stands for `after`, if one does. */
+  /** Returns the name of the variable that is passed as `after`. */
   #variable(): string | null {
     const value = this.#field()?.arguments?.find(isAfter)?.value;
     return value?.kind === Kind.VARIABLE ? value.name.value : null;

@@ -1,10 +1,10 @@
-/** Which services there are: the server of the page lists them in `/services.js`. */
+/** The declared services, which the server of the page lists in `/services.js`. */
 
 declare global {
   var SERVICES: readonly string[] | undefined;
 }
 
-/** Whether this service is declared. Without a list, as in the development server, all are. */
+/** Returns whether a service is declared. The development server has no list: all are. */
 export function serves(service: string): boolean {
   return globalThis.SERVICES?.includes(service) ?? true;
 }

@@ -1,4 +1,4 @@
-/** Who is signed in here: keeps the tokens, renews them in time, and forgets them at the end. */
+/** The session of this window: stores its tokens, renews them in time, and removes them. */
 
 import type { Answer } from "./api.ts";
 import type { SignedIn } from "./sign-in.ts";
@@ -10,21 +10,21 @@ export interface Tokens {
   username: string | null;
   /** By the clock of this machine, in milliseconds; null if it is not known. */
   expiresAt: number | null;
-  /** When it is to be renewed. */
+  /** When to renew it, by the same clock. */
   renewAt: number | null;
 }
 
 export type State =
   | { is: "signed-in"; tokens: Tokens }
-  /** `why` is null for somebody who has not been signed in yet. */
+  /** `why` is null before the first sign-in. */
   | { is: "signed-out"; why: string | null };
 
-/** Buys new tokens. Null when the refresh token is refused; rejects when there is no answer. */
+/** Exchanges a refresh token. Returns null if it is refused; rejects without a response. */
 export type Exchange = (
   refreshToken: string,
 ) => Promise<{ who: SignedIn; serverTime: number } | null>;
 
-/** What windows tell each other: one that was duplicated holds the same tokens. */
+/** Messages between windows: a duplicated window has the same tokens. */
 type News = { replaces: string; tokens: Tokens } | { ended: string; why: string };
 
 export interface Surroundings {
@@ -32,7 +32,7 @@ export interface Surroundings {
   storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
   channel: Pick<BroadcastChannel, "postMessage" | "onmessage">;
   now: () => number;
-  /** Runs something later; returns what prevents it. */
+  /** Runs a function later; returns a function that cancels it. */
   later: (run: () => void, milliseconds: number) => () => void;
 }
 
@@ -57,7 +57,7 @@ export class Session {
     return state.is === "signed-in" ? state.tokens : null;
   }
 
-  /** `serverTime` is when the answer was given, by the clock that `expiresAt` goes by. */
+  /** Stores new tokens. `serverTime` is the time of the response by the clock of `expiresAt`. */
   open(who: SignedIn, serverTime: number): void {
     const { now } = this.around;
     const end = who.expiresAt === null ? Number.NaN : Date.parse(who.expiresAt);
@@ -71,7 +71,7 @@ export class Session {
     });
   }
 
-  /** Ends what this window knows of a session. Another one than `accessToken`'s stays. */
+  /** Removes the session from this window, if `accessToken` is undefined or still its token. */
   close(why: string, accessToken?: string): void {
     const { tokens } = this;
     if (!tokens || (accessToken !== undefined && tokens.accessToken !== accessToken)) return;
@@ -84,7 +84,7 @@ export class Session {
     if (tokens?.accessToken === accessToken) this.#keep({ ...tokens, username });
   }
 
-  /** A token that is good for a while, or null for nobody. Rejects when it cannot be renewed now. */
+  /** Returns a valid token, or null if signed out. Rejects if the token cannot be renewed now. */
   async token(): Promise<string | null> {
     const { tokens } = this;
     if (tokens?.expiresAt && tokens.expiresAt <= this.around.now()) await this.renew();
@@ -93,8 +93,8 @@ export class Session {
   }
 
   /**
-   * Makes sure that there is another token than `instead`, by default the present one.
-   * Rejects when nobody answers; signs out when the answer is no.
+   * Replaces the token `instead`, by default the current one, unless it was replaced already.
+   * Rejects without a response; signs out if the refresh token is refused.
    */
   async renew(instead = this.tokens?.accessToken): Promise<void> {
     if (this.tokens?.accessToken !== instead) return;
@@ -108,7 +108,7 @@ export class Session {
     try {
       await this.renew();
     } catch {
-      // The present token is good for a while yet.
+      // The current token is still valid.
       this.#unschedule();
       this.#unschedule = this.around.later(() => void this.#renewEarly(), RETRY);
     }
@@ -123,7 +123,7 @@ export class Session {
       return;
     }
     const renewed = await this.around.exchange(tokens.refreshToken);
-    // Meanwhile somebody signed out, or in.
+    // The user has signed out or in meanwhile.
     if (this.tokens?.accessToken !== tokens.accessToken) return;
     if (!renewed) {
       this.close("The session has ended. Sign in again.");
@@ -178,12 +178,12 @@ export class Session {
   }
 }
 
-/** By which windows of one session know each other: two may hold different access tokens of it. */
+/** Returns the key of the session among windows, which may have different access tokens. */
 function keyOf(tokens: Tokens): string {
   return tokens.refreshToken ?? tokens.accessToken;
 }
 
-/** Whether a token was refused for good. */
+/** Returns whether a token was refused and cannot be renewed. */
 export function isEnded({ status, body }: Answer): boolean {
   return status === 401 && reasonOf(body.errors) !== "EXPIRED";
 }

@@ -1,17 +1,17 @@
-/** What an operation and its answer mean for who is signed in. */
+/** How an operation and its response change the session. */
 
 import { type Operation, Selected } from "./operation.ts";
 
-/** A token that is sent is always checked, so these are sent without one. */
+/** These are sent without a token, because a token that is sent is always verified. */
 const OPENING = ["signUp", "signIn", "refreshSession"];
 const CLOSING = ["signOut", "signOutEverywhere"];
 /** These may have ended this session or another one. */
 const DOUBTFUL = ["revokeSession", "deleteAccount"];
 
-/** What a token may consist of (RFC 6750): a message under the same alias is none. */
+/** The characters of a token (RFC 6750): a message under the same alias does not match. */
 const TOKEN = /^[\w\-.~+/]+=*$/;
 
-/** What was selected of `SignedIn`. */
+/** The selected fields of `SignedIn`. */
 export interface SignedIn {
   accessToken: string;
   /** An ISO date. */

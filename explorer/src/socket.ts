@@ -1,13 +1,13 @@
-/** A subscription over a WebSocket (graphql-transport-ws), one socket each. */
+/** A subscription over its own WebSocket (graphql-transport-ws). */
 
 import { createClient } from "graphql-ws";
 
 import type { Connect, End } from "./feed.ts";
 
-/** A socket that has not answered a ping for so long is dead, though nobody has told us. */
+/** Milliseconds between pings, and until a socket without a pong is considered dead. */
 const PING = 15_000;
 const PONG = 5_000;
-/** What graphql-ws closes with when it gives up on a silent socket. */
+/** The code with which graphql-ws closes a socket without pongs. */
 const SILENT = 4499;
 
 export const connect: Connect = (token, request, on) => {
@@ -19,7 +19,7 @@ export const connect: Connect = (token, request, on) => {
       return url.href;
     },
     connectionParams: { authorization: `Bearer ${token}` },
-    // Whether and when to come back is decided in feed.ts: it depends on why, and on the token.
+    // feed.ts decides when to reconnect: that depends on the reason and on the token.
     retryAttempts: 0,
     connectionAckWaitTimeout: 10_000,
     keepAlive: PING,
@@ -50,7 +50,7 @@ export const connect: Connect = (token, request, on) => {
   return { over: over.finally(() => client.dispose()), close: () => unsubscribe() };
 };
 
-/** What graphql-ws hands on: GraphQL errors, a CloseEvent, or the Event of a failed connection. */
+/** Converts what graphql-ws reports: GraphQL errors, a CloseEvent, or a failed connection. */
 function endOf(error: unknown): End {
   if (Array.isArray(error)) {
     return { is: "refused", messages: error.map((each: { message: string }) => each.message) };

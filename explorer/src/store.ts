@@ -1,4 +1,4 @@
-/** A value that can be watched, for React and for everything that is not React. */
+/** A value with listeners, for React and for code without React. */
 
 import { useSyncExternalStore } from "react";
 
@@ -18,7 +18,7 @@ export class Store<T> {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Returns what stops it. */
+  /** Adds a listener; returns a function that removes it. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,4 +1,4 @@
-/** The tabs that are there from the beginning; together they tell the story. */
+/** The initial tabs; in order, they demonstrate the API. */
 
 import { serves } from "./services.ts";
 
@@ -18,14 +18,14 @@ const SIGNED_IN = `    ... on SignedIn {
       problems { field message }
     }`;
 
-/** Each tab, with the service that it needs. */
+/** The tabs, each with the service that it needs. */
 export const PARTS: readonly [service: string, tab: Tab][] = [
   [
     "auth",
     tab(
-    `# Make an account. Signing up signs in: the bar at
-# the top shows who you are. What you run is yours now.
-# Press Ctrl-Enter, or the button at the right.
+    `# Create an account. Signing up also signs in: the
+# bar at the top shows your username.
+# Press Ctrl-Enter, or the button on the right.
 mutation SignUp($input: SignUpInput!) {
   signUp(input: $input) {
     __typename
@@ -38,8 +38,8 @@ ${SIGNED_IN}
   [
     "auth",
     tab(
-    `# Or come back to it. What can go wrong is data:
-# try another password.
+    `# Or sign in to it. Expected errors are data: try
+# another password.
 mutation SignIn($input: SignInInput!) {
   signIn(input: $input) {
     __typename
@@ -52,8 +52,8 @@ ${SIGNED_IN}
   [
     "tweets",
     tab(
-    `# Say something, in 280 characters as a reader
-# counts them: an emoji is one.
+    `# Tweet up to 280 characters, as a reader counts
+# them: an emoji is one.
 mutation Tweet($text: String!) {
   createTweet(input: { text: $text }) {
     __typename
@@ -67,8 +67,8 @@ mutation Tweet($text: String!) {
   [
     "tweets",
     tab(
-    `# One operation, two services: auth knows who you
-# are, tweets what you said.
+    `# One operation, two services: auth has your account,
+# tweets has your tweets.
 query MyTweets {
   me { username email }
   myTweets(first: 10) {
@@ -91,9 +91,9 @@ query MyTweets {
     "tweets",
     tab(
     `# Put the id of a tweet into the variables; the Tweet
-# tab has shown one. Better still: sign up as somebody
-# else in a second window and retweet it there, while
-# you watch your feed here.
+# tab shows one. Better still: sign up as another user
+# in a second window and retweet it there, while you
+# watch your feed here.
 mutation Retweet($tweetId: ID!) {
   retweet(tweetId: $tweetId) {
     __typename
@@ -111,9 +111,10 @@ mutation Retweet($tweetId: ID!) {
   [
     "tweets",
     tab(
-    `# Your feed, live: what you tweet, and who retweets
-# you. It goes on in the other tabs, and after a lost
-# connection without a gap. Signing out ends it.
+    `# Your feed, live: your tweets, and their retweets by
+# other users. It continues in the other tabs, and
+# after a lost connection, without a gap. Signing out
+# ends it.
 subscription WatchMyFeed {
   tweetFeed {
     kind
@@ -127,9 +128,10 @@ subscription WatchMyFeed {
   [
     "notifier",
     tab(
-    `# Whether you get a mail when somebody retweets you.
-# Nothing is sent until you ask for it. What has been
-# unsubscribed by the link in a mail stays off.
+    `# Whether you get a mail when another user retweets
+# you. No mail is sent until you switch it on. An
+# address that unsubscribed by the link in a mail gets
+# none.
 mutation Settings($retweets: Boolean!) {
   updateEmailSettings(input: { retweets: $retweets }) {
     retweets
@@ -142,8 +144,8 @@ mutation Settings($retweets: Boolean!) {
   [
     "auth",
     tab(
-    `# From now on nobody accepts the token any more, and
-# the feed ends with it.
+    `# After this, no service accepts the token, and the
+# feed ends.
 mutation SignOut {
   signOut { sessionIds }
 }`,
@@ -152,7 +154,7 @@ mutation SignOut {
   ],
 ];
 
-/** The tabs of the services that there are, numbered. */
+/** The numbered tabs of the declared services. */
 export const STORY = PARTS.filter(([service]) => serves(service)).map(
   ([, { query, variables }], index) => ({
     query: query.replace("# ", `# ${index + 1}. `),

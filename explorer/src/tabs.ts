@@ -1,8 +1,8 @@
-/** What GraphiQL keeps, and what it says of its tabs. */
+/** The storage of GraphiQL and the changes of its tabs. */
 
 const PREFIX = "graphiql:";
 
-/** Ends with the window: queries, variables and history may hold passwords and tokens. */
+/** Lasts as long as the window: queries, variables and history may hold passwords and tokens. */
 export const editorStorage = {
   getItem: (key: string): string | null => sessionStorage.getItem(key),
   setItem: (key: string, value: string): void => sessionStorage.setItem(key, value),
@@ -13,7 +13,7 @@ export const editorStorage = {
   },
 };
 
-/** Whether this window has shown the tabs before. */
+/** Returns whether this window has stored tabs. */
 export function isKept(): boolean {
   return sessionStorage.getItem(`${PREFIX}tabState`) !== null;
 }
@@ -22,13 +22,13 @@ function own(): string[] {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
 }
 
-/** Tells a subscription that is stopped from one that is left in its tab: GraphiQL stops both. */
+/** Tells stopping a subscription from leaving its tab: GraphiQL unsubscribes in both cases. */
 export class TabWatch {
   #active: number | null = null;
   #tabs = 0;
   #changing = false;
 
-  /** GraphiQL stops first and tells of the tab in the same breath. */
+  /** GraphiQL unsubscribes first and reports the change of tabs in the same task. */
   readonly changed = (state: { activeTabIndex: number; tabs: readonly unknown[] }): void => {
     const isOther = state.activeTabIndex !== this.#active;
     this.#changing = isOther && state.tabs.length >= this.#tabs;

@@ -1,4 +1,4 @@
-/** The colours of the editors: those of GraphiQL, readable (WCAG AA) on our grounds. */
+/** GraphiQL's colours for the editors, with enough contrast (WCAG AA) on this page. */
 
 import type { editor } from "monaco-editor";
 
@@ -26,7 +26,7 @@ const DARK = {
   number: "#8fdcb4",
 };
 
-/** Under the names that GraphiQL gives its own. */
+/** Defines the themes under the names of GraphiQL's own. */
 export function defineThemes(define: typeof editor.defineTheme): void {
   define("graphiql-LIGHT", theme("vs", LIGHT));
   define("graphiql-DARK", theme("vs-dark", DARK));

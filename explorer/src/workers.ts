@@ -1,4 +1,4 @@
-/** Monaco's workers: each is loaded when its language is first used. */
+/** Monaco's workers; each is loaded when its language is first used. */
 
 self.MonacoEnvironment = {
   getWorker(_: string, label: string): Worker {

@@ -41,14 +41,14 @@ test.each([
   expect(seen).toEqual([null]);
 });
 
-test("a reader's own Authorization goes before it", async () => {
+test("the user's own Authorization replaces the token", async () => {
   const { session, seen, send } = signedIn(() => refused("INVALID"));
   await send("{ me { id } }", { Authorization: "Bearer mine" });
   expect(seen).toEqual([null]);
   expect(session.tokens).not.toBeNull();
 });
 
-test("an expired token is exchanged, and the request sent again", async () => {
+test("an expired token is exchanged and the request repeated", async () => {
   const { seen, send } = signedIn((token) =>
     token === "access-1" ? refused("EXPIRED") : answer(200, { data: { me: null } }),
   );
@@ -56,13 +56,13 @@ test("an expired token is exchanged, and the request sent again", async () => {
   expect(seen).toEqual(["access-1", "access-2"]);
 });
 
-test("an ended session signs out", async () => {
+test("the response to an ended session signs out", async () => {
   const { session, send } = signedIn(() => refused("SESSION_ENDED"));
   await send("{ me { id } }");
   expect(session.state.get()).toEqual({ is: "signed-out", why: "No." });
 });
 
-test("signing out in the editor signs out", async () => {
+test("a SignOut operation signs the page out", async () => {
   const { session, send } = signedIn(() =>
     answer(200, { data: { signOut: { sessionIds: ["1"] } } }),
   );
@@ -70,7 +70,7 @@ test("signing out in the editor signs out", async () => {
   expect(session.tokens).toBeNull();
 });
 
-test("signing in without asking for the name asks who it is", async () => {
+test("signing in without selecting the username reads it", async () => {
   const { session, seen, send } = signedIn((_, query) =>
     query.includes("signIn")
       ? answer(200, { data: { signIn: { accessToken: "a.b.c" } } })

@@ -7,13 +7,13 @@ import { answer } from "./world.ts";
 const SIGN_UP = `mutation { s: signUp(input: {}) {
   ... on Error { m: message } ... on InvalidInputError { problems { field message } } } }`;
 
-test("what is as it should be needs no words", () => {
+test("a successful response has no notice", () => {
   const query = "mutation { createTweet { ... on Tweet { id text } ... on Error { message } } }";
   const data = { createTweet: { id: "1", text: "Hello" } };
   expect(explain(answer(200, { data }), readOperation(query))).toBeNull();
 });
 
-test("an expected outcome names the fields", () => {
+test("an expected error names the fields", () => {
   const data = {
     s: { m: "Check what you typed.", problems: [{ field: "email", message: "No address." }] },
   };
@@ -23,13 +23,13 @@ test("an expected outcome names the fields", () => {
   });
 });
 
-test("an outcome of which only the type was asked for is named", () => {
+test("an error without a selected message is named by its type", () => {
   const query = "mutation { retweet(tweetId: 1) { __typename } }";
   const data = { retweet: { __typename: "TweetNotFoundError" } };
   expect(explain(answer(200, { data }), readOperation(query))?.title).toContain("TweetNotFoundError");
 });
 
-test("nobody is signed in", () => {
+test("an anonymous user is asked to sign in", () => {
   const errors = [
     { message: "Sign in first.", path: ["createTweet"], extensions: { code: "UNAUTHENTICATED" } },
   ];
@@ -39,14 +39,14 @@ test("nobody is signed in", () => {
   });
 });
 
-test.each(["SESSION_ENDED", "EXPIRED", "INVALID"])("a token is refused: %s", (reason) => {
+test.each(["SESSION_ENDED", "EXPIRED", "INVALID"])("a refused token is explained: %s", (reason) => {
   const errors = [{ message: "Why it is.", extensions: { code: "UNAUTHENTICATED", reason } }];
   const notice = explain(answer(401, { errors }), null);
   expect(notice).toMatchObject({ title: "Why it is.", offer: "sign-in" });
   expect(notice?.advice?.includes("Remove the header")).toBe(reason === "INVALID");
 });
 
-test("a service behind the edge is away", () => {
+test("an unavailable service behind the edge is reported", () => {
   const errors = [{ message: "A service that this needs does not answer." }];
   expect(explain(answer(503, { errors }), null)).toMatchObject({
     title: "A service that this needs does not answer.",
@@ -54,7 +54,7 @@ test("a service behind the edge is away", () => {
   });
 });
 
-test("a subgraph is away: which one, and what is lost", () => {
+test("an unavailable subgraph and the missing fields are named", () => {
   const errors = [
     {
       message: "HTTP fetch failed from 'tweets': tcp connect error",
@@ -69,7 +69,7 @@ test("a subgraph is away: which one, and what is lost", () => {
   });
 });
 
-test("what a subgraph refuses is not a service that is away", () => {
+test("a refusal by a subgraph is not an unavailable service", () => {
   const errors = [
     {
       message: "HTTP fetch failed from 'tweets': 400: Bad Request",
@@ -81,25 +81,25 @@ test("what a subgraph refuses is not a service that is away", () => {
     },
   ];
   expect(explain(answer(200, { data: null, errors }), null)).toMatchObject({
-    title: "The operation does not fit the schema.",
+    title: "The operation does not match the schema.",
     details: [{ text: "The operation has 31 aliases; 30 are allowed." }],
   });
 });
 
-test("a mistake in the operation has a place", () => {
+test("an error in the operation has its line and column", () => {
   const errors = [{ message: "No.", locations: [{ line: 2, column: 3 }] }];
   expect(explain(answer(400, { errors }), null)?.details).toEqual([
     { where: "line 2, column 3", text: "No." },
   ]);
 });
 
-test("a variable that does not fit is named", () => {
+test("an invalid variable is named", () => {
   const extensions = { name: "input", code: "VALIDATION_INVALID_TYPE_VARIABLE" };
   const errors = [{ message: "missing variable", extensions }];
   expect(explain(answer(400, { errors }), null)?.details[0]?.where).toBe("$input");
 });
 
-test("a tweet that is not there is named", () => {
+test("an unknown tweet is reported", () => {
   const operation = readOperation("query ($id: ID!) { tweet(id: $id) { text } }");
   expect(explain(answer(200, { data: { tweet: null } }), operation)).toMatchObject({
     title: "There is no such tweet.",
@@ -107,7 +107,7 @@ test("a tweet that is not there is named", () => {
   expect(explain(answer(200, { data: { tweet: { text: "Hi" } } }), operation)).toBeNull();
 });
 
-test("an address that has unsubscribed is named, with the way back", () => {
+test("an unsubscribed address is reported with the remedy", () => {
   const operation = readOperation(
     "mutation { updateEmailSettings(input: {}) { retweets addressUnsubscribed } }",
   );

@@ -77,7 +77,7 @@ async function watching() {
   return { world, server, session, exchange, feed, waits, shown, start, completed: () => completed };
 }
 
-test("events come in, the newest first, and are counted", async () => {
+test("events are shown newest first and counted", async () => {
   const { server, feed, shown } = await watching();
   expect(feed.state.get().is).toBe("connecting");
   server.last.ready();
@@ -89,7 +89,7 @@ test("events come in, the newest first, and are counted", async () => {
 });
 
 test.each([1006, 1012, 1013, 4408, 4499])(
-  "after %i it goes on where it broke off, and shows nothing twice",
+  "after close code %i the feed resumes without a repetition",
   async (code) => {
     const { server, feed } = await watching();
     server.last.ready();
@@ -106,7 +106,7 @@ test.each([1006, 1012, 1013, 4408, 4499])(
   },
 );
 
-test("it waits longer each time, and a little again after a success", async () => {
+test("the backoff grows and is reset after a success", async () => {
   const { server, waits } = await watching();
   for (let n = 0; n < 7; n += 1) {
     server.last.end(closed(1006));
@@ -118,7 +118,7 @@ test("it waits longer each time, and a little again after a success", async () =
   expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 15000, 15000, 500]);
 });
 
-test("an expired token is renewed, and the feed taken up with the new one", async () => {
+test("an expired token is renewed and the feed resumes with the new one", async () => {
   const { server, exchange, feed } = await watching();
   server.last.ready();
   server.last.send("1");
@@ -142,7 +142,7 @@ test("a token that is refused twice is not tried a third time", async () => {
   expect(completed()).toBe(1);
 });
 
-test("a session that has ended signs out and ends the feed", async () => {
+test("the end of the session signs out and ends the feed", async () => {
   const { server, session, feed, completed } = await watching();
   server.last.ready();
   server.last.end(closed(4403));
@@ -153,7 +153,7 @@ test("a session that has ended signs out and ends the feed", async () => {
   expect([server.sockets.length, completed()]).toEqual([1, 1]);
 });
 
-test("signing out closes the socket and says so", async () => {
+test("signing out closes the socket and gives the reason", async () => {
   const { server, session, feed, completed } = await watching();
   server.last.ready();
   session.close("You have signed out.");
@@ -165,22 +165,22 @@ test("signing out closes the socket and says so", async () => {
   expect(feed.state.get().count).toBe(0);
 });
 
-test("signing in as somebody else ends it too, a renewed token does not", async () => {
+test("signing in as another user ends the feed, a renewed token does not", async () => {
   const { world, session, feed } = await watching();
   await session.renew();
   expect(feed.state.get().is).toBe("connecting");
   session.open(...world.tokens("grace", { username: "grace" }));
-  expect(feed.state.get()).toMatchObject({ is: "ended", why: "You are grace now." });
+  expect(feed.state.get()).toMatchObject({ is: "ended", why: "You are now signed in as grace." });
 });
 
-test("what the server refuses is told and not repeated", async () => {
+test("a refused subscription is reported and not retried", async () => {
   const { server, feed } = await watching();
   server.last.end({ is: "refused", messages: ["No such field."] });
   await settle();
   expect(feed.state.get()).toMatchObject({ is: "ended", why: "No such field." });
 });
 
-test("an error in the place of the first event is told", async () => {
+test("an error instead of the first event is reported", async () => {
   const { server, feed } = await watching();
   server.last.ready();
   server.last.raw({ data: null, errors: [{ message: "Sign in first." } as never] });
@@ -189,7 +189,7 @@ test("an error in the place of the first event is told", async () => {
   expect(feed.state.get()).toMatchObject({ is: "ended", why: "Sign in first.", count: 0 });
 });
 
-test("starting again ends what ran", async () => {
+test("a new subscription ends the previous one", async () => {
   const { server, feed, start } = await watching();
   server.last.ready();
   server.last.send("1");
@@ -199,11 +199,11 @@ test("starting again ends what ran", async () => {
   expect(feed.state.get()).toMatchObject({ is: "connecting", count: 0 });
 });
 
-test("nobody who is not signed in gets a socket", async () => {
+test("no socket is opened while signed out", async () => {
   const { server, session, feed, start } = await watching();
   session.close("You have signed out.");
   start();
   await settle();
   expect(server.sockets).toHaveLength(1);
-  expect(feed.state.get().why).toContain("Nobody is signed in");
+  expect(feed.state.get().why).toContain("You are not signed in");
 });

@@ -8,18 +8,18 @@ const read = (query: string, name?: string) => {
   return operation;
 };
 
-test("what cannot be parsed, or is not there, is no operation", () => {
+test("an invalid document or a missing operation gives null", () => {
   expect(readOperation("query {")).toBeNull();
   expect(readOperation("query A { a } query B { b }")).toBeNull();
   expect(readOperation("query A { a }", "B")).toBeNull();
 });
 
-test("the operation that is named is the one", () => {
+test("the named operation is read", () => {
   const operation = read("query A { a } mutation B { b }", "B");
   expect([operation.kind, ...operation.roots]).toEqual(["mutation", "b"]);
 });
 
-test("a field is found under its alias, behind fragments and in merged selections", () => {
+test("a field is found by alias, in fragments and in merged selections", () => {
   const operation = read(`
     query { x: me { ...F } x: me { mail: email } }
     fragment F on User { ... on User { n: username } }
@@ -34,7 +34,7 @@ test("every alias of a field is found", () => {
   expect(found.map((tweet) => tweet.text("id"))).toEqual(["1", "2"]);
 });
 
-test("fragments that hold each other end", () => {
+test("cyclic fragments end", () => {
   const operation = read("{ ...A } fragment A on Q { a ...B } fragment B on Q { b ...A }");
   expect([...operation.roots]).toEqual(["a", "b"]);
 });

@@ -13,19 +13,19 @@ function feed(query: string, variables?: Record<string, unknown>) {
 const same = (query: string, expected: string) => expect(query).toBe(print(parse(expected)));
 const event = (cursor: string) => ({ data: { tweetFeed: { kind: "TWEETED", resumeCursor: cursor } } });
 
-test("it begins as it was written, and asks for the cursor besides", () => {
+test("the first request is unchanged except for the added cursor", () => {
   same(
     feed("subscription Mine { tweetFeed { kind } }").next().query,
     "subscription Mine { tweetFeed { kind resumeCursor: cursor } }",
   );
 });
 
-test("what the page asked for besides is not shown", () => {
+test("the added cursor is not shown", () => {
   const shown = feed("subscription { tweetFeed { kind } }").take(event("1"));
   expect(shown).toEqual({ data: { tweetFeed: { kind: "TWEETED" } } });
 });
 
-test("it goes on after the last event", () => {
+test("the next request resumes after the last event", () => {
   const resumable = feed('subscription { f: tweetFeed(after: "0") { kind } }');
   resumable.take({ data: { f: { kind: "TWEETED", resumeCursor: 'a"b' } } });
   same(
@@ -34,7 +34,7 @@ test("it goes on after the last event", () => {
   );
 });
 
-test("a variable stays a variable", () => {
+test("the cursor is passed by the variable of `after`", () => {
   const query = "subscription ($a: String) { tweetFeed(after: $a) { kind } }";
   const resumable = feed(query, { a: "0", other: 1 });
   expect(resumable.next().variables).toEqual({ a: "0", other: 1 });
@@ -47,14 +47,14 @@ test("a variable stays a variable", () => {
   );
 });
 
-test("an event that came before is not shown again", () => {
+test("a repeated event is not shown again", () => {
   const resumable = feed("subscription { tweetFeed { kind } }");
   expect(resumable.take(event("1"))).not.toBeNull();
   expect(resumable.take(event("1"))).toBeNull();
   expect(resumable.take(event("2"))).not.toBeNull();
 });
 
-test("another subscription is left as it is", () => {
+test("another subscription is unchanged", () => {
   const resumable = feed("subscription { ticks }");
   same(resumable.next().query, "subscription { ticks }");
   expect(resumable.take({ data: { ticks: 1 } })).toEqual({ data: { ticks: 1 } });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { UnreachableError } from "../src/api.ts";
 import { Kept, LIFE, settle, World } from "./world.ts";
 
-test("a token is renewed before it ends, whatever the clock of this machine says", async () => {
+test("a token is renewed before it expires, even if the local clock is wrong", async () => {
   const world = new World();
   const exchange = world.counting();
   const session = world.window(exchange);
@@ -16,7 +16,7 @@ test("a token is renewed before it ends, whatever the clock of this machine says
   expect(exchange.calls).toEqual(["refresh-1", "refresh-2"]);
 });
 
-test("many requests renew once", async () => {
+test("concurrent requests renew the token once", async () => {
   const world = new World();
   const exchange = world.counting();
   const session = world.window(exchange);
@@ -37,7 +37,7 @@ test("a token that was renewed meanwhile is not renewed again", async () => {
   expect(exchange.calls).toHaveLength(1);
 });
 
-test("when nobody answers, the token is used while it lasts and renewal is tried again", async () => {
+test("while the server does not answer, the valid token is used and renewal is retried", async () => {
   const world = new World();
   let away = true;
   const exchange = world.counting();
@@ -71,7 +71,7 @@ test("a refused refresh token signs out", async () => {
   expect(await session.token()).toBeNull();
 });
 
-test("without a refresh token it is over when the token ends", async () => {
+test("without a refresh token the session ends with the token", async () => {
   const world = new World();
   const session = world.window(world.counting());
   session.open(...world.tokens("1", { refreshToken: null }));
@@ -81,7 +81,7 @@ test("without a refresh token it is over when the token ends", async () => {
   expect(session.tokens).toBeNull();
 });
 
-test("who signs out while tokens are on their way stays signed out", async () => {
+test("signing out during a renewal stays signed out", async () => {
   const world = new World();
   const session = world.window(world.counting());
   session.open(...world.tokens("1"));
@@ -91,7 +91,7 @@ test("who signs out while tokens are on their way stays signed out", async () =>
   expect(session.tokens).toBeNull();
 });
 
-test("it outlives a reload, and nothing of it outlives a sign-out", async () => {
+test("the session survives a reload and is removed by signing out", async () => {
   const world = new World();
   const storage = new Kept();
   world.window(world.counting(), storage).open(...world.tokens("1"));
@@ -101,7 +101,7 @@ test("it outlives a reload, and nothing of it outlives a sign-out", async () => 
   expect(world.window(world.counting(), storage).tokens).toBeNull();
 });
 
-test("a duplicated window takes over what the other one has bought", async () => {
+test("a duplicated window takes over renewed tokens", async () => {
   const world = new World();
   const exchange = world.counting();
   const storage = new Kept();
@@ -115,7 +115,7 @@ test("a duplicated window takes over what the other one has bought", async () =>
   expect(first.tokens).toBeNull();
 });
 
-test("a window of somebody else takes no notice", async () => {
+test("a window of another user ignores the message", async () => {
   const world = new World();
   const ada = world.window(world.counting());
   const grace = world.window(world.counting());

@@ -29,7 +29,7 @@ test.each(["signUp", "signIn", "refreshSession"])("%s signs in", (field) => {
   });
 });
 
-test("aliases and fragments hide nothing", () => {
+test("a sign-in is found behind aliases and fragments", () => {
   const query = `mutation { s: signIn { ...S } }
     fragment S on SignedIn { t: accessToken u: user { n: username } }`;
   expect(outcome(query, { s: { t: "a.b.c", u: { n: "ada" } } })).toMatchObject({
@@ -37,20 +37,20 @@ test("aliases and fragments hide nothing", () => {
   });
 });
 
-test("a message under the token's alias is no token", () => {
+test("a message under the alias of the token is not a token", () => {
   const query = `mutation { signIn {
     ... on SignedIn { x: accessToken } ... on Error { x: message } } }`;
   const data = { signIn: { x: "No such account, or not its password." } };
   expect(outcome(query, data)).toEqual({ is: "unchanged" });
 });
 
-test("a refusal changes nothing", () => {
+test("a refused sign-in leaves the session unchanged", () => {
   const query = "mutation { signIn { ... on SignedIn { accessToken } ... on Error { message } } }";
   expect(outcome(query, { signIn: { message: "No." } })).toEqual({ is: "unchanged" });
   expect(outcome(query, null)).toEqual({ is: "unchanged" });
 });
 
-test("a field of that name elsewhere signs nobody in", () => {
+test("an accessToken field elsewhere does not sign in", () => {
   expect(outcome("{ accessToken }", { accessToken: "a.b.c" })).toEqual({ is: "unchanged" });
   const query = "mutation { other { accessToken } }";
   expect(outcome(query, { other: { accessToken: "a.b.c" } })).toEqual({ is: "unchanged" });
@@ -62,7 +62,7 @@ test.each(["signOut", "signOutEverywhere"])("%s signs out, under an alias too", 
   expect(outcome(query, null)).toEqual({ is: "unchanged" });
 });
 
-test("what may have ended the session is in doubt", () => {
+test("an operation that may have ended the session is doubtful", () => {
   expect(outcome("mutation { revokeSession(id: 1) { __typename } }", {
     revokeSession: { __typename: "SignedOut" },
   })).toEqual({ is: "doubtful" });

@@ -8,7 +8,7 @@ import { subgraphs } from "./world.ts";
 
 const schema = buildSchema(supergraph, { assumeValid: true });
 
-// A fork may have removed a service, and its tabs are not shown then.
+// A fork may have removed a service; its tabs are not shown.
 const composed = subgraphs(supergraph);
 const named = PARTS.filter(([service]) => composed.includes(service)).map(
   ([, tab]) => [/(?:query|mutation|subscription) (\w+)/.exec(tab.query)?.[1], tab] as const,

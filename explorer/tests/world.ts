@@ -1,4 +1,4 @@
-/** A clock, a window's storage and a channel between windows, all in the hand of the test. */
+/** A clock, the storage of windows and a channel between them, controlled by the test. */
 
 import type { Answer } from "../src/api.ts";
 import { type Exchange, Session } from "../src/session.ts";
@@ -23,7 +23,7 @@ export class World {
     };
   };
 
-  /** Moves the clock, runs what falls due, and lets promises settle. */
+  /** Advances the clock, runs due timers, and lets promises settle. */
   async pass(milliseconds: number): Promise<void> {
     this.time += milliseconds;
     for (;;) {
@@ -48,7 +48,7 @@ export class World {
     return new Session({ exchange, storage, channel, now: this.now, later: this.later });
   }
 
-  /** What the server, whose clock goes differently, gives out now. */
+  /** Returns tokens as the server issues them now, by a different clock. */
   tokens(name: string, more: Partial<SignedIn> = {}): [SignedIn, number] {
     const serverTime = this.time + SERVER_AHEAD;
     const who = {
@@ -61,7 +61,7 @@ export class World {
     return [who, serverTime];
   }
 
-  /** An exchange that gives out numbered tokens, and counts. */
+  /** Returns an exchange that issues numbered tokens and records its calls. */
   counting(): Exchange & { calls: string[] } {
     const calls: string[] = [];
     const exchange: Exchange = async (refreshToken) => {
@@ -88,7 +88,7 @@ export function answer(status: number, body: Answer["body"], serverTime = 0): An
   return { status, body, serverTime };
 }
 
-/** The names of the subgraphs that a supergraph is composed of. */
+/** Returns the names of the subgraphs of a supergraph. */
 export function subgraphs(supergraph: string): string[] {
   return [...supergraph.matchAll(/@join__graph\(name: "(\w+)"/g)].map(([, name]) => name ?? "");
 }

@@ -11,7 +11,7 @@ from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
 from subgraphs.auth.app import create_app, event_handler
 from subgraphs.auth.keys import KeyRing, SigningKey
-from subgraphs.auth.repository import SqlSessionRepository
+from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
 
@@ -59,7 +59,7 @@ async def _purge(settings: Settings) -> int:
     now = datetime.now(UTC)
     try:
         return await database.transaction(
-            lambda connection: SqlSessionRepository(connection).purge(
+            lambda connection: SqlRepositories.on(connection).sessions.purge(
                 expired_at=now,
                 ended_before=now - 2 * settings.access_token_lifetime,
                 # A token that is sent again later is refused, but no longer recognised as stolen.

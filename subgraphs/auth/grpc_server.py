@@ -15,7 +15,7 @@ from chassis.shutdown import Shutdown
 _MAX_MESSAGE_SIZE = 64 * 1024  # bytes: a thousand ids and some room
 _DRAIN = 2.0  # seconds for calls that are in flight at shutdown
 _CHECK_EVERY = 1.0  # seconds between checks of the process's health
-_OPTIONS = [
+OPTIONS = [
     ("grpc.so_reuseport", 0),  # or a second process takes half the calls unnoticed
     ("grpc.max_receive_message_length", _MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", _MAX_MESSAGE_SIZE),
@@ -50,7 +50,7 @@ async def serving(
     The health service answers SERVING, for the process and each of `services`, while `can_answer`
     is true and no shutdown is announced. With `reflected`, clients may list the services.
     """
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=1000)
+    server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=1000)
     server.add_generic_rpc_handlers((handler,))
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -10,8 +10,11 @@ from chassis.broadcast import RECONCILE_EVERY, Publisher, Subscriber
 from chassis.sessions.revocations import STREAM
 
 _OVERLAP = timedelta(minutes=2)
-"""How far a look goes back beyond the one before. The clocks of two processes may differ by a
-minute, and a session's end is committed less than another minute after the time that it bears."""
+"""How far a reconciliation goes back beyond the previous one.
+
+The clocks of two processes may differ by a minute, and a session's end is committed less than
+another minute after the time that it bears.
+"""
 
 
 def revocation_subscriber(
@@ -23,25 +26,27 @@ def revocation_subscriber(
 ) -> Subscriber:
     """Return a subscriber that knows the sessions that ended while their tokens may be valid.
 
-    `load` returns the sessions that ended since a time. The first look goes back `token_lifetime`
-    seconds. Later looks, every `reconcile_every` seconds and after a gap, go back to before the
-    last one that succeeded: they find ends that were never published.
+    `load` returns the sessions that ended since a time. The first reconciliation goes back
+    `token_lifetime` seconds. Later ones, every `reconcile_every` seconds and after a gap, go back
+    to before the last one that succeeded: they find ends that were never published.
     """
     lifetime = timedelta(seconds=token_lifetime)
-    looked: datetime | None = None
+    reconciled_at: datetime | None = None
 
-    async def look() -> Collection[str]:
-        nonlocal looked
+    async def reconcile() -> Collection[str]:
+        nonlocal reconciled_at
         now = datetime.now(UTC)
         oldest = now - lifetime
-        found = await load(oldest if looked is None else max(oldest, looked - _OVERLAP))
-        looked = now
+        found = await load(
+            oldest if reconciled_at is None else max(oldest, reconciled_at - _OVERLAP)
+        )
+        reconciled_at = now
         return [str(session_id) for session_id in found]
 
     return Subscriber(
         redis,
         STREAM,
-        reconcile=look,
+        reconcile=reconcile,
         remember_for=token_lifetime,
         reconcile_every=reconcile_every,
     )

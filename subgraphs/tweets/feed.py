@@ -57,13 +57,19 @@ class Feed:
         subscriptions: Subscriptions,
         sessions: EndedSessions,
         record: Callable[[datetime], None] = lambda _: None,
+        *,
+        reconcile_every: float = _RECONCILE_SECONDS,
     ) -> None:
-        """`record` gets the time of each event that was broadcast to subscriptions."""
+        """`record` gets the time of each event that was broadcast to subscriptions.
+
+        `reconcile_every` is in seconds.
+        """
         self.subscriptions = subscriptions
         self._redis = redis
         self._service = service
         self._sessions = sessions
         self._record = record
+        self._reconcile_every = reconcile_every
         self._following = Backoff("follow feeds", stream=STREAM)
         self._readers = asyncio.Semaphore(_READERS)
         # Reconciling during a broadcast would take subscriptions for behind that have yet to get
@@ -143,7 +149,7 @@ class Feed:
     async def _keep_reconciling(self) -> None:
         outage = Backoff("reconcile feeds")
         while True:
-            await asyncio.sleep(_RECONCILE_SECONDS)
+            await asyncio.sleep(self._reconcile_every)
             try:
                 await self._reconcile()
             except Exception as error:

@@ -1,4 +1,4 @@
-"""A real browser on a real stack; what it asks of others and complains about is a failure."""
+"""A real browser on a real stack. Its complaints and requests to other hosts fail the test."""
 
 import os
 import secrets
@@ -11,25 +11,19 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack, router_kinds
+from tests.stack import RunningStack
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-HOW = """There is no Chromium here, and the tests of the explorer need one.
+HOW = """The tests of the explorer need Chromium, which was not found.
 On Debian and Ubuntu: apt-get install chromium fonts-liberation
-Elsewhere: name one in CHROMIUM. To run the other tests: make test ARGS=--ignore=tests/browser"""
+Elsewhere set CHROMIUM to its path. To skip these tests: make test ARGS=--ignore=tests/browser"""
 
 VIOLATIONS = """
 window.violations = [];
 addEventListener("securitypolicyviolation",
   (event) => window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`));
 """
-
-
-ON_ONE_ROUTER = pytest.mark.parametrize(
-    "stack", router_kinds()[:1], indirect=True, ids=str, scope="session"
-)
-"""The page does not know which router it talks to: one is enough."""
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +37,9 @@ def chromium() -> Path:
 
 @pytest.fixture(scope="module")
 def browser(chromium: Path, stack: RunningStack) -> Iterator[Browser]:
-    """After the stack, and gone with the module: while it lives, nobody else can run a loop."""
+    """Closed after each module: while it is open, no other test can run an event loop."""
     with sync_playwright() as playwright:
-        # Nothing but this machine has an address.
+        # No other host can be resolved.
         rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
         browser = playwright.chromium.launch(
             executable_path=chromium, args=[f"--host-resolver-rules={rules}"]
@@ -55,7 +49,7 @@ def browser(chromium: Path, stack: RunningStack) -> Iterator[Browser]:
 
 
 class Watch:
-    """What a page must not do: complain, or ask anybody but the edge."""
+    """Records complaints of a page and its requests to hosts other than the edge."""
 
     def __init__(self, origin: str) -> None:
         self.complaints: list[str] = []
@@ -74,7 +68,7 @@ class Watch:
     def _see(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.netloc != self._host and parts.scheme not in {"blob", "data"}:
-            self.complaints.append(f"asked somebody else: {url}")
+            self.complaints.append(f"request to another host: {url}")
 
 
 @pytest.fixture
@@ -89,7 +83,7 @@ Open = Callable[..., Explorer]
 
 @pytest.fixture
 def open_explorer(browser: Browser, stack: RunningStack, watch: Watch) -> Iterator[Open]:
-    """Opens the page in a window of its own, which shares nothing with the others."""
+    """Open the page in a new window, which shares no state with the others."""
     contexts: list[BrowserContext] = []
 
     def make(scheme: str = "light") -> Explorer:
@@ -120,5 +114,5 @@ def explorer(open_explorer: Open) -> Explorer:
 
 @pytest.fixture
 def name() -> str:
-    """Nobody else has it."""
+    """A username that no other test has."""
     return f"u{secrets.token_hex(6)}"

@@ -1,4 +1,4 @@
-"""The explorer as its reader uses it."""
+"""Drives the explorer as a user does."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ PASSWORD = "correct horse"
 
 
 class Explorer:
-    """One window."""
+    """One browser window with the explorer."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -23,7 +23,7 @@ class Explorer:
         return self.wait_until_ready()
 
     def wait_until_ready(self) -> "Explorer":
-        """The editor is there, and knows the schema."""
+        """Wait until the editor is loaded and has the schema."""
         expect(self.page.get_by_role("button", name="Execute query")).to_be_enabled()
         self.wait_until("() => globalThis.__MONACO?.editor.getModels().length >= 4")
         expect(self.page.get_by_role("button", name="Re-fetch GraphQL schema")).to_be_enabled()
@@ -40,7 +40,7 @@ class Explorer:
         self.wait_until_read("operation.graphql", f" {tab}")
 
     def run(self, tab: str, variables: object = None) -> dict[str, Any]:
-        """Runs a tab, with other variables than there are, and gives what is answered."""
+        """Run a tab, with `variables` in place of its own, and return the response."""
         self.choose(tab)
         if variables is not None:
             self.write("variables.json", json.dumps(variables))
@@ -56,7 +56,7 @@ class Explorer:
         expect(self.feed).to_contain_text("live")
 
     def sign_up(self, name: str) -> None:
-        """By the form in the bar."""
+        """Sign up with the form in the bar."""
         self.bar.get_by_role("button", name="New here?").click()
         self.bar.get_by_label("Username").fill(name)
         self.bar.get_by_label("E-mail").fill(f"{name}@example.com")
@@ -65,18 +65,18 @@ class Explorer:
         self.expect_signed_in(name)
 
     def sign_out_elsewhere(self) -> None:
-        """Ends the session without telling the page."""
+        """End the session outside of the page."""
         self._send("mutation { signOut { sessionIds } }")
 
     def tweet_elsewhere(self, text: str) -> None:
-        """As whoever is signed in, from another program."""
+        """Tweet as the signed-in user, outside of the page."""
         self._send(
             f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{ __typename }} }}"
         )
 
     @property
     def tokens(self) -> dict[str, str]:
-        """What the page keeps of the session."""
+        """The session that the page has stored."""
         kept: dict[str, str] = self.page.evaluate(
             "JSON.parse(sessionStorage.getItem('chirp.session'))"
         )
@@ -97,16 +97,16 @@ class Explorer:
         expect(self.bar.get_by_role("button", name="Sign in")).to_be_visible()
 
     def wait_until_read(self, model: str, text: str) -> None:
-        """The editor of this name holds the text."""
+        """Wait until the editor model of this name contains the text."""
         self.wait_until(f"([model, text]) => {_MODEL}.getValue().includes(text)", [model, text])
 
     def wait_until(self, condition: str, argument: object = None) -> None:
-        """Playwright's own way is an eval, which the page's policy forbids."""
+        """Wait for a condition without eval, which the page's policy forbids to Playwright."""
         for _ in range(300):
             if self.page.evaluate(condition, argument):
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"never came true: {condition} {argument}")
+        raise AssertionError(f"condition is still false: {condition} {argument}")
 
     def write(self, model: str, text: str) -> None:
         self.page.evaluate(f"([model, text]) => {_MODEL}.setValue(text)", [model, text])

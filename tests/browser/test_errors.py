@@ -1,17 +1,17 @@
-"""What goes wrong is told: which field, what to do; and whoever is away, and comes back."""
+"""Notices about errors and outages on the page."""
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Watch
+from tests.browser.conftest import Watch
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 def forgive(watch: Watch, *statuses: int) -> None:
-    """Chromium itself complains of every answer that is an error."""
+    """Remove the complaints of Chromium itself about responses with these statuses."""
     allowed = tuple(
         f"error: Failed to load resource: the server responded with a status of {s}"
         for s in statuses
@@ -20,14 +20,14 @@ def forgive(watch: Watch, *statuses: int) -> None:
 
 
 class TestErrors:
-    def test_nobody_is_signed_in(self, explorer: Explorer) -> None:
+    def test_anonymous_user_is_asked_to_sign_in(self, explorer: Explorer) -> None:
         explorer.run("Tweet")
-        expect(explorer.notice).to_contain_text("Nobody is signed in.")
+        expect(explorer.notice).to_contain_text("You are not signed in.")
         expect(explorer.notice.get_by_role("term")).to_have_text("createTweet")
         expect(explorer.notice).to_contain_text("Sign in at the top of the page")
         assert "UNAUTHENTICATED" in explorer.read("response.json")
 
-    def test_a_field_that_does_not_fit(self, explorer: Explorer, name: str) -> None:
+    def test_invalid_input_fields_are_named(self, explorer: Explorer, name: str) -> None:
         given = {"username": name, "email": "nowhere", "password": "short"}
         explorer.run("SignUp", {"input": given})
         expect(explorer.notice.get_by_role("term")).to_have_text(["email", "password"])
@@ -35,7 +35,7 @@ class TestErrors:
         explorer.notice.get_by_role("button", name="Dismiss").click()
         expect(explorer.notice).to_be_empty()
 
-    def test_a_session_that_was_ended_elsewhere(
+    def test_session_ended_elsewhere_signs_out(
         self, explorer: Explorer, name: str, watch: Watch
     ) -> None:
         explorer.sign_up(name)
@@ -46,7 +46,7 @@ class TestErrors:
         expect(explorer.notice).to_contain_text("The session has ended.")
         forgive(watch, 401)
 
-    def test_a_service_is_away_and_comes_back(
+    def test_outage_of_a_service_is_shown_until_it_ends(
         self, explorer: Explorer, stack: RunningStack, name: str, watch: Watch
     ) -> None:
         explorer.sign_up(name)
@@ -62,7 +62,9 @@ class TestErrors:
         expect(explorer.health).to_be_empty()
         forgive(watch, 503)
 
-    def test_the_network_is_away(self, explorer: Explorer, watch: Watch) -> None:
+    def test_outage_of_the_network_is_shown_until_it_ends(
+        self, explorer: Explorer, watch: Watch
+    ) -> None:
         for path in ("graphql", "healthz"):
             explorer.page.route(f"**/{path}", lambda route: route.abort())
         explorer.choose("MyTweets")

@@ -1,22 +1,20 @@
-"""The live feed on screen: what comes in, what goes on, and what ends it."""
+"""The live feed on the page: its events, its reconnections and its end."""
 
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Open, Watch
+from tests.browser.conftest import Open, Watch
 from tests.browser.explorer import Explorer
 from tests.browser.test_errors import forgive
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
 
 class TestFeed:
-    def test_one_persons_retweet_arrives_at_the_others(
-        self, open_explorer: Open, name: str
-    ) -> None:
+    def test_retweet_of_another_user_appears(self, open_explorer: Open, name: str) -> None:
         ada, grace = open_explorer(), open_explorer("dark")
         ada.sign_up(f"a{name[:15]}")
         grace.sign_up(f"g{name[:15]}")
@@ -31,7 +29,7 @@ class TestFeed:
         expect(ada.feed).to_contain_text("2 events")
         assert grace.feed.count() == 0
 
-    def test_stopping_it_ends_it_and_another_tab_does_not(
+    def test_stopping_ends_the_feed_and_changing_tabs_does_not(
         self, explorer: Explorer, name: str
     ) -> None:
         explorer.sign_up(name)
@@ -39,23 +37,23 @@ class TestFeed:
         explorer.choose("MyTweets")
         explorer.tweet_elsewhere("Hello")
         expect(explorer.events).to_have_count(1)
-        assert explorer.read("response.json") == ""  # the answer of this tab
+        assert explorer.read("response.json") == ""  # the response of this tab
         explorer.choose("WatchMyFeed")
         expect(explorer.feed).to_contain_text("live")
         explorer.feed.get_by_role("button", name="Stop").click()
-        expect(explorer.feed).to_contain_text("You have stopped it.")
+        expect(explorer.feed).to_contain_text("You stopped the feed.")
 
         explorer.page.get_by_role("button", name="Execute query").click()
         expect(explorer.feed).to_contain_text("live")
         explorer.page.get_by_role("button", name="Stop query").click()
-        expect(explorer.feed).to_contain_text("You have stopped it.")
+        expect(explorer.feed).to_contain_text("You stopped the feed.")
 
-    def test_nobody_watches_without_signing_in(self, explorer: Explorer) -> None:
+    def test_feed_requires_signing_in(self, explorer: Explorer) -> None:
         explorer.choose("WatchMyFeed")
         explorer.page.get_by_role("button", name="Execute query").click()
-        expect(explorer.feed).to_contain_text("Nobody is signed in.")
+        expect(explorer.feed).to_contain_text("You are not signed in.")
 
-    def test_after_a_loss_it_goes_on_and_shows_nothing_twice(
+    def test_feed_resumes_without_a_repetition_after_an_outage(
         self, explorer: Explorer, stack: RunningStack, name: str, watch: Watch
     ) -> None:
         explorer.sign_up(name)
@@ -73,8 +71,8 @@ class TestFeed:
         forgive(watch, 503)
 
 
-class TestTheEnd:
-    def test_signing_out_in_the_editor(self, explorer: Explorer, name: str) -> None:
+class TestEnd:
+    def test_signing_out_in_the_editor_ends_the_feed(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.run("SignOut")
@@ -82,7 +80,7 @@ class TestTheEnd:
         expect(explorer.feed).to_contain_text(re.compile("signed out|session has ended"))
         explorer.expect_signed_out()
 
-    def test_signing_out_in_the_bar(self, explorer: Explorer, name: str) -> None:
+    def test_signing_out_in_the_bar_ends_the_feed(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.bar.get_by_role("button", name="Sign out").click()
@@ -90,7 +88,7 @@ class TestTheEnd:
         expect(explorer.page.get_by_role("button", name="Execute query")).to_be_visible()
         explorer.expect_signed_out()
 
-    def test_signing_out_elsewhere(self, explorer: Explorer, name: str) -> None:
+    def test_signing_out_elsewhere_ends_the_feed(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.sign_out_elsewhere()

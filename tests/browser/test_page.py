@@ -1,4 +1,4 @@
-"""What kind of page it is: readable for everybody, closed to strangers, light."""
+"""Accessibility, content security policy, build and loading order of the page."""
 
 import io
 import threading
@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Route, expect
 from stack.commands import Commands
 from stack.console import Console
 from stack.explorer import PACKAGES, build
-from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.conftest import Open
 from tests.browser.explorer import Explorer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
 AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -19,7 +19,7 @@ pytestmark = ON_ONE_ROUTER
 
 
 def problems(explorer: Explorer) -> list[str]:
-    """What axe finds, a line each."""
+    """Return the problems that axe finds, one line each."""
     explorer.page.evaluate(AXE.read_text())
     found = explorer.page.evaluate("axe.run()")
     return [
@@ -31,10 +31,10 @@ def problems(explorer: Explorer) -> list[str]:
 
 class TestAccessibility:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_nothing(self, open_explorer: Open, scheme: str, name: str) -> None:
+    def test_axe_finds_no_problem(self, open_explorer: Open, scheme: str, name: str) -> None:
         explorer = open_explorer(scheme)
         explorer.run("Tweet")
-        expect(explorer.notice).to_contain_text("Nobody is signed in.")
+        expect(explorer.notice).to_contain_text("You are not signed in.")
         explorer.page.get_by_role("button", name="Show Documentation Explorer").click()
         expect(explorer.page.get_by_role("link", name="Mutation")).to_be_visible()
         assert problems(explorer) == []
@@ -47,13 +47,13 @@ class TestAccessibility:
 
 
 class TestPolicy:
-    def test_no_script_but_the_files_runs(self, browser: Browser, stack: RunningStack) -> None:
+    def test_only_scripts_of_the_build_run(self, browser: Browser, stack: RunningStack) -> None:
         page = browser.new_page()
         page.goto(stack.url)
         page.evaluate(
             """async () => {
                 window.ran = [];
-                await new Promise((resolve) => setTimeout(resolve));  // out of the debugger's hands
+                await new Promise((resolve) => setTimeout(resolve));  // outside the debugger
                 const script = document.createElement("script");
                 script.textContent = "window.ran.push('inline')";
                 document.body.append(script);
@@ -69,7 +69,7 @@ class TestPolicy:
 
 
 class Refusing(Commands):
-    """Runs nothing."""
+    """Fails when a command is run."""
 
     def __init__(self) -> None:
         super().__init__(Console(io.StringIO()), threading.Event())
@@ -79,14 +79,12 @@ class Refusing(Commands):
 
 
 class TestBuild:
-    def test_a_page_whose_sources_are_what_they_were_is_not_built_again(
-        self, stack: RunningStack
-    ) -> None:
+    def test_page_with_unchanged_sources_is_not_built_again(self, stack: RunningStack) -> None:
         build(Refusing())
 
 
 class TestWeight:
-    def test_the_bar_does_not_wait_for_the_editor(
+    def test_bar_is_shown_before_the_editor_loads(
         self, browser: Browser, stack: RunningStack
     ) -> None:
         page = browser.new_page()

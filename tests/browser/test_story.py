@@ -1,10 +1,11 @@
-"""The story that the tabs tell, from signing up to signing out."""
+"""The initial tabs, from signing up to signing out."""
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import ON_ONE_ROUTER, Open
+from tests.browser.conftest import Open
 from tests.browser.explorer import PASSWORD, Explorer
+from tests.stack import ON_ONE_ROUTER
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
@@ -14,7 +15,7 @@ def account(name: str) -> dict[str, object]:
 
 
 class TestStory:
-    def test_from_signing_up_to_signing_out(self, explorer: Explorer, name: str) -> None:
+    def test_tabs_work_from_signing_up_to_signing_out(self, explorer: Explorer, name: str) -> None:
         explorer.run("SignUp", account(name))
         explorer.expect_signed_in(name)
 
@@ -38,7 +39,7 @@ class TestStory:
         assert explorer.run("SignIn", login)["data"]["signIn"]["__typename"] == "SignedIn"
         explorer.expect_signed_in(name)
 
-    def test_the_form_in_the_bar_does_the_same(self, explorer: Explorer, name: str) -> None:
+    def test_form_in_the_bar_signs_up_in_and_out(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name
         explorer.bar.get_by_role("button", name="Sign out").click()
@@ -55,7 +56,7 @@ class TestStory:
         explorer.bar.get_by_label("Password").press("Enter")
         explorer.expect_signed_in(name)
 
-    def test_a_reload_keeps_the_session_and_a_new_window_has_none(
+    def test_session_survives_a_reload_and_is_not_shared_with_a_new_window(
         self, explorer: Explorer, open_explorer: Open, name: str
     ) -> None:
         explorer.sign_up(name)
@@ -66,7 +67,7 @@ class TestStory:
         kept = explorer.page.evaluate("JSON.stringify({ ...localStorage }) + document.cookie")
         assert kept == "{}"
 
-    def test_a_token_is_renewed_before_it_ends(self, explorer: Explorer, name: str) -> None:
+    def test_token_is_renewed_before_it_expires(self, explorer: Explorer, name: str) -> None:
         explorer.page.clock.install()
         explorer.page.reload()
         explorer.wait_until_ready().sign_up(name)
@@ -83,8 +84,10 @@ class TestStory:
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name
 
 
-class TestWithoutAMouse:
-    def test_signing_up_and_running_an_operation(self, explorer: Explorer, name: str) -> None:
+class TestKeyboard:
+    def test_signing_up_and_running_an_operation_without_a_mouse(
+        self, explorer: Explorer, name: str
+    ) -> None:
         press = explorer.page.keyboard.press
         explorer.bar.get_by_role("link", name="Chirp").focus()
         for _ in range(4):  # username, password, Sign in, New here?

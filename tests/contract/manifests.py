@@ -1,4 +1,4 @@
-"""What Compose and Kubernetes would run, read from the files and from rendered overlays."""
+"""Reads docker-compose.yml and the rendered overlays, and evaluates network policies."""
 
 import base64
 import re
@@ -46,12 +46,12 @@ def pod_template(document: Object) -> Object:
 
 
 def pods(found: list[Object]) -> dict[str, Object]:
-    """Template by name, of everything that makes pods."""
+    """Return the pod template of each object that creates pods, by its name."""
     return {d["metadata"]["name"]: pod_template(d) for d in of_kind(found, *_WITH_PODS)}
 
 
 def environment(found: list[Object], container: Object) -> dict[str, str]:
-    """A container's variables, without those of Secrets that are made elsewhere."""
+    """Return a container's variables, without those of Secrets outside the overlay."""
     named = {(d["kind"], d["metadata"]["name"]): d for d in of_kind(found, "ConfigMap", "Secret")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -72,11 +72,14 @@ _VARIABLE = re.compile(
 
 
 class VariableMissingError(Exception):
-    """Compose would refuse to start, with this message."""
+    """Compose refuses to start, with this message."""
 
 
 def compose(variables: Mapping[str, str]) -> Object:
-    """docker-compose.yml as `docker compose config` shows it. Raises VariableMissingError."""
+    """Return docker-compose.yml with its variables, as `docker compose config` prints it.
+
+    Raises VariableMissingError.
+    """
 
     def value(match: re.Match[str]) -> str:
         given = variables.get(match["name"], "")
@@ -97,16 +100,16 @@ def compose(variables: Mapping[str, str]) -> Object:
     return document
 
 
-# -- who may talk to whom --------------------------------------------------------------------------
+# -- network policies ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod, or somebody outside the cluster, as network policies see them."""
+    """A pod, or a host outside the cluster, as network policies see it."""
 
     name: str
     address: str
-    namespace: str = ""  # none: outside the cluster
+    namespace: str = ""  # empty outside the cluster
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
 
@@ -131,7 +134,7 @@ def peers(found: list[Object]) -> list[Peer]:
 
 
 def reaches(policies: list[Object], source: Peer, target: Peer, port: int) -> bool:
-    """Whether a TCP connection is let out where it begins and in where it ends."""
+    """Return whether the policies allow a TCP connection, at its source and at its target."""
     return _allows(policies, "Egress", source, target, target, port) and _allows(
         policies, "Ingress", target, source, target, port
     )
@@ -165,7 +168,7 @@ def _matches_port(rule: Object, target: Peer, port: int) -> bool:
 
 
 def _is(description: Object, peer: Peer, namespace: str) -> bool:
-    """Return whether a rule of a policy in this namespace means the peer."""
+    """Return whether a peer matches an entry of a rule of a policy in this namespace."""
     if "ipBlock" in description:
         block, address = description["ipBlock"], ip_address(peer.address)
         return address in ip_network(block["cidr"]) and not any(
@@ -182,7 +185,7 @@ def _is(description: Object, peer: Peer, namespace: str) -> bool:
 
 
 def _selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Raises KeyError for an operator that we do not use."""
+    """Return whether labels match a selector. Raises KeyError for an unknown operator."""
     wanted = selector.get("matchLabels", {})
     operators = {"In": lambda value, values: value in values}
     return all(labels.get(key) == value for key, value in wanted.items()) and all(

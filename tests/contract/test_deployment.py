@@ -1,4 +1,4 @@
-"""Compose and Kubernetes run what the code needs, as the architecture draws it, and no more."""
+"""Settings, images, pods and network policies match the code and the architecture."""
 
 import json
 import os
@@ -17,10 +17,12 @@ import yaml
 from chassis.topology import Service, Topology, declared
 from deploy.dotenv import read as read_settings
 from deploy.generate.images import Image, images
+from deploy.try_policies import Pod, expected
 from deploy.validate import OVERLAYS, install
 from router.edge import render
 from stack.environment import EXAMPLE, SERVICE_EXAMPLE
 from stack.process import ROOT
+from subgraphs.auth.grpc_server import OPTIONS
 from tests.contract.manifests import (
     NAMESPACE,
     Object,
@@ -42,9 +44,9 @@ SERVICES = declared().services
 SUBGRAPHS = [service.name for service in declared().subgraphs]
 DATABASE_OWNERS = [service.name for service in declared().databases]
 
-# -- the arrows of the architecture, once ----------------------------------------------------------
-# Written by hand for the services that we ship, as a second opinion on what is generated. Those of
-# another service follow from its stanza (`by_the_rule`).
+# -- the arrows of the architecture ----------------------------------------------------------------
+# Hand-written for the services that we ship, independent of the generated policies. Those of other
+# services are derived from their stanzas (`by_the_rule`).
 
 SHIPPED = {"auth", "tweets", "notifier", "explorer"}
 BETWEEN = {
@@ -52,7 +54,7 @@ BETWEEN = {
     *{("edge", "notifier", 4103), ("edge", "explorer", 4104)},
     *{("router", "auth", 4101), ("router", "tweets", 4102), ("router", "notifier", 4103)},
     *{("tweets", "auth", 4111), ("notifier", "auth", 4111), ("prober", "edge", 4000)},
-    # A consumer asks the owner of the events for a snapshot.
+    # A consumer fetches snapshots from the owner of the events.
     *{("tweets", "auth", 4101), ("notifier", "auth", 4101), ("notifier", "tweets", 4102)},
     ("auth", "notifier", 4103),
 }
@@ -73,7 +75,12 @@ OUTSIDE = [
     Peer("stranger", "10.244.1.1", "default", {"app.kubernetes.io/name": "auth"}),
     Peer("impostor", "10.244.1.2", "default", {"app.kubernetes.io/name": "prometheus"}),
     Peer("prometheus", "10.244.2.1", "observability", {"app.kubernetes.io/name": "prometheus"}),
-    Peer("otel", "10.244.2.2", "observability", {"app.kubernetes.io/name": "otel-collector"}),
+    Peer(
+        "otel-collector",
+        "10.244.2.2",
+        "observability",
+        {"app.kubernetes.io/name": "otel-collector"},
+    ),
     Peer("dns", "10.244.3.1", "kube-system", {"k8s-app": "kube-dns"}),
     Peer("neighbour", "10.244.0.9", NAMESPACE, {"app.kubernetes.io/name": "neighbour"}),
     Peer("vpc", "10.110.0.7"),
@@ -86,7 +93,7 @@ SERVERS: Mapping[str, Mapping[str, tuple[str, int]]] = {
 
 
 def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
-    """Return every connection that the overlay must allow between the pods and those outside."""
+    """Return every connection that the overlay must allow, inside the namespace and across it."""
     servers = SERVERS[overlay]
     everyone = inside | {peer.name for peer in OUTSIDE}
     outside = {peer.name for peer in OUTSIDE if peer.namespace != NAMESPACE}
@@ -96,7 +103,7 @@ def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
         *((client, *servers["redis"]) for client in STREAMS),
         *((client, *servers["smtp"]) for client in MAIL),
         *(("prometheus", *target) for target in SCRAPED),
-        *((client, "otel", 4318) for client in TRACED),
+        *((client, "otel-collector", 4318) for client in TRACED),
     }
     removed = SHIPPED - set(SERVICES)
     return {
@@ -110,7 +117,7 @@ def arrows(overlay: str, inside: set[str]) -> set[tuple[str, str, int]]:
 def by_the_rule(
     topology: Topology, servers: Mapping[str, tuple[str, int]]
 ) -> Iterator[tuple[str, str, int]]:
-    """Yield the arrows from and to the services that we do not ship, as docs/services.md says."""
+    """Yield the arrows of services that we do not ship, by the rules in docs/services.md."""
     for service in topology.services.values():
         for owner in (topology[name] for name in service.consumes):
             if {service.name, owner.name} - SHIPPED:
@@ -124,7 +131,7 @@ def by_the_rule(
         if service.name in SUBGRAPHS:
             yield ("router", service.name, service.port)
             yield ("prometheus", service.name, service.port)
-            yield (service.name, "otel", 4318)
+            yield (service.name, "otel-collector", 4318)
         yield from to_servers(service, servers)
 
 
@@ -145,7 +152,7 @@ JOBS = {
     name: [*(["migrate"] if service.database else []), *service.cron]
     for name, service in SERVICES.items()
 }
-"""The commands that run beside a service, once or on a schedule."""
+"""The migration and the scheduled commands of each service."""
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
@@ -173,21 +180,38 @@ def connections(
 
 
 class TestNetworkPolicies:
-    def test_they_allow_the_arrows_and_no_other(self, overlay: str, rendered: list[Object]) -> None:
+    def test_policies_allow_exactly_the_arrows(self, overlay: str, rendered: list[Object]) -> None:
         policies = list(of_kind(rendered, "NetworkPolicy"))
         inside = peers(rendered)
         expected = arrows(overlay, {peer.name for peer in inside})
         ports = {port for _, _, port in expected} | {22, 443, 4317, 8025}
         assert connections(policies, [*inside, *OUTSIDE], ports) == expected
 
-    def test_each_of_them_is_needed(self, overlay: str, rendered: list[Object]) -> None:
+    def test_attempts_in_a_cluster_expect_the_same_arrows(
+        self, overlay: str, rendered: list[Object]
+    ) -> None:
+        """`python -m deploy.try_policies` derives what has to be open from services.toml."""
+        inside = peers(rendered)
+        pods = [Pod(p.name, p.namespace, p.labels, set(p.ports.values())) for p in inside]
+        others = [Pod(p.name, p.namespace, p.labels) for p in OUTSIDE if p.namespace]
+        dns = Pod("dns", "kube-system", ports=[53])
+        targets = [*pods, dns, Pod("otel-collector", "observability", ports=[4318])]
+        ports = {(target.name, port) for target in targets for port in target.ports}
+        sources = {source.name for source in [*pods, *others]}
+        assert expected(declared(), [*pods, *others], targets) == {
+            arrow
+            for arrow in arrows(overlay, {peer.name for peer in inside})
+            if arrow[0] in sources and arrow[1:] in ports
+        }
+
+    def test_each_policy_is_needed(self, overlay: str, rendered: list[Object]) -> None:
         policies = list(of_kind(rendered, "NetworkPolicy"))
         everyone = {peer.name: peer for peer in [*peers(rendered), *OUTSIDE]}
         expected = arrows(overlay, {peer.name for peer in peers(rendered)})
         sends_mail = any(service.sends_mail for service in SERVICES.values())
         for missing in policies:
             if missing["metadata"]["name"] in {"to-smtp", "mailpit"} and not sends_mail:
-                continue  # written by hand, for the service that will
+                continue  # hand-written, for a service that sends mail
             others = [policy for policy in policies if policy is not missing]
             if missing["metadata"]["name"] == "default-deny":
                 assert reaches(others, everyone["stranger"], everyone["neighbour"], 22)
@@ -199,7 +223,7 @@ class TestNetworkPolicies:
 
 
 def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
-    """What the service looks for in its environment. Raises SettingsError if it does not fit."""
+    """Return the variables that the service reads. Raises SettingsError."""
 
     read = set()
 
@@ -214,11 +238,11 @@ def names_read(settings: Any, given: Mapping[str, str]) -> set[str]:
 
 READ_ELSEWHERE = {"PGSSLMODE", "PGSSLROOTCERT"}  # by asyncpg
 SHARED = set(re.findall(r"^(?:# )?(\w+)=", EXAMPLE.read_text(), re.MULTILINE))
-"""The settings of the whole system. A service may be given one that it does not read."""
+"""The settings of the whole system. A service may have one that it does not read."""
 
 
 def example_of(service: str) -> dict[str, str]:
-    """Return the settings of the examples that a service reads, without those in comments."""
+    """Return the settings in the example files of a service, without those in comments."""
     own = ROOT / SERVICES[service].folder / SERVICE_EXAMPLE
     return read_settings(EXAMPLE) | (read_settings(own) if own.exists() else {})
 
@@ -235,7 +259,7 @@ def assert_fits(service: str, given: Mapping[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def made_secrets(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """What `deploy/secrets.sh` writes into an empty directory."""
+    """Run `deploy/secrets.sh` in an empty directory and return what it writes."""
     root = tmp_path_factory.mktemp("secrets")
     (root / "deploy").mkdir()
     for script in ("secrets.sh", "services.sh"):
@@ -252,7 +276,7 @@ SECRETS_MADE_ELSEWHERE = {
 
 class TestEnvironment:
     @pytest.mark.parametrize("service", SERVICES)
-    def test_in_kubernetes_a_service_has_what_its_settings_need(
+    def test_service_has_its_settings_on_kubernetes(
         self,
         overlay: str,
         rendered: list[Object],
@@ -273,7 +297,7 @@ class TestEnvironment:
             assert_fits(service, given)
 
     @pytest.mark.parametrize("service", SERVICES)
-    def test_in_compose_a_service_has_what_its_settings_need(
+    def test_service_has_its_settings_in_compose(
         self, service: str, made_secrets: Mapping[str, str]
     ) -> None:
         services = compose(made_secrets)["services"]
@@ -281,7 +305,7 @@ class TestEnvironment:
         if service in DATABASE_OWNERS:
             assert_fits(service, services[f"{service}-migrate"]["environment"])
 
-    def test_the_edge_is_told_where_everything_is(
+    def test_edge_has_the_address_of_every_service(
         self, rendered: list[Object], made_secrets: Mapping[str, str]
     ) -> None:
         container = pods(rendered)["edge"]["spec"]["initContainers"][0]
@@ -296,7 +320,7 @@ class TestEnvironment:
             assert named - {"0.0.0.0"} <= hosts
             assert "0.0.0.0" in render({**given, "ROUTER_SECRET": "s" * 32})
 
-    def test_the_router_is_told_what_its_configuration_names(
+    def test_router_has_the_variables_of_its_configuration(
         self, rendered: list[Object], made_secrets: Mapping[str, str]
     ) -> None:
         text = (ROOT / "router" / "router.yaml").read_text()
@@ -305,7 +329,7 @@ class TestEnvironment:
         assert named <= set(environment(rendered, router))
         assert named <= set(compose(made_secrets)["services"]["router"]["environment"])
 
-    def test_an_address_is_a_port_of_a_service(self, rendered: list[Object]) -> None:
+    def test_every_address_is_the_port_of_a_service(self, rendered: list[Object]) -> None:
         ports = {
             (service["metadata"]["name"], port["port"])
             for service in of_kind(rendered, "Service")
@@ -316,12 +340,12 @@ class TestEnvironment:
             for settings in of_kind(rendered, "ConfigMap")
             for value in settings.get("data", {}).values()
             if (found := re.match(r"http://(?P<host>[\w-]+)(:(?P<port>\d+))?(/|$)", value))
-            if found["host"] != "localhost"  # a person's browser
+            if found["host"] != "localhost"  # for a browser
         }
         assert {host for host, _ in named} == {"edge", *SUBGRAPHS}
         assert named <= ports
 
-    def test_compose_hands_the_edge_what_decides_about_traces(
+    def test_compose_passes_tracing_settings_to_the_edge(
         self, made_secrets: Mapping[str, str]
     ) -> None:
         wanted = {"TRACING_ENDPOINT": "http://collector:4318", "TRACING_PERCENT": "5"}
@@ -336,7 +360,7 @@ class TestEnvironment:
         given = services["auth"]["environment"]
         assert given["PUBLIC_URL"] == given["AUTH_ISSUER"] == "http://localhost:4001"
 
-    def test_without_its_secrets_compose_starts_nothing(
+    def test_compose_refuses_to_start_without_a_secret(
         self, made_secrets: Mapping[str, str]
     ) -> None:
         for name in made_secrets:
@@ -345,7 +369,7 @@ class TestEnvironment:
 
 
 def keys_of_secrets(service: str) -> list[str]:
-    """Return what a service's Secrets hold: the same in every overlay, so read in the local one."""
+    """Return the keys of a service's Secrets, from the overlay `local`; all have the same."""
     local = documents("local")
     container = pods(local)[service]["spec"]["containers"][0]
     names = {s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s}
@@ -354,7 +378,7 @@ def keys_of_secrets(service: str) -> list[str]:
 
 
 class TestPods:
-    def test_nobody_is_root_or_writes_to_the_image(self, rendered: list[Object]) -> None:
+    def test_containers_are_unprivileged_and_read_only(self, rendered: list[Object]) -> None:
         for name, template in pods(rendered).items():
             specification = template["spec"]
             assert specification["securityContext"]["runAsNonRoot"] is True, name
@@ -371,13 +395,13 @@ class TestPods:
                 assert container["resources"]["requests"].keys() == {"cpu", "memory"}, name
                 assert "memory" in container["resources"]["limits"], name
 
-    def test_images_are_of_one_version_each(self, rendered: list[Object]) -> None:
+    def test_images_have_versions(self, rendered: list[Object]) -> None:
         for name, template in pods(rendered).items():
             for container in all_containers(template["spec"]):
                 _, _, version = container["image"].rpartition(":")
                 assert re.search(r"\d|^local$", version), f"{name}: {container['image']}"
 
-    def test_a_roll_out_waits_and_drains(self, rendered: list[Object]) -> None:
+    def test_pods_drain_before_they_are_killed(self, rendered: list[Object]) -> None:
         for deployment in of_kind(rendered, "Deployment"):
             name = deployment["metadata"]["name"]
             if name in {"mailpit", "prober"}:
@@ -392,7 +416,21 @@ class TestPods:
             drain = 0 if name == "edge" else 25
             assert specification["terminationGracePeriodSeconds"] > before + notice + drain, name
 
-    def test_before_the_services_only_migrations_have_our_images(
+    def test_connections_are_renewed_before_an_old_pod_stops(self, rendered: list[Object]) -> None:
+        templates = pods(rendered)
+        served = {
+            name: templates[name]["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"][
+                "seconds"
+            ]
+            for name in ("edge", "auth")
+        }
+        edge = (ROOT / "router" / "edge.yaml").read_text()
+        [renewed] = re.findall(r"^ *max_connection_duration: (\d+)s$", edge, re.MULTILINE)
+        assert int(renewed) < served["edge"]
+        age = dict(OPTIONS)["grpc.max_connection_age_ms"] / 1000
+        assert age * 1.1 < served["auth"]  # gRPC varies the age by a tenth
+
+    def test_only_migrations_run_our_images_before_the_services(
         self, rendered: list[Object]
     ) -> None:
         ours = {
@@ -406,7 +444,7 @@ class TestPods:
         }
         assert ours.keys() - later == {f"{name}-migrate" for name in DATABASE_OWNERS}
 
-    def test_disruptions_and_load_are_provided_for(
+    def test_deployments_have_disruption_budgets_and_autoscalers(
         self, overlay: str, rendered: list[Object]
     ) -> None:
         ours = {d["metadata"]["name"] for d in of_kind(rendered, "Deployment")} - {
@@ -419,7 +457,7 @@ class TestPods:
         fixed = {s.name for s in SERVICES.values() if s.replicas.min == s.replicas.max}
         assert scaled == (set() if overlay == "local" else ours - fixed)
 
-    def test_only_the_digitalocean_edge_faces_the_world(
+    def test_only_the_digitalocean_edge_is_public(
         self, overlay: str, rendered: list[Object]
     ) -> None:
         types = {d["metadata"]["name"]: d["spec"].get("type") for d in of_kind(rendered, "Service")}
@@ -428,7 +466,9 @@ class TestPods:
         }
         assert public == ({} if overlay == "local" else {"edge": "LoadBalancer"})
 
-    def test_secrets_are_references(self, overlay: str, rendered: list[Object]) -> None:
+    def test_overlays_other_than_local_contain_no_secret(
+        self, overlay: str, rendered: list[Object]
+    ) -> None:
         if overlay != "local":
             assert not list(of_kind(rendered, "Secret"))
 
@@ -450,7 +490,9 @@ class TestCompose:
             "grafana": ["127.0.0.1:4200:3000"],
         }
 
-    def test_what_is_mounted_and_built_is_there(self, made_secrets: Mapping[str, str]) -> None:
+    def test_mounts_build_targets_and_dependencies_exist(
+        self, made_secrets: Mapping[str, str]
+    ) -> None:
         stages = dockerfile_stages()
         document = compose(made_secrets)
         for name, service in document["services"].items():
@@ -484,7 +526,7 @@ class TestCompose:
 
 
 def dockerfile_stages() -> dict[str, list[str]]:
-    """The instructions of each stage of the Dockerfile."""
+    """Return the instructions of each stage of the Dockerfile."""
     stages: dict[str, list[str]] = {}
     for line in Path(ROOT, "Dockerfile").read_text().replace("\\\n", " ").splitlines():
         if line.startswith("FROM"):
@@ -495,7 +537,7 @@ def dockerfile_stages() -> dict[str, list[str]]:
 
 
 def parent(stage: str) -> str:
-    """Return the stage from which a stage begins, or the base image."""
+    """Return the parent of a stage: another stage, or the base image."""
     text = Path(ROOT, "Dockerfile").read_text()
     found = re.search(rf"^FROM (\S+) AS {stage}$", text, re.MULTILINE)
     assert found, f"the Dockerfile has no target {stage}"
@@ -517,7 +559,7 @@ def copied(image: Image) -> list[tuple[list[str], str]]:
 
 
 def entrypoint(image: Image) -> list[str]:
-    """Return what an image starts."""
+    """Return the entry point of an image."""
     stages = dockerfile_stages()
     stage = image.target
     while True:
@@ -533,7 +575,7 @@ IMAGES = {image.name: image for image in images(declared())}
 
 class TestDockerfile:
     @pytest.mark.parametrize("name", IMAGES)
-    def test_an_image_copies_files_that_exist_and_are_not_ignored(self, name: str) -> None:
+    def test_copied_files_exist_and_are_not_ignored(self, name: str) -> None:
         lines = (ROOT / ".dockerignore").read_text().splitlines()
         sent = [Path(line.removeprefix("!")) for line in lines if line.startswith("!")]
         for source in (source for sources, _ in copied(IMAGES[name]) for source in sources):
@@ -543,18 +585,18 @@ class TestDockerfile:
             ), source
 
     @pytest.mark.parametrize("name", SERVICES)
-    def test_an_image_holds_one_service(self, name: str) -> None:
+    def test_image_contains_one_service(self, name: str) -> None:
         sources = {source for sources, _ in copied(IMAGES[name]) for source in sources}
         own = {source for source in sources if source.startswith(SERVICES[name].folder)}
         assert own
         assert sources - own == {"chassis", "services.toml"}
 
     @pytest.mark.parametrize("name", SERVICES)
-    def test_the_packages_of_a_service_are_locked(self, name: str) -> None:
+    def test_packages_of_a_service_are_locked(self, name: str) -> None:
         assert (ROOT / "requirements" / f"{SERVICES[name].requirements}.txt").exists()
 
     @pytest.mark.parametrize("name", sorted(IMAGES.keys() - {"router"}))
-    def test_an_image_has_the_code_that_it_starts(self, name: str, tmp_path: Path) -> None:
+    def test_image_contains_the_code_that_it_starts(self, name: str, tmp_path: Path) -> None:
         for sources, destination in copied(IMAGES[name]):
             for source in (path for pattern in sources for path in ROOT.glob(pattern)):
                 copy_as_docker_does(source, tmp_path, destination)
@@ -593,7 +635,7 @@ class TestDockerfile:
 
 
 def copy_as_docker_does(source: Path, root: Path, destination: str) -> None:
-    """Copy a file to a file, or into a folder that ends in `/`; the content of a folder."""
+    """Copy as COPY does: a file to a file or into a folder, or the content of a folder."""
     target = root / destination
     if source.is_dir():
         ignored = shutil.ignore_patterns("__pycache__", "node_modules", "dist")

@@ -1,6 +1,6 @@
-"""Producers keep to the events in `events/`, which consumers are held against as well.
+"""Producers and consumers agree on the events in `events/`.
 
-A field may be added there; one that is renamed or removed breaks consumers that run already.
+A field may be added there; renaming or removing one breaks running consumers.
 """
 
 import json
@@ -65,7 +65,7 @@ PRODUCED: dict[str, Callable[[], Event]] = {
 
 class TestProducers:
     @pytest.mark.parametrize("name", PRODUCED)
-    def test_the_event_is_the_example(self, name: str) -> None:
+    def test_event_equals_its_example(self, name: str) -> None:
         event = PRODUCED[name]()
         assert event.type == name
         assert json.loads(event.to_json()) == json.loads((EXAMPLES / f"{name}.json").read_text())
@@ -74,32 +74,32 @@ class TestProducers:
         assert {file.stem for file in EXAMPLES.iterdir()} == set(PRODUCED)
 
     @pytest.mark.parametrize("name", PRODUCED)
-    def test_the_same_fact_has_the_same_id_and_no_other_has_it(self, name: str) -> None:
+    def test_event_ids_are_deterministic_and_unique(self, name: str) -> None:
         assert PRODUCED[name]() == PRODUCED[name]()
         assert len({produce().id for produce in PRODUCED.values()}) == len(PRODUCED)
 
 
 class TestTheFeed:
-    """The tweets service reads what it has told itself."""
+    """The tweets service consumes its own events."""
 
-    def test_a_tweet_is_news_for_its_author(self) -> None:
+    def test_tweet_is_a_feed_item_of_its_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-created.json").read_text())
         item = tweets.feed_item(event)
         assert item == FeedItem(1, FeedKind.TWEETED, TWEET.author, replace(TWEET, retweet_count=0))
 
-    def test_a_retweet_is_news_for_the_author_of_the_original(self) -> None:
+    def test_retweet_is_a_feed_item_of_the_original_author(self) -> None:
         event = Event.from_json((EXAMPLES / "tweet-retweeted.json").read_text())
         item = tweets.feed_item(event)
         assert item == FeedItem(2, FeedKind.RETWEETED, RETWEET.author, TWEET)
 
     @pytest.mark.parametrize("name", ["tweet-deleted", "retweet-undone"])
-    def test_nothing_else_is_news(self, name: str) -> None:
+    def test_other_events_are_no_feed_items(self, name: str) -> None:
         assert tweets.feed_item(Event.from_json((EXAMPLES / f"{name}.json").read_text())) is None
 
-    def test_a_retweet_of_ones_own_is_no_news(self) -> None:
+    def test_own_retweet_is_no_feed_item(self) -> None:
         assert tweets.feed_item(tweets.tweet_retweeted(RETWEET, None)) is None
 
-    def test_what_was_told_before_there_were_feeds_is_no_news(self) -> None:
+    def test_event_without_feed_position_is_no_feed_item(self) -> None:
         event = tweets.tweet_created(TWEET, 1)
         data = {name: value for name, value in event.data.items() if name != "feedPosition"}
         assert tweets.feed_item(replace(event, data=data)) is None
@@ -159,10 +159,10 @@ class TestTheNotifierAsConsumer:
 
 
 class TestTweetsAsConsumer:
-    def test_it_listens_where_auth_speaks(self) -> None:
+    def test_stream_and_type_are_those_of_auth(self) -> None:
         assert tweets.AUTH_STREAM == auth.STREAM
         assert tweets.USER_DELETED == auth.USER_DELETED
 
-    def test_it_understands_who_is_deleted(self) -> None:
+    def test_deleted_user_is_read(self) -> None:
         event = Event.from_json((EXAMPLES / "user-deleted.json").read_text())
         assert tweets.deleted_user(event) == ADA.id

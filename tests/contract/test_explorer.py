@@ -20,7 +20,7 @@ def node() -> Path:
 
 class TestExplorer:
     @pytest.mark.parametrize("command", ["typescript/bin/tsc", "vitest/vitest.mjs run"])
-    def test_its_own_checks_pass(self, node: Path, command: str) -> None:
+    def test_type_check_and_unit_tests_pass(self, node: Path, command: str) -> None:
         program, *arguments = command.split()
         checked = subprocess.run(
             [node, PACKAGES / "node_modules" / program, *arguments],

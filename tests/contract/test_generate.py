@@ -1,4 +1,4 @@
-"""With a service more and with two services less, what is generated is valid and complete."""
+"""The generated files are valid and complete with one more service, and with two fewer."""
 
 import shutil
 import subprocess
@@ -90,7 +90,7 @@ class TestOneMoreService:
     def test_the_validators_accept_its_files_and_manifests(self, one_more: Path) -> None:
         assert validate(one_more, [*FILES, MANIFESTS]) == {}
 
-    def test_its_pods_reach_what_it_declares_and_no_other(self, one_more: Path) -> None:
+    def test_pods_connect_to_declared_targets_only(self, one_more: Path) -> None:
         found = rendered(one_more, "local")
         assert arrows(found, "likes") == {
             *{("edge", "likes", 4105), ("router", "likes", 4105)},
@@ -114,20 +114,20 @@ class TestFewerServices:
     def test_the_validators_accept_its_files(self, auth_alone: Path) -> None:
         assert validate(auth_alone, FILES) == {}
 
-    def test_the_manifests_of_the_others_are_removed(self, auth_alone: Path) -> None:
+    def test_manifests_of_removed_services_are_removed(self, auth_alone: Path) -> None:
         folder = auth_alone / "deploy" / "kubernetes" / "base" / "services"
         assert sorted(path.name for path in folder.iterdir()) == [
             *("auth.yaml", "explorer.yaml", "kustomization.yaml", "network-policies.yaml")
         ]
 
     @pytest.mark.parametrize("overlay", ["local", "digitalocean"])
-    def test_no_manifest_names_the_others(self, auth_alone: Path, overlay: str) -> None:
+    def test_no_manifest_names_removed_services(self, auth_alone: Path, overlay: str) -> None:
         found = rendered(auth_alone, overlay)
         assert {"auth", "auth-migrate", "auth-purge", "explorer"} <= set(pods(found))
         text = yaml.safe_dump(found).lower()
         assert not [name for name in ("tweets", "notifier") if name in text]
 
-    def test_everything_is_in_the_namespace_of_the_project(self, auth_alone: Path) -> None:
+    def test_every_object_is_in_the_namespace_of_the_project(self, auth_alone: Path) -> None:
         namespaces = {
             document["metadata"].get("namespace", document["metadata"]["name"])
             for document in rendered(auth_alone, "local")

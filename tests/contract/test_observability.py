@@ -1,4 +1,4 @@
-"""Rules and dashboards ask only for what the services and the prober really tell."""
+"""Alert rules and dashboards query only metrics and labels that services and prober export."""
 
 import json
 import re
@@ -36,7 +36,7 @@ OBSERVABILITY = ROOT / "deploy" / "observability"
 RULES = sorted((OBSERVABILITY / "rules").glob("*.yml"))
 GIVEN_BY_PROMETHEUS = {"up": {"service", "instance"}}
 EVERYWHERE = {"service", "instance", "le"}
-"""Labels that Prometheus and its configuration add, and that of a bucket."""
+"""Labels that Prometheus and its configuration add, and the label of a bucket."""
 
 
 def rules() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -60,7 +60,7 @@ def parsed(query: str) -> promql_parser.Expr:
 
 
 def selectors(expression: Any) -> Iterator[promql_parser.VectorSelector]:
-    """Every metric that an expression asks for."""
+    """Yield every metric selector of an expression."""
     if isinstance(expression, promql_parser.VectorSelector):
         yield expression
     for name in ("lhs", "rhs", "expr", "args", "param", "vector_selector", "vs"):
@@ -75,8 +75,8 @@ def _no_token(_: str) -> Principal:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, set[str]]:
-    """The labels of every series that is told, by its name."""
+def exported() -> dict[str, set[str]]:
+    """Return the labels of every exported series, by its name."""
     metrics = Metrics()
     database = Database("postgresql://nobody@127.0.0.1/nothing")
     metrics.database(database)
@@ -113,28 +113,28 @@ def series(registry: CollectorRegistry) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(("name", "query"), list(queries()))
 class TestQueries:
-    def test_they_can_be_parsed_and_name_what_is_told(
-        self, told: dict[str, set[str]], name: str, query: str
+    def test_query_parses_and_names_exported_metrics(
+        self, exported: dict[str, set[str]], name: str, query: str
     ) -> None:
         asked = list(selectors(parsed(query)))
         assert asked, query
         for selector in asked:
-            assert selector.name in told, selector.name
+            assert selector.name in exported, selector.name
             for matcher in selector.matchers.matchers:
-                assert matcher.name in told[selector.name] | EVERYWHERE, matcher.name
+                assert matcher.name in exported[selector.name] | EVERYWHERE, matcher.name
 
-    def test_they_group_by_labels_that_there_are(
-        self, told: dict[str, set[str]], name: str, query: str
+    def test_query_groups_by_existing_labels(
+        self, exported: dict[str, set[str]], name: str, query: str
     ) -> None:
         known = EVERYWHERE.union(
-            *(told[str(selector.name)] for selector in selectors(parsed(query)))
+            *(exported[str(selector.name)] for selector in selectors(parsed(query)))
         )
         for labels in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", query):
             assert {label.strip() for label in labels.split(",")} <= known
 
 
 @pytest.mark.parametrize(("name", "rule"), list(rules()))
-def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str, rule: dict[str, Any]) -> None:
+def test_alert_has_severity_summary_and_runbook(name: str, rule: dict[str, Any]) -> None:
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert set(rule["annotations"]) == {"summary", "runbook"}
@@ -145,12 +145,25 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str, rule: dict[str, A
         assert re.search(rf"\b{label}\b", rule["expr"]) or rule["expr"].startswith("up"), label
 
 
-def test_the_names_of_alerts_differ() -> None:
+def _rule_tests() -> Iterator[dict[str, Any]]:
+    for file in sorted((OBSERVABILITY / "rule-tests").glob("*.yml")):
+        for test in yaml.safe_load(file.read_text())["tests"]:
+            yield from test["alert_rule_test"]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in rules()])
+def test_alert_has_a_firing_and_a_silent_test(name: str) -> None:
+    """`make alerts` runs them."""
+    fires = [bool(case["exp_alerts"]) for case in _rule_tests() if case["alertname"] == name]
+    assert set(fires) == {True, False}
+
+
+def test_alert_names_are_unique() -> None:
     names = [name for name, _ in rules()]
     assert len(names) == len(set(names))
 
 
-def test_the_dashboards_are_the_ones_that_the_script_writes() -> None:
+def test_dashboards_are_up_to_date() -> None:
     assert {file.stem for file in FOLDER.glob("*.json")} == set(DASHBOARDS)
     for name in DASHBOARDS:
         assert (FOLDER / f"{name}.json").read_text() == dashboard(name), (

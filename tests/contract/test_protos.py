@@ -1,4 +1,4 @@
-"""The generated messages are what the .proto says, for auth and for its clients."""
+"""The committed gRPC messages match the .proto file, for auth and for its clients."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The committed schemas are what the code says, and the supergraph is what they compose to."""
+"""The committed schemas match the code, and the supergraph is composed of them."""
 
 import importlib
 import io
@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,15 @@ def _undescribed(name: str, node: object) -> list[str]:
     return found
 
 
+@cache
+def exported(name: str) -> str:
+    """Return the schema that the code of a subgraph has, as `python -m … schema` prints it."""
+    schema = importlib.import_module(f"{declared()[name].module}.schema").build_schema()
+    return f"{schema.sdl}\n"
+
+
 class TestSchemas:
-    def test_they_are_exported(self) -> None:
+    def test_committed_schemas_are_up_to_date(self) -> None:
         for name, file in schema_files().items():
             schema = importlib.import_module(f"{declared()[name].module}.schema").build_schema()
             assert file.read_text() == f"{schema.sdl}\n", (
@@ -138,7 +146,7 @@ class TestSchemas:
 
     @pytest.mark.parametrize("name", schema_files())
     def test_every_element_of_the_public_schema_has_a_description(self, name: str) -> None:
-        assert undescribed(schema_files()[name].read_text()) == []
+        assert undescribed(exported(name)) == []
 
     def test_element_of_every_kind_without_a_description_is_found(self) -> None:
         sdl = """
@@ -165,14 +173,14 @@ class TestSchemas:
 
 
 class TestSupergraph:
-    def test_it_is_composed_and_both_composers_agree(self, node: Path) -> None:
+    def test_committed_supergraph_is_up_to_date_and_both_composers_agree(self, node: Path) -> None:
         command = [str(node), str(ROOT / "router" / "compose.mjs"), "--check"]
         checked = subprocess.run(command, capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
         assert "both composers agree" in checked.stdout
         assert is_composed()
 
-    def test_a_changed_schema_is_drift(self, compose: Compose, copy: Path) -> None:
+    def test_changed_schema_is_reported_as_drift(self, compose: Compose, copy: Path) -> None:
         schema = copy / "subgraphs" / "auth" / "schema.graphql"
         schema.write_text(schema.read_text().replace("type Query {", "type Query {\n  new: Int\n"))
         checked = compose(copy, "--check")
@@ -180,7 +188,7 @@ class TestSupergraph:
         assert "Run: make supergraph" in checked.stderr
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_what_does_not_compose_is_refused_with_the_reason(
+    def test_composition_error_is_reported_with_its_reason(
         self, compose: Compose, copy: Path
     ) -> None:
         schema = copy / "subgraphs" / "auth" / "schema.graphql"
@@ -191,7 +199,7 @@ class TestSupergraph:
         assert checked.status == 1
         assert "User.username" in checked.stderr
 
-    def test_disagreement_of_the_composers_is_seen(self, compose: Compose, copy: Path) -> None:
+    def test_disagreement_of_the_composers_is_refused(self, compose: Compose, copy: Path) -> None:
         script = copy / "router" / "compose.mjs"
         text = script.read_text()
         assert "services.map(lowered)" in text
@@ -217,7 +225,7 @@ class TestHints:
     """
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_hint_fails_with_code_place_and_subgraphs(self, compose: Compose, copy: Path) -> None:
+    def test_hint_fails_with_code_and_subgraphs(self, compose: Compose, copy: Path) -> None:
         add_guests(
             copy, '"""Another text.""" type User @key(fields: "id") { id: ID! guests: Int! }'
         )
@@ -309,9 +317,9 @@ class TestSubgraphsThatDisagree:
 
 
 class TestRouter:
-    """What names the subgraphs elsewhere names the same ones."""
+    """The router's configuration matches the subgraphs and the stand-in."""
 
-    def test_it_is_told_where_each_subgraph_is(self) -> None:
+    def test_router_has_the_address_of_each_subgraph(self) -> None:
         configuration = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())
         assert (
             set(configuration["override_subgraph_url"])
@@ -334,7 +342,7 @@ class TestRouter:
             [found] = re.findall(rf"const {name} = ([\d_]+);", stand_in)
             assert int(found) == value, name
 
-    def test_its_image_holds_its_script(self) -> None:
+    def test_router_image_contains_its_script(self) -> None:
         rhai = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())["rhai"]
         folder = rhai["scripts"].partition(":-")[2].rstrip("}")
         [copied] = re.findall(rf"^COPY (.*) {folder}/$", (ROOT / "Dockerfile").read_text(), re.M)
@@ -342,7 +350,7 @@ class TestRouter:
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
         assert {f"!{file}" for file in copied.split()} <= set(ignored)
 
-    def test_the_free_router_is_enough(self) -> None:
+    def test_configuration_needs_no_licence(self) -> None:
         """These keys need a licence by their mere presence."""
         configuration = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())
         licensed = {

@@ -1,4 +1,4 @@
-"""What `make check` accepts in the repository it refuses when it is broken."""
+"""The validators of `make check` refuse broken copies of the repository's files."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ SHOWN = ("Dockerfile", "docker-compose.yml", ".github", ".ci", "deploy")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What the validators look at, to be changed."""
+    """Return a copy of the validated files, to be broken."""
     for name in SHOWN:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("node_modules", "secrets", "__pycache__")
@@ -91,7 +91,7 @@ class TestValidate:
         BREAKAGES,
         ids=[f"{file}: {told}" for _, file, _, _, told in BREAKAGES],
     )
-    def test_what_is_broken_is_refused(
+    def test_broken_file_is_refused(
         self, copy: Path, check: str, file: str, text: str, instead: str, told: str
     ) -> None:
         content = (copy / file).read_text()
@@ -99,5 +99,5 @@ class TestValidate:
         (copy / file).write_text(content.replace(text, instead))
         assert told in validate(copy, [check])[check]
 
-    def test_every_check_has_something_that_it_refuses(self) -> None:
+    def test_every_check_refuses_something(self) -> None:
         assert {check for check, *_ in BREAKAGES} == set(CHECKS)

@@ -1,4 +1,4 @@
-"""Drives the clients in `clients/`, real ones in Node, from a test."""
+"""Drives the real clients in `clients/`, which run in Node."""
 
 import io
 import json
@@ -21,28 +21,29 @@ FEED = """subscription Feed($after: String) { tweetFeed(after: $after) {
     cursor kind actor { id username } tweet { id text author { username } retweetCount }
 } }"""
 
-Told = dict[str, Any]
+Message = dict[str, Any]
+"""A line of a client's output; `event` names its kind."""
 
 
 class Subscriber:
-    """A client in a process of its own, which subscribes, comes back after a cut, and tells."""
+    """A client process that subscribes, reconnects after a lost connection, and reports events."""
 
     def __init__(self, kind: str, stdin: IO[str], stdout: IO[str]) -> None:
         self.kind = kind
-        self.told: list[Told] = []
+        self.messages: list[Message] = []
         self._stdin = stdin
-        self._news: queue.Queue[Told] = queue.Queue()
+        self._unread: queue.Queue[Message] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(stdout,), daemon=True)
         self._reader.start()
 
     def _read(self, stdout: IO[str]) -> None:
         for line in stdout:
-            told = json.loads(line)
-            self.told.append(told)
-            self._news.put(told)
+            message = json.loads(line)
+            self.messages.append(message)
+            self._unread.put(message)
 
     def join(self) -> None:
-        """Wait until all that the client wrote has been read; it must have ended before."""
+        """Wait until all output of the client has been read. The client must have ended."""
         self._reader.join()
 
     @property
@@ -61,34 +62,35 @@ class Subscriber:
             self.do("token", token=token)
         self.do("subscribe", id=id_, query=query, variables=variables)
 
-    def wait_for(self, event: str, within: float = 30) -> Told:
-        """The next thing of this kind that it tells; what it tells before is passed over."""
+    def wait_for(self, event: str, within: float = 30) -> Message:
+        """Return the next message of this kind, and skip those before it."""
         deadline = time.monotonic() + within
         while True:
             try:
-                told = self._news.get(timeout=max(0.01, deadline - time.monotonic()))
+                message = self._unread.get(timeout=max(0.01, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(
-                    f"{self.kind} never told of {event!r}; it told {self.told[-5:]}"
+                    f"{self.kind} sent no {event!r}; its last messages: {self.messages[-5:]}"
                 ) from None
-            if told["event"] == event:
-                return told
+            if message["event"] == event:
+                return message
 
     def item(self) -> dict[str, Any]:
-        """What the next event of the feed holds."""
-        told = self.wait_for("next")
-        assert "errors" not in told, told
-        item: dict[str, Any] = without_type_names(told["data"]["tweetFeed"])
+        """Return the next item of the feed."""
+        message = self.wait_for("next")
+        assert "errors" not in message, message
+        item: dict[str, Any] = without_type_names(message["data"]["tweetFeed"])
         return item
 
     @property
     def texts(self) -> list[str]:
-        """Of all the tweets that it was told of, in order."""
-        return [t["data"]["tweetFeed"]["tweet"]["text"] for t in self.told if t["event"] == "next"]
+        """The texts of the items so far, in order."""
+        items = [each["data"]["tweetFeed"] for each in self.messages if each["event"] == "next"]
+        return [item["tweet"]["text"] for item in items]
 
 
 def without_type_names(value: Any) -> Any:
-    """Apollo Client asks for them whether one wants to or not."""
+    """Return the value without the `__typename` fields that Apollo Client always selects."""
     if isinstance(value, dict):
         return {k: without_type_names(v) for k, v in value.items() if k != "__typename"}
     return value
@@ -104,7 +106,7 @@ def subscriber(kind: str, url: str) -> Iterator[Subscriber]:
 
 @contextmanager
 def driven(kind: str, command: list[str]) -> Iterator[Subscriber]:
-    """Run a command that takes and writes lines while the block runs."""
+    """Run a command that reads and writes lines of JSON while the block runs."""
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

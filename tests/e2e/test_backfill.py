@@ -18,10 +18,10 @@ from chassis.topology import declared
 from client.api import Account, run, sign_up
 from stack.ports import free_ports
 from tests.e2e.test_mail import OPT_IN
-from tests.e2e.test_watching import told
-from tests.stack import RunningStack, eventually
+from tests.e2e.test_watching import metrics_of
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 DELETE = """mutation ($password: String!) { deleteAccount(password: $password) { __typename } }"""
 SNAPSHOT = "/events/snapshot"
@@ -137,7 +137,7 @@ class TestLostDatabase:
             people.choose(accounts[0], retweets=False)
             people.choose(accounts[5], retweets=True)
             name = 'chirp_backfill_finished{"owner": "auth"}'
-            eventually(lambda: told(stack.notifier_url).get(name) == 1, "it has asked auth")
+            eventually(lambda: metrics_of(stack.notifier_url).get(name) == 1, "it has asked auth")
         eventually(lambda: people.are_recipients(stack), "the notifier knows everybody again")
         eventually(lambda: people.are_accounts(stack), "and auth")
 

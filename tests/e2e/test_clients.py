@@ -20,7 +20,7 @@ from stack.commands import Commands
 from stack.console import Console
 from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
-from tests.e2e.subscribers import CLIENTS, Subscriber, Told, driven
+from tests.e2e.subscribers import CLIENTS, Message, Subscriber, driven
 from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
 from tests.stack import RunningStack
 
@@ -57,11 +57,11 @@ class Story:
     client: Subscriber
 
     @cached_property
-    def played(self) -> Told:
+    def played(self) -> Message:
         return self.client.wait_for("played", within=90)
 
     @cached_property
-    def watched(self) -> Told:
+    def watched(self) -> Message:
         return self.client.wait_for("watched", within=90)
 
 

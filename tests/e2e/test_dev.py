@@ -58,6 +58,11 @@ class Developed:
         """Save auth's schema with further fields of `Query`."""
         self._schema.write_text(self._before.replace(QUERY, QUERY + "".join(fields), 1))
 
+    def edit_declaration(self) -> None:
+        """Save services.toml with another comment."""
+        declaration = self._root / "services.toml"
+        declaration.write_text(f"{declaration.read_text()}# An edit.\n")
+
     def wait_for_answer(self, answer: str) -> None:
         def is_answered() -> bool:
             return self.ask("{ answer }") == {"answer": answer}
@@ -127,5 +132,9 @@ class TestDev:
             running.wait_for_answer("four")
             assert running.ask("{ myTweets(first: 1) { edges { cursor } } }") != {"myTweets": ""}
             running.edit(FIELD.format(answer="five"))
+            running.wait_for_answer("five")
+
+            running.edit_declaration()
+            running.wait_for_line("Starting again")
             running.wait_for_answer("five")
             assert {running.status(name) for name in ("edge", "router", "auth")} == {"healthy"}

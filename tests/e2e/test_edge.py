@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from client.api import Account
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
 NEEDS_TWEETS = pytest.mark.needs("tweets")
@@ -150,6 +150,7 @@ class TestSpoofedIdentity:
         assert answer.headers["x-request-id"] not in {"", "mine"}
 
 
+@ON_ONE_ROUTER
 class TestRefusedToken:
     def test_response_is_a_graphql_error_with_www_authenticate(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"authorization": "Bearer nonsense"})
@@ -174,6 +175,7 @@ class TestRefusedToken:
         assert edge.post("/graphql", json=ME, headers=headers).status_code in {400, 401}
 
 
+@ON_ONE_ROUTER
 class TestCors:
     def preflight(self, edge: httpx.Client, origin: str) -> httpx.Response:
         headers = {
@@ -292,6 +294,7 @@ JSON_ACCEPTED = [
 STREAMS = ["multipart/mixed;subscriptionSpec=1.0, application/json", "text/event-stream"]
 
 
+@ON_ONE_ROUTER
 class TestStreams:
     """The route past the router, for subscriptions only."""
 
@@ -423,6 +426,7 @@ def socket(stack: RunningStack, headers: dict[str, str]) -> ClientConnection:
     )
 
 
+@ON_ONE_ROUTER
 class TestPaths:
     @pytest.mark.parametrize(
         "path",
@@ -561,6 +565,7 @@ class TestOperations:
         assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
 
 
+@ON_ONE_ROUTER
 class TestFailure:
     @NEEDS_TWEETS
     def test_requests_fail_closed_without_auth(

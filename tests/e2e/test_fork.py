@@ -1,4 +1,4 @@
-"""A fork removes services or renames the product: checks pass, and the rest is served."""
+"""A fork removes services, or renames the product and adds services: checks and tests pass."""
 
 import re
 import shutil
@@ -63,30 +63,74 @@ class TestRemoval:
         without_tweets_and_notifier.python("-m", "pytest", *tests, CHIRP_E2E_ROUTERS="stand-in")
 
 
+SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth"}
+"""Names that no fork uses, and the service whose type each subgraph extends."""
+
+ALWAYS = {FILE, "router/supergraph.graphql"}
+MARKS = (">>> generated from services.toml", "# Generated from services.toml")
+
+
 @pytest.fixture(scope="module")
 def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
+    """Return a renamed fork; the rename is its second commit."""
     forked = fork(tmp_path_factory.mktemp("rename"))
     name = read(ROOT).project.name
     forked.python("-m", "deploy.rename", name[::-1], f"{name[::-1].capitalize()} Talk")
     forked.python("-m", "deploy.generate")
     forked.python("-m", "stack", "supergraph")
     forked.python("-m", "ruff", "format", "--quiet", ".")
+    forked.commit("Rename")
     return forked
+
+
+@pytest.fixture(scope="module")
+def extended(renamed: Fork) -> Fork:
+    """Return the renamed fork with two generated subgraphs, which are not committed."""
+    for name, owner in SUBGRAPHS.items():
+        renamed.python("-m", "deploy.scaffold", name, "--extends", owner)
+    return renamed
 
 
 class TestRename:
     def test_old_name_remains_only_as_licence_holder(self, renamed: Fork) -> None:
         old = re.compile(read(ROOT).project.name, re.IGNORECASE)
-        named = {path for path in renamed.changes() if old.search(_text(renamed.root / path))}
+        named = {
+            path for path in renamed.changes("HEAD~") if old.search(_text(renamed.root / path))
+        }
         assert named == set()
         assert old.search((renamed.root / "LICENSE").read_text())
 
-    def test_make_check_tools_pass_after_a_rename(self, renamed: Fork) -> None:
-        demand_clean(renamed)
 
-    def test_renamed_product_is_served(self, renamed: Fork) -> None:
-        router = f"{read(renamed.root).project.name.upper()}_E2E_ROUTERS"
-        renamed.python("-m", "pytest", "tests/e2e/test_smoke.py", *STATIC, **{router: "stand-in"})
+class TestGeneratedSubgraph:
+    """In the renamed fork, whose checks and service are thereby tested as well."""
+
+    def test_other_files_change_only_in_generated_blocks(self, extended: Fork) -> None:
+        folders = (
+            "subgraphs/{}/",
+            "tests/unit/{}/",
+            "tests/integration/{}/",
+            "tests/e2e/test_{}.py",
+        )
+        own = tuple(folder.format(name) for folder in folders for name in SUBGRAPHS)
+        others = {path for path in extended.changes() if not path.startswith(own)}
+        assert others > ALWAYS
+        for path in others - ALWAYS:
+            assert any(mark in (extended.root / path).read_text() for mark in MARKS), path
+
+    def test_make_check_tools_pass(self, extended: Fork) -> None:
+        demand_clean(extended)
+
+    def test_its_tests_and_the_contract_tests_pass(
+        self, extended: Fork, postgres_server: str
+    ) -> None:
+        folders = [f"tests/{kind}/{name}" for kind in ("unit", "integration") for name in SUBGRAPHS]
+        extended.python("-m", "pytest", *folders, *STATIC, TEST_DATABASE_URL=postgres_server)
+
+    def test_it_is_served_through_the_edge(self, extended: Fork) -> None:
+        """Use the mutation, the fields across subgraphs and the event of the new service."""
+        router = f"{read(extended.root).project.name.upper()}_E2E_ROUTERS"
+        tests = ("tests/e2e/test_smoke.py", *(f"tests/e2e/test_{name}.py" for name in SUBGRAPHS))
+        extended.python("-m", "pytest", *tests, **{router: "stand-in"})
 
 
 def _text(path: Path) -> str:

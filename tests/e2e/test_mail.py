@@ -15,9 +15,9 @@ import pytest
 from client import api
 from client.api import Account, run
 from client.documents import CREATE_TWEET, RETWEET
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 SignUp = Callable[[], Account]
 

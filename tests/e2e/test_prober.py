@@ -14,7 +14,9 @@ from deploy.prober.probe_account import ProbeAccount
 from deploy.prober.round import steps
 from stack.ports import free_ports
 from stack.process import ROOT
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+
+pytestmark = ON_ONE_ROUTER
 
 SECRET = "p" * 32
 Start = Callable[..., "subprocess.Popen[str]"]

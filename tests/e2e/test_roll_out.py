@@ -1,4 +1,4 @@
-"""Two replicas of auth and of tweets are replaced one after another, and no request is lost."""
+"""Two replicas of auth and of tweets are replaced under load, and no request is lost."""
 
 import os
 import sys
@@ -22,9 +22,9 @@ from stack.process import Process, answers
 from stack.services import module, settings_of
 from stack.supervisor import Stack
 from tests.e2e.balancer import balancer
-from tests.stack import RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack
 
-pytestmark = pytest.mark.needs("tweets", "notifier")
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
 
 NOTICE = 6
 """Seconds. Edge and router keep an idle connection for 4, and the balancer looks every second."""
@@ -33,13 +33,13 @@ CLIENTS = 4
 
 @dataclass
 class Replicas:
-    """Processes behind one address, and an edge with a router that know only that address."""
+    """Processes behind one address, and an edge with a router that use that address."""
 
     edge_url: str
     processes: dict[str, list[Process]]
 
     def replace(self, index: int) -> None:
-        """Replaces this replica of each service, and returns when the new one gets requests."""
+        """Replace this replica of each service; return once the new one gets requests."""
         replaced = [replicas[index] for replicas in self.processes.values()]
         for process in replaced:
             process.ask_to_stop()
@@ -49,12 +49,12 @@ class Replicas:
             process.start()
         for process in replaced:
             process.wait_until_ready(threading.Event())
-        time.sleep(2)  # a roll-out waits until the balancer has seen it (minReadySeconds)
+        time.sleep(2)  # until the balancer uses it, as a roll-out waits with minReadySeconds
 
 
 @pytest.fixture
 def replicas(stack: RunningStack, tmp_path: Path) -> Iterator[Replicas]:
-    """On the databases and the Valkey of the running stack."""
+    """Start replicas on the databases and the Valkey of the running stack."""
     auth, tweets, auth_1, auth_2, tweets_1, tweets_2, edge, router, admin = free_ports(9)
     settings = stack.settings | {"SHUTDOWN_NOTICE_SECONDS": str(NOTICE)}
     with (tmp_path / "log").open("w") as log:
@@ -98,7 +98,7 @@ def _service(name: str, port: int, settings: dict[str, str], console: Console) -
         **os.environ,
         **settings_of(name, settings),
         f"{name.upper()}_PORT": str(port),
-        # tweets goes on asking the auth of the running stack: gRPC is not rolled here.
+        # tweets calls the auth of the running stack over gRPC, which is not replaced here.
         "AUTH_GRPC_PORT": str(free_ports(1)[0]),
     }
     return Process(
@@ -112,7 +112,7 @@ def _service(name: str, port: int, settings: dict[str, str], console: Console) -
 
 @dataclass
 class Load:
-    """People who sign in, tweet and list without a pause, each on a connection of their own."""
+    """Clients that sign in, tweet and list without pause, each on its own connection."""
 
     url: str
     done: Counter[str] = field(default_factory=Counter)
@@ -127,7 +127,7 @@ class Load:
         with httpx.Client(base_url=self.url, timeout=35, trust_env=False) as client:
             while not self._over.is_set():
                 number += 1
-                if number % 10 == 1:  # a password costs as much time as many tweets
+                if number % 10 == 1:  # a password takes as long as many tweets
                     self._ask(client, "signIn", SIGN_IN, given, {})
                 text = {"text": f"tweet {number}"}
                 self._ask(client, "createTweet", CREATE_TWEET, text, account.headers)
@@ -168,8 +168,8 @@ def test_no_request_is_lost(replicas: Replicas, capsys: pytest.CaptureFixture[st
         for thread in threads:
             thread.join()
     with capsys.disabled():
-        told = ", ".join(f"{count} {name}" for name, count in sorted(load.done.items()))
-        print(f"\nroll-over of auth and tweets: {told}, {len(load.lost)} lost")  # noqa: T201
+        done = ", ".join(f"{count} {name}" for name, count in sorted(load.done.items()))
+        print(f"\nroll-over of auth and tweets: {done}, {len(load.lost)} lost")  # noqa: T201
     assert not before & after
     assert load.lost == []
     assert all(load.done[name] > CLIENTS for name in ("signIn", "createTweet", "myTweets"))

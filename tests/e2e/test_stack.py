@@ -82,9 +82,12 @@ class Supervisor:
         return next(entry.pid for entry in status.read(self._data) if entry.name == name)
 
     def end(self) -> None:
+        """Kill it, and wait until nothing of it uses the data or a port."""
+        children = self.children() if self.process.poll() is None else {}
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        eventually(lambda: not any(map(_lives, children)), f"all have ended: {children}", PATIENCE)
 
     def children(self) -> dict[int, str]:
         """Return the command lines of its children and of theirs, by process."""

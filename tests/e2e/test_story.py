@@ -1,4 +1,4 @@
-"""The main job, on the public port alone: sign up, sign in, tweet, retweet, list, sign out."""
+"""The main use cases through the public port: sign up, sign in, tweet, retweet, list, sign out."""
 
 import base64
 import hmac
@@ -33,7 +33,9 @@ def status(client: httpx.Client, token: str) -> int:
 
 
 class TestStory:
-    def test_from_signing_up_to_signing_out(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_sign_up_tweet_retweet_list_and_sign_out(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         ada, grace = sign_up(), sign_up()
         tweet = run(edge, CREATE_TWEET, ada, text="Hello 👋")["createTweet"]
         assert tweet["author"]["username"] == ada.username
@@ -60,18 +62,16 @@ class TestStory:
         assert status(edge, ada.token) == 401
         assert status(edge, grace.token) == 200
 
-    def test_an_error_is_a_value(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_unknown_tweet_is_an_error_value(self, edge: httpx.Client, sign_up: SignUp) -> None:
         answer = run(edge, RETWEET, sign_up(), id=str(uuid4()))
         assert answer["retweet"] == {"__typename": "TweetNotFoundError"}
 
-    def test_nobody_tweets_without_signing_in(self, edge: httpx.Client) -> None:
+    def test_anonymous_tweet_is_unauthenticated(self, edge: httpx.Client) -> None:
         answer = send(edge, CREATE_TWEET, text="Hello")
         (error,) = answer.json()["errors"]
         assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
-    def test_a_session_does_only_what_it_asked_for(
-        self, edge: httpx.Client, sign_up: SignUp
-    ) -> None:
+    def test_session_is_limited_to_its_scopes(self, edge: httpx.Client, sign_up: SignUp) -> None:
         ada = sign_up()
         login = {"login": ada.username, "password": ada.password, "scopes": ["tweets:read"]}
         signed_in = run(edge, SIGN_IN, input=login)["signIn"]
@@ -82,7 +82,7 @@ class TestStory:
         assert error["extensions"]["code"] == "FORBIDDEN"
         assert edge.post("/graphql", json={"query": MY_TWEETS}, headers=headers).json()["data"]
 
-    def test_a_timeline_is_paged_without_gap_or_repetition(
+    def test_timeline_is_paged_without_gap_or_repetition(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -100,7 +100,7 @@ class TestStory:
 
 
 class TestSessions:
-    def test_the_device_is_the_one_that_the_edge_saw(
+    def test_session_shows_user_agent_and_address_from_the_edge(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -114,7 +114,7 @@ class TestSessions:
         assert session["userAgent"] == "Phone/1.0"
         assert session["address"] == "127.0.0.1"
 
-    def test_signing_out_everywhere_ends_all_of_them(
+    def test_sign_out_everywhere_ends_all_sessions(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -123,7 +123,9 @@ class TestSessions:
         run(edge, "mutation { signOutEverywhere { sessionIds } }", ada)
         assert [status(edge, token) for token in [ada.token, *tokens]] == [401] * 3
 
-    def test_one_session_is_revoked_from_another(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_revoked_session_ends_and_others_continue(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         ada = sign_up()
         login = {"login": ada.username, "password": ada.password}
         phone = run(edge, SIGN_IN, input=login)["signIn"]
@@ -132,7 +134,7 @@ class TestSessions:
         assert status(edge, phone["accessToken"]) == 401
         assert status(edge, ada.token) == 200
 
-    def test_a_refreshed_session_goes_on_and_a_stolen_token_ends_it(
+    def test_refresh_continues_the_session_and_a_reused_token_ends_it(
         self, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -148,7 +150,7 @@ class TestSessions:
         for answer in (first, second, third):
             assert status(edge, answer["accessToken"]) == 401
 
-    def test_a_deleted_account_is_gone(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_deleted_account_cannot_be_used(self, edge: httpx.Client, sign_up: SignUp) -> None:
         ada = sign_up()
         mutation = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
         assert run(edge, mutation, ada, p=ada.password) == {
@@ -160,7 +162,7 @@ class TestSessions:
             "__typename": "InvalidCredentialsError"
         }
 
-    def test_sign_out_holds_while_valkey_is_away(
+    def test_sign_out_holds_during_an_outage_of_valkey(
         self, edge: httpx.Client, sign_up: SignUp, stack: RunningStack
     ) -> None:
         ada, grace = sign_up(), sign_up()
@@ -174,21 +176,21 @@ class TestSessions:
             stack.restart("valkey")
         assert status(edge, ada.token) == 401
 
-    def test_sign_out_holds_when_auth_starts_again(
+    def test_sign_out_holds_after_a_restart_of_auth(
         self, edge: httpx.Client, sign_up: SignUp, stack: RunningStack
     ) -> None:
         ada, grace = sign_up(), sign_up()
         run(edge, "mutation { signOut { sessionIds } }", ada)
         stack.kill("auth")
         stack.restart("auth")
-        eventually(lambda: status(edge, grace.token) == 200, "auth answers again")
+        eventually(lambda: status(edge, grace.token) == 200, "auth is available again")
         assert status(edge, ada.token) == 401
 
 
 class TestForgedTokens:
     @pytest.fixture
     def forge(self, stack: RunningStack, sign_up: SignUp) -> Callable[..., str]:
-        """Signs the claims of a good token again, but for what is changed."""
+        """Return the function that signs the claims of a valid token again, with changes."""
         ours = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
         good = jwt.decode(sign_up().token, options={"verify_signature": False})
 
@@ -198,30 +200,34 @@ class TestForgedTokens:
 
         return make
 
-    def test_the_forgeries_below_differ_from_this_in_one_thing(
+    def test_unchanged_token_is_accepted(
         self, edge: httpx.Client, forge: Callable[..., str]
     ) -> None:
         assert status(edge, forge()) == 200
 
-    def test_an_expired_token(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+    def test_expired_token_is_refused(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
         assert status(edge, forge(exp=int(time.time()) - 1)) == 401
 
     @pytest.mark.parametrize("change", [{"iss": "https://elsewhere.example"}, {"aud": "other"}])
-    def test_another_issuer_or_audience(
+    def test_other_issuer_or_audience_is_refused(
         self, edge: httpx.Client, forge: Callable[..., str], change: dict[str, str]
     ) -> None:
         assert status(edge, forge(**change)) == 401
 
     @pytest.mark.parametrize("claim", ["exp", "iss", "aud", "sub", "sid", "scopes", "context"])
-    def test_a_missing_claim(
+    def test_missing_claim_is_refused(
         self, edge: httpx.Client, forge: Callable[..., str], claim: str
     ) -> None:
         assert status(edge, forge(without=claim)) == 401
 
-    def test_another_key_under_our_kid(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+    def test_other_key_under_the_same_kid_is_refused(
+        self, edge: httpx.Client, forge: Callable[..., str]
+    ) -> None:
         assert status(edge, forge(SigningKey.generate())) == 401
 
-    def test_an_altered_payload(self, edge: httpx.Client, forge: Callable[..., str]) -> None:
+    def test_altered_payload_is_refused(
+        self, edge: httpx.Client, forge: Callable[..., str]
+    ) -> None:
         header, payload, signature = forge().split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
         claims["scopes"] = ["account:write"]
@@ -229,10 +235,10 @@ class TestForgedTokens:
         assert status(edge, f"{header}.{altered}.{signature}") == 401
 
     @pytest.mark.parametrize("algorithm", ["none", "HS256"])
-    def test_another_algorithm(
+    def test_other_algorithm_is_refused(
         self, edge: httpx.Client, forge: Callable[..., str], algorithm: str
     ) -> None:
-        """HS256 under the public key, which everybody has: the oldest trick."""
+        """HS256 signed with the public key: the classic algorithm confusion."""
         header, payload, _ = forge().split(".")
         fields = json.loads(base64.urlsafe_b64decode(header + "==")) | {"alg": algorithm}
         message = f"{base64url(json.dumps(fields).encode())}.{payload}"
@@ -250,7 +256,9 @@ def base64url(data: bytes) -> str:
 
 
 class TestAcrossSubgraphs:
-    def test_one_operation_reaches_both(self, edge: httpx.Client, sign_up: SignUp) -> None:
+    def test_one_operation_reads_from_both_subgraphs(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
         ada = sign_up()
         run(edge, CREATE_TWEET, ada, text="Hello")
         assert run(edge, ACROSS, ada, first=2)["me"] == {
@@ -273,7 +281,7 @@ class TestAcrossSubgraphs:
     async def postgres(
         self, stack: RunningStack
     ) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-        """A superuser's connection, while every statement goes into the server's log."""
+        """Connect as a superuser while the server logs every statement."""
         password = (stack.data / "postgres.password").read_text().strip()
         port = stack.settings["POSTGRES_PORT"]
         connection = await asyncpg.connect(f"postgresql://postgres:{password}@127.0.0.1:{port}")
@@ -294,7 +302,7 @@ class TestAcrossSubgraphs:
         await set_for_services("RESET")
         await connection.close()
 
-    async def test_the_number_of_statements_does_not_grow_with_the_rows(
+    async def test_number_of_statements_does_not_grow_with_the_rows(
         self,
         edge: httpx.Client,
         sign_up: SignUp,
@@ -308,7 +316,7 @@ class TestAcrossSubgraphs:
             run(edge, RETWEET, ada, id=other)
 
         async def mark() -> str:
-            """Puts a mark into the server's log; what was logged before it is there then too."""
+            """Write a mark into the server's log, and return it when it is there."""
             text = f"mark-{uuid4()}"
             await postgres.execute(f"SELECT '{text}'")
             eventually(lambda: text in stack.log.read_text(), "the mark is in the log")

@@ -1,4 +1,4 @@
-"""The live feed through the edge, with the clients that people have."""
+"""The live feed through the edge, with Apollo Client, graphql-ws and graphql-sse."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ MINE = """query ($after: String) { myTweets(first: 100, after: $after) {
 
 @pytest.fixture
 def subscribe(stack: RunningStack) -> Iterator[Subscribe]:
-    """Starts a client; it ends with the test."""
+    """Return the function that starts a client, which ends with the test."""
     with ExitStack() as running:
         yield lambda kind: running.enter_context(subscriber(kind, f"{stack.url}/graphql"))
 
@@ -57,18 +57,18 @@ def tweet(edge: httpx.Client, account: Account, text: str) -> str:
 
 
 def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables: Any) -> None:
-    """Subscribes, and returns when the client is told of what happens."""
+    """Subscribe, and return when the client receives items."""
     client.subscribe(account.token, **variables)
 
-    def is_told() -> bool:
-        tweet(edge, account, f"is anybody there? {uuid4()}")
+    def is_listening() -> bool:
+        tweet(edge, account, f"probe {uuid4()}")
         return bool(client.texts)
 
-    eventually(is_told, f"{client.kind} is told of a tweet")
+    eventually(is_listening, f"{client.kind} receives a tweet")
 
 
 def own_tweets(edge: httpx.Client, account: Account) -> list[str]:
-    """The oracle: the texts of all one's tweets, oldest first."""
+    """Return the expected texts: those of all own tweets, oldest first."""
     texts: list[str] = []
     after = None
     while True:
@@ -80,7 +80,7 @@ def own_tweets(edge: httpx.Client, account: Account) -> list[str]:
 
 
 def short_lived(stack: RunningStack, account: Account, seconds: float) -> str:
-    """A token of the same session that expires soon."""
+    """Return a token of the same session that expires after `seconds`."""
     claims = jwt.decode(account.token, options={"verify_signature": False})
     claims["exp"] = int((datetime.now(UTC) + timedelta(seconds=seconds)).timestamp())
     key = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
@@ -97,7 +97,7 @@ class TestSubscriber:
 
 
 class TestFeed:
-    def test_it_tells_of_own_tweets_and_of_others_retweets(
+    def test_own_tweets_and_retweets_by_others_are_delivered(
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada, grace = sign_up(), sign_up()
@@ -107,22 +107,22 @@ class TestFeed:
         tweet_id = tweet(edge, ada, "hello 👋")
         run(edge, RETWEET, grace, id=tweet_id)
 
-        told = client.item()
-        while told["tweet"]["text"] != "hello 👋":
-            told = client.item()
-        assert (told["kind"], told["actor"]) == (
+        message = client.item()
+        while message["tweet"]["text"] != "hello 👋":
+            message = client.item()
+        assert (message["kind"], message["actor"]) == (
             "TWEETED",
             {"id": ada.id, "username": ada.username},
         )
-        told = client.item()
-        assert told["kind"] == "RETWEETED"
-        assert told["actor"] == {"id": grace.id, "username": grace.username}
-        assert told["tweet"]["id"] == tweet_id
-        assert told["tweet"]["author"] == {"username": ada.username}
-        assert told["tweet"]["retweetCount"] == 1
+        message = client.item()
+        assert message["kind"] == "RETWEETED"
+        assert message["actor"] == {"id": grace.id, "username": grace.username}
+        assert message["tweet"]["id"] == tweet_id
+        assert message["tweet"]["author"] == {"username": ada.username}
+        assert message["tweet"]["retweetCount"] == 1
         assert "not for ada" not in client.texts
 
-    def test_after_a_cursor_comes_what_was_missed_and_then_what_is_new(
+    def test_cursor_delivers_missed_items_and_then_live_ones(
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -136,10 +136,10 @@ class TestFeed:
         client.subscribe(ada.token, id_="2", after=cursor)
         tweet(edge, ada, "and live")
         eventually(lambda: "and live" in client.texts, "it goes live")
-        missed = [text for text in client.texts[seen:] if not text.startswith("is anybody")]
+        missed = [text for text in client.texts[seen:] if not text.startswith("probe")]
         assert missed == [*expected, "and live"]
 
-    def test_every_device_is_told(
+    def test_every_device_gets_each_item_once(
         self, subscribe: Subscribe, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -151,39 +151,39 @@ class TestFeed:
             eventually(lambda d=device: "everywhere" in d.texts, device.kind)  # type: ignore[misc]
             assert device.texts.count("everywhere") == 1
 
-    def test_what_is_wrong_with_it_is_told(
+    def test_invalid_subscription_is_an_error(
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
         client.subscribe(ada.token, "subscription { nothing }")
-        told = client.wait_for("next" if client.kind == "graphql-sse" else "error")
-        assert "GRAPHQL_VALIDATION_FAILED" in str(told)
+        message = client.wait_for("next" if client.kind == "graphql-sse" else "error")
+        assert "GRAPHQL_VALIDATION_FAILED" in str(message)
         client.subscribe(ada.token, 'subscription { tweetFeed(after: "x") { cursor } }', id_="2")
-        told = client.wait_for("next" if client.kind == "graphql-sse" else "error")
-        assert "BAD_USER_INPUT" in str(told)
+        message = client.wait_for("next" if client.kind == "graphql-sse" else "error")
+        assert "BAD_USER_INPUT" in str(message)
 
 
 class TestIdentity:
-    def test_without_a_token_it_is_refused(self, client: Subscriber) -> None:
+    def test_subscription_without_a_token_is_refused(self, client: Subscriber) -> None:
         client.subscribe(None)
-        told = client.wait_for("error")
+        message = client.wait_for("error")
         if client.kind == "graphql-ws":
-            assert (told["code"], told["reason"]) == (4401, "Sign in first.")
+            assert (message["code"], message["reason"]) == (4401, "Sign in first.")
         else:
-            assert told["status"] == 401
-            assert told["body"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+            assert message["status"] == 401
+            assert message["body"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
-    def test_a_wrong_token_is_refused(self, client: Subscriber) -> None:
+    def test_subscription_with_an_invalid_token_is_refused(self, client: Subscriber) -> None:
         client.subscribe("nonsense")
         if client.kind == "graphql-ws":
-            told = client.wait_for("closed")
-            assert (told["code"], told["reason"]) == (4401, "The access token is not valid.")
+            message = client.wait_for("closed")
+            assert (message["code"], message["reason"]) == (4401, "The access token is not valid.")
         else:
-            told = client.wait_for("error")
-            assert told["status"] == 401
-            assert told["body"]["errors"][0]["extensions"]["reason"] == "INVALID"
+            message = client.wait_for("error")
+            assert message["status"] == 401
+            assert message["body"]["errors"][0]["extensions"]["reason"] == "INVALID"
 
-    def test_sign_out_ends_it(
+    def test_sign_out_ends_the_subscription(
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -192,20 +192,20 @@ class TestIdentity:
         session = other["signIn"]["session"]["id"]
         run(edge, "mutation ($id: ID!) { revokeSession(id: $id) { __typename } }", ada, id=session)
         tweet(edge, ada, "another session has ended")
-        eventually(lambda: "another session has ended" in client.texts, "this one goes on")
+        eventually(lambda: "another session has ended" in client.texts, "this one continues")
         run(edge, "mutation { signOut { sessionIds } }", ada)
         if client.kind == "graphql-ws":
-            told = client.wait_for("closed")
-            assert (told["code"], told["reason"]) == (4403, "The session has ended.")
+            message = client.wait_for("closed")
+            assert (message["code"], message["reason"]) == (4403, "The session has ended.")
             assert client.wait_for("error")["code"] == 4403
         elif client.kind == "apollo":
-            told = client.wait_for("error")
-            assert told["fatal"]
-            assert (told["message"], told["code"]) == ("The session has ended.", "FORBIDDEN")
+            message = client.wait_for("error")
+            assert message["fatal"]
+            assert (message["message"], message["code"]) == ("The session has ended.", "FORBIDDEN")
         else:
-            while "errors" not in (told := client.wait_for("next")):
+            while "errors" not in (message := client.wait_for("next")):
                 pass
-            assert told["errors"] == [
+            assert message["errors"] == [
                 {
                     "message": "The session has ended.",
                     "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
@@ -213,27 +213,27 @@ class TestIdentity:
             ]
             client.wait_for("complete")
 
-    def test_when_the_token_expires_a_fresh_one_resumes(
+    def test_subscription_resumes_with_a_new_token_after_expiry(
         self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         ada = sign_up()
         own = sign_in(edge, ada.username, ada.password)
         listen(client, edge, replace(own, token=short_lived(stack, own, 5)))
-        told = client.wait_for("expired")
+        message = client.wait_for("expired")
         if client.kind == "graphql-ws":
-            assert told["reason"] == "The access token has expired."
+            assert message["reason"] == "The access token has expired."
         tweet(edge, ada, "between")
         fresh = run(edge, REFRESH_SESSION, token=own.refresh_token)["refreshSession"]
         client.do("token", token=fresh["accessToken"])
         tweet(edge, ada, "after")
-        eventually(lambda: "after" in client.texts, "it goes on")
+        eventually(lambda: "after" in client.texts, "it continues")
         expected = own_tweets(edge, ada)
         assert client.texts == expected[expected.index(client.texts[0]) :]
 
 
 @pytest.fixture
 def second(stack: RunningStack, tmp_path: Path) -> Iterator[Process]:
-    """Another tweets process, which serves subscriptions beside the first."""
+    """A second tweets process, which also serves subscriptions."""
     port = second_port(stack)
     settings = {**os.environ, **settings_of("tweets", stack.settings), "TWEETS_PORT": str(port)}
     with (tmp_path / "log").open("w") as log:
@@ -257,7 +257,7 @@ def second_port(stack: RunningStack) -> int:
 
 
 def connections(port: int) -> int:
-    """How many are open to this port of this machine."""
+    """Return the number of open connections to a port of this machine."""
     return sum(
         each.status == psutil.CONN_ESTABLISHED and each.laddr[1:] == (port,)
         for each in psutil.net_connections("tcp")
@@ -265,7 +265,7 @@ def connections(port: int) -> int:
 
 
 class TestTwoProcesses:
-    def test_each_event_comes_once_to_each_subscriber_and_one_process_may_die(
+    def test_items_are_delivered_once_when_one_process_dies(
         self,
         subscribe: Subscribe,
         edge: httpx.Client,
@@ -275,31 +275,31 @@ class TestTwoProcesses:
     ) -> None:
         ada, clients = sign_up(), list[Subscriber]()
         while len(clients) < 4 or connections(second_port(stack)) < 3:
-            # The edge asks after its health on one connection, and each stream is another.
-            assert len(clients) < 12, "the edge leads nobody to the second process"
+            # The edge checks the process's health on one connection, and each stream is another.
+            assert len(clients) < 12, "the edge routes no stream to the second process"
             clients.append(subscribe("graphql-ws"))
             listen(clients[-1], edge, ada)
         last = f"last {uuid4()}"
-        for text in ("while both are there", "soon there will be one"):
+        for text in ("with both processes", "before the kill"):
             tweet(edge, ada, text)
         for client in clients:
-            eventually(lambda c=client: text in c.texts, "it is told")  # type: ignore[misc]
+            eventually(lambda c=client: text in c.texts, "it receives the tweet")  # type: ignore[misc]
         second.kill()
         tweet(edge, ada, last)
         for client in clients:
-            eventually(lambda c=client: last in c.texts, "it is told by the other")  # type: ignore[misc]
-        cut = sum(any(told["event"] == "closed" for told in c.told) for c in clients)
-        assert 0 < cut < len(clients)
+            eventually(lambda c=client: last in c.texts, "it receives it from the other")  # type: ignore[misc]
+        closed = sum(any(m["event"] == "closed" for m in c.messages) for c in clients)
+        assert 0 < closed < len(clients)
         expected = own_tweets(edge, ada)
         for client in clients:
             assert client.texts == expected[expected.index(client.texts[0]) :]
 
 
-class TestNothingIsLost:
-    """Whatever is killed while events flow: each event comes once, and in order."""
+class TestOutage:
+    """Each item is delivered once and in order, whatever is killed meanwhile."""
 
     @pytest.mark.parametrize("victim", ["tweets", "tweets, asked to stop", "edge", "valkey"])
-    def test_when_it_is_killed(
+    def test_no_item_is_lost_or_repeated(
         self,
         subscribe: Subscribe,
         edge: httpx.Client,
@@ -331,7 +331,7 @@ class TestNothingIsLost:
             eventually(lambda c=client: last in c.texts, f"{client.kind} catches up")  # type: ignore[misc]
             assert client.texts == expected[expected.index(client.texts[0]) :]
 
-    def test_a_client_that_does_not_read_gets_everything_when_it_does(
+    def test_slow_client_gets_every_item(
         self, client: Subscriber, subscribe: Subscribe, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -341,14 +341,14 @@ class TestNothingIsLost:
         client.do("freeze", seconds=3)
         for number in range(100):
             tweet(edge, ada, f"{number}")
-        eventually(lambda: "99" in other.texts, "others are told meanwhile")
+        eventually(lambda: "99" in other.texts, "others receive the items meanwhile")
         eventually(lambda: "99" in client.texts, "it catches up")
         expected = own_tweets(edge, ada)
         assert client.texts == expected[expected.index(client.texts[0]) :]
 
 
 def keep_tweeting(stack: RunningStack, account: Account, stop: threading.Event) -> str:
-    """Tweets until told to stop; each tweet once, whatever is away meanwhile. Gives the last."""
+    """Tweet until `stop` is set, each tweet once in spite of outages. Return the last text."""
     number = 0
     with httpx.Client(base_url=stack.url, timeout=5, trust_env=False) as client:
         while True:

@@ -1,4 +1,4 @@
-"""What services tell of themselves: metrics of what has happened, and a log that keeps secrets."""
+"""The metrics of a stack, and a log without secrets."""
 
 import json
 import re
@@ -23,8 +23,8 @@ SIGN_OUT = "mutation { signOut { sessionIds } }"
 DELETE = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
 
 
-def told(url: str) -> dict[str, float]:
-    """Every series of a service, by its name and labels."""
+def metrics_of(url: str) -> dict[str, float]:
+    """Return the value of every series of a service, by its name and labels."""
     text = httpx.get(f"{url}/metrics", trust_env=False).text
     return {
         f"{sample.name}{json.dumps(sample.labels, sort_keys=True)}": sample.value
@@ -33,18 +33,18 @@ def told(url: str) -> dict[str, float]:
     }
 
 
-def grown(before: dict[str, float], after: dict[str, float], name: str, **labels: str) -> float:
+def increase(before: dict[str, float], after: dict[str, float], name: str, **labels: str) -> float:
     key = f"{name}{json.dumps(labels, sort_keys=True)}"
     assert key in after, key
     return after[key] - before.get(key, 0.0)
 
 
 class TestMetrics:
-    def test_a_story_is_counted(
+    def test_operations_authorizations_and_mails_are_counted(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         auth, tweets, notifier = (
-            told(url) for url in (stack.auth_url, stack.tweets_url, stack.notifier_url)
+            metrics_of(url) for url in (stack.auth_url, stack.tweets_url, stack.notifier_url)
         )
         ada, grace = sign_up(), sign_up()
         run(edge, OPT_IN, ada, on=True)
@@ -60,24 +60,29 @@ class TestMetrics:
                 "tweets": (tweets, stack.tweets_url),
             }[service]
             name = "chirp_graphql_operation_seconds_count"
-            return grown(before, told(url), name, operation=operation, result=result)
+            return increase(before, metrics_of(url), name, operation=operation, result=result)
 
         assert of("auth", "signUp") == 2
         assert of("auth", "signIn", "InvalidCredentialsError") == 1
         assert of("tweets", "createTweet") == of("tweets", "retweet") == 1
-        answers, name = told(stack.auth_url), "chirp_authorizations_total"
-        assert grown(auth, answers, name, answer="accepted") == 3
-        assert grown(auth, answers, "chirp_token_verifications_total") == 3  # a bad one as well
-        assert grown(auth, answers, name, answer="invalid") == 1
-        assert grown(auth, answers, name, answer="anonymous") >= 3
+        answers, name = metrics_of(stack.auth_url), "chirp_authorizations_total"
+        assert increase(auth, answers, name, answer="accepted") == 3
+        assert (
+            increase(auth, answers, "chirp_token_verifications_total") == 3
+        )  # the invalid one too
+        assert increase(auth, answers, name, answer="invalid") == 1
+        assert increase(auth, answers, name, answer="anonymous") >= 3
         eventually(
             lambda: (
-                grown(notifier, told(stack.notifier_url), "chirp_mails_total", result="sent") >= 1
+                increase(
+                    notifier, metrics_of(stack.notifier_url), "chirp_mails_total", result="sent"
+                )
+                >= 1
             ),
             "the mail is counted",
         )
 
-    def test_what_waits_is_told(
+    def test_unpublished_events_are_measured(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         ada = sign_up()
@@ -87,10 +92,10 @@ class TestMetrics:
 
             def unpublished() -> float:
                 name = 'chirp_outbox_unpublished_events{"stream": "events.tweets"}'
-                return told(stack.tweets_url)[name]
+                return metrics_of(stack.tweets_url)[name]
 
             eventually(lambda: unpublished() >= 1, "it waits in the outbox")
-            age = told(stack.tweets_url)[
+            age = metrics_of(stack.tweets_url)[
                 'chirp_outbox_oldest_unpublished_seconds{"stream": "events.tweets"}'
             ]
             assert age > 0
@@ -98,10 +103,10 @@ class TestMetrics:
             stack.restart("valkey")
         eventually(lambda: unpublished() == 0, "it is published")
 
-        # Unknown, and so not told, while Redis is away.
+        # The lag is unknown, and so not exported, while Redis is unavailable.
         name = 'chirp_stream_lag_events{"group": "notifier", "stream": "events.tweets"}'
-        eventually(lambda: told(stack.tweets_url).get(name) == 0, "it has been read")
-        connections = told(stack.tweets_url)
+        eventually(lambda: metrics_of(stack.tweets_url).get(name) == 0, "it has been read")
+        connections = metrics_of(stack.tweets_url)
         assert connections['chirp_database_connections{"state": "limit"}'] == 10
         assert connections["chirp_event_loop_lag_seconds_count{}"] > 0
 
@@ -109,14 +114,16 @@ class TestMetrics:
         "path",
         ["/metrics", "/auth/metrics", "/tweets/metrics", "/graphql/metrics", "/email/metrics"],
     )
-    def test_no_way_leads_there_from_outside(self, edge: httpx.Client, path: str) -> None:
+    def test_metrics_cannot_be_reached_through_the_edge(
+        self, edge: httpx.Client, path: str
+    ) -> None:
         answer = edge.get(path)
         assert answer.status_code == 404
         assert "chirp_" not in answer.text
 
 
 class TestLog:
-    def test_a_whole_story_leaves_no_secret_in_it(
+    def test_log_contains_no_secret(
         self,
         edge: httpx.Client,
         stack: RunningStack,
@@ -153,13 +160,13 @@ class TestLog:
             edge.post("/graphql", json={"query": SIGN_IN, "variables": {"input": given}})
         finally:
             stack.restart("postgres")
-        eventually(lambda: edge.get("/healthz").status_code == 200, "all is well again")
+        eventually(lambda: edge.get("/healthz").status_code == 200, "the stack is healthy again")
         run(edge, SIGN_OUT, ada)
         run(edge, DELETE, grace, p=grace.password)
         assert send(edge, MY_TWEETS, ada).status_code == 401
 
         log = stack.log.read_text()
-        assert ada.id in log  # who did something may be told
+        assert ada.id in log  # user ids may be logged
         found = [line for line in log.splitlines() if any(secret in line for secret in known)]
         assert not found
 

@@ -34,7 +34,7 @@ FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
 
 @pytest.fixture(scope="session")
 def fresh_database(postgres_server: str) -> FreshDatabase:
-    """Makes an empty database and migrates it: (name of the service, its migrations) → its URL.
+    """Creates and migrates an empty database: (name of the service, its migrations) → its URL.
 
     `<SERVICE>_TEST_DATABASE_URL` names another server to make it on, by a role that may do so.
     """
@@ -58,7 +58,7 @@ def fresh_database(postgres_server: str) -> FreshDatabase:
 
 @dataclass
 class Server:
-    """A Valkey server of the test's own."""
+    """A separate Valkey server of one test."""
 
     url: str
     data: Path
@@ -72,7 +72,7 @@ class Server:
         self.process.kill()
 
     def lose_data(self) -> None:
-        """What a restart without a disk, or of another machine, does."""
+        """Kill the server and delete its data, like a restart without a disk."""
         self.kill()
         shutil.rmtree(self.data / "valkey" / "appendonlydir")
 
@@ -88,7 +88,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @dataclass
 class FakeAuth:
-    """What auth's gRPC service answers from, and where it does."""
+    """The state and the address of auth's gRPC service."""
 
     address: str
     ended: set[str] = field(default_factory=set)
@@ -100,7 +100,7 @@ class FakeAuth:
 
 @pytest.fixture
 async def auth_grpc() -> AsyncIterator[FakeAuth]:
-    """Auth's own gRPC service, of which a test says what sessions have ended."""
+    """Auth's real gRPC service with ended sessions that the test sets."""
     auth = FakeAuth(f"127.0.0.1:{free_ports(1)[0]}")
     verification = Verification(_no_token, auth, _no_session, cache_size=1)
     async with serving(
@@ -127,7 +127,7 @@ async def _healthy() -> bool:
 
 
 async def outbox(database: Database) -> list[Event]:
-    """The events in the outbox, in the order in which they were written."""
+    """Return the events in the outbox in the order in which they were written."""
     rows = await database.read(
         lambda connection: connection.fetch_all("SELECT event FROM outbox ORDER BY position")
     )
@@ -141,7 +141,7 @@ async def is_empty(database: Database, table: str) -> bool:
 
 
 async def somebody_waits(database: Database) -> bool:
-    """Whether a transaction waits for another one's lock."""
+    """Return whether a transaction waits for a lock of another one."""
     statement = """
         SELECT EXISTS (
             SELECT FROM pg_stat_activity
@@ -152,7 +152,7 @@ async def somebody_waits(database: Database) -> bool:
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
-    """Returns when what `condition` gives is true."""
+    """Wait until `condition` returns a true value, at most 30 seconds."""
     async with asyncio.timeout(30):
         while not await condition():
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A service of services.toml as it runs: its settings, its application in process, its commands."""
+"""A declared service in tests: its settings, its application in process, its commands."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 def environment(name: str, database_url: str, redis_url: str = NO_REDIS) -> dict[str, str]:
-    """Return the settings of a declared service that has no other ones than every service."""
+    """Return the settings of a declared service without additional settings."""
     return addresses(name) | {
         f"{declared()[name].prefix}DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -30,7 +30,7 @@ def environment(name: str, database_url: str, redis_url: str = NO_REDIS) -> dict
 
 
 def from_the_edge(user_id: UUID, *scopes: str) -> dict[str, str]:
-    """Return the headers of a request that the edge has verified."""
+    """Return the headers that the edge adds to a verified request."""
     principal = Principal(
         user_id=user_id,
         username="ada",
@@ -43,14 +43,14 @@ def from_the_edge(user_id: UUID, *scopes: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the application inside the block; yields a client of it."""
+    """Run the application inside the block; yields a client."""
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
     async with app.router.lifespan_context(app), client:
         yield client
 
 
 def run_command(name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of a declared service in an environment of these variables."""
+    """Run a command of a declared service with these environment variables."""
     return subprocess.run(
         [sys.executable, "-m", declared()[name].module, *arguments],
         env={"PATH": os.environ["PATH"], **variables},

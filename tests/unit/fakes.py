@@ -1,4 +1,4 @@
-"""Fakes of the ports that every service has, without any I/O."""
+"""Fakes of the ports that every service has, without I/O."""
 
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
@@ -30,7 +30,7 @@ class FakeUnitOfWork(Generic[R]):
     reads: int = 0
 
     async def transaction(self, work: Callable[[R], Awaitable[T]]) -> T:
-        # The first run is lost, as one that the server rolls back: the second must not notice.
+        # Run twice, as after a rollback by the server: the first run must leave no effects.
         await work(deepcopy(self.repositories))
         changed = deepcopy(self.repositories)
         result = await work(changed)
@@ -43,12 +43,12 @@ class FakeUnitOfWork(Generic[R]):
 
 
 def counting_ids() -> Callable[[], UUID]:
-    """Return what makes the ids 1, 2, 3, …"""
+    """Return a function that generates the ids 1, 2, 3, …"""
     ids = count(1)
     return lambda: UUID(int=next(ids))
 
 
 def ticking_clock() -> Callable[[], datetime]:
-    """Return a clock that begins with 2026 and moves on by a second at each look."""
+    """Return a clock that starts in 2026 and advances by one second at each call."""
     seconds = count()
     return lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(seconds))

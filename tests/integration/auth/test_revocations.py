@@ -37,12 +37,12 @@ async def until(condition: Callable[[], bool]) -> None:
 async def process(
     valkey_url: str, load: Callable[[datetime], Awaitable[Sequence[UUID]]], **settings: float
 ) -> AsyncIterator[tuple[Subscriber, RedisRevocationAnnouncer]]:
-    """Run the listener and the announcer of one auth process, with their own connections."""
+    """Run the subscriber and the announcer of one auth process, with their own connections."""
     redis = Redis.from_url(valkey_url, decode_responses=True, socket_timeout=2.0)
-    listener = revocation_subscriber(redis, load, **{"token_lifetime": 60.0, **settings})
-    async with redis, listener.following():
-        await until(lambda: listener.is_current)
-        yield listener, RedisRevocationAnnouncer(redis, listener)
+    subscriber = revocation_subscriber(redis, load, **{"token_lifetime": 60.0, **settings})
+    async with redis, subscriber.following():
+        await until(lambda: subscriber.is_current)
+        yield subscriber, RedisRevocationAnnouncer(redis, subscriber)
 
 
 class TestAnnounce:
@@ -56,9 +56,9 @@ class TestAnnounce:
             for _ in range(50):
                 session_ids = [uuid4(), uuid4()]
                 await processes[0][1].announce(session_ids)
-                for listener, _announcer in processes:
-                    assert listener.is_current
-                    assert all(listener.has_ended(str(session_id)) for session_id in session_ids)
+                for subscriber, _announcer in processes:
+                    assert subscriber.is_current
+                    assert all(subscriber.has_ended(str(session_id)) for session_id in session_ids)
 
     async def test_stalled_process_is_waited_for_until_its_lease_ends(
         self, valkey_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
@@ -82,10 +82,10 @@ class TestAnnounce:
             assert not stalled.is_current
 
     async def test_dead_process_is_not_waited_for(self, valkey_url: str, redis: Redis) -> None:
-        async with process(valkey_url, Ended().load) as (listener, announcer):
+        async with process(valkey_url, Ended().load) as (subscriber, announcer):
             await redis.hset(subscribers_key(STREAM), "dead", "1 0-0")
             await announcer.announce([uuid4()])
-            assert await redis.hkeys(subscribers_key(STREAM)) == ["since", listener._id]
+            assert await redis.hkeys(subscribers_key(STREAM)) == ["since", subscriber._id]
 
     async def test_empty_announcement_writes_nothing(self, valkey_url: str, redis: Redis) -> None:
         async with process(valkey_url, Ended().load) as (_, announcer):
@@ -155,15 +155,15 @@ class TestAnnounce:
 
 
 class TestFollow:
-    async def test_listener_starts_with_the_ended_sessions_of_the_database(
+    async def test_subscriber_starts_with_the_ended_sessions_of_the_database(
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended = Ended([uuid4()])
-        async with process(valkey_url, ended.load) as (listener, _):
-            assert listener.has_ended(str(ended.sessions[0]))
-            assert not listener.has_ended(str(uuid4()))
+        async with process(valkey_url, ended.load) as (subscriber, _):
+            assert subscriber.has_ended(str(ended.sessions[0]))
+            assert not subscriber.has_ended(str(uuid4()))
 
-    async def test_listener_is_not_current_before_the_database_has_answered(
+    async def test_subscriber_is_not_current_before_the_database_has_answered(
         self, valkey_url: str, redis: Redis
     ) -> None:
         answered = asyncio.Event()
@@ -173,34 +173,34 @@ class TestFollow:
             return []
 
         own = Redis.from_url(valkey_url, decode_responses=True)
-        listener = revocation_subscriber(own, load, token_lifetime=60)
-        async with own, listener.following():
+        subscriber = revocation_subscriber(own, load, token_lifetime=60)
+        async with own, subscriber.following():
             await asyncio.sleep(0.1)
-            assert not listener.is_current
+            assert not subscriber.is_current
             answered.set()
-            await until(lambda: listener.is_current)
+            await until(lambda: subscriber.is_current)
 
     async def test_database_is_read_again_after_a_broken_connection(
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended = Ended()
-        async with process(valkey_url, ended.load, reconcile_every=60) as (listener, _):
+        async with process(valkey_url, ended.load, reconcile_every=60) as (subscriber, _):
             # Ended by a process that never reached Valkey, or lost when Valkey restarted.
             ended.sessions.append(uuid4())
             await redis.client_kill_filter(_type="normal", skipme=True)
             await until(
-                lambda: not listener.is_current or listener.has_ended(str(ended.sessions[0]))
+                lambda: not subscriber.is_current or subscriber.has_ended(str(ended.sessions[0]))
             )
-            await until(lambda: listener.has_ended(str(ended.sessions[0])))
-            await until(lambda: listener.is_current)
+            await until(lambda: subscriber.has_ended(str(ended.sessions[0])))
+            await until(lambda: subscriber.is_current)
 
     async def test_unpublished_end_is_found_in_the_database(
         self, valkey_url: str, redis: Redis
     ) -> None:
         ended = Ended()
-        async with process(valkey_url, ended.load, reconcile_every=0.05) as (listener, _):
+        async with process(valkey_url, ended.load, reconcile_every=0.05) as (subscriber, _):
             ended.sessions.append(uuid4())
-            await until(lambda: listener.has_ended(str(ended.sessions[0])))
+            await until(lambda: subscriber.has_ended(str(ended.sessions[0])))
 
     async def test_first_look_goes_back_a_lifetime_and_later_ones_to_the_last_look(
         self, valkey_url: str, redis: Redis
@@ -231,23 +231,23 @@ class TestFollow:
             await until(lambda: len(asked) >= 5)
         assert asked[1] == asked[2] == asked[3] < asked[4]
 
-    async def test_listener_is_not_current_while_valkey_is_silent(
+    async def test_subscriber_is_not_current_while_valkey_is_silent(
         self, redis: Redis, valkey_url: str
     ) -> None:
-        async with process(valkey_url, Ended().load) as (listener, _):
+        async with process(valkey_url, Ended().load) as (subscriber, _):
             await redis.client_pause(timeout=2500)
-            await until(lambda: not listener.is_current)
-            await until(lambda: listener.is_current)
+            await until(lambda: not subscriber.is_current)
+            await until(lambda: subscriber.is_current)
 
     async def test_session_is_forgotten_after_its_last_token_expired(
         self, valkey_url: str, redis: Redis
     ) -> None:
         settings = {"token_lifetime": 0.2, "reconcile_every": 0.05}
-        async with process(valkey_url, Ended().load, **settings) as (listener, _):
+        async with process(valkey_url, Ended().load, **settings) as (subscriber, _):
             session_id = uuid4()
-            listener.remember([str(session_id)])
-            assert listener.has_ended(str(session_id))
-            await until(lambda: not listener.has_ended(str(session_id)))
+            subscriber.remember([str(session_id)])
+            assert subscriber.has_ended(str(session_id))
+            await until(lambda: not subscriber.has_ended(str(session_id)))
 
 
 async def test_process_that_stops_leaves_the_list_of_readers(valkey_url: str, redis: Redis) -> None:

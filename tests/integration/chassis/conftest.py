@@ -1,4 +1,4 @@
-"""What events travel through: a database with an outbox, and a stream."""
+"""A database with an outbox, and a stream."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ async def outbox_url(fresh_database: FreshDatabase) -> str:
 
 @pytest.fixture
 async def outbox_database(outbox_url: str) -> AsyncIterator[Database]:
-    """Empty."""
+    """A database with an empty outbox."""
     database = Database(outbox_url)
     await database.connect()
     await database.read(lambda c: c.execute("TRUNCATE outbox, subjects"))
@@ -51,14 +51,14 @@ async def outbox_database(outbox_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    """The shared server, empty."""
+    """A client of the shared server, which is emptied first."""
     async with connect(valkey_url) as redis:
         await redis.flushall()
         yield redis
 
 
 async def write(database: Database, *events: Event) -> None:
-    """All in one transaction."""
+    """Write the events in one transaction."""
 
     async def work(connection: Any) -> None:
         for each in events:
@@ -68,7 +68,7 @@ async def write(database: Database, *events: Event) -> None:
 
 
 async def published(redis: Redis) -> list[Event]:
-    """What is in the stream."""
+    """Return the events in the stream."""
     entries: Any = await redis.xrange(STREAM)
     return [Event.from_json(fields["event"]) for _, fields in entries]
 

@@ -60,7 +60,7 @@ async def put(owner: Database, subject: str) -> None:
 
 
 async def delete(owner: Database, subject: str) -> None:
-    """What is left of a deleted subject is its number, below 0."""
+    """A deleted subject keeps its number, negated."""
 
     async def work(connection: Connection) -> None:
         n = await connection.fetch_val(
@@ -82,7 +82,7 @@ async def state(database: Database, table: str) -> dict[str, int]:
 
 
 def reading(owner: Database, sizes: list[int] | None = None) -> Starlette:
-    """An application that serves the snapshot; `sizes` gets the size of each page."""
+    """Return an application that serves the snapshot; `sizes` gets the size of each page."""
 
     async def page(after: str | None, limit: int) -> Page:
         rows = await owner.read(
@@ -141,7 +141,7 @@ async def copies_url(fresh_database: FreshDatabase) -> str:
 
 @pytest.fixture
 async def copies(copies_url: str) -> AsyncIterator[Database]:
-    """Empty."""
+    """A database without copies."""
     database = Database(copies_url)
     await database.connect()
     await database.read(lambda c: c.execute("TRUNCATE backfills, copies, refused"))
@@ -150,7 +150,7 @@ async def copies(copies_url: str) -> AsyncIterator[Database]:
 
 
 class Newcomer:
-    """One process of a service that keeps a copy. Numbers grow, so it bears disorder."""
+    """A process of a service that keeps a copy. Numbers grow, so it tolerates disorder."""
 
     def __init__(self, database: Database, redis: Redis, owner: HttpOwner) -> None:
         self._database = database
@@ -214,7 +214,7 @@ async def equals(owner: Database, copies: Database) -> bool:
 
 
 def relay(owner: Database, redis: Redis) -> OutboxRelay:
-    """Of a release that does not know the newcomer."""
+    """Return a relay of a release that does not know the new consumer."""
     return OutboxRelay(owner, redis, STREAM, groups=[], settle=0.0)
 
 
@@ -223,7 +223,7 @@ UNLUCKY = "subject -"
 
 
 class TestBackfill:
-    async def test_what_was_there_before_is_copied(
+    async def test_existing_state_is_copied(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         for subject in SUBJECTS:
@@ -236,7 +236,7 @@ class TestBackfill:
             assert await equals(owner, copies)
             assert max(sizes) == 5
 
-    async def test_it_ends_with_the_owners_state_under_writes_and_kills(
+    async def test_copy_ends_as_the_owners_state_under_writes_and_kills(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         storm = random.Random(7)
@@ -264,7 +264,7 @@ class TestBackfill:
                 await until(lambda: is_finished(copies))
                 await until(lambda: equals(owner, copies))
 
-    async def test_an_owner_that_is_away_holds_nothing_up(
+    async def test_unavailable_owner_does_not_block_the_stream(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         await put(owner, SUBJECTS[0])
@@ -283,7 +283,7 @@ class TestBackfill:
                 await until(lambda: is_finished(copies))
                 assert await equals(owner, copies)
 
-    async def test_what_cannot_be_handled_is_put_aside(
+    async def test_event_that_cannot_be_handled_is_rejected(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         await put(owner, UNLUCKY)
@@ -295,7 +295,9 @@ class TestBackfill:
         assert row["reason"] == "LookupError: unlucky"
         assert Event.from_json(row["event"]).subject == UNLUCKY
 
-    async def test_it_is_done_once(self, owner: Database, copies: Database, redis: Redis) -> None:
+    async def test_finished_backfill_does_not_run_again(
+        self, owner: Database, copies: Database, redis: Redis
+    ) -> None:
         await put(owner, SUBJECTS[0])
         sizes: list[int] = []
         async with serving(reading(owner, sizes)) as http:
@@ -306,7 +308,7 @@ class TestBackfill:
             await Newcomer(copies, redis, http).backfill.run("owner", print)
         assert len(sizes) == asked
 
-    async def test_again_begins_with_the_first_page(
+    async def test_again_starts_from_the_first_page(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         await put(owner, SUBJECTS[0])
@@ -318,7 +320,7 @@ class TestBackfill:
             await newcomer.backfill.run("owner", print)
         assert await equals(owner, copies)
 
-    async def test_a_service_whose_group_was_destroyed_learns_what_it_missed(
+    async def test_destroyed_group_starts_the_backfill_again(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         for subject in SUBJECTS[:2]:
@@ -336,7 +338,7 @@ class TestBackfill:
             await put(owner, SUBJECTS[2])
             await until(lambda: equals(owner, copies))
 
-    async def test_it_goes_on_where_it_was_interrupted(
+    async def test_interrupted_backfill_continues_after_the_last_page(
         self, owner: Database, copies: Database, redis: Redis
     ) -> None:
         for subject in SUBJECTS:
@@ -353,7 +355,7 @@ class TestBackfill:
 
 
 class TestOrder:
-    async def test_nothing_is_handled_while_a_page_is_applied(
+    async def test_stream_waits_while_a_page_is_applied(
         self, copies: Database, redis: Redis
     ) -> None:
         handled: list[Event] = []
@@ -383,7 +385,7 @@ class TestOrder:
         await asyncio.gather(applying, handling)
         assert [each.subject for each in handled] == ["page", "stream"]
 
-    async def test_nothing_is_applied_after_the_lock_is_lost(
+    async def test_no_event_is_applied_after_the_lock_is_lost(
         self, copies: Database, redis: Redis
     ) -> None:
         handled: list[Event] = []
@@ -426,7 +428,7 @@ async def somebody_waits_for_the_lock(database: Database) -> bool:
 
 
 class TestLocked:
-    async def test_it_is_free_after_a_storm_of_cancellations(self, copies: Database) -> None:
+    async def test_lock_is_free_after_many_cancellations(self, copies: Database) -> None:
         storm = random.Random(7)
 
         async def work(shared: bool) -> None:
@@ -446,7 +448,7 @@ class TestLocked:
             pass
         assert copies.connections[0] == 0
 
-    async def test_what_the_block_wrote_is_undone_by_an_exception(self, copies: Database) -> None:
+    async def test_exception_rolls_the_block_back(self, copies: Database) -> None:
         with suppress(LookupError):
             async with copies.locked("it") as connection:
                 await connection.execute("INSERT INTO copies VALUES ('a', 1)")
@@ -463,7 +465,9 @@ class TestRoute:
         ) as client:
             yield client
 
-    async def test_it_is_a_page_of_events(self, client: httpx.AsyncClient, owner: Database) -> None:
+    async def test_response_is_a_page_of_events(
+        self, client: httpx.AsyncClient, owner: Database
+    ) -> None:
         for subject in SUBJECTS[:3]:
             await put(owner, subject)
         first = (await client.get(PATH, params={"limit": 2})).json()
@@ -473,19 +477,19 @@ class TestRoute:
         assert answer.json()["next"] is None
 
     @pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1]])
-    async def test_it_answers_only_with_the_secret(
+    async def test_caller_without_the_secret_is_refused(
         self, client: httpx.AsyncClient, secret: str
     ) -> None:
         answer = await client.get(PATH, headers={"x-router-secret": secret})
         assert answer.status_code == 403
 
     @pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5", "²", str(LARGEST_PAGE + 1)])
-    async def test_a_wrong_limit_is_named(self, client: httpx.AsyncClient, limit: str) -> None:
+    async def test_invalid_limit_is_refused(self, client: httpx.AsyncClient, limit: str) -> None:
         answer = await client.get(PATH, params={"limit": limit})
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["message"].startswith("limit must be")
 
-    async def test_only_get_is_served(self, client: httpx.AsyncClient) -> None:
+    async def test_other_method_than_get_is_refused(self, client: httpx.AsyncClient) -> None:
         answer = await client.post(PATH)
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
@@ -500,13 +504,13 @@ class TestHttpOwner:
             ('{"events": [], "next": 1}', "not a page"),
         ],
     )
-    async def test_what_is_no_page_is_reported(self, body: str, reason: str) -> None:
+    async def test_malformed_page_is_reported(self, body: str, reason: str) -> None:
         await self.expect([Route(PATH, lambda _: PlainTextResponse(body))], reason)
 
-    async def test_a_status_is_reported(self) -> None:
+    async def test_error_status_is_reported(self) -> None:
         await self.expect([], "status 404")
 
-    async def test_the_secret_goes_nowhere_else(self) -> None:
+    async def test_redirect_does_not_get_the_secret(self) -> None:
         await self.expect([Route(PATH, lambda _: RedirectResponse("/other"))], "status 307")
 
     async def expect(self, routes: Sequence[Route], reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Whoever is killed, and whenever: every committed event is handled."""
+"""Every committed event is handled although workers and Redis are killed at random."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 async def database(outbox_database: Database) -> AsyncIterator[Database]:
-    """With tables for what the workers have done."""
+    """A database with tables of the handled and rejected events."""
     for table in ("handled", "rejected"):
         await outbox_database.read(
             lambda c, table=table: c.execute(f"CREATE TABLE {table} (value text)")  # type: ignore[misc]

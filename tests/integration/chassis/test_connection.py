@@ -1,4 +1,4 @@
-"""Statements that go round `databases` give what they give through it."""
+"""Statements sent directly to asyncpg return the same as through `databases`."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 class TestConnection:
-    async def test_rows_are_those_of_databases(self, url: str, database: Database) -> None:
+    async def test_rows_equal_those_of_databases(self, url: str, database: Database) -> None:
         ours = await database.read(lambda c: c.fetch_all(EVERYTHING, VALUES))
         one = await database.read(lambda c: c.fetch_one(EVERYTHING, VALUES))
         value = await database.read(lambda c: c.fetch_val(EVERYTHING, VALUES))
@@ -55,22 +55,22 @@ class TestConnection:
         assert dict(one) == dict(ours[0])
         assert value == VALUES["id"]
 
-    async def test_no_row_is_none(self, database: Database) -> None:
+    async def test_missing_row_is_none(self, database: Database) -> None:
         nothing = "SELECT 1 WHERE :wanted"
         assert await database.read(lambda c: c.fetch_one(nothing, {"wanted": False})) is None
         assert await database.read(lambda c: c.fetch_val(nothing, {"wanted": False})) is None
         assert await database.read(lambda c: c.fetch_all(nothing, {"wanted": False})) == []
 
     @pytest.mark.parametrize("values", [None, {}, {"id": 1, "other": 2}, {"other": 2}])
-    async def test_other_parameters_than_the_statements_are_refused(
+    async def test_missing_or_unknown_parameters_are_refused(
         self, database: Database, values: dict[str, int] | None
     ) -> None:
         with pytest.raises((ValueError, KeyError)):
             await database.read(lambda c: c.fetch_val("SELECT CAST(:id AS integer)", values))
-        with pytest.raises(ValueError, match="was given"):
+        with pytest.raises(ValueError, match="but got"):
             await database.read(lambda c: c.fetch_val("SELECT 1", {"id": 1}))
 
-    async def test_a_transaction_left_open_is_gone_with_its_unit_of_work(
+    async def test_transaction_left_open_ends_with_its_unit_of_work(
         self, database: Database
     ) -> None:
         async def leave_open(connection: Connection) -> None:

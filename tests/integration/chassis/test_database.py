@@ -1,4 +1,4 @@
-"""Units of work on a real PostgreSQL: cancelled, in conflict, and while the server is away."""
+"""Units of work on a real PostgreSQL: cancellation, conflicts and outages."""
 
 import asyncio
 import random
@@ -46,7 +46,7 @@ async def increment(connection: Connection) -> None:
 
 
 async def as_session(known: KnownSessions, work: Callable[[], Awaitable[object]]) -> None:
-    """Do some work as part of a request of the session `s`."""
+    """Run work as part of a request of the session `s`."""
 
     async def app(*_: object) -> None:
         await work()
@@ -56,7 +56,7 @@ async def as_session(known: KnownSessions, work: Callable[[], Awaitable[object]]
 
 
 class TestEndedSession:
-    async def test_a_transaction_during_which_it_ends_changes_nothing(
+    async def test_transaction_is_rolled_back_if_the_session_ends_during_it(
         self, database: Database
     ) -> None:
         known = KnownSessions()
@@ -72,7 +72,7 @@ class TestEndedSession:
 
     @pytest.mark.parametrize("mode", ["transaction", "statement"])
     @pytest.mark.parametrize("known", [{"ended": {"s"}}, {"ended_at_auth": {"s"}}])
-    async def test_nothing_is_begun_for_one_that_has_ended(
+    async def test_ended_session_sends_no_statement(
         self, database: Database, mode: str, known: dict[str, set[str]]
     ) -> None:
         sessions = KnownSessions(is_current=False, **known)  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ class TestEndedSession:
             await as_session(sessions, lambda: getattr(database, mode)(increment))
         assert await count(database) == 0
 
-    async def test_a_statement_that_waited_for_a_connection_is_not_sent(
+    async def test_statement_is_not_sent_if_the_session_ends_while_it_waits(
         self, database: Database
     ) -> None:
         known, all_taken, ended = KnownSessions(), asyncio.Event(), asyncio.Event()
@@ -110,7 +110,7 @@ class TestEndedSession:
         assert await count(database) == 0
 
     @pytest.mark.parametrize("mode", ["transaction", "statement"])
-    async def test_work_of_others_and_of_no_request_goes_on(
+    async def test_other_sessions_and_background_work_are_not_affected(
         self, database: Database, mode: str
     ) -> None:
         work = getattr(database, mode)
@@ -121,7 +121,7 @@ class TestEndedSession:
 
 class TestLostConnections:
     @pytest.mark.parametrize("mode", ["transaction", "statement", "read"])
-    async def test_one_that_its_server_ends_is_unavailable(
+    async def test_connection_closed_by_the_server_is_an_outage(
         self, database: Database, mode: str
     ) -> None:
         async def end_itself(connection: Connection) -> None:
@@ -131,10 +131,12 @@ class TestLostConnections:
             await getattr(database, mode)(end_itself)
         assert database.connections[0] == 0
 
-    async def test_whoever_lost_one_takes_nobody_elses(self, fresh_database: FreshDatabase) -> None:
-        """A pool of one: its connection is lost while somebody holds it, and made anew for others.
+    async def test_lost_connection_does_not_release_another_one(
+        self, fresh_database: FreshDatabase
+    ) -> None:
+        """The only connection of a pool is lost in use, and the pool opens another one.
 
-        If the first gave back what it no longer has, the third would get the second's.
+        If the first unit of work released the lost connection, the third would get the second's.
         """
         url = await fresh_database("chassis", None)
         server = await asyncpg.connect(url)
@@ -178,7 +180,7 @@ class TestLostConnections:
 
 class TestCancellation:
     @pytest.mark.parametrize("mode", ["transaction", "statement", "read"])
-    async def test_a_storm_of_cancellations_loses_no_connection(
+    async def test_many_cancellations_lose_no_connection(
         self, database: Database, mode: str
     ) -> None:
         storm = random.Random(7)
@@ -208,7 +210,7 @@ class TestCancellation:
         await asyncio.wait_for(asyncio.gather(*(run(meet) for _ in range(POOL))), 30)
 
     @pytest.mark.parametrize("mode", ["transaction", "statement"])
-    async def test_a_cancelled_caller_waits_until_its_work_is_done(
+    async def test_cancelled_caller_waits_for_its_transaction(
         self, database: Database, mode: str
     ) -> None:
         started = asyncio.Event()
@@ -224,7 +226,7 @@ class TestCancellation:
             await task
         assert await count(database) == 1
 
-    async def test_a_cancelled_read_ends_at_the_server_too(self, database: Database) -> None:
+    async def test_cancelled_read_is_cancelled_at_the_server(self, database: Database) -> None:
         asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :text"
 
         async def sleeping() -> bool:
@@ -238,9 +240,7 @@ class TestCancellation:
             await task
         assert not await sleeping()
 
-    async def test_a_failure_nobody_waits_for_is_not_lost_in_silence(
-        self, database: Database
-    ) -> None:
+    async def test_failure_after_a_cancellation_is_logged(self, database: Database) -> None:
         started = asyncio.Event()
 
         async def work(connection: Connection) -> None:
@@ -258,7 +258,7 @@ class TestCancellation:
 
 
 class TestTransaction:
-    async def test_an_error_undoes_everything(self, database: Database) -> None:
+    async def test_error_rolls_back(self, database: Database) -> None:
         async def work(connection: Connection) -> None:
             await increment(connection)
             raise LookupError
@@ -267,7 +267,7 @@ class TestTransaction:
             await database.transaction(work)
         assert await count(database) == 0
 
-    async def test_a_deadlock_is_tried_again(self, database: Database) -> None:
+    async def test_deadlock_is_retried(self, database: Database) -> None:
         met = asyncio.Barrier(2)
         attempts = 0
 
@@ -287,7 +287,7 @@ class TestTransaction:
         assert attempts == 3
         assert (await count(database, 1), await count(database, 2)) == (2, 2)
 
-    async def test_a_serialisation_failure_is_tried_again(self, database: Database) -> None:
+    async def test_serialisation_failure_is_retried(self, database: Database) -> None:
         async def work(connection: Connection) -> None:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
             n = await connection.fetch_val("SELECT n FROM counters WHERE id = 1")
@@ -296,7 +296,7 @@ class TestTransaction:
         await asyncio.gather(*(database.transaction(work) for _ in range(3)))
         assert await count(database) == 3
 
-    async def test_an_error_does_not_quote_the_row(self, database: Database) -> None:
+    async def test_error_does_not_quote_the_row(self, database: Database) -> None:
         await database.transaction(
             lambda c: c.execute("CREATE TABLE people (email text NOT NULL, age int NOT NULL)")
         )
@@ -308,20 +308,20 @@ class TestTransaction:
 
 
 class TestStatement:
-    async def test_it_is_committed(self, database: Database) -> None:
+    async def test_statement_is_committed(self, database: Database) -> None:
         await database.statement(increment)
         assert await count(database) == 1
 
-    async def test_a_second_is_refused_unsent(self, database: Database) -> None:
+    async def test_second_statement_is_refused_unsent(self, database: Database) -> None:
         async def work(connection: Connection) -> None:
             await increment(connection)
             await increment(connection)
 
-        with pytest.raises(RuntimeError, match="single statement"):
+        with pytest.raises(RuntimeError, match="runs one statement"):
             await database.statement(work)
         assert await count(database) == 1
 
-    async def test_a_deadlock_is_tried_again(self, database: Database) -> None:
+    async def test_deadlock_is_retried(self, database: Database) -> None:
         refusals = [asyncpg.DeadlockDetectedError(), asyncpg.SerializationError()]
 
         async def work(connection: Connection) -> None:
@@ -334,14 +334,14 @@ class TestStatement:
 
 
 class TestConnect:
-    async def test_a_server_that_never_comes_is_named(self) -> None:
+    async def test_unreachable_server_is_named(self) -> None:
         port = free_ports(1)[0]
         database = Database(f"postgresql://nobody:secret@127.0.0.1:{port}/nothing")
         with pytest.raises(DatabaseUnavailableError, match=f"127.0.0.1:{port}") as error:
             await database.connect(patience=0.3)
         assert "secret" not in str(error.value)
 
-    async def test_a_server_that_says_nothing_is_named_with_a_reason(self) -> None:
+    async def test_silent_server_is_named_with_a_reason(self) -> None:
         async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await released.wait()
             writer.close()
@@ -356,7 +356,7 @@ class TestConnect:
         server.close()
         assert str(error.value) == f"PostgreSQL at 127.0.0.1:{port} does not answer: TimeoutError"
 
-    async def test_waits_for_a_server_that_is_starting(self, fresh_database: FreshDatabase) -> None:
+    async def test_connect_waits_for_a_starting_server(self, fresh_database: FreshDatabase) -> None:
         url = await fresh_database("chassis", None)
         host, port = url.rpartition("@")[2].partition("/")[0].split(":")
         late = free_ports(1)[0]

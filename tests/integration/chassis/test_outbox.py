@@ -1,4 +1,4 @@
-"""Events reach the stream once, in order, and are kept until everybody has had them."""
+"""Events are published once and in order, and kept until every group has acknowledged them."""
 
 import asyncio
 import random
@@ -37,7 +37,7 @@ def numbered(count: int) -> list[Event]:
 
 @asynccontextmanager
 async def reading(redis: Redis, group: str = GROUP) -> AsyncIterator[list[Event]]:
-    """A consumer; gives the list of what it has handled."""
+    """Run a consumer; yields the list of the events that it has handled."""
     handled: list[Event] = []
 
     async def handle(each: Event) -> None:
@@ -51,7 +51,7 @@ async def reading(redis: Redis, group: str = GROUP) -> AsyncIterator[list[Event]
 
 
 async def change(database: Database, subject: str) -> None:
-    """One more change of a subject, locked first, with its event."""
+    """Change a locked subject and write the event of the change."""
 
     async def work(connection: Connection) -> None:
         n = await connection.fetch_val(
@@ -67,7 +67,7 @@ async def change(database: Database, subject: str) -> None:
 
 
 class TestPublish:
-    async def test_a_committed_event_is_in_the_stream(
+    async def test_committed_event_is_published(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(3)
@@ -75,7 +75,7 @@ class TestPublish:
             await write(outbox_database, *events)
             await until(lambda: holds(redis, events))
 
-    async def test_an_event_goes_with_its_transaction(
+    async def test_rolled_back_event_is_not_published(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         async def work(connection: Connection) -> None:
@@ -89,7 +89,7 @@ class TestPublish:
             await write(outbox_database, later)
             await until(lambda: holds(redis, [later]))
 
-    async def test_nobody_waits_for_a_poll(
+    async def test_wake_publishes_without_delay(
         self, outbox_database: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(outbox, "_POLL", 3600)
@@ -100,7 +100,7 @@ class TestPublish:
                 awake.wake()
                 await until(lambda count=count: has_length(redis, count))  # type: ignore[misc]
 
-    async def test_every_subject_is_in_order_whoever_publishes(
+    async def test_events_of_a_subject_stay_in_order_with_two_relays(
         self, outbox_database: Database, outbox_url: str, valkey_url: str, redis: Redis
     ) -> None:
         subjects = [f"subject {n}" for n in range(5)]
@@ -121,7 +121,7 @@ class TestPublish:
         for subject in subjects:
             assert [e.data["n"] for e in events if e.subject == subject] == list(range(1, 101))
 
-    async def test_an_event_gets_its_id_once(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_event_keeps_its_first_id(self, outbox_database: Database, redis: Redis) -> None:
         """Two relays find the same event at the same time."""
         await write(outbox_database, *numbered(3))
         ids = "SELECT array_agg(entry ORDER BY position) FROM outbox"
@@ -143,7 +143,7 @@ class TestPublish:
         assert await second
         assert await first == await outbox_database.read(lambda c: c.fetch_val(ids))
 
-    async def test_a_clock_that_was_ahead_hides_nothing(
+    async def test_clock_set_back_hides_no_event(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         await redis.xadd(STREAM, {"event": event().to_json()}, id="9999999999999-7")
@@ -153,16 +153,20 @@ class TestPublish:
 
 
 class TestCrash:
-    """What a process leaves that dies at the worst moment."""
+    """Crashes at the worst moments."""
 
-    async def test_before_it_publishes(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_relay_crashes_before_it_publishes(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
         events = numbered(3)
         await write(outbox_database, *events)
         assert await outbox_database.transaction(relay(outbox_database, redis)._number)
         async with relay(outbox_database, redis).running():
             await until(lambda: holds(redis, events))
 
-    async def test_after_it_has_published(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_relay_crashes_after_it_has_published(
+        self, outbox_database: Database, redis: Redis
+    ) -> None:
         dying = relay(outbox_database, redis)
         events = numbered(3)
         await write(outbox_database, *events[:2])
@@ -179,10 +183,10 @@ class TestCrash:
             await until(lambda: has_length(redis, 3))
         assert await published(redis) == events
 
-    async def test_one_that_lost_its_lock_and_does_not_know_it(
+    async def test_relay_that_lost_its_lock_publishes_nothing_twice(
         self, outbox_database: Database, redis: Redis
     ) -> None:
-        """It publishes old events after another has published newer ones: Redis refuses them."""
+        """Redis refuses old events that are published after newer ones."""
         stale = relay(outbox_database, redis)
         events = numbered(4)
         await write(outbox_database, *events[:2])
@@ -200,7 +204,7 @@ class TestCrash:
             await outbox_database.transaction(stale._publish)
         assert await published(redis) == events
 
-    async def test_the_database_ends_every_connection(
+    async def test_relay_survives_the_loss_of_all_connections(
         self, outbox_database: Database, outbox_url: str, redis: Redis
     ) -> None:
         other = Database(outbox_url, pool_size=1)
@@ -222,7 +226,7 @@ class TestCrash:
 
 
 class TestRedisAway:
-    async def test_changes_go_on_and_events_come_later(
+    async def test_events_are_published_after_an_outage(
         self, outbox_database: Database, server: Server
     ) -> None:
         async with (
@@ -240,7 +244,7 @@ class TestRedisAway:
             await until(lambda: has_handled(handled, events))
             await until(lambda: is_empty(outbox_database, "outbox"))
 
-    async def test_a_server_that_comes_back_empty_gets_everything_again(
+    async def test_emptied_server_gets_all_events_again(
         self, outbox_database: Database, server: Server
     ) -> None:
         events = numbered(20)
@@ -254,7 +258,7 @@ class TestRedisAway:
             async with reading(redis) as handled:
                 await until(lambda: has_handled(handled, events))
 
-    async def test_a_flush_loses_nothing(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_flush_loses_no_event(self, outbox_database: Database, redis: Redis) -> None:
         events = numbered(300)
         async with relay(outbox_database, redis).running(), reading(redis) as handled:
             for number, each in enumerate(events):
@@ -264,7 +268,7 @@ class TestRedisAway:
             await until(lambda: has_handled(handled, events))
             await until(lambda: is_empty(outbox_database, "outbox"))
 
-    async def test_the_lost_tail_of_a_log_is_published_again(
+    async def test_lost_tail_of_the_append_only_file_is_published_again(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(10)
@@ -282,7 +286,7 @@ class TestRedisAway:
 
 
 class TestForget:
-    async def test_what_everybody_has_had_is_forgotten(
+    async def test_acknowledged_events_are_pruned(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(20)
@@ -297,7 +301,7 @@ class TestForget:
             await until(lambda: is_empty(outbox_database, "outbox"))
             assert await redis.xlen(STREAM) == 0
 
-    async def test_the_stream_keeps_the_newest_for_readers_without_a_group(
+    async def test_stream_keeps_recent_entries_for_readers_without_a_group(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(20)
@@ -307,7 +311,7 @@ class TestForget:
             await until(lambda: is_empty(outbox_database, "outbox"))
             assert await published(redis) == events
 
-    async def test_what_is_older_goes(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_older_entries_are_pruned(self, outbox_database: Database, redis: Redis) -> None:
         old, new = numbered(3), numbered(3)
         async with relay(outbox_database, redis, keep=1.5).running(), reading(redis) as handled:
             await write(outbox_database, *old)
@@ -318,7 +322,7 @@ class TestForget:
             await until(lambda: is_empty(outbox_database, "outbox"))
             assert await published(redis) == new
 
-    async def test_a_group_that_is_named_and_not_there_is_waited_for(
+    async def test_missing_declared_group_is_waited_for(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(5)
@@ -332,7 +336,7 @@ class TestForget:
                 await until(lambda: has_handled(late_handled, events))
                 await until(lambda: is_empty(outbox_database, "outbox"))
 
-    async def test_what_is_pending_stays(self, outbox_database: Database, redis: Redis) -> None:
+    async def test_pending_entries_are_kept(self, outbox_database: Database, redis: Redis) -> None:
         events = numbered(5)
         some = relay(outbox_database, redis)
         async with some.running():
@@ -348,9 +352,9 @@ class TestForget:
 
 
 class TestConsumers:
-    """Which groups an event waits for."""
+    """The groups for which an event is kept."""
 
-    async def test_an_event_without_a_consumer_is_removed(
+    async def test_event_without_a_consumer_is_removed(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         async with relay(outbox_database, redis, groups=[], limit=5).running():
@@ -358,7 +362,7 @@ class TestConsumers:
             await until(lambda: is_empty(outbox_database, "outbox"))
         assert await redis.xlen(STREAM) == 0
 
-    async def test_it_is_kept_for_readers_without_a_group(
+    async def test_event_without_a_consumer_stays_for_readers_without_a_group(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(5)
@@ -367,10 +371,10 @@ class TestConsumers:
             await until(lambda: is_empty(outbox_database, "outbox"))
         assert await published(redis) == events
 
-    async def test_a_group_that_is_alive_and_not_declared_is_waited_for(
+    async def test_live_undeclared_group_is_waited_for(
         self, outbox_database: Database, redis: Redis
     ) -> None:
-        """A release with a new consumer is being rolled out; this producer is of the one before."""
+        """A release with a new consumer is rolled out; this producer is of the previous one."""
         events = numbered(5)
         some = relay(outbox_database, redis)
         async with some.running(), reading(redis) as handled:
@@ -384,7 +388,7 @@ class TestConsumers:
                 await until(lambda: has_handled(late, events))
             await until(lambda: is_empty(outbox_database, "outbox"))
 
-    async def test_a_group_that_is_left_over_is_destroyed(
+    async def test_abandoned_group_is_destroyed(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         some = relay(outbox_database, redis)
@@ -399,17 +403,17 @@ class TestConsumers:
         groups: Any = await redis.xinfo_groups(STREAM)
         assert [group["name"] for group in groups] == [GROUP]
 
-    async def test_time_in_which_no_producer_ran_does_not_count(
+    async def test_time_without_a_producer_does_not_count(
         self, outbox_database: Database, redis: Redis
     ) -> None:
-        """Redis was away for long, and consumers could not show that they live."""
+        """During a long outage of Redis, consumers could not send heartbeats."""
         await join(redis, STREAM, "newcomer", nothing)
         await redis.hset(registry(STREAM), "newcomer", "1")
         review = await relay(outbox_database, redis)._review()
         assert review.undeclared == {"newcomer"}
         assert await redis.hget(registry(STREAM), "newcomer") != "1"
 
-    async def test_a_declared_group_is_never_destroyed(
+    async def test_declared_group_is_never_destroyed(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         some = relay(outbox_database, redis)
@@ -419,10 +423,10 @@ class TestConsumers:
         await some._review()
         assert await redis.xinfo_groups(STREAM)
 
-    async def test_nothing_is_removed_before_consumers_can_have_returned(
+    async def test_nothing_is_pruned_before_consumers_can_rejoin(
         self, outbox_database: Database, redis: Redis
     ) -> None:
-        """Redis came back empty: it knows no group, but an undeclared one may be alive."""
+        """Redis has lost its data and knows no group, but an undeclared one may be alive."""
         events = numbered(5)
         some = relay(outbox_database, redis, settle=3600)
         async with some.running(), reading(redis) as handled:
@@ -439,7 +443,7 @@ async def nothing() -> None: ...
 
 
 class TestLimit:
-    async def test_a_full_stream_holds_events_back_until_somebody_reads(
+    async def test_full_stream_holds_events_back_until_they_are_read(
         self, outbox_database: Database, redis: Redis
     ) -> None:
         events = numbered(35)
@@ -454,9 +458,7 @@ class TestLimit:
 
 
 class TestStop:
-    async def test_a_storm_of_stops_loses_nothing(
-        self, outbox_database: Database, redis: Redis
-    ) -> None:
+    async def test_many_stops_lose_no_event(self, outbox_database: Database, redis: Redis) -> None:
         storm = random.Random(7)
         events = numbered(100)
 
@@ -485,5 +487,5 @@ async def has_length(redis: Redis, length: int) -> bool:
 
 
 async def has_handled(handled: list[Event], events: list[Event]) -> bool:
-    """Each at least once, and at first in order."""
+    """Return whether each event was handled at least once, the first time in order."""
     return list({each.id: each for each in handled}.values()) == events

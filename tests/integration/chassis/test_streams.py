@@ -1,4 +1,4 @@
-"""A consumer handles every event, whatever becomes of it, of others, of the event and of Redis."""
+"""A consumer handles every event despite crashes, poisonous events and outages of Redis."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ GROUP = "readers"
 
 @dataclass
 class Reader:
-    """What a service would do with events: here it writes down what it got."""
+    """A handler that records its events."""
 
     handled: list[Event] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)
@@ -58,7 +58,7 @@ async def nothing_is_pending(redis: Redis) -> bool:
 
 
 async def left_by_a_dead_consumer(redis: Redis, *events: Event, attempts: int = 1) -> None:
-    """Delivered, not acknowledged, silent for an hour; the first was begun `attempts` times."""
+    """Leave pending events, idle for an hour; the first has had `attempts` attempts."""
     await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     await send(redis, *events)
     answer: Any = await redis.xreadgroup(GROUP, "dead", {STREAM: ">"})
@@ -76,7 +76,7 @@ async def left_by_a_dead_consumer(redis: Redis, *events: Event, attempts: int = 
 
 
 class TestHandle:
-    async def test_everything_from_the_beginning_in_order(self, redis: Redis) -> None:
+    async def test_all_events_are_handled_from_the_start_in_order(self, redis: Redis) -> None:
         before, after = [[event(n=n) for n in range(25)] for _ in range(2)]
         await send(redis, *before)
         reader = Reader()
@@ -85,7 +85,7 @@ class TestHandle:
             await until(lambda: reader.has_handled(*before, *after))
             await until(lambda: nothing_is_pending(redis))
 
-    async def test_a_group_shares_the_work(self, redis: Redis) -> None:
+    async def test_consumers_of_a_group_share_the_events(self, redis: Redis) -> None:
         readers = [Reader(), Reader()]
         events = [event(n=n) for n in range(200)]
         async with (
@@ -102,7 +102,7 @@ class TestHandle:
         assert ids == {each.id for each in events}
         assert all(reader.handled for reader in readers)
 
-    async def test_another_group_gets_everything_too(self, redis: Redis) -> None:
+    async def test_each_group_gets_every_event(self, redis: Redis) -> None:
         readers = [Reader(), Reader()]
         each = event()
         async with (
@@ -115,7 +115,7 @@ class TestHandle:
 
 
 class TestReject:
-    async def test_a_poisonous_event_is_tried_and_rejected_and_the_rest_goes_on(
+    async def test_poisonous_event_is_retried_and_rejected_and_others_are_handled(
         self, redis: Redis
     ) -> None:
         poison, wholesome = event(n=1), event(n=2)
@@ -135,7 +135,9 @@ class TestReject:
         assert tried == 3
         assert reader.rejected == [(poison.to_json(), "LookupError: bitter")]
 
-    async def test_what_succeeds_at_last_is_not_rejected(self, redis: Redis) -> None:
+    async def test_event_that_succeeds_in_the_last_attempt_is_not_rejected(
+        self, redis: Redis
+    ) -> None:
         failures = iter([ValueError, KeyError])
 
         async def fail(_: Event) -> None:
@@ -148,9 +150,7 @@ class TestReject:
             await until(lambda: reader.has_handled(each))
         assert reader.rejected == []
 
-    async def test_what_ends_every_process_is_rejected_and_what_waits_behind_it_is_not(
-        self, redis: Redis
-    ) -> None:
+    async def test_event_that_kills_every_process_is_rejected_alone(self, redis: Redis) -> None:
         poison, behind = event(n=1), event(n=2)
         await left_by_a_dead_consumer(redis, poison, behind, attempts=3)
         reader = Reader()
@@ -171,7 +171,7 @@ class TestReject:
             {"event": event().to_json().replace('"1.0"', '"0.3"')},
         ],
     )
-    async def test_what_is_no_event_is_rejected_at_once(
+    async def test_malformed_event_is_rejected_at_once(
         self, redis: Redis, fields: dict[str, Any]
     ) -> None:
         reader, wholesome = Reader(), event()
@@ -182,7 +182,9 @@ class TestReject:
         ((_, reason),) = reader.rejected
         assert reason.startswith("malformed: ")
 
-    async def test_what_cannot_even_be_rejected_stays_and_stops_nothing(self, redis: Redis) -> None:
+    async def test_event_that_cannot_be_rejected_stays_pending_and_blocks_nothing(
+        self, redis: Redis
+    ) -> None:
         refusals = iter([ValueError, ValueError])
         reader, wholesome = Reader(), event()
 
@@ -211,7 +213,7 @@ class TestInfrastructure:
             asyncpg.InterfaceError,
         ],
     )
-    async def test_what_is_away_is_waited_for_and_counts_as_no_attempt(
+    async def test_outage_is_waited_out_and_counts_as_no_attempt(
         self, redis: Redis, away: type[Exception]
     ) -> None:
         events = [event(n=n) for n in range(5)]
@@ -229,7 +231,7 @@ class TestInfrastructure:
 
 
 class TestClaim:
-    async def test_what_a_dead_consumer_left_is_taken_over(self, redis: Redis) -> None:
+    async def test_entries_of_a_dead_consumer_are_claimed(self, redis: Redis) -> None:
         events = [event(n=n) for n in range(15)]
         await left_by_a_dead_consumer(redis, *events)
         reader = Reader()
@@ -243,7 +245,7 @@ class TestClaim:
             await until(lambda: nothing_is_pending(redis))
         assert [e for e in reader.handled if e != late] == events
 
-    async def test_what_is_being_handled_is_not_taken_over(self, redis: Redis) -> None:
+    async def test_in_flight_entries_are_not_claimed(self, redis: Redis) -> None:
         done = asyncio.Event()
         begun = asyncio.Event()
 
@@ -276,7 +278,7 @@ class TestClaim:
                 await until(lambda: slow.has_handled(*events))
         assert other.handled == []
 
-    async def test_whoever_leaves_hands_over_at_once(self, redis: Redis) -> None:
+    async def test_stopped_consumer_hands_over_at_once(self, redis: Redis) -> None:
         begun = asyncio.Event()
 
         async def fail(_: Event) -> None:
@@ -291,9 +293,7 @@ class TestClaim:
         async with reader.consumer(redis).running():
             await until(lambda: reader.has_handled(*events))
 
-    async def test_consumers_that_are_gone_are_forgotten_but_not_what_they_hold(
-        self, redis: Redis
-    ) -> None:
+    async def test_idle_consumers_without_entries_are_removed(self, redis: Redis) -> None:
         await left_by_a_dead_consumer(redis, each := event())
         await redis.xgroup_createconsumer(STREAM, GROUP, "gone")
         reader = Reader()
@@ -308,7 +308,7 @@ class TestClaim:
 
 
 class TestGroup:
-    async def test_a_consumer_shows_that_its_group_lives(self, redis: Redis) -> None:
+    async def test_consumer_records_that_its_group_is_alive(self, redis: Redis) -> None:
         async with Reader().consumer(redis, claim_idle=0.1).running():
             await until(lambda: redis.hexists(registry(STREAM), GROUP))
             await redis.hset(registry(STREAM), GROUP, "1")
@@ -318,7 +318,7 @@ class TestGroup:
 
             await until(is_renewed)
 
-    async def test_a_group_that_was_destroyed_is_reported_before_it_is_made_again(
+    async def test_destroyed_group_is_reported_before_it_is_created_again(
         self, redis: Redis
     ) -> None:
         groups: list[Any] = []
@@ -337,7 +337,7 @@ class TestGroup:
             await until(lambda: reader.has_handled(first, second))
         assert groups == [(STREAM, [])]
 
-    async def test_a_new_group_and_one_that_redis_lost_have_missed_nothing(
+    async def test_new_group_and_group_lost_by_redis_have_missed_nothing(
         self, redis: Redis
     ) -> None:
         async def missed(stream: str) -> None:
@@ -353,7 +353,7 @@ class TestGroup:
 
 
 class TestRedisAway:
-    async def test_a_flush_is_got_over(self, redis: Redis) -> None:
+    async def test_consumer_survives_a_flush(self, redis: Redis) -> None:
         reader = Reader()
         events = [event(n=n) for n in range(3)]
         async with reader.consumer(redis).running():
@@ -362,7 +362,7 @@ class TestRedisAway:
                 await until(lambda n=number: reader.has_handled(*events[:n]))  # type: ignore[misc]
                 await redis.flushall()
 
-    async def test_a_server_that_is_killed_is_waited_for(self, server: Server) -> None:
+    async def test_consumer_survives_a_killed_server(self, server: Server) -> None:
         reader = Reader()
         events = [event(n=n) for n in range(4)]
         async with connect(server.url) as redis, reader.consumer(redis).running():
@@ -373,7 +373,7 @@ class TestRedisAway:
                 server.kill()
                 server.start()
 
-    async def test_it_starts_without_a_server(self, server: Server) -> None:
+    async def test_consumer_starts_without_a_server(self, server: Server) -> None:
         server.kill()
         reader = Reader()
         async with connect(server.url) as redis, reader.consumer(redis).running():
@@ -384,7 +384,7 @@ class TestRedisAway:
 
 
 class TestStop:
-    async def test_a_storm_of_stops_loses_nothing(self, redis: Redis) -> None:
+    async def test_many_stops_lose_no_event(self, redis: Redis) -> None:
         storm = random.Random(7)
         events = [event(n=n) for n in range(60)]
         await send(redis, *events)

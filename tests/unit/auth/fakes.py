@@ -231,12 +231,17 @@ class FakePasswordHasher:
     """A hash is the name of the parameters and the password itself."""
 
     parameters: str = "fake"
+    hashed: list[str] = field(default_factory=list)
     verified: list[str | None] = field(default_factory=list)
+    before_verify: Callable[[], Awaitable[None]] | None = None
 
     async def hash(self, password: str) -> str:
+        self.hashed.append(password)
         return f"{self.parameters}:{password}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
+        if self.before_verify:
+            await self.before_verify()
         self.verified.append(password_hash)
         return password_hash is not None and password_hash.partition(":")[2] == password
 

@@ -37,6 +37,15 @@ async def sign_up(service: AuthService, name: str = "ada") -> SignedIn:
     )
 
 
+def delete_during_verification(auth: FakeAuth, user_id: UUID) -> None:
+    """Delete the account while its password is verified."""
+
+    async def delete() -> None:
+        await auth.unit_of_work.transaction(lambda r: r.users.remove(user_id, auth.clock.now))
+
+    auth.passwords.before_verify = delete
+
+
 async def sign_in(service: AuthService, login: str = "ada") -> SignedIn:
     return await service.sign_in(login=login, password=PASSWORD, scopes=None, device=PHONE)
 
@@ -258,6 +267,11 @@ class SignIn:
         with pytest.raises(InvalidInput):
             await auth.service.sign_in(login="ada", password=PASSWORD, scopes=scopes, device=PHONE)
 
+    async def test_account_deleted_meanwhile_opens_no_session(self, auth: FakeAuth) -> None:
+        delete_during_verification(auth, (await sign_up(auth.service)).user.id)
+        with pytest.raises(InvalidCredentials):
+            await sign_in(auth.service)
+
     async def test_password_may_be_typed_in_another_unicode_form(self, auth: FakeAuth) -> None:
         await auth.service.sign_up(
             username="zoe", email="zoe@example.com", password="caf\u00e9 cr\u00e8me", device=LAPTOP
@@ -284,7 +298,7 @@ class RefreshSession:
 
     async def test_expired_session_cannot_be_refreshed(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
-        auth.clock.advance(days=31)
+        auth.clock.advance(days=30)
         with pytest.raises(InvalidRefreshToken):
             await auth.service.refresh_session(signed_in.refresh_token)
         assert await auth.service.sessions(signed_in.user.id) == []
@@ -292,7 +306,7 @@ class RefreshSession:
     async def test_repeated_exchange_returns_the_same_token(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         lost = await auth.service.refresh_session(first.refresh_token)
-        auth.clock.advance(seconds=20)
+        auth.clock.advance(seconds=30)
         again = await auth.service.refresh_session(first.refresh_token)
         assert again.refresh_token == lost.refresh_token
         await auth.service.refresh_session(again.refresh_token)
@@ -478,6 +492,13 @@ class DeleteAccount:
             ("user-deleted", {"userId": str(first.user.id)}),
         ]
         assert {event.subject for event in await auth.events()} == {str(first.user.id)}
+
+    async def test_account_deleted_meanwhile_publishes_nothing(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        delete_during_verification(auth, user.id)
+        await auth.service.delete_account(user.id, PASSWORD)
+        assert await published(auth) == []
+        assert auth.revocations.announced == []
 
     async def test_concurrent_deletions_publish_one_event(self, auth: FakeAuth) -> None:
         user = (await sign_up(auth.service)).user

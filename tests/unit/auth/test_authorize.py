@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.errors import Refusal, TokenRefused
 from chassis.principal import Principal, principal_from
-from subgraphs.auth.authorize import Authorizer
+from subgraphs.auth.authorize import Answer, Authorizer
 from subgraphs.auth.verification import Verification
 
 
@@ -40,12 +41,13 @@ class World:
     verified: list[str] = field(default_factory=list)
     asked: list[UUID] = field(default_factory=list)
     database_is_away: bool = False
+    recorded: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.verification = Verification(
             self.verify, self.revocations, self.live_among, cache_size=2
         )
-        self.authorizer = Authorizer(self.verification)
+        self.authorizer = Authorizer(self.verification, self.recorded.append)
 
     def token(self, name: str = "ada", *, lifetime: timedelta = timedelta(minutes=15)) -> str:
         principal = Principal(
@@ -182,3 +184,33 @@ class TestAuthorize:
     @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PUT"])
     async def test_token_is_verified_for_every_http_method(self, world: World, method: str) -> None:
         assert (await world.get("Bearer forged", method)).status_code == 401
+
+
+class TestRecord:
+    async def test_every_answer_is_recorded(self, world: World) -> None:
+        token, expired = world.token(), world.token("grace", lifetime=timedelta(seconds=-1))
+        await world.get(f"Bearer {expired}")  # as if verified in time
+        await world.get(None)
+        await world.get(f"Bearer {expired}")
+        await world.get("Bearer forged")
+        world.revocations.ended.add(str(world.principals[token].session_id))
+        await world.get(f"Bearer {token}")
+        assert world.recorded == [
+            Answer.ACCEPTED,
+            Answer.ANONYMOUS,
+            Answer.EXPIRED,
+            Answer.INVALID,
+            Answer.SESSION_ENDED,
+        ]
+
+    async def test_failed_verification_is_recorded_and_logged_without_the_token(
+        self, world: World
+    ) -> None:
+        token = world.token()
+        world.revocations.is_current = False
+        world.database_is_away = True
+        with capture_logs() as logs:
+            await world.get(f"Bearer {token}")
+        assert world.recorded == [Answer.UNAVAILABLE]
+        assert [entry["event"] for entry in logs] == ["token verification failed"]
+        assert token not in str(logs)

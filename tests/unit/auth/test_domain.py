@@ -77,6 +77,9 @@ class TestPassword:
     def test_composed_and_decomposed_password_are_the_same(self) -> None:
         assert Password.parse("cafe\u0301") == Password.parse("caf\u00e9") == Password("caf\u00e9")
 
+    def test_largest_input_is_four_times_the_longest_password(self) -> None:
+        assert MAX_INPUT_LENGTH == 512
+
     def test_text_up_to_the_largest_input_is_normalised(self) -> None:
         longest = "e\u0301" * (MAX_INPUT_LENGTH // 2)
         assert Password.parse(longest).text == "\u00e9" * (MAX_INPUT_LENGTH // 2)

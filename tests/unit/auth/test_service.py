@@ -44,6 +44,11 @@ class TestSignIn(SignIn):
         stored = await auth.service.users([user.id])
         assert stored[user.id].password_hash == f"stronger:{PASSWORD}"
 
+    async def test_hash_of_current_parameters_is_kept(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        await sign_in(auth.service)
+        assert auth.passwords.hashed == [PASSWORD]
+
 
 class TestRefreshSession(RefreshSession):
     pass

@@ -1,4 +1,4 @@
-"""An owner, its stream and a service that backfills, in steps that a test chooses one by one."""
+"""An owner, its stream and a service that backfills; a test chooses the order of their steps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,7 +16,7 @@ _SETTLING = 10  # turns of the loop: more than any chain of wake-ups has
 
 
 def event(subject: int, value: int | None) -> Event:
-    """The subject has this value from now on; None: it was deleted."""
+    """Sets the value of a subject; None deletes it."""
     return Event(
         id=UUID(int=subject),
         source="/owner",
@@ -28,7 +28,7 @@ def event(subject: int, value: int | None) -> Event:
 
 
 class Steps:
-    """Everything that waits here goes on when the test says so."""
+    """Steps that wait here until the test lets them continue."""
 
     def __init__(self) -> None:
         self.parked: list[asyncio.Future[None]] = []
@@ -51,7 +51,7 @@ async def settle() -> None:
 
 
 class Store:
-    """The progress, and a fair lock that handlers share and a page has alone."""
+    """The progress, and a fair lock that handlers share and a page holds exclusively."""
 
     def __init__(self, *, locks: bool) -> None:
         self.kept = Progress("owner")
@@ -128,17 +128,17 @@ class Change:
 
 
 class World:
-    """`state` is the owner's, `copy` the consumer's, kept by a handler that remembers no deletion.
+    """`state` is the owner's; `copy` is the consumer's, whose handler remembers no deletions.
 
-    So a page that is older than what was handled before it shows in the copy for good. The owner
-    remembers what was deleted: a consumer that missed events has no other way to learn it.
+    So applying a page that is older than a handled event leaves a permanent error in the copy. The
+    owner remembers deletions, because a consumer that missed events cannot learn them otherwise.
     """
 
     name = "owner"
     stream = STREAM
 
     def __init__(self, *, kept: int, locks: bool = True) -> None:
-        """`kept`: entries that the stream still holds for a group that is created."""
+        """`kept`: entries that the stream still has when the group is created."""
         self.steps = Steps()
         self.store = Store(locks=locks)
         self.state: dict[int, int] = {}
@@ -243,13 +243,13 @@ class World:
         self._queue = None
 
     async def again(self) -> None:
-        """Ask for the backfill once more, beside everything else."""
+        """Request the backfill again, concurrently with everything else."""
         task = asyncio.ensure_future(self._backfills[1].again("owner"))
         self._tasks[lambda: self._backfills[1].again("owner")] = task
         await settle()
 
     async def kill(self, number: int) -> None:
-        """End one of the consumer's tasks where it is; it starts again."""
+        """Cancel one of the consumer's tasks, which starts again."""
         work = self._work[number % len(self._work)]
         if task := self._tasks.pop(work, None):
             task.cancel()
@@ -263,7 +263,7 @@ class World:
         await settle()
 
     async def end(self) -> None:
-        """Let everything be published, applied and handled, then stop."""
+        """Publish, apply and handle everything, then stop."""
         while self._unpublished:
             self.publish()
         quiet = 0

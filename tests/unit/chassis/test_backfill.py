@@ -1,4 +1,4 @@
-"""A backfill ends with the owner's state, in whatever order its steps come."""
+"""A backfill ends with the owner's state for every order of its steps."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ CHOICES = st.lists(
 
 
 async def lived(choices: list[Choice], before: list[int], *, kept: int, locks: bool) -> World:
-    """A world in which the owner has `before`, after these choices and to its end."""
+    """Return a finished world: the owner starts with `before`, then these choices are made."""
     world = World(kept=kept, locks=locks)
     for subject in before:
         world.change(subject)
@@ -62,14 +62,14 @@ class TestInterleavings:
         phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
         suppress_health_check=[HealthCheck.too_slow],
     )
-    def test_the_copy_ends_as_the_owners_state(
+    def test_copy_ends_as_the_owners_state(
         self, choices: list[Choice], before: list[int], kept: int
     ) -> None:
         world = asyncio.run(lived(choices, before, kept=kept, locks=True))
         assert world.copy == world.state
 
     def test_without_the_lock_a_deleted_subject_comes_back(self) -> None:
-        """The property can fail: this is the order that the lock forbids."""
+        """Shows that the property can fail: without the lock this order is possible."""
         ends = []
         for locks in (False, True):
             # The page is read, then the deletion is handled, then the page is applied.

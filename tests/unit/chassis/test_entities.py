@@ -1,4 +1,4 @@
-"""Which entities the router can ask a subgraph for, and which of them it would ask for in vain."""
+"""Entities that the router can request must be resolvable."""
 
 from typing import Annotated, NoReturn
 
@@ -37,7 +37,7 @@ class Mutation:
 
 
 def schema_with(entity: type, *types: type) -> SubgraphSchema:
-    """A subgraph whose only field answers the entity."""
+    """Return the schema of a subgraph whose only field returns the entity."""
 
     @strawberry.type
     class Query:
@@ -70,7 +70,7 @@ class TestMembership:
         assert result.errors is None
         assert result.data == {"_entities": [{"id": "7", "likes": 3}]}
 
-    def test_every_problem_has_its_line(self) -> None:
+    def test_every_problem_is_one_line(self) -> None:
         @strawberry.federation.type(keys=["id"])
         class Like:
             id: strawberry.ID
@@ -192,7 +192,7 @@ class TestReferences:
 
         schema_with(User)
 
-    def test_key_that_is_not_resolvable_is_never_asked_by(self) -> None:
+    def test_unresolvable_key_is_never_requested(self) -> None:
         @strawberry.federation.type(keys=[Key(fields=FieldSet("id"), resolvable=False)])
         class User:
             id: strawberry.ID
@@ -200,7 +200,7 @@ class TestReferences:
 
         schema_with(User)
 
-    def test_second_key_can_be_asked_for_by_the_first(self) -> None:
+    def test_second_key_can_be_requested_by_the_first(self) -> None:
         @strawberry.federation.type(keys=["id", Key(fields=FieldSet("slug"), resolvable=False)])
         class Post:
             id: strawberry.ID
@@ -233,7 +233,7 @@ class TestReferences:
 
 
 class TestEntityInterfaces:
-    """Others know an entity interface as an object; they ask for the type that stands behind it."""
+    """Other subgraphs know an entity interface as an object and request the type behind it."""
 
     def test_interface_and_its_types_must_be_resolvable(self) -> None:
         @strawberry.federation.interface(keys=["id"])
@@ -285,7 +285,7 @@ class TestQuery:
 
 
 class TestCommandLine:
-    def test_refusal_is_one_line_without_a_traceback(
+    def test_schema_problem_is_printed_without_a_traceback(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def unused(*_: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""How a subgraph answers over HTTP, above all to what is wrong with a request."""
+"""Responses of a subgraph over HTTP, especially to invalid requests."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -127,7 +127,7 @@ def application(**options: Any) -> httpx.ASGITransport:
 
 
 class Idle(SchemaExtension):
-    """Has operations go through all of Strawberry's hooks; the answers stay the same."""
+    """Makes operations go through Strawberry's hooks; the responses must stay the same."""
 
     seen: ClassVar[list[str | None]] = []
 
@@ -149,7 +149,7 @@ async def post(client: httpx.AsyncClient, query: str, **body: Any) -> httpx.Resp
 
 
 def error(answer: httpx.Response) -> dict[str, Any]:
-    """The one error of an answer without data."""
+    """Return the only error of a response without data."""
     body = answer.json()
     assert answer.headers["content-type"] == "application/json"
     assert body.get("data") is None
@@ -164,7 +164,7 @@ def code(answer: httpx.Response) -> str:
 
 
 class TestExtensions:
-    async def test_they_are_asked(self) -> None:
+    async def test_hooks_of_extensions_are_called(self) -> None:
         Idle.seen.clear()
         async with httpx.AsyncClient(
             transport=application(extensions=[Idle]), base_url="http://s", headers=TRUSTED
@@ -175,11 +175,13 @@ class TestExtensions:
 
 class TestOperationName:
     @pytest.mark.parametrize("name", [None, "", "a"])
-    async def test_empty_name_is_none(self, client: httpx.AsyncClient, name: str | None) -> None:
+    async def test_empty_operation_name_counts_as_missing(
+        self, client: httpx.AsyncClient, name: str | None
+    ) -> None:
         answer = await post(client, "query a { add(a: 1) }", operationName=name)
         assert (answer.status_code, answer.json()) == (200, {"data": {"add": 2}})
 
-    async def test_empty_name_does_not_choose_among_several(
+    async def test_empty_operation_name_does_not_choose_among_several(
         self, client: httpx.AsyncClient
     ) -> None:
         answer = await post(client, "query a { add(a: 1) } mutation b { change }", operationName="")
@@ -199,7 +201,7 @@ class TestMessages:
             ("query ($a: Int!) { add(a: $a) }", {"a": "None"}, "value: 'None'"),
         ],
     )
-    async def test_null_and_booleans_are_spelled_as_in_json(
+    async def test_null_and_booleans_are_written_as_in_json(
         self, client: httpx.AsyncClient, query: str, variables: dict[str, Any], end: str
     ) -> None:
         answer = await post(client, query, variables=variables)
@@ -207,7 +209,7 @@ class TestMessages:
 
 
 class TestMutationsOfOneRequest:
-    """What a gateway says of the fetches before, and what it is told."""
+    """The number of mutations that the gateway sends and receives."""
 
     MUTATIONS = "x-router-mutations"
 
@@ -215,18 +217,20 @@ class TestMutationsOfOneRequest:
         headers = {self.MUTATIONS: str(before)}
         return await client.post("/graphql", json={"query": query}, headers=headers)
 
-    async def test_answer_says_how_many_ran(self, client: httpx.AsyncClient) -> None:
+    async def test_response_header_has_the_number_of_mutations(
+        self, client: httpx.AsyncClient
+    ) -> None:
         answer = await self.send(client, "mutation { change a: change }", 3)
         assert answer.status_code == 200
         assert answer.headers[self.MUTATIONS] == "2"
 
-    async def test_more_than_the_limit_do_not_run(self, client: httpx.AsyncClient) -> None:
+    async def test_mutations_beyond_the_limit_do_not_run(self, client: httpx.AsyncClient) -> None:
         answer = await self.send(client, "mutation { change a: change }", 4)
         assert answer.status_code == 400
         assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
         assert self.MUTATIONS not in answer.headers
 
-    async def test_a_remembered_document_is_checked_again(self, client: httpx.AsyncClient) -> None:
+    async def test_cached_document_is_checked_again(self, client: httpx.AsyncClient) -> None:
         for before, status in ((0, 200), (5, 400), (4, 200)):
             answer = await self.send(client, "mutation { change }", before)
             assert answer.status_code == status
@@ -236,7 +240,7 @@ class TestMutationsOfOneRequest:
         assert answer.json() == {"data": {"add": 2}}
         assert self.MUTATIONS not in answer.headers
 
-    async def test_what_never_ran_is_not_counted(self, client: httpx.AsyncClient) -> None:
+    async def test_refused_mutations_are_not_counted(self, client: httpx.AsyncClient) -> None:
         query = "mutation ($skip: Boolean!) { change @skip(if: $skip) }"
         answer = await self.send(client, query, 0)
         assert answer.status_code == 400
@@ -244,7 +248,7 @@ class TestMutationsOfOneRequest:
 
 
 class TestTrustedCallers:
-    async def test_the_edge_is_answered(self, client: httpx.AsyncClient) -> None:
+    async def test_caller_with_the_secret_is_answered(self, client: httpx.AsyncClient) -> None:
         answer = await post(client, "{ add(a: 1) }")
         assert (answer.status_code, answer.json()) == (200, {"data": {"add": 2}})
 
@@ -261,25 +265,29 @@ class TestTrustedCallers:
         ],
     )
     @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-    async def test_nobody_else_is(self, method: str, headers: list[tuple[str, str]]) -> None:
+    async def test_caller_without_the_secret_is_refused(
+        self, method: str, headers: list[tuple[str, str]]
+    ) -> None:
         sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         async with httpx.AsyncClient(transport=application(), base_url="http://s") as client:
             answer = await client.request(method, "/graphql", headers=sent, content=b"{}")
         assert answer.status_code == 403
         assert code(answer) == "FORBIDDEN"
 
-    async def test_the_caller_is_who_the_edge_says(self, client: httpx.AsyncClient) -> None:
+    async def test_caller_is_read_from_the_headers_of_the_edge(
+        self, client: httpx.AsyncClient
+    ) -> None:
         answer = await client.post(
             "/graphql", json={"query": "{ whoami }"}, headers=PRINCIPAL.headers()
         )
         assert answer.json() == {"data": {"whoami": "ada"}}
 
-    async def test_without_identity_there_is_no_caller(self, client: httpx.AsyncClient) -> None:
+    async def test_request_without_identity_is_anonymous(self, client: httpx.AsyncClient) -> None:
         answer = await post(client, "{ whoami }")
         assert answer.status_code == 200
         assert code(answer) == "UNAUTHENTICATED"
 
-    async def test_a_missing_scope_is_named(self, client: httpx.AsyncClient) -> None:
+    async def test_missing_scope_is_named(self, client: httpx.AsyncClient) -> None:
         answer = await client.post(
             "/graphql", json={"query": '{ needs(scope: "c") }'}, headers=PRINCIPAL.headers()
         )
@@ -290,7 +298,9 @@ class TestTrustedCallers:
             "extensions": {"code": "FORBIDDEN"},
         }
 
-    async def test_the_clients_address_is_the_edges_word(self, client: httpx.AsyncClient) -> None:
+    async def test_client_address_is_read_from_the_header_of_the_edge(
+        self, client: httpx.AsyncClient
+    ) -> None:
         answer = await client.post(
             "/graphql",
             json={"query": "{ clientAddress }"},
@@ -314,7 +324,7 @@ class TestBody:
             b'{"query": "{add(a:1)}"} {}',
         ],
     )
-    async def test_what_is_not_json_is_refused(
+    async def test_body_that_is_not_json_is_refused(
         self, client: httpx.AsyncClient, body: bytes
     ) -> None:
         answer = await client.post("/graphql", content=body, headers=JSON)
@@ -360,7 +370,7 @@ class TestBody:
         "content_type",
         ["", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"],
     )
-    async def test_another_content_type_is_refused(
+    async def test_other_content_type_is_refused(
         self, client: httpx.AsyncClient, content_type: str
     ) -> None:
         answer = await client.post(
@@ -371,22 +381,22 @@ class TestBody:
         assert answer.status_code == 415
         assert code(answer) == "BAD_REQUEST"
 
-    async def test_empty_operation_name_is_none(self, client: httpx.AsyncClient) -> None:
+    async def test_blank_operation_name_counts_as_missing(self, client: httpx.AsyncClient) -> None:
         answer = await post(client, "query a { add(a: 1) }", operationName="")
         assert answer.json() == {"data": {"add": 2}}
 
-    async def test_a_body_up_to_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
+    async def test_body_up_to_the_limit_is_read(self, client: httpx.AsyncClient) -> None:
         body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE)
         answer = await client.post("/graphql", content=body, headers=JSON)
         assert answer.json() == {"data": {"add": 2}}
 
-    async def test_a_larger_body_is_refused(self, client: httpx.AsyncClient) -> None:
+    async def test_body_beyond_the_limit_is_refused(self, client: httpx.AsyncClient) -> None:
         body = b'{"query": "{ add(a: 1) }"}'.ljust(MAX_BODY_SIZE + 1)
         answer = await client.post("/graphql", content=body, headers=JSON)
         assert answer.status_code == 413
         assert code(answer) == "BAD_REQUEST"
 
-    async def test_so_is_one_that_does_not_say_how_large_it_is(
+    async def test_chunked_body_beyond_the_limit_is_refused(
         self, client: httpx.AsyncClient
     ) -> None:
         async def chunks() -> AsyncIterator[bytes]:
@@ -399,7 +409,7 @@ class TestBody:
 
 
 class TestDisconnect:
-    async def test_a_client_that_goes_while_it_sends_is_not_answered(self) -> None:
+    async def test_client_that_leaves_while_it_sends_is_not_answered(self) -> None:
         view = GraphQLView(
             build_schema(query=Query), lambda c: RequestContext(**RequestContext.caller(c))
         )
@@ -427,7 +437,9 @@ class TestDisconnect:
 
 class TestMethod:
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    async def test_only_post_is_served(self, client: httpx.AsyncClient, method: str) -> None:
+    async def test_other_method_than_post_is_refused(
+        self, client: httpx.AsyncClient, method: str
+    ) -> None:
         answer = await client.request(
             method,
             "/graphql",
@@ -443,7 +455,7 @@ class TestDocument:
     @pytest.mark.parametrize(
         "query", ["", "{", "query {", "{ add(a: ) }", '{ add(a: "\\ud800") }', "\x00"]
     )
-    async def test_a_syntax_error_is_the_clients(
+    async def test_syntax_error_is_a_client_error(
         self, client: httpx.AsyncClient, query: str
     ) -> None:
         answer = await post(client, query)
@@ -463,7 +475,7 @@ class TestDocument:
             "mutation { unknown }",
         ],
     )
-    async def test_an_invalid_document_is_the_clients(
+    async def test_invalid_document_is_a_client_error(
         self, client: httpx.AsyncClient, query: str
     ) -> None:
         answer = await post(client, query)
@@ -473,14 +485,14 @@ class TestDocument:
     @pytest.mark.parametrize(
         "variables", [{}, None, {"a": "1"}, {"a": None}, {"a": [1]}, {"a": 1e40}]
     )
-    async def test_variables_of_a_wrong_type_are_the_clients(
+    async def test_variable_of_a_wrong_type_is_a_client_error(
         self, client: httpx.AsyncClient, variables: object
     ) -> None:
         answer = await post(client, "query ($a: Int!) { add(a: $a) }", variables=variables)
         assert answer.status_code == 400
         assert code(answer) == "BAD_USER_INPUT"
 
-    async def test_null_for_an_argument_with_a_default_is_the_clients(
+    async def test_null_for_an_argument_with_a_default_is_a_client_error(
         self, client: httpx.AsyncClient
     ) -> None:
         query = "query ($b: Int) { add(a: 1, b: $b) }"
@@ -494,14 +506,12 @@ class TestDocument:
         answer = await post(client, "query ($b: Int) { add(a: 1) }")
         assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
 
-    async def test_a_subscription_is_not_answered_here(self, client: httpx.AsyncClient) -> None:
+    async def test_subscription_is_refused(self, client: httpx.AsyncClient) -> None:
         answer = await post(client, "subscription { node }")
         assert answer.status_code == 400
         assert error(answer)
 
-    async def test_one_of_several_operations_has_to_be_named(
-        self, client: httpx.AsyncClient
-    ) -> None:
+    async def test_one_of_several_operations_must_be_named(self, client: httpx.AsyncClient) -> None:
         query = "query a { add(a: 1) } mutation b { change }"
         answer = await post(client, query)
         assert answer.status_code == 400
@@ -523,7 +533,7 @@ class TestDocument:
 
 
 class TestSchema:
-    async def test_fragments_that_double_at_each_level_take_no_time(self) -> None:
+    async def test_fragments_that_double_at_each_level_are_measured_once(self) -> None:
         schema = build_schema(query=Query)
         levels = 40
         doubling = " ".join(
@@ -534,16 +544,16 @@ class TestSchema:
         )
         assert result.data == {"add": 2}
 
-    async def test_no_operation_may_be_allowed(self) -> None:
+    async def test_empty_set_of_allowed_operations_refuses_all(self) -> None:
         with pytest.raises(InvalidOperationTypeError):
             await build_schema(query=Query).execute("{ add(a: 1) }", allowed_operation_types=[])
 
-    def test_errors_are_masked_for_those_that_do_not_wait_too(self) -> None:
+    def test_execute_sync_masks_errors_too(self) -> None:
         result = build_schema(query=Query).execute_sync("{ fail }")
         assert "hunter2" not in str(result.errors)
 
     @pytest.mark.parametrize("extensions", [[], [Idle]], ids=["straight", "with an extension"])
-    async def test_a_failure_is_logged_with_the_operations_name(self, extensions: Any) -> None:
+    async def test_failure_is_logged_with_the_operation_name(self, extensions: Any) -> None:
         schema = build_schema(query=Query, extensions=extensions)
         with capture_logs() as lines:
             await schema.execute("query Named { fail }")
@@ -556,7 +566,7 @@ class TestSchema:
 
 
 class TestStrawberrysView:
-    """It does more, and takes longer; what both do has to come out the same."""
+    """Both views must give the same responses where both support a request."""
 
     @pytest.mark.parametrize(
         "body",
@@ -571,7 +581,7 @@ class TestStrawberrysView:
         ],
         ids=json.dumps,
     )
-    async def test_its_answer_has_the_same_bytes(self, body: dict[str, Any]) -> None:
+    async def test_response_has_the_same_bytes_as_strawberrys(self, body: dict[str, Any]) -> None:
         class View(GraphQL[RequestContext, None]):
             async def get_context(self, request: Any, response: Any) -> RequestContext:
                 return RequestContext(**RequestContext.caller(request))
@@ -587,9 +597,9 @@ class TestStrawberrysView:
                 transport=httpx.ASGITransport(view), base_url="http://subgraph"
             ) as client:
                 answer = await client.post("/", json=body, headers=PRINCIPAL.headers())
-                # What only gateways read.
+                # Only gateways read this header.
                 answer.headers.pop("x-router-mutations", None)
-                # Its status says nothing of what failed before an operation ran.
+                # Its status is 200 for errors before execution.
                 answers.append((answer.content, answer.headers))
         assert answers[0] == answers[1]
 
@@ -610,7 +620,7 @@ class TestLimits:
         ],
         ids=["depth", "aliases", "tokens"],
     )
-    async def test_a_document_beyond_a_limit_is_refused(
+    async def test_document_beyond_a_limit_is_refused(
         self, client: httpx.AsyncClient, allowed: str, refused: str
     ) -> None:
         assert (await post(client, allowed)).status_code == 200
@@ -627,13 +637,15 @@ class TestLimits:
             "query($a:" + "[" * 900 + "Int" + "]" * 900 + "){add(a:$a)}",
         ],
     )
-    async def test_absurd_nesting_is_refused(self, client: httpx.AsyncClient, query: str) -> None:
+    async def test_extreme_nesting_is_refused(self, client: httpx.AsyncClient, query: str) -> None:
         answer = await post(client, query)
         assert answer.status_code == 400
         assert code(answer) == "GRAPHQL_PARSE_FAILED"
 
-    async def test_fragments_that_double_are_answered(self, client: httpx.AsyncClient) -> None:
-        # 2^60 of them, to whoever spreads them out: that test would not end.
+    async def test_document_with_doubling_fragments_is_answered(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        # Expanded, these are 2^60 fields: then this test would not end.
         fragments = (f"fragment f{n} on Node {{ ...f{n + 1} ...f{n + 1} }}" for n in range(60))
         query = " ".join(["{ node { ...f0 } }", *fragments, "fragment f60 on Node { name }"])
         answer = await post(client, query)
@@ -646,7 +658,7 @@ class TestErrors:
         with capture_logs() as logs:
             yield logs
 
-    async def test_a_failure_is_masked_and_logged_whole(
+    async def test_failure_is_masked_and_logged_with_its_traceback(
         self, client: httpx.AsyncClient, logs: list[Any]
     ) -> None:
         answer = await post(client, "query Q { fail add(a: 1) }")
@@ -670,7 +682,7 @@ class TestErrors:
         assert "hunter2" not in answer.text
         assert len([entry for entry in logs if entry["log_level"] == "error"]) == 1
 
-    async def test_what_is_said_to_the_client_is_shown_and_not_logged_as_a_failure(
+    async def test_client_error_is_shown_and_not_logged_as_a_failure(
         self, client: httpx.AsyncClient, logs: list[Any]
     ) -> None:
         answer = await post(client, "{ refuse }")
@@ -681,7 +693,7 @@ class TestErrors:
         )
         assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
-    async def test_requests_are_logged_without_what_they_say(
+    async def test_request_log_has_no_document_and_no_variables(
         self, client: httpx.AsyncClient, logs: list[Any]
     ) -> None:
         await client.post(
@@ -695,10 +707,10 @@ class TestErrors:
 
 
 class TestProbes:
-    async def test_the_process_is_alive(self, client: httpx.AsyncClient) -> None:
+    async def test_livez_answers(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).json() == {"status": "ok"}
 
-    async def test_what_is_missing_is_named(self, client: httpx.AsyncClient) -> None:
+    async def test_readyz_names_the_failed_check(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json() == {"status": "failed", "checks": {"the database": "failed"}}

@@ -1,4 +1,4 @@
-"""What one document may ask for, and that finding out costs next to nothing."""
+"""The limits of a document, which are cheap to check."""
 
 import pytest
 import strawberry
@@ -44,29 +44,29 @@ def message(document: str) -> str:
 
 
 def nested(levels: int, inner: str = "name") -> str:
-    """That many levels of fields around `inner`."""
+    """Return so many levels of fields around `inner`."""
     return "{ node " * levels + f"{{ {inner} }}" + " }" * levels
 
 
 class TestDepth:
-    def test_it_is_counted_in_fields(self) -> None:
+    def test_depth_is_counted_in_fields(self) -> None:
         assert errors(nested(4)) == []
         assert message(nested(5)) == "The operation has 6 levels; 5 are allowed."
 
-    def test_fragments_are_no_level_but_what_they_hold_is(self) -> None:
+    def test_fragment_adds_no_level_but_its_fields_do(self) -> None:
         assert errors("{ ...f } fragment f on Query " + nested(4)) == []
         assert message("{ node { ...f } } fragment f on Node " + nested(4)).startswith(
             "The operation has 6 levels"
         )
 
-    def test_inline_fragments_are_no_level(self) -> None:
+    def test_inline_fragment_adds_no_level(self) -> None:
         assert errors(nested(4, "... on Node { ... { ... on Node { name } } }")) == []
         assert errors(nested(4, "... on Node { ... { node { name } } }"))
 
-    def test_each_operation_of_a_document_counts(self) -> None:
+    def test_each_operation_of_a_document_is_checked(self) -> None:
         assert errors("query a { node { name } } query b " + nested(5))
 
-    def test_introspection_is_no_level(self) -> None:
+    def test_introspection_adds_no_level(self) -> None:
         assert (
             errors("{ __schema { types { fields { type { ofType { ofType { name } } } } } } }")
             == []
@@ -74,17 +74,17 @@ class TestDepth:
 
 
 class TestAliases:
-    def test_they_are_counted_everywhere(self) -> None:
+    def test_aliases_are_counted_at_every_level(self) -> None:
         assert errors("{ a: node { b: name ... on Node { c: name } } }") == []
         assert message("{ a: node { b: name ... on Node { c: name d: name } } }") == (
             "The operation has 4 aliases; 3 are allowed."
         )
 
-    def test_a_fragment_counts_each_time_it_is_spread(self) -> None:
+    def test_aliases_of_a_fragment_count_at_each_spread(self) -> None:
         spread_twice = "{ node { ...f node { ...f } } } fragment f on Node { a: name b: name }"
         assert message(spread_twice) == "The operation has 4 aliases; 3 are allowed."
 
-    def test_an_unused_fragment_does_not_count(self) -> None:
+    def test_aliases_of_an_unused_fragment_do_not_count(self) -> None:
         assert (
             errors("{ node { name } } fragment f on Node { a: name b: name c: name d: name }") == []
         )
@@ -92,7 +92,7 @@ class TestAliases:
 
 class TestFragments:
     def chain(self, length: int, links: str) -> str:
-        """Fragments that each spread the next one."""
+        """Return a chain of fragments that each spread the next one."""
         fragments = (
             f"fragment f{n} on Node {{ {links.replace('NEXT', f'...f{n + 1}')} }}"
             for n in range(length)
@@ -102,13 +102,13 @@ class TestFragments:
         )
 
     @pytest.mark.parametrize("length", [40, FRAGMENT_NESTING - 1])
-    def test_doubling_is_measured(self, length: int) -> None:
-        # Each fragment twice in the one before it: 2^length fields to whoever spreads them out,
-        # which would not end.
+    def test_doubling_fragments_are_measured_once(self, length: int) -> None:
+        # Each fragment is spread twice in the previous one. Expanded, these are 2^length fields,
+        # and this test would not end.
         document = parse(self.chain(length, "NEXT ... on Node { NEXT }"))
         assert validate(SCHEMA, document, [operation_limits(LIMITS)]) == []
 
-    def test_what_doubling_would_ask_for_is_counted(self) -> None:
+    def test_fields_of_doubling_fragments_are_counted(self) -> None:
         assert message(self.chain(10, "NEXT a: name NEXT")) == (
             "The operation has 1023 aliases; 3 are allowed."
         )
@@ -116,7 +116,7 @@ class TestFragments:
             "The operation has 12 levels"
         )
 
-    def test_a_long_chain_is_refused(self) -> None:
+    def test_long_chain_of_fragments_is_refused(self) -> None:
         assert message(self.chain(FRAGMENT_NESTING, "NEXT")) == (
             f"Fragments are nested deeper than {FRAGMENT_NESTING} levels."
         )
@@ -129,12 +129,12 @@ class TestFragments:
             "fragment f on Node { ...g } fragment g on Node { node { ...f ...g } }",
         ],
     )
-    def test_a_cycle_is_left_to_the_rule_for_cycles(self, fragments: str) -> None:
+    def test_cycle_is_reported_by_its_own_rule(self, fragments: str) -> None:
         document = f"{{ node {{ ...f }} }} {fragments}"
         assert errors(document) == []
         assert any("itself" in e.message for e in validate(SCHEMA, parse(document)))
 
-    def test_an_unknown_fragment_is_left_to_its_own_rule(self) -> None:
+    def test_unknown_fragment_is_reported_by_its_own_rule(self) -> None:
         assert errors("{ node { ...unknown } }") == []
 
 
@@ -153,21 +153,21 @@ class TestObjects:
             ("{ nodes(first: -9) { name } node { nodes(first: 1000) { name } } }", 1 + 1 + 1000),
         ],
     )
-    def test_a_page_multiplies_what_lies_under_it(self, document: str, objects: int) -> None:
+    def test_page_size_multiplies_the_objects_below(self, document: str, objects: int) -> None:
         assert message(document) == f"The operation has {objects} objects; 1000 are allowed."
 
-    def test_the_default_of_a_page_counts(self) -> None:
+    def test_default_page_size_counts(self) -> None:
         schema = strawberry.Schema(Paged)._schema
         rule = operation_limits(Limits(objects=10))
         (error,) = validate(schema, parse("{ nodes { nodes { __typename } } }"), [rule])
         assert error.message == "The operation has 56 objects; 10 are allowed."
 
-    def test_a_page_of_leaves_is_cheap(self) -> None:
+    def test_small_pages_are_within_the_limit(self) -> None:
         assert errors("{ nodes(first: 100) { name node { name } nodes(first: 5) { name } } }") == []
 
 
 class TestMutations:
-    def test_only_so_many_in_one_document(self) -> None:
+    def test_mutations_of_one_document_are_limited(self) -> None:
         assert errors("mutation { change { name } a: change { name } }") == []
         three = "{ ...f ...g } fragment f on Mutation { change { name } } fragment g on Mutation "
         three += "{ a: change { name } b: change { name } }"
@@ -181,7 +181,7 @@ def excess(
     mutations_before: int = 0,
     entities: int | None = None,
 ) -> str | None:
-    """What is wrong with a request for the document, which itself is valid."""
+    """Return the error of a request for a valid document."""
     assert errors(document) == []
     size = operation_sizes(SCHEMA, parse(document), LIMITS)[operation]
     variables = {} if entities is None else {"representations": ["x"] * entities}
@@ -224,7 +224,7 @@ class TestRequest:
             "The operation has 1010 objects; 1000 are allowed."
         )
 
-    def test_entities_of_leaves_are_cheap(self) -> None:
+    def test_many_small_entities_are_within_the_limit(self) -> None:
         leaves = self.ENTITIES.replace("nodes(first: 9) { name }", "name")
         assert excess(leaves, entities=1000) is None
         assert excess(leaves, entities=1001)

@@ -1,4 +1,4 @@
-"""Text as a reader sees it, whatever Unicode this Python knows."""
+"""Rules for text, independent of Python's version of Unicode."""
 
 import unicodedata
 
@@ -33,15 +33,15 @@ def name(text: str) -> str:
 
 class TestIsVisible:
     @pytest.mark.parametrize("text", VISIBLE, ids=name)
-    def test_a_visible_character_is_enough(self, text: str) -> None:
+    def test_one_visible_character_is_enough(self, text: str) -> None:
         assert is_visible(text)
 
     @pytest.mark.parametrize("text", BLANK, ids=name)
-    def test_characters_without_ink_show_nothing(self, text: str) -> None:
+    def test_characters_without_ink_are_not_visible(self, text: str) -> None:
         assert not is_visible(text)
         assert not is_visible(text * 3)
 
-    def test_every_letter_that_python_knows_is_visible_or_blank_on_purpose(self) -> None:
+    def test_every_letter_of_python_is_visible_or_a_known_blank(self) -> None:
         hidden = {
             f"{code:04X}"
             for code in range(0x110000)
@@ -53,25 +53,25 @@ class TestIsVisible:
 
 class TestShorten:
     @pytest.mark.parametrize("cluster", ["a", "e" + ACUTE, FAMILY, FLAG, "\r\n", "नि", "각"])
-    def test_it_cuts_between_characters_of_a_reader(self, cluster: str) -> None:
+    def test_text_is_cut_between_grapheme_clusters(self, cluster: str) -> None:
         assert shorten(cluster * 10, 10) == cluster * 10
         assert shorten(cluster * 11, 10) == f"{(cluster * 9).rstrip()}…"
 
-    def test_a_short_text_stays(self) -> None:
+    def test_short_text_is_unchanged(self) -> None:
         assert shorten("", 5) == ""
         assert shorten("short", 5) == "short"
 
     def test_no_white_space_stands_before_the_ellipsis(self) -> None:
         assert shorten("one two three", 5) == "one…"
 
-    def test_at_most_so_many_are_left(self) -> None:
+    def test_result_has_at_most_the_given_number_of_characters(self) -> None:
         for length in range(1, 12):
             assert count_characters(shorten(FLAG * 10, length)) <= length
 
 
 class TestIsOneLine:
     @pytest.mark.parametrize("text", ["", "ada", "a b", "é", "🩷", "\u0378", "\u00a0"], ids=name)
-    def test_printable_text_is(self, text: str) -> None:
+    def test_printable_text_is_one_line(self, text: str) -> None:
         assert is_one_line(text)
 
     @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ class TestIsOneLine:
         ],
         ids=name,
     )
-    def test_a_line_break_or_control_character_is_not(self, character: str) -> None:
+    def test_line_break_or_control_character_is_not_one_line(self, character: str) -> None:
         assert not is_one_line(f"a{character}b")

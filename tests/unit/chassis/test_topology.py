@@ -1,4 +1,4 @@
-"""The declaration of the services: what it holds, and how its mistakes are reported."""
+"""The declaration of the services, and the reports of its mistakes."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ def problems(text: str) -> list[str]:
 
 
 class TestParse:
-    def test_a_stanza_becomes_a_service(self) -> None:
+    def test_stanza_becomes_a_service(self) -> None:
         likes = parse(PROJECT + AUTH + LIKES)["likes"]
         assert (likes.kind, likes.port, likes.consumes) == (Kind.SUBGRAPH, 4105, ("auth",))
         assert (likes.prefix, likes.stream, likes.folder) == (
@@ -111,7 +111,7 @@ class TestParse:
             ("[project", "Expected"),
         ],
     )
-    def test_a_mistake_is_one_line_with_its_place(self, text: str, problem: str) -> None:
+    def test_mistake_is_reported_in_one_line_with_its_key(self, text: str, problem: str) -> None:
         assert [line for line in problems(text) if line.startswith(problem)], problems(text)
 
     def test_every_mistake_is_reported_at_once(self) -> None:
@@ -119,19 +119,19 @@ class TestParse:
 
 
 class TestDeclared:
-    def test_a_service_that_is_not_declared_is_named(self) -> None:
+    def test_undeclared_service_is_named(self) -> None:
         with pytest.raises(
             TopologyError, match=r"no service bookmarks; add \[services.bookmarks\]"
         ):
             declared()["bookmarks"]
 
-    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+    def test_missing_file_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(TopologyError, match=r"services\.toml cannot be read"):
             declared(tmp_path)
 
 
 class TestReserved:
-    def test_no_service_can_give_another_setting_a_second_meaning(self) -> None:
+    def test_reserved_names_keep_settings_unambiguous(self) -> None:
         names = {*examples(), "GRAFANA_PORT", "GRAFANA_PASSWORD", "POSTGRES_PASSWORD", "PUBLIC_URL"}
         of_a_service = re.compile(r"([A-Z]+)_(?:HOST|PORT|URL|PASSWORD)")
         first_words = {

@@ -1,4 +1,4 @@
-"""The declaration and the folders of the services must agree; what is missing is one line."""
+"""services.toml and the folders of the services agree; each difference is reported in one line."""
 
 import shutil
 from collections.abc import Callable
@@ -16,7 +16,7 @@ FOLDERS = [service.folder for service in read(ROOT).services.values()]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the declaration and of what it is held against."""
+    """Return a copy of services.toml and of the folders that it is compared with."""
     shutil.copy(ROOT / FILE, tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     for folder in FOLDERS:
@@ -33,7 +33,7 @@ def without(root: Path, line: str) -> None:
 
 
 class TestProblems:
-    def test_there_are_none(self) -> None:
+    def test_repository_has_no_problems(self) -> None:
         assert list(problems(ROOT)) == []
 
     @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ class TestProblems:
             ("port", "[services.auth] lacks port"),
         ],
     )
-    def test_a_key_that_is_removed_is_named(self, root: Path, line: str, problem: str) -> None:
+    def test_missing_key_is_named(self, root: Path, line: str, problem: str) -> None:
         without(root, line)
         try:
             found = list(problems(root))
@@ -57,7 +57,7 @@ class TestProblems:
             found = str(error).splitlines()
         assert [each for each in found if problem in each], found
 
-    def test_an_outbox_of_a_service_that_does_not_publish_is_named(self, root: Path) -> None:
+    def test_outbox_without_publishes_is_named(self, root: Path) -> None:
         text = (root / FILE).read_text()
         stanza = text.index("[services.notifier]")
         text = text[:stanza] + text[stanza:].replace("publishes = true\n", "", 1)
@@ -91,7 +91,7 @@ class TestProblems:
             ),
         ],
     )
-    def test_code_without_its_stanza_and_a_stanza_without_its_code_are_named(
+    def test_undeclared_code_and_missing_code_are_named(
         self, root: Path, change: Callable[[Path], object], problem: str
     ) -> None:
         change(root)

@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 
 class TestBlocks:
-    def test_a_block_is_replaced_and_indented_as_its_marker(self) -> None:
+    def test_block_is_replaced_with_the_indentation_of_its_marker(self) -> None:
         after = with_blocks("a.yaml", TEXT, {"names": "new:\n\n- 1\n"})
         assert after == f"first\n  {BEGIN}names\n  new:\n\n  - 1\n  {END}\nlast\n"
 
@@ -52,7 +52,7 @@ class TestBlocks:
             (f"{BEGIN}names\n{BEGIN}names\n", "line 2: the block names has no"),
         ],
     )
-    def test_a_marker_that_is_wrong_is_one_line_with_file_and_name(
+    def test_wrong_marker_is_reported_in_one_line_with_file_and_name(
         self, text: str, problem: str
     ) -> None:
         with pytest.raises(GenerateError, match=problem) as refused:
@@ -61,20 +61,18 @@ class TestBlocks:
 
 
 class TestWrite:
-    def test_changed_paths_are_returned_and_then_none(self, root: Path) -> None:
+    def test_write_returns_changed_paths_once(self, root: Path) -> None:
         assert write(root, [BLOCK, FILE]) == ["a.yaml", "made/auth.yaml"]
         assert (root / "made" / "auth.yaml").read_text() == HEADER + FILE.text
         assert write(root, [BLOCK, FILE]) == []
 
-    def test_a_file_that_is_no_longer_generated_is_removed(self, root: Path) -> None:
+    def test_file_that_is_no_longer_generated_is_removed(self, root: Path) -> None:
         write(root, [BLOCK, FILE, File("made/tweets.yaml", "kind: Service\n")])
         (root / "made" / "by-hand.yaml").write_text("kind: Service\n")
         assert write(root, [BLOCK, FILE]) == ["made/tweets.yaml"]
         assert sorted(p.name for p in (root / "made").iterdir()) == ["auth.yaml", "by-hand.yaml"]
 
-    def test_a_missing_file_is_named_with_its_marker_and_nothing_is_written(
-        self, root: Path
-    ) -> None:
+    def test_missing_file_is_named_and_nothing_is_written(self, root: Path) -> None:
         with pytest.raises(GenerateError, match=r"^b\.yaml is missing; it must hold .*: other'"):
             write(root, [BLOCK, FILE, Block("b.yaml", "other", "x\n")])
         assert (root / "a.yaml").read_text() == TEXT
@@ -82,7 +80,7 @@ class TestWrite:
 
 
 class TestDifferences:
-    def test_each_file_that_differs_is_named_and_nothing_is_changed(self, root: Path) -> None:
+    def test_differing_files_are_named_and_unchanged(self, root: Path) -> None:
         write(root, [BLOCK, FILE, File("made/tweets.yaml", "")])
         (root / "made" / "auth.yaml").write_text("edited\n")
         text = (root / "a.yaml").read_text()
@@ -97,10 +95,10 @@ class TestCheck:
         command = [sys.executable, "-m", "deploy.generate", "--check", str(root)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    def test_the_repository_is_as_generated(self) -> None:
+    def test_repository_is_up_to_date(self) -> None:
         assert differences(ROOT, outputs(read(ROOT))) == []
 
-    def test_a_difference_fails_and_says_what_to_run(self, tmp_path: Path) -> None:
+    def test_difference_fails_and_names_the_command(self, tmp_path: Path) -> None:
         wanted = outputs(read(ROOT))
         for path in {output.path for output in wanted}:
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +110,7 @@ class TestCheck:
         assert "router/router.yaml" not in checked.stderr
         assert "supergraph.yaml differs from services.toml. Run: make generate\n" in checked.stderr
 
-    def test_a_wrong_declaration_is_reported_by_its_own_message(self, tmp_path: Path) -> None:
+    def test_wrong_declaration_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "services.toml").write_text("[project]\nname = 'x'\n")
         checked = self.check(tmp_path)
         assert checked.returncode == 1
@@ -264,18 +262,18 @@ def changed(declaration: str) -> set[str]:
 
 class TestStanza:
     @pytest.mark.parametrize("key", CHANGES)
-    def test_a_key_changes_what_follows_from_it_and_nothing_else(self, key: str) -> None:
+    def test_key_changes_its_outputs_only(self, key: str) -> None:
         text, instead, expected = CHANGES[key]
         head, stanza = DECLARATION.split("[services.mailer]")
         assert text in stanza
         assert changed(f"{head}[services.mailer]{stanza.replace(text, instead)}") == expected
 
     @pytest.mark.parametrize("key", PROJECT_CHANGES)
-    def test_a_key_of_the_project_changes_what_follows_from_it(self, key: str) -> None:
+    def test_project_key_changes_its_outputs_only(self, key: str) -> None:
         text, instead, expected = PROJECT_CHANGES[key]
         assert changed(DECLARATION.replace(text, instead)) == expected
 
-    def test_without_a_database_there_is_no_migration_and_no_password(self) -> None:
+    def test_service_without_database_has_no_migration_and_no_password(self) -> None:
         plain = 'module = "mailer"\nkind = "subgraph"\nport = 4105\n'
         head = DECLARATION.split("[services.mailer]")[0]
         with_one = generated(f"{head}[services.mailer]\n{plain}database = true\n")
@@ -286,7 +284,7 @@ class TestStanza:
         assert "migrate" not in without[OWN]
         assert "uses-database" not in without[OWN]
 
-    def test_a_page_is_reached_by_the_edge_alone(self) -> None:
+    def test_page_is_connected_to_the_edge_only(self) -> None:
         head = DECLARATION.split("[services.mailer]")[0]
         page = 'module = "mailer"\nkind = "page"\nport = 4105\n'
         made = generated(f"{head}[services.mailer]\n{page}")

@@ -1,4 +1,4 @@
-"""The product gets another name everywhere it is one, and nowhere else."""
+"""The product is renamed in every file that names it, and other words stay."""
 
 import subprocess
 from pathlib import Path
@@ -44,18 +44,18 @@ class TestRename:
         )
         assert 'name = "rook"\ntitle = "Rook Talk"' in (repository / "services.toml").read_text()
 
-    def test_a_file_with_the_name_is_renamed(self, repository: Path) -> None:
+    def test_file_name_with_the_old_name_is_renamed(self, repository: Path) -> None:
         rename(repository, "rook", "Rook")
         assert (repository / "rook.yaml").read_text() == "name: rook\n"
         assert not (repository / "wren.yaml").exists()
 
-    def test_the_licence_and_other_words_stay(self, repository: Path) -> None:
+    def test_licence_and_other_words_are_unchanged(self, repository: Path) -> None:
         rename(repository, "rook", "Rook")
         assert (repository / "LICENSE").read_text() == "Copyright Wren authors"
         assert (repository / "birds.md").read_text() == "They wrens; wrenlike.\n"
         assert (repository / "page.bin").read_bytes() == b"\0\xff"
 
-    def test_a_second_rename_starts_from_the_first(self, repository: Path) -> None:
+    def test_second_rename_starts_from_the_first(self, repository: Path) -> None:
         before = (repository / "README.md").read_text()
         rename(repository, "rook", "Rook Talk")
         subprocess.run(["git", "add", "-A"], cwd=repository, check=True)
@@ -71,7 +71,7 @@ class TestRename:
             ("auth", "Auth", "NAME=auth is already a word in 2 files"),
         ],
     )
-    def test_a_name_that_does_not_fit_changes_nothing(
+    def test_invalid_name_changes_nothing(
         self, repository: Path, name: str, title: str, problem: str
     ) -> None:
         with pytest.raises(RenameError, match=problem):

@@ -1,4 +1,4 @@
-"""What a new subgraph can be called, and what writing one leaves behind."""
+"""The names that a new subgraph may have, and the files that are written for it."""
 
 import ast
 from pathlib import Path

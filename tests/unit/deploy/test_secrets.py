@@ -1,4 +1,4 @@
-"""The secrets of Compose and of a Kubernetes cluster of one's own."""
+"""The secrets of Compose and of the Kubernetes overlay `local`."""
 
 import shutil
 import stat
@@ -27,7 +27,7 @@ def make(root: Path, *arguments: str) -> None:
 
 
 class TestSecrets:
-    def test_they_are_fresh_and_for_their_owner_alone(self, root: Path) -> None:
+    def test_secrets_are_new_and_readable_by_their_owner_only(self, root: Path) -> None:
         make(root)
         made = read(root / ".env")
         keys = made.pop("AUTH_SIGNING_KEYS")
@@ -36,7 +36,7 @@ class TestSecrets:
         assert len(set(made.values())) == len(made)
         assert stat.S_IMODE((root / ".env").stat().st_mode) == 0o600
 
-    def test_what_is_there_stays(self, root: Path) -> None:
+    def test_existing_values_are_unchanged(self, root: Path) -> None:
         (root / ".env").write_text("EDGE_PORT=4001\nROUTER_SECRET=\nAUTH_REFRESH_SECRET=mine\n")
         make(root)
         first = read(root / ".env")
@@ -45,7 +45,7 @@ class TestSecrets:
         assert (first["EDGE_PORT"], first["AUTH_REFRESH_SECRET"]) == ("4001", "mine")
         assert len(first["ROUTER_SECRET"]) == 64
 
-    def test_for_kubernetes_each_service_gets_its_own(self, root: Path) -> None:
+    def test_each_service_gets_its_own_secrets_on_kubernetes(self, root: Path) -> None:
         make(root, "kubernetes")
         folder = root / "deploy" / "kubernetes" / "overlays" / "local" / "secrets"
         made = read(root / ".env")
@@ -61,7 +61,7 @@ class TestSecrets:
             assert made["REDIS_PASSWORD"] in given["REDIS_URL"]
             assert stat.S_IMODE((folder / f"{service.name}.env").stat().st_mode) == 0o600
 
-    def test_a_service_that_is_new_is_added_and_the_others_stay(self, root: Path) -> None:
+    def test_new_service_is_added_and_others_are_unchanged(self, root: Path) -> None:
         make(root)
         first = read(root / ".env")
         services = root / "deploy" / "services.sh"

@@ -1,4 +1,4 @@
-"""The explorer's files: their headers, their caching, and that there is nothing else."""
+"""The explorer's files, their headers and their caching."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ CODE = b"console.log('hello');" * 20
 
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
-    """As the build leaves it; the brotli is none, for nobody here reads it."""
+    """A folder as the build writes it; its brotli files are never decoded here."""
     files = {
         "index.html": b"<!doctype html>",
         "favicon.svg": b"<svg/>",
@@ -49,7 +49,7 @@ async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class TestFiles:
-    async def test_the_page_is_asked_about_each_time(self, client: httpx.AsyncClient) -> None:
+    async def test_page_is_revalidated_for_each_request(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -62,14 +62,14 @@ class TestFiles:
             ("/assets/inter-Dx4kXJAl.woff2", "font/woff2"),
         ],
     )
-    async def test_a_hashed_name_is_kept_for_good(
+    async def test_hashed_name_is_cached_forever(
         self, client: httpx.AsyncClient, path: str, kind: str
     ) -> None:
         answer = await client.get(path)
         assert answer.headers["content-type"] == kind
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
-    async def test_other_names_are_not(self, client: httpx.AsyncClient) -> None:
+    async def test_other_names_are_revalidated(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/favicon.svg")).headers["cache-control"] == "no-cache"
 
     @pytest.mark.parametrize(
@@ -83,21 +83,19 @@ class TestFiles:
             ("*", None),
         ],
     )
-    async def test_the_best_encoding_that_the_client_takes(
+    async def test_smallest_accepted_encoding_is_sent(
         self, client: httpx.AsyncClient, accepted: str, encoding: str | None
     ) -> None:
         answer = await client.head(SCRIPT, headers={"accept-encoding": accepted})
         assert answer.headers.get("content-encoding") == encoding
         assert answer.headers["vary"] == "accept-encoding"
 
-    async def test_an_encoding_changes_nothing_but_the_weight(
-        self, client: httpx.AsyncClient
-    ) -> None:
+    async def test_gzip_response_has_the_same_content(self, client: httpx.AsyncClient) -> None:
         answer = await client.get(SCRIPT, headers={"accept-encoding": "gzip"})
         assert answer.content == CODE
         assert int(answer.headers["content-length"]) < len(CODE)
 
-    async def test_what_the_client_has_is_not_sent_again(self, client: httpx.AsyncClient) -> None:
+    async def test_matching_etag_is_not_modified(self, client: httpx.AsyncClient) -> None:
         first = await client.get("/")
         for tag in (first.headers["etag"], f'"other", W/{first.headers["etag"]}'):
             again = await client.get("/", headers={"if-none-match": tag})
@@ -105,7 +103,7 @@ class TestFiles:
             assert again.headers["cache-control"] == "no-cache"
         assert (await client.get("/", headers={"if-none-match": '"other"'})).status_code == 200
 
-    async def test_encodings_have_tags_of_their_own(self, client: httpx.AsyncClient) -> None:
+    async def test_each_encoding_has_its_own_etag(self, client: httpx.AsyncClient) -> None:
         tags = {
             (await client.head(SCRIPT, headers={"accept-encoding": name})).headers["etag"]
             for name in ("br", "gzip", "identity")
@@ -120,13 +118,13 @@ class TestFiles:
             *("/%2e%2e/pyproject.toml", "/assets/%2e%2e/%2e%2e/settings.py"),
         ],
     )
-    async def test_there_is_nothing_else(self, client: httpx.AsyncClient, path: str) -> None:
+    async def test_other_paths_are_not_found(self, client: httpx.AsyncClient, path: str) -> None:
         answer = await client.get(path)
         assert answer.status_code == 404
         assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    async def test_the_page_of_a_tweet_is_the_explorer(
+    async def test_page_of_a_tweet_is_the_explorer(
         self, client: httpx.AsyncClient, method: str
     ) -> None:
         path = "/tweets/01a203fc-0000-7000-8000-00000000abcd"
@@ -141,12 +139,12 @@ class TestFiles:
         "path",
         ["/tweets", "/tweets/", "/tweets/x", "/tweets/01a203fc-0000-7000-8000-00000000abcd/x"],
     )
-    async def test_what_can_be_no_tweet_has_no_page(
+    async def test_path_without_a_tweet_id_is_not_found(
         self, client: httpx.AsyncClient, path: str
     ) -> None:
         assert (await client.get(path)).status_code == 404
 
-    async def test_a_page_is_only_read(self, client: httpx.AsyncClient) -> None:
+    async def test_other_methods_are_not_allowed(self, client: httpx.AsyncClient) -> None:
         answer = await client.post("/", content=b"{}")
         assert answer.status_code == 405
         assert answer.headers["allow"] == "GET, HEAD"
@@ -154,7 +152,9 @@ class TestFiles:
 
 
 class TestPolicy:
-    async def test_no_script_but_the_files(self, client: httpx.AsyncClient) -> None:
+    async def test_only_scripts_of_the_same_origin_are_allowed(
+        self, client: httpx.AsyncClient
+    ) -> None:
         policy = dict(
             part.strip().split(" ", 1)
             for part in (await client.get("/")).headers["content-security-policy"].split(";")
@@ -163,7 +163,7 @@ class TestPolicy:
         assert policy["script-src"] == policy["connect-src"] == policy["worker-src"] == "'self'"
         assert policy["frame-ancestors"] == "'none'"
 
-    async def test_it_goes_with_every_file(self, client: httpx.AsyncClient) -> None:
+    async def test_every_file_has_the_policy(self, client: httpx.AsyncClient) -> None:
         for path in ("/", SCRIPT):
             headers = (await client.get(path)).headers
             assert re.search("script-src 'self';", headers["content-security-policy"])
@@ -171,20 +171,20 @@ class TestPolicy:
 
 
 class TestProbes:
-    async def test_it_runs_and_is_ready(self, client: httpx.AsyncClient) -> None:
+    async def test_probes_succeed(self, client: httpx.AsyncClient) -> None:
         assert (
             (await client.get("/livez")).status_code
             == (await client.get("/readyz")).status_code
             == 200
         )
 
-    def test_without_a_build_there_is_no_service(self, tmp_path: Path) -> None:
+    def test_missing_build_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(NotBuiltError):
             create_app(Shutdown(), tmp_path)
 
 
 class TestServices:
-    async def test_the_page_learns_which_services_are_declared(
+    async def test_services_script_lists_the_declared_services(
         self, client: httpx.AsyncClient
     ) -> None:
         answer = await client.get("/services.js")

@@ -1,4 +1,4 @@
-"""How the edge reads an Accept header, and that the streams behind it read it alike."""
+"""The edge's reading of Accept headers, and its agreement with the streams behind it."""
 
 import re
 
@@ -25,7 +25,7 @@ JSON_TYPES = {
 
 
 def is_streamed(accept: str) -> bool:
-    """Whether the routes of edge.yaml lead a POST with this header past the router."""
+    """Return whether the routes of edge.yaml send a POST with this header past the router."""
 
     def matches(pattern: str) -> bool:
         return re.fullmatch(pattern, accept) is not None
@@ -50,7 +50,7 @@ class TestAccept:
             "Multipart/Mixed ; SubscriptionSpec=1.0",
         ],
     )
-    def test_stream(self, accept: str) -> None:
+    def test_header_leads_to_the_streams(self, accept: str) -> None:
         assert is_streamed(accept)
 
     @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ class TestAccept:
             "multipart/mixed;deferSpec=20220824, application/json",
         ],
     )
-    def test_router(self, accept: str) -> None:
+    def test_header_leads_to_the_router(self, accept: str) -> None:
         assert not is_streamed(accept)
 
 
@@ -111,7 +111,7 @@ RANGES = st.builds(
 
 class TestStreamsBehindTheEdge:
     @given(st.lists(RANGES | st.sampled_from(["nonsense", "", ";"]), max_size=4), st.booleans())
-    def test_header_is_read_alike(self, ranges: list[str], spaced: bool) -> None:
+    def test_edge_and_streams_read_the_header_alike(self, ranges: list[str], spaced: bool) -> None:
         accept = (", " if spaced else ",").join(ranges)
         protocol = negotiate([accept])
         if is_streamed(accept):

@@ -1,4 +1,4 @@
-"""The edge's configuration, filled from the environment."""
+"""The edge's configuration, rendered from the environment."""
 
 import re
 from typing import Any
@@ -38,10 +38,10 @@ class TestRender:
         text = render(SETTINGS | {"AUTH_HOST": "auth.internal", "AUTH_PORT": "8080"})
         assert '{"address": "auth.internal", "port_value": 8080}' in text
 
-    def test_the_secret_is_not_in_it(self) -> None:
+    def test_rendered_file_does_not_contain_the_secret(self) -> None:
         assert SETTINGS["ROUTER_SECRET"] not in render(SETTINGS)
 
-    def test_without_a_secret_there_is_no_edge(self) -> None:
+    def test_missing_secret_is_refused(self) -> None:
         with pytest.raises(ValueError, match="ROUTER_SECRET"):
             render({"ENVIRONMENT": "development"})
 
@@ -67,7 +67,7 @@ class TestRender:
             ("AUTH_ENDPOINTS", "auth:70000"),
         ],
     )
-    def test_a_setting_that_does_not_fit_is_named(self, name: str, value: str) -> None:
+    def test_invalid_setting_is_named(self, name: str, value: str) -> None:
         with pytest.raises(ValueError, match=name):
             render(SETTINGS | {name: value})
 
@@ -80,10 +80,10 @@ def tracing(**settings: str) -> dict[str, Any] | None:
 
 
 class TestTracing:
-    def test_without_a_collector_there_is_none(self) -> None:
+    def test_tracing_is_off_without_a_collector(self) -> None:
         assert tracing() is None
 
-    def test_spans_of_so_many_requests_go_to_the_collector(self) -> None:
+    def test_endpoint_and_percentage_are_configured(self) -> None:
         settings = {"TRACING_ENDPOINT": "http://collector:4319", "TRACING_PERCENT": "5"}
         configured = tracing(**settings)
         assert configured
@@ -92,7 +92,7 @@ class TestTracing:
         assert exporter["uri"] == "http://collector:4319/v1/traces"
         assert '{address: "collector", port_value: 4319}' in render(SETTINGS | settings)
 
-    def test_a_percentage_is_one(self) -> None:
+    def test_percentage_above_100_is_refused(self) -> None:
         with pytest.raises(ValueError, match="TRACING_PERCENT"):
             tracing(TRACING_ENDPOINT="http://collector", TRACING_PERCENT="101")
 
@@ -106,10 +106,10 @@ def endpoints(**settings: str) -> list[tuple[str, int]]:
 
 
 class TestEndpoints:
-    def test_by_default_it_is_the_one_that_serves_the_router(self) -> None:
+    def test_host_and_port_are_the_default(self) -> None:
         assert endpoints(AUTH_HOST="auth", AUTH_PORT="80") == [("auth", 80)]
 
-    def test_there_may_be_several(self) -> None:
+    def test_several_endpoints_are_listed(self) -> None:
         listed = "127.0.0.1:4102, auth.internal:4112,[::1]:4122"
         assert endpoints(AUTH_ENDPOINTS=listed) == [
             ("127.0.0.1", 4102),
@@ -119,10 +119,10 @@ class TestEndpoints:
 
 
 class TestAllowedOrigins:
-    def test_in_production_none_unless_listed(self) -> None:
+    def test_production_allows_no_origin_by_default(self) -> None:
         assert origins(ENVIRONMENT="production") == []
 
-    def test_listed_ones_are_the_only_ones(self) -> None:
+    def test_only_listed_origins_are_allowed(self) -> None:
         listed = origins(EDGE_ALLOWED_ORIGINS="https://a.example, https://b.example/")
         assert listed == [{"exact": "https://a.example"}, {"exact": "https://b.example"}]
 
@@ -137,16 +137,18 @@ class TestAllowedOrigins:
             ("http://localhost:80@evil.example", False),
         ],
     )
-    def test_in_development_every_port_of_this_machine(self, origin: str, allowed: bool) -> None:
+    def test_development_allows_every_port_of_this_machine(
+        self, origin: str, allowed: bool
+    ) -> None:
         assert origins() == [{"safe_regex": {"regex": LOCAL_ORIGINS}}]
         assert bool(re.fullmatch(LOCAL_ORIGINS, origin)) is allowed
 
 
 class TestAllowedHeaders:
-    def test_those_of_graphql_clients_and_of_tracing_are_built_in(self) -> None:
+    def test_headers_of_graphql_clients_and_tracing_are_built_in(self) -> None:
         expected = {"authorization", "content-type", "baggage", "sentry-trace", "traceparent"}
         assert expected <= set(headers())
 
-    def test_listed_ones_are_added_once(self) -> None:
+    def test_listed_headers_are_added_once(self) -> None:
         listed = headers(EDGE_ALLOWED_HEADERS="X-Tenant, accept,, x-tenant")
         assert listed == [*headers(), "x-tenant"]

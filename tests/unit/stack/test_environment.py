@@ -1,4 +1,4 @@
-"""The file of settings: made once, added to, never overwritten."""
+"""The settings file is made once and added to, and nothing in it is overwritten."""
 
 import stat
 from pathlib import Path
@@ -10,11 +10,11 @@ from stack.environment import prepare
 from stack.process import ROOT
 
 KEYS = {"AUTH_SIGNING_KEYS": "made-elsewhere"}
-"""Making real ones starts a process; this is about the file."""
+"""Given, because generating signing keys starts a process."""
 
 
 class TestPrepare:
-    def test_it_makes_secrets_that_only_we_can_read(self, tmp_path: Path) -> None:
+    def test_secrets_are_fresh_and_only_their_owner_can_read_them(self, tmp_path: Path) -> None:
         first = prepare(tmp_path / "a", KEYS)
         second = prepare(tmp_path / "b", KEYS)
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
@@ -23,7 +23,7 @@ class TestPrepare:
             assert first[name] != second[name]
 
     @pytest.mark.needs("tweets", "notifier")
-    def test_each_service_has_a_database_of_its_own(self, tmp_path: Path) -> None:
+    def test_each_service_has_its_own_database(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS)
         assert settings["AUTH_DATABASE_URL"].startswith("postgresql://auth:")
         assert settings["TWEETS_DATABASE_URL"].endswith("@127.0.0.1:4132/tweets")
@@ -34,7 +34,7 @@ class TestPrepare:
         assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
         assert settings["NOTIFIER_AUTH_GRPC"] == "127.0.0.1:5011"
 
-    def test_a_second_time_changes_nothing(self, tmp_path: Path) -> None:
+    def test_second_call_changes_nothing(self, tmp_path: Path) -> None:
         file = tmp_path / "env"
         first = prepare(file, KEYS)
         text = file.read_text()
@@ -51,7 +51,7 @@ class TestPrepare:
             "# mine\nAUTH_PORT=5001\nPOSTGRES_PORT=5999\nOTHER=x=y\n"
         )
 
-    def test_the_environment_wins_and_is_not_written_down(self, tmp_path: Path) -> None:
+    def test_environment_overrides_the_file_and_is_not_written(self, tmp_path: Path) -> None:
         file = tmp_path / "env"
         settings = prepare(file, KEYS | {"ROUTER_SECRET": "from-outside", "EDGE_PORT": "4999"})
         assert (settings["ROUTER_SECRET"], settings["EDGE_PORT"]) == ("from-outside", "4999")

@@ -1,4 +1,4 @@
-"""The npm packages of a folder: installed once, by one process at a time, or not marked so."""
+"""The npm packages of a folder are installed once, by one process at a time."""
 
 import io
 import json
@@ -28,7 +28,7 @@ node._npm = lambda _: [sys.executable, sys.argv[2]]
 commands = Commands(Console(io.StringIO()), threading.Event())
 node.install_packages(commands, Path(sys.argv[1]) / "packages")
 """
-"""Installs the packages of a folder with a program that stands for npm."""
+"""Installs the packages of a folder with a program in the place of npm."""
 
 NPM = """
 import pathlib, shutil, sys, time
@@ -45,7 +45,7 @@ busy.unlink()
 (modules / "package").touch()
 sys.exit((root / "fails").exists())
 """
-"""Removes the packages and puts them back, as npm ci does."""
+"""Removes the packages and installs them, as npm ci does."""
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ class TestInstallPackages:
         assert runs(folder) == 1
         assert (folder / "packages" / "node_modules" / "package").exists()
 
-    def test_what_failed_is_not_marked_and_is_tried_again(self, folder: Path) -> None:
+    def test_failed_installation_is_repeated(self, folder: Path) -> None:
         (folder / "fails").touch()
         process = install(folder)
         assert "StackError" in process.communicate(timeout=60)[1]
@@ -88,10 +88,10 @@ class TestInstallPackages:
         assert process.communicate(timeout=60)[1] == ""
         assert runs(folder) == 2
 
-    def test_a_mark_does_not_outlive_an_install_that_broke_off(
+    def test_interrupted_installation_is_repeated_with_the_earlier_lock_file(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Back on the lock file of before, half of whose packages another install removed."""
+        """The interrupted installation may have removed packages of the earlier lock file."""
         monkeypatch.setattr(node, "ROOT", folder)
         monkeypatch.setattr(node, "find_node", lambda _: Path(sys.executable))
         monkeypatch.setattr(
@@ -110,7 +110,7 @@ class TestInstallPackages:
 
 
 class TestLocked:
-    def test_waiting_ends_when_it_is_interrupted(self, tmp_path: Path) -> None:
+    def test_interruption_ends_the_wait_for_a_lock(self, tmp_path: Path) -> None:
         file = tmp_path / "lock"
         file.touch()
         interrupted = threading.Event()
@@ -120,4 +120,4 @@ class TestLocked:
             pytest.raises(StoppedError),
             locked(file, interrupted),
         ):
-            raise AssertionError("two hold the lock")
+            raise AssertionError("two hold the lock at once")

@@ -10,6 +10,7 @@ import pytest
 from stack.console import Console
 from stack.preload import Preloader, imported_packages
 from stack.process import Process, StackError
+from tests.stack import eventually
 
 pytestmark = pytest.mark.skipif(not Preloader.is_available(), reason="the preloader needs Linux")
 
@@ -69,6 +70,13 @@ class TestFork:
         forked.start()
         forked.stop()
         assert forked.exit_code == -15
+
+    def test_line_is_read_while_the_fork_runs(self, preloader: Preloader) -> None:
+        forked = process(preloader, "http.server", "--bind", "127.0.0.1", "0")
+        forked.start()
+        eventually(lambda: "Serving HTTP" in "".join(forked.last_lines), "the line is read")
+        assert forked.running
+        forked.kill()
 
 
 class TestImportedPackages:

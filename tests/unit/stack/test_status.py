@@ -64,6 +64,13 @@ class TestTable:
     def test_version_is_that_of_the_program(self) -> None:
         assert status.version_of(sys.executable) == f"Python {sys.version.split()[0]}"
 
+    def test_numbers_in_the_path_are_not_the_version(self, tmp_path: Path) -> None:
+        program = tmp_path / "python3.11" / "envoy"
+        program.parent.mkdir()
+        program.write_text('#!/bin/sh\necho "$0 version: 12ab/1.40.0/Clean"\n')
+        program.chmod(0o755)
+        assert status.version_of(str(program)) == "Envoy 1.40.0"
+
 
 class TestRead:
     def test_nothing_runs_in_a_folder_that_is_not_locked(self, tmp_path: Path) -> None:

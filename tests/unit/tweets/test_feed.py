@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from chassis.events import Event
 from chassis.principal import Principal
@@ -171,6 +172,12 @@ class TestFollowing:
             async with feed.running():
                 assert await positions(subscription, 1) == [1]
 
+    async def test_feeds_are_reconciled_before_the_stream_is_read(
+        self, feed: Feed, stream: FakeStream, unit_of_work: FakeUnitOfWork
+    ) -> None:
+        async with following(feed, stream):
+            assert unit_of_work.reads == 1
+
     async def test_outage_of_redis_is_waited_out(
         self,
         feed: Feed,
@@ -183,6 +190,22 @@ class TestFollowing:
             await publish(service.create_tweet(ADA, "Hi"))
             assert await positions(subscription, 1) == [1]
 
+    async def test_end_of_an_outage_of_redis_is_logged(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        publish: Callable[..., Any],
+    ) -> None:
+        stream.outages = 1
+        with capture_logs() as log:
+            async with following(feed, stream):
+                await until(lambda: len(stream.read_from) == 2)
+                await publish(service.create_tweet(ADA, "Hi"))
+                await until(lambda: len(stream.read_from) == 3)
+        events = [entry["event"] for entry in log if entry.get("work") == "follow feeds"]
+        assert events == ["outage started", "outage ended"]
+
     async def test_malformed_entry_is_skipped(
         self,
         feed: Feed,
@@ -193,9 +216,11 @@ class TestFollowing:
         async with following(feed, stream), subscribed(feed) as subscription:
             stream.add("nonsense")
             stream.entries.append(("2-0", {}))
-            await publish(service.create_tweet(ADA, "Hi"))
-            assert await positions(subscription, 1) == [1]
+            with capture_logs() as log:
+                await publish(service.create_tweet(ADA, "Hi"))
+                assert await positions(subscription, 1) == [1]
         assert stream.read_from[-1] == "3-0"
+        assert [entry["event"] for entry in log] == ["malformed event"] * 2
 
     async def test_many_subscriptions_get_the_item(
         self,
@@ -259,6 +284,54 @@ class TestRecord:
             await positions(subscription, 1)
             await until(lambda: bool(delays) and stream.read_from[-1] == "3-0")
         assert len(delays) == 1
+
+
+class TestReconciling:
+    @pytest.fixture
+    def feed(self, service: TweetService, stream: FakeStream) -> Feed:
+        """A feed that reconciles all the time."""
+        return Feed(
+            cast("Redis", stream),
+            service,
+            Subscriptions(),
+            FakeEndedSessions(),
+            reconcile_every=0.0,
+        )
+
+    async def test_item_missing_from_the_stream_is_found(
+        self, feed: Feed, service: TweetService, stream: FakeStream
+    ) -> None:
+        async with following(feed, stream), subscribed(feed) as subscription:
+            await service.create_tweet(ADA, "Hi")
+            assert await positions(subscription, 1) == [1]
+
+    async def test_outage_of_the_database_is_logged_and_waited_out(
+        self,
+        feed: Feed,
+        service: TweetService,
+        stream: FakeStream,
+        unit_of_work: FakeUnitOfWork,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        read, outages = unit_of_work.read, 1
+
+        async def failing_once(work: Any) -> Any:
+            nonlocal outages
+            if outages:
+                outages -= 1
+                raise ConnectionError
+            return await read(work)
+
+        async with following(feed, stream), subscribed(feed) as subscription:
+            with capture_logs() as log:
+                monkeypatch.setattr(unit_of_work, "read", failing_once)
+                await until(lambda: len(log) == 2)
+            await service.create_tweet(ADA, "Hi")
+            assert await positions(subscription, 1) == [1]
+        assert [(entry["event"], entry["work"]) for entry in log] == [
+            ("outage started", "reconcile feeds"),
+            ("outage ended", "reconcile feeds"),
+        ]
 
 
 class TestReaders:

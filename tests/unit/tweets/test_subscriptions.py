@@ -1,13 +1,16 @@
 """The items that a subscription delivers; the test plays the stream and the database."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 from unittest.mock import Mock
 from uuid import UUID
+from weakref import ref
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.errors import BadUserInput, Interrupted, SessionEnded, TokenExpired
 from chassis.principal import Principal
@@ -162,9 +165,17 @@ class TestItems:
     ) -> None:
         for _ in range(250):
             await tweet(service, feed)
-        assert subscription.buffered <= 100
         assert await take(subscription, 250) == [*range(1, 251)]
         await waiting(subscription)
+
+    async def test_at_most_100_items_are_buffered(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        for _ in range(100):
+            await tweet(service, feed)
+        assert subscription.buffered == 100
+        await tweet(service, feed)
+        assert subscription.buffered == 0
 
     async def test_deleted_tweet_is_skipped(self, service: TweetService, feed: Feed) -> None:
         deleted = await tweet(service)
@@ -194,6 +205,7 @@ class TestEnd:
     ) -> None:
         await tweet(service, feed)
         feed.subscriptions.end_sessions([str(SESSION)])
+        assert not feed.subscriptions.of(ADA.id)
         with pytest.raises(SessionEnded):
             await anext(subscription)
 
@@ -245,6 +257,14 @@ class TestEnd:
     ) -> None:
         await subscription.aclose()
         assert not feed.subscriptions.of(ADA.id)
+
+    async def test_closed_subscription_is_freed_before_its_token_expires(self, feed: Feed) -> None:
+        subscription = await feed.subscribe(principal())
+        await subscription.aclose()
+        reference = ref(subscription)
+        del subscription
+        gc.collect()
+        assert reference() is None
 
 
 class TestOpenSubscriptions:
@@ -318,10 +338,12 @@ class TestDatabaseOutage:
         await tweet(service)
         item = await tweet(service, feed)
         monkeypatch.setattr(unit_of_work, "read", unavailable)
-        with pytest.raises(Interrupted):
-            await anext(subscription)
-        with pytest.raises(Interrupted):
-            await feed.subscribe(principal(), after=item.position)
+        with capture_logs() as log:
+            with pytest.raises(Interrupted):
+                await anext(subscription)
+            with pytest.raises(Interrupted):
+                await feed.subscribe(principal(), after=item.position)
+        assert [entry["event"] for entry in log] == ["feed unavailable"] * 2
         assert not feed.subscriptions.of(ADA.id)
 
     async def test_subscription_without_a_gap_continues(

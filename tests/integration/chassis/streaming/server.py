@@ -1,4 +1,4 @@
-"""A small schema with subscriptions, served by the uvicorn that serves ours."""
+"""A small schema with subscriptions, served by uvicorn as in production."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ def person(number: int = 1) -> Principal:
 
 @dataclass
 class World:
-    """What a test knows of the resolvers, and does to them."""
+    """The state of the resolvers, which a test observes and controls."""
 
     queue: asyncio.Queue[object] = field(default_factory=asyncio.Queue)
     running: int = 0
@@ -71,7 +71,7 @@ class World:
     contexts: list["Context"] = field(default_factory=list)
     waiting: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """`waiting` for it is whoever resolves `Event.gated`."""
+    """Opened by the test; resolvers of `Event.gated` wait for it and count in `waiting`."""
 
     async def put(self, *items: object) -> None:
         for item in items:
@@ -137,7 +137,7 @@ class Subscription:
 
     @strawberry.subscription
     async def events(self, info: Info) -> AsyncGenerator[Event, None]:
-        """Numbers that the test puts there, until it puts an exception, a way to end, or None."""
+        """Yield the numbers that the test puts, until it puts an exception, an ending or None."""
         world = info.context.world
         world.contexts.append(info.context)
         world.running += 1
@@ -155,7 +155,7 @@ class Subscription:
 
     @strawberry.subscription
     async def flood(self, info: Info) -> AsyncGenerator[Event, None]:
-        """Much, as fast as it is taken."""
+        """Yield large events as fast as they are read."""
         info.context.world.running += 1
         try:
             for number in range(1_000_000):
@@ -167,7 +167,7 @@ class Subscription:
 
     @strawberry.subscription
     async def stubborn(self, info: Info) -> AsyncGenerator[int, None]:
-        """Takes its time to end, as one does that waits for the database."""
+        """Take time to end, like a subscription that waits for the database."""
         gate = asyncio.ensure_future(info.context.world.gate.wait())
         while not gate.done():
             with suppress(asyncio.CancelledError):
@@ -185,7 +185,7 @@ class Subscription:
 
     @strawberry.subscription
     async def joins(self, info: Info, scope: str) -> AsyncGenerator[str, None]:
-        """Looks who it is before there is a generator."""
+        """Check the caller before a generator exists."""
         info.context.require(Scope(scope))
         return numbers()
 
@@ -220,7 +220,7 @@ async def authenticate(token: str) -> Principal:
 
 @dataclass
 class Running:
-    """A server, and clients that it takes for the edge."""
+    """A server, and clients with the secret of the edge."""
 
     port: int
     world: World
@@ -266,7 +266,7 @@ class Running:
             yield response
 
     async def post(self, query: str, accept: str, **options: Any) -> httpx.Response:
-        """For a stream that ends by itself."""
+        """Return the body of a stream that ends by itself."""
         async with self.stream(query, accept, **options) as response:
             await response.aread()
         return response
@@ -288,7 +288,7 @@ class Client:
         return json.loads(message)
 
     async def closed(self) -> tuple[int, str]:
-        """Code and reason of the close, whatever comes before it."""
+        """Return the code and the reason of the close, skipping other messages."""
         with suppress(ConnectionClosed):
             while True:
                 await asyncio.wait_for(self.connection.recv(), 15)

@@ -30,13 +30,13 @@ OPENING = f"\r\n--graphql{HEAD}{{}}\r\n--graphql"
 
 
 def multipart(*messages: object, last: str) -> str:
-    """A body as the Apollo Router writes it."""
+    """Return a body as the Apollo Router writes it."""
     parts = "".join(f"{HEAD}{json.dumps(m, separators=(',', ':'))}\r\n--graphql" for m in messages)
     return OPENING + parts + last
 
 
 def parse_multipart(response: httpx.Response) -> list[Any]:
-    """The parts, by a parser that takes nothing that is not MIME."""
+    """Return the parts, read by a strict MIME parser."""
     text = f"content-type: {response.headers['content-type']}\r\n\r\n{response.text}"
     policy = email.policy.HTTP.clone(raise_on_defect=True)
     message = email.parser.Parser(policy=policy).parsestr(text)
@@ -49,7 +49,7 @@ def parse_multipart(response: httpx.Response) -> list[Any]:
 
 
 def parse_events(text: str) -> list[tuple[str, Any]]:
-    """Event and data, as the WHATWG has it; comments are left out."""
+    """Return events and data as the WHATWG defines them, without comments."""
     events = []
     assert text.endswith("\n\n")
     for block in text.removesuffix("\n\n").split("\n\n"):
@@ -81,7 +81,7 @@ async def read_until(chunks: AsyncIterator[str], wanted: str) -> str:
 
 
 class TestMultipart:
-    async def test_it_is_what_the_router_writes(self, server: Running) -> None:
+    async def test_bytes_are_those_of_the_router(self, server: Running) -> None:
         response = await server.post(COUNT, MULTIPART)
         assert response.status_code == 200
         assert (
@@ -94,7 +94,7 @@ class TestMultipart:
         assert response.text == multipart(*messages, last="--\r\n")
         assert parse_multipart(response) == [{}, *messages]
 
-    async def test_it_begins_before_anything_happens_and_shows_that_it_lives(self) -> None:
+    async def test_stream_opens_before_the_first_event_and_sends_heartbeats(self) -> None:
         async with (
             serving(StreamLimits(heartbeat_seconds=0.1)) as server,
             server.stream(EVENTS, MULTIPART) as response,
@@ -119,7 +119,7 @@ class TestMultipart:
             "text/event-stream;q=0, multipart/mixed;subscriptionSpec=1.0",
         ],
     )
-    async def test_it_may_be_asked_for_in_many_ways(self, server: Running, accept: str) -> None:
+    async def test_accept_may_be_written_in_many_ways(self, server: Running, accept: str) -> None:
         response = await server.post(COUNT, accept)
         assert len(parse_multipart(response)) == 4
 
@@ -143,7 +143,7 @@ class TestMultipart:
             ("subscription { fails }", 500, "INTERNAL_SERVER_ERROR"),
         ],
     )
-    async def test_what_is_wrong_is_said_before_the_stream(
+    async def test_invalid_operation_is_refused_before_the_stream(
         self, server: Running, query: str, status: int, code: str
     ) -> None:
         response = await server.post(query, MULTIPART)
@@ -182,7 +182,7 @@ class TestMultipart:
             ),
         ],
     )
-    async def test_an_end_is_a_fatal_message(
+    async def test_ended_stream_sends_a_fatal_message(
         self, server: Running, end: object, error: dict[str, Any]
     ) -> None:
         with capture_logs() as logs:
@@ -200,7 +200,7 @@ class TestMultipart:
 
 
 class TestEventStream:
-    async def test_it_is_what_graphql_sse_reads(self, server: Running) -> None:
+    async def test_bytes_are_those_that_graphql_sse_reads(self, server: Running) -> None:
         response = await server.post(COUNT, SSE)
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream"
@@ -218,7 +218,7 @@ class TestEventStream:
             ("complete", None),
         ]
 
-    async def test_it_shows_that_it_lives(self) -> None:
+    async def test_stream_sends_heartbeats(self) -> None:
         async with (
             serving(StreamLimits(heartbeat_seconds=0.1)) as server,
             server.stream(EVENTS, SSE) as response,
@@ -236,7 +236,7 @@ class TestEventStream:
             ("subscription { fails }", "INTERNAL_SERVER_ERROR"),
         ],
     )
-    async def test_what_is_wrong_is_said_in_the_stream(
+    async def test_invalid_operation_is_reported_in_the_stream(
         self, server: Running, query: str, code: str
     ) -> None:
         response = await server.post(query, SSE)
@@ -248,7 +248,7 @@ class TestEventStream:
     @pytest.mark.parametrize(
         ("end", "code"), [("expired", "UNAUTHENTICATED"), ("ended", "FORBIDDEN")]
     )
-    async def test_an_end_is_an_error_and_complete(
+    async def test_ended_stream_sends_an_error_and_complete(
         self, server: Running, end: str, code: str
     ) -> None:
         async with server.stream(EVENTS, SSE) as response:
@@ -261,7 +261,7 @@ class TestEventStream:
 
 class TestRequests:
     @pytest.mark.parametrize("accept", [MULTIPART, SSE])
-    async def test_without_a_token_there_is_no_stream(self, server: Running, accept: str) -> None:
+    async def test_anonymous_request_opens_no_stream(self, server: Running, accept: str) -> None:
         response = await server.http.post(
             STREAM_PATH, json={"query": EVENTS}, headers=TRUSTED | {"accept": accept}
         )
@@ -273,7 +273,7 @@ class TestRequests:
         }
 
     @pytest.mark.parametrize("secret", [{}, {"x-router-secret": "guess"}])
-    async def test_without_the_edges_secret_it_is_refused(
+    async def test_request_without_the_secret_of_the_edge_is_refused(
         self, server: Running, secret: dict[str, str]
     ) -> None:
         headers = secret | {"accept": SSE} | person().headers()
@@ -289,17 +289,17 @@ class TestRequests:
             *("text/event-stream;q=0", "multipart/mixed;subscriptionSpec=1.0;q=0"),
         ],
     )
-    async def test_nothing_else_is_served_whatever_it_asks_for(
+    async def test_accept_without_a_streaming_type_is_refused(
         self, server: Running, accept: str
     ) -> None:
-        """The edge leads here past the router, so nothing may fall through to a query."""
+        """The edge sends requests here past the router, so a query must not be executed."""
         for query in ("{ hello }", "{ _service { sdl } }", EVENTS):
             response = await server.post(query, accept)
             assert response.status_code == 406
             assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
     @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])
-    async def test_only_a_post_subscribes(self, server: Running, method: str) -> None:
+    async def test_other_method_than_post_is_refused(self, server: Running, method: str) -> None:
         headers = TRUSTED | {"accept": SSE} | person().headers()
         url = f"{STREAM_PATH}?query={EVENTS}"
         response = await server.http.request(method, url, headers=headers)
@@ -331,7 +331,7 @@ class TestRequests:
             (json.dumps({"query": COUNT + " " * 300_000}), "application/json", 413),
         ],
     )
-    async def test_a_bad_one_is_answered_in_graphql(
+    async def test_invalid_request_gets_a_graphql_error(
         self, server: Running, body: str | bytes, content_type: str, status: int
     ) -> None:
         headers = TRUSTED | {"accept": MULTIPART, "content-type": content_type}
@@ -341,14 +341,14 @@ class TestRequests:
         assert response.status_code == status
         assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
-    async def test_variables_and_the_name_of_the_operation_are_used(self, server: Running) -> None:
+    async def test_variables_and_operation_name_are_used(self, server: Running) -> None:
         query = "subscription A { whoami } subscription B($n: Int!) { count(to: $n) { number } }"
         response = await server.post(query, MULTIPART, variables={"n": 1}, operationName="B")
         assert parse_multipart(response) == [{}, {"payload": event(0)}]
         response = await server.post(query, MULTIPART, operationName="A")
         assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
 
-    async def test_empty_name_of_the_operation_is_none(self, server: Running) -> None:
+    async def test_empty_operation_name_counts_as_missing(self, server: Running) -> None:
         response = await server.post("subscription A { whoami }", MULTIPART, operationName="")
         assert parse_multipart(response) == [{}, {"payload": {"data": {"whoami": "user1"}}}]
 
@@ -360,7 +360,7 @@ class TestRequests:
             "application/graphql-response+json",
         ],
     )
-    async def test_media_type_is_compared_without_case(
+    async def test_case_of_the_media_type_does_not_matter(
         self, server: Running, content_type: str
     ) -> None:
         headers = TRUSTED | {"accept": SSE, "content-type": content_type} | person().headers()
@@ -392,18 +392,16 @@ class TestPersistedQuery:
         assert "no-store" in response.headers["cache-control"]
         return response
 
-    async def test_hash_alone_is_answered_in_json_where_that_is_accepted(
-        self, server: Running
-    ) -> None:
+    async def test_hash_without_document_is_refused_in_json(self, server: Running) -> None:
         response = await self.ask(server, MULTIPART)
         assert response.headers["content-type"] == "application/json"
         assert response.json() == {"errors": [self.ERROR]}
 
-    async def test_hash_alone_is_answered_in_a_part(self, server: Running) -> None:
+    async def test_hash_without_document_is_refused_in_a_part(self, server: Running) -> None:
         response = await self.ask(server, "multipart/mixed;subscriptionSpec=1.0")
         assert parse_multipart(response) == [{"errors": [self.ERROR]}]
 
-    async def test_hash_alone_is_answered_in_an_event(self, server: Running) -> None:
+    async def test_hash_without_document_is_refused_in_an_event(self, server: Running) -> None:
         response = await self.ask(server, SSE)
         assert response.headers["content-type"] == "text/event-stream"
         assert parse_events(response.text) == [
@@ -413,7 +411,7 @@ class TestPersistedQuery:
 
 
 class TestErrors:
-    async def test_of_an_event_are_masked_and_in_it(self, server: Running) -> None:
+    async def test_errors_of_an_event_are_masked_and_sent_with_it(self, server: Running) -> None:
         with capture_logs() as logs:
             response = await server.post("subscription { count(to: 1) { broken } }", MULTIPART)
         payload = parse_multipart(response)[1]["payload"]
@@ -426,22 +424,22 @@ class TestErrors:
 @pytest.mark.parametrize("accept", [MULTIPART, SSE])
 class TestEnds:
     @pytest.mark.parametrize("after", [0, 1])
-    async def test_the_client_leaves(self, server: Running, accept: str, after: int) -> None:
+    async def test_client_leaves_before_or_between_events(
+        self, server: Running, accept: str, after: int
+    ) -> None:
         async with server.stream(EVENTS, accept) as response:
             await server.world.put(*range(after))
             await anext(response.aiter_raw())
         await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.connections))
 
-    async def test_the_client_leaves_while_events_are_sent(
-        self, server: Running, accept: str
-    ) -> None:
+    async def test_client_leaves_while_events_are_sent(self, server: Running, accept: str) -> None:
         async with server.stream("subscription { flood { big } }", accept) as response:
             await anext(response.aiter_raw())
         await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.connections))
 
-    async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
+    async def test_event_in_flight_is_not_sent_after_the_session_ends(
         self, server: Running, accept: str
     ) -> None:
         async with server.stream("subscription { events { number gated } }", accept) as response:
@@ -454,7 +452,9 @@ class TestEnds:
         assert "The session has ended." in text
         await until(lambda: not server.streams.connections.sessions())
 
-    async def test_the_process_stops(self, server: Running, accept: str) -> None:
+    async def test_shutdown_ends_the_stream_with_a_reason(
+        self, server: Running, accept: str
+    ) -> None:
         async with server.stream(EVENTS, accept) as response:
             await until(lambda: server.world.running)
             server.shutdown.begin()
@@ -470,7 +470,7 @@ class TestEnds:
 
 
 class TestLimits:
-    async def test_streams_of_a_person(self) -> None:
+    async def test_streams_per_user_are_limited(self) -> None:
         async with serving(StreamLimits(streams_per_user=1)) as server:
             async with server.stream(EVENTS, SSE):
                 for accept in (SSE, MULTIPART):
@@ -484,7 +484,7 @@ class TestLimits:
             assert (await server.post(COUNT, SSE)).status_code == 200
 
     @pytest.mark.parametrize("accept", [MULTIPART, SSE])
-    async def test_a_client_that_does_not_read(self, accept: str) -> None:
+    async def test_client_that_does_not_read_loses_the_stream(self, accept: str) -> None:
         body = json.dumps({"query": "subscription { flood { big } }"}).encode()
         headers = TRUSTED | person().headers() | {"accept": accept, "host": "x"}
         headers |= {"content-type": "application/json", "content-length": str(len(body))}
@@ -499,7 +499,7 @@ class TestLimits:
                 assert server.world.queue.qsize() < 400
                 await until(lambda: not len(server.streams.connections))
 
-    async def test_a_client_that_reads_again_is_told(self) -> None:
+    async def test_client_that_reads_again_gets_the_reason(self) -> None:
         async with (
             serving(StreamLimits(send_seconds=1)) as server,
             server.stream("subscription { flood { big } }", SSE) as response,

@@ -1,4 +1,4 @@
-"""graphql-transport-ws over a real socket: the protocol, who one is, limits and ends."""
+"""graphql-transport-ws over a real socket: protocol, authentication, limits and closing."""
 
 import asyncio
 import hashlib
@@ -47,25 +47,27 @@ async def flood(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 class TestHandshake:
-    async def test_it_is_graphql_transport_ws_and_uncompressed(self, server: Running) -> None:
+    async def test_subprotocol_is_graphql_transport_ws_without_compression(
+        self, server: Running
+    ) -> None:
         async with server.socket() as client:
             assert client.connection.subprotocol == PROTOCOL
             assert client.connection.response is not None
             assert "sec-websocket-extensions" not in client.connection.response.headers
 
-    async def test_among_several_subprotocols_ours_is_taken(self, server: Running) -> None:
+    async def test_supported_subprotocol_is_chosen_among_several(self, server: Running) -> None:
         async with server.socket(subprotocols=("graphql-ws", PROTOCOL)) as client:
             assert client.connection.subprotocol == PROTOCOL
 
     @pytest.mark.parametrize("subprotocols", [(), ("graphql-ws",)])
-    async def test_another_subprotocol_is_closed(
+    async def test_unsupported_subprotocol_closes_the_socket(
         self, server: Running, subprotocols: tuple[str, ...]
     ) -> None:
         async with server.socket(subprotocols=subprotocols) as client:
             assert await client.closed() == (4406, "Subprotocol not acceptable")
 
     @pytest.mark.parametrize("secret", ["guess", ""])
-    async def test_without_the_edges_secret_it_is_refused(
+    async def test_upgrade_without_the_secret_of_the_edge_is_refused(
         self, server: Running, secret: str
     ) -> None:
         with pytest.raises(InvalidStatus) as refused:
@@ -88,7 +90,7 @@ class TestConnectionInit:
             {"Headers": {"authorization": "Bearer good"}},
         ],
     )
-    async def test_its_token_says_who_one_is(
+    async def test_token_identifies_the_caller(
         self, server: Running, payload: dict[str, Any]
     ) -> None:
         async with server.socket() as client:
@@ -101,7 +103,7 @@ class TestConnectionInit:
         "message",
         [{}, {"payload": {}}, {"payload": None}, {"payload": {"Authorization": " "}}],
     )
-    async def test_without_one_the_headers_of_the_upgrade_count(
+    async def test_headers_of_the_upgrade_identify_a_caller_without_token(
         self, server: Running, message: dict[str, Any]
     ) -> None:
         async with server.socket(headers=person(3).headers()) as client:
@@ -110,7 +112,7 @@ class TestConnectionInit:
             await client.subscribe("subscription { whoami }")
             assert (await client.receive())["payload"] == {"data": {"whoami": "user3"}}
 
-    async def test_the_token_goes_before_the_headers(self, server: Running) -> None:
+    async def test_token_takes_precedence_over_the_headers(self, server: Running) -> None:
         async with server.socket(headers=person(3).headers()) as client:
             await client.send(init("good"))
             await client.receive()
@@ -139,27 +141,25 @@ class TestConnectionInit:
             ({"authorization": 3}, 4400, "Invalid message: `authorization` is not a string"),
         ],
     )
-    async def test_what_is_wrong_closes_it_and_is_named(
+    async def test_invalid_init_closes_the_socket_with_a_reason(
         self, server: Running, payload: object, code: int, reason: str
     ) -> None:
         async with server.socket() as client:
             await client.send({"type": "connection_init", "payload": payload})
             assert await client.closed() == (code, reason)
 
-    async def test_none_closes_it_after_a_while(self) -> None:
+    async def test_missing_init_closes_the_socket(self) -> None:
         async with serving(StreamLimits(init_seconds=0.2)) as server, server.socket() as client:
             assert await client.closed() == (4408, "Connection initialisation timeout")
 
     @pytest.mark.parametrize("token", ["good", "slow"])
-    async def test_a_second_one_closes_it(self, server: Running, token: str) -> None:
+    async def test_second_init_closes_the_socket(self, server: Running, token: str) -> None:
         async with server.socket() as client:
             await client.send(init(token))
             await client.send(init(token))
             assert await client.closed() == (4429, "Too many initialisation requests")
 
-    async def test_nothing_is_subscribed_to_before_it_is_acknowledged(
-        self, server: Running
-    ) -> None:
+    async def test_subscribe_before_the_ack_closes_the_socket(self, server: Running) -> None:
         for first in ((), (init("slow"),)):
             async with server.socket() as client:
                 for message in first:
@@ -181,7 +181,7 @@ class TestMessages:
             '{"type": "subscribe", "id": "1", "x": "\\ud800", "payload": {"query": "{x}"}}',
         ],
     )
-    async def test_a_bad_one_closes_it(self, server: Running, message: str) -> None:
+    async def test_invalid_message_closes_the_socket(self, server: Running, message: str) -> None:
         async with server.initialised() as client:
             await client.send(message)
             code, reason = await client.closed()
@@ -203,7 +203,7 @@ class TestMessages:
             ('{"query": "{x}", "variables": {"\\udfff": [NaN]}}', "not valid JSON"),
         ],
     )
-    async def test_bad_payload_fails_its_operation_and_no_other(
+    async def test_invalid_payload_fails_only_its_operation(
         self, server: Running, payload: str, reason: str
     ) -> None:
         async with server.initialised() as client:
@@ -217,7 +217,9 @@ class TestMessages:
             await server.world.put(1)
             assert (await client.receive())["id"] == "good"
 
-    async def test_ping_with_a_bad_payload_gets_a_pong_without_one(self, server: Running) -> None:
+    async def test_ping_with_an_invalid_payload_gets_a_pong_without_payload(
+        self, server: Running
+    ) -> None:
         async with server.initialised() as client:
             await client.send('{"type": "ping", "payload": {"x": "\\ud800"}}')
             assert await client.receive() == {"type": "pong"}
@@ -243,17 +245,17 @@ class TestMessages:
             await server.world.put(1)
             assert (await client.receive())["id"] == "good"
 
-    async def test_binary_is_bad(self, server: Running) -> None:
+    async def test_binary_message_closes_the_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.connection.send(b'{"type": "ping"}')
             assert (await client.closed())[0] == 4400
 
-    async def test_one_that_is_too_long_closes_it(self, server: Running) -> None:
+    async def test_too_long_message_closes_the_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.send({"type": "ping", "payload": {"x": "x" * 70_000}})
             assert (await client.closed())[0] == 1009
 
-    async def test_a_ping_is_answered_at_any_time(self, server: Running) -> None:
+    async def test_ping_is_answered_at_any_time(self, server: Running) -> None:
         async with server.socket() as client:
             await client.send({"type": "ping", "payload": {"n": 1}})
             assert await client.receive() == {"type": "pong", "payload": {"n": 1}}
@@ -265,7 +267,7 @@ class TestMessages:
 
 
 class TestSubscribe:
-    async def test_events_come_in_order_and_then_it_is_complete(self, server: Running) -> None:
+    async def test_events_come_in_order_before_complete(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe(COUNT, "a")
             assert [await client.receive() for _ in range(4)] == [
@@ -278,14 +280,14 @@ class TestSubscribe:
             await client.subscribe(COUNT, "a")
             assert (await client.receive())["id"] == "a"
 
-    async def test_variables_and_the_name_of_the_operation_are_used(self, server: Running) -> None:
+    async def test_variables_and_operation_name_are_used(self, server: Running) -> None:
         query = "subscription A { whoami } subscription B($n: Int!) { count(to: $n) { number } }"
         async with server.initialised() as client:
             await client.subscribe(query, variables={"n": 1}, operationName="B")
             assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
             assert (await client.receive())["type"] == "complete"
 
-    async def test_empty_name_of_the_operation_is_none(self, server: Running) -> None:
+    async def test_empty_operation_name_counts_as_missing(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe("subscription A { whoami }", operationName="")
             assert (await client.receive())["payload"] == {"data": {"whoami": "user7"}}
@@ -311,7 +313,7 @@ class TestSubscribe:
             ('subscription { joins(scope: "b") }', "FORBIDDEN", "lacks the scope b"),
         ],
     )
-    async def test_what_is_wrong_ends_the_operation_alone(
+    async def test_invalid_operation_fails_alone(
         self, server: Running, query: str, code: str, message: str
     ) -> None:
         with capture_logs() as logs:
@@ -326,26 +328,26 @@ class TestSubscribe:
                 assert (await client.receive())["type"] == "next"
         assert not [entry for entry in logs if entry["log_level"] == "error"]
 
-    async def test_an_unknown_operation_name_is_an_error(self, server: Running) -> None:
+    async def test_unknown_operation_name_is_an_error(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe(COUNT, operationName="Z")
             assert (await client.receive())["type"] == "error"
 
-    async def test_an_id_that_is_in_use_closes_it(self, server: Running) -> None:
+    async def test_id_in_use_closes_the_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe(EVENTS, "a")
             await client.subscribe(EVENTS, "a")
             assert await client.closed() == (4409, "Subscriber for a already exists")
         await until(lambda: not server.world.running)
 
-    async def test_each_operation_has_a_context_of_its_own(self, server: Running) -> None:
+    async def test_each_operation_has_a_separate_context(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe(EVENTS, "a")
             await client.subscribe(EVENTS, "b")
             await until(lambda: len(server.world.contexts) == 2)
         assert server.world.contexts[0] is not server.world.contexts[1]
 
-    async def test_an_error_in_an_event_is_masked_and_the_next_one_comes(
+    async def test_error_in_an_event_is_masked_and_the_next_event_follows(
         self, server: Running
     ) -> None:
         async with server.initialised() as client:
@@ -361,7 +363,7 @@ class TestSubscribe:
             assert len([entry for entry in logs if entry["log_level"] == "error"]) == 2
 
     @pytest.mark.parametrize("after", [0, 2])
-    async def test_an_unexpected_exception_is_masked_and_logged(
+    async def test_unexpected_exception_is_masked_and_logged(
         self, server: Running, after: int
     ) -> None:
         async with server.initialised() as client:
@@ -386,7 +388,7 @@ class TestSubscribe:
 
 
 class TestComplete:
-    async def test_it_closes_the_generator_and_frees_the_id(self, server: Running) -> None:
+    async def test_complete_closes_the_generator_and_frees_the_id(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe(EVENTS, "a")
             await server.world.put(1)
@@ -412,7 +414,7 @@ class TestEnds:
         ],
     )
     @pytest.mark.parametrize("after", [0, 2])
-    async def test_a_stream_may_end_the_socket(
+    async def test_error_of_an_event_may_end_the_socket(
         self, server: Running, end: str, code: int, reason: str, after: int
     ) -> None:
         async with server.initialised() as client:
@@ -425,13 +427,15 @@ class TestEnds:
             assert await client.closed() == (code, reason)
         await until(lambda: not server.world.running and not len(server.streams.connections))
 
-    async def test_so_may_one_that_never_begins(self, server: Running) -> None:
+    async def test_error_before_the_first_event_may_end_the_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe('subscription { ends(how: "ended") }')
             assert await client.closed() == (4403, "The session has ended.")
 
     @pytest.mark.parametrize("after", [0, 1])
-    async def test_the_client_leaves(self, server: Running, after: int) -> None:
+    async def test_client_leaves_before_or_between_events(
+        self, server: Running, after: int
+    ) -> None:
         async with server.initialised() as client:
             await client.subscribe(EVENTS)
             await server.world.put(*range(after))
@@ -439,7 +443,7 @@ class TestEnds:
         await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.connections))
 
-    async def test_the_client_is_cut_off_while_events_are_sent(self, server: Running) -> None:
+    async def test_client_is_cut_off_while_events_are_sent(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe("subscription { flood { big } }")
             await client.receive()
@@ -447,7 +451,7 @@ class TestEnds:
             await asyncio.wait_for(server.world.closed.wait(), 5)
         await until(lambda: not len(server.streams.connections))
 
-    async def test_the_session_ends_and_an_event_that_is_under_way_is_not_sent(
+    async def test_event_in_flight_is_not_sent_after_the_session_ends(
         self, server: Running
     ) -> None:
         async with server.initialised() as client:
@@ -461,7 +465,7 @@ class TestEnds:
             assert await client.closed() == (4403, "The session has ended.")
         await until(lambda: not server.world.running and not server.streams.connections.sessions())
 
-    async def test_the_session_of_an_idle_socket_ends(self, server: Running) -> None:
+    async def test_end_of_the_session_closes_an_idle_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             assert [*server.streams.connections.sessions()] == [str(person(7).session_id)]
             server.streams.connections.end_sessions([str(person(8).session_id)])
@@ -470,7 +474,7 @@ class TestEnds:
             server.streams.connections.end_sessions([str(person(7).session_id)])
             assert await client.closed() == (4403, "The session has ended.")
 
-    async def test_the_process_stops(self, server: Running) -> None:
+    async def test_shutdown_closes_the_socket_with_a_reason(self, server: Running) -> None:
         async with server.initialised() as busy, server.socket() as fresh:
             await busy.subscribe(EVENTS)
             await until(lambda: server.world.running)
@@ -484,7 +488,7 @@ class TestEnds:
 
 
 class TestLimits:
-    async def test_operations_of_a_socket(self) -> None:
+    async def test_operations_per_socket_are_limited(self) -> None:
         async with (
             serving(StreamLimits(operations_per_socket=1)) as server,
             server.initialised() as client,
@@ -498,7 +502,7 @@ class TestLimits:
             await client.subscribe(COUNT, "b")
             assert (await client.receive())["type"] == "next"
 
-    async def test_an_operation_that_was_completed_and_has_yet_to_end_counts(self) -> None:
+    async def test_completed_operation_counts_until_it_has_ended(self) -> None:
         async with (
             serving(StreamLimits(operations_per_socket=1)) as server,
             server.initialised() as client,
@@ -510,8 +514,8 @@ class TestLimits:
             assert (refused["id"], refused["type"]) == ("2", "error")
             server.world.gate.set()
 
-    async def test_pings_whose_answers_are_not_read(self) -> None:
-        """Their answers would be kept by the server."""
+    async def test_client_that_does_not_read_pongs_is_disconnected(self) -> None:
+        """Otherwise unread pongs would accumulate in the server."""
         async with serving() as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             upgrade = {
@@ -532,7 +536,7 @@ class TestLimits:
                 await asyncio.wait_for(flood(writer, ping * 1000), 20)
             writer.close()
 
-    async def test_sockets_of_a_person(self) -> None:
+    async def test_sockets_per_user_are_limited(self) -> None:
         async with serving(StreamLimits(streams_per_user=1)) as server:
             async with server.initialised():
                 async with server.socket() as second:
@@ -545,7 +549,7 @@ class TestLimits:
             async with server.initialised():
                 pass
 
-    async def test_a_socket_on_which_nothing_happens(self) -> None:
+    async def test_idle_socket_is_closed(self) -> None:
         async with (
             serving(StreamLimits(idle_seconds=0.3)) as server,
             server.initialised() as client,
@@ -557,7 +561,7 @@ class TestLimits:
             await client.send({"type": "complete", "id": "1"})
             assert await client.closed() == (1000, "No active operations")
 
-    async def test_a_client_that_does_not_read(self) -> None:
+    async def test_client_that_does_not_read_is_disconnected(self) -> None:
         async with (
             serving(StreamLimits(send_seconds=0.5)) as server,
             server.initialised(max_queue=1, close_timeout=0.1) as client,

@@ -1,29 +1,17 @@
-"""A field with a resolver, executed without asking anew what it is."""
+"""Executes a field that has a resolver, without inspecting the field again."""
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo
+from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 
-from .plans import STOCK
+from .inputs import Conversions
+from .recognition import STOCK, NotData
 from .resolvers import Resolver, Unusual
-from .selection import check_selection
-from .types import NotData
-
-if TYPE_CHECKING:
-    from .executor import CompilingExecutor
-
-
-def compile_call(
-    executor: "CompilingExecutor", parent: GraphQLObjectType, selection: FieldDetailsList
-) -> "Call | None":
-    """None where only the stock executor knows what to do."""
-    try:
-        return Call(executor, parent, selection)
-    except Exception:  # whatever it is: the stock executor meets it again
-        return None
+from .writer import check_selection
 
 
 class Call:
@@ -33,9 +21,10 @@ class Call:
 
     def __init__(
         self,
-        executor: "CompilingExecutor",
+        executor: Executor[Any],
         parent: GraphQLObjectType,
         selection: FieldDetailsList,
+        conversions: Conversions | None = None,
     ) -> None:
         """Raises NotData."""
         check_selection(selection)
@@ -44,14 +33,14 @@ class Call:
         self._nodes = [details.node for details in selection]
         definition = executor.schema.get_field(parent, self._nodes[0].name.value)
         if definition is None:
-            raise NotData
+            raise NotData("it is not in the schema")
         self._definition = definition
-        self._resolver = Resolver(executor.schema, definition, self._nodes[0])
+        self._resolver = Resolver(executor.schema, definition, self._nodes[0], conversions)
 
-    def __call__(self, executor: "CompilingExecutor", source: Any, path: Path) -> Any:
-        """The completed value, an awaitable of it, or STOCK before anything was called.
+    def __call__(self, executor: Executor[Any], source: Any, path: Path) -> Any:
+        """Return the completed value, an awaitable of it, or STOCK before anything was called.
 
-        Raises what is to spread to the parent.
+        Raises what propagates to the parent.
         """
         try:
             values = self._resolver.values(executor.variable_values.coerced)
@@ -76,7 +65,7 @@ class Call:
 
     def _completed_later(
         self,
-        executor: "CompilingExecutor",
+        executor: Executor[Any],
         info: GraphQLResolveInfo[Any],
         path: Path,
         result: Awaitable[Any],
@@ -86,12 +75,12 @@ class Call:
         )
 
     async def _awaited_completion(
-        self, executor: "CompilingExecutor", path: Path, completed: Awaitable[Any]
+        self, executor: Executor[Any], path: Path, completed: Awaitable[Any]
     ) -> Any:
         try:
             return await completed
         except Exception as error:
             return self._failed(executor, path, error)
 
-    def _failed(self, executor: "CompilingExecutor", path: Path, error: Exception) -> None:
+    def _failed(self, executor: Executor[Any], path: Path, error: Exception) -> None:
         executor.handle_field_error(error, self._definition.type, self._selection, path)

@@ -1,12 +1,11 @@
-"""Whatever the schema, the document and the values: both executors give the same answer.
+"""Both executors give the same answer for random schemas, documents and values.
 
-`COMPILED_EXAMPLES=20000` tries more.
+`STRAWBERRY_COMPILED_EXAMPLES=20000` tries more.
 """
 
 import asyncio
 import datetime
 import logging
-import os
 from collections.abc import Callable, Generator, Iterator
 from enum import Enum, StrEnum
 from random import Random
@@ -24,14 +23,12 @@ from graphql import (
     is_leaf_type,
     is_object_type,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
-from tests.unit.chassis.executors import Executors
-
-EXAMPLES = int(os.environ.get("COMPILED_EXAMPLES", "40"))
+from strawberry_compiled.testing import Executors
 
 Make = Callable[[], Any]
 Shout = NewType("Shout", str)
@@ -39,7 +36,7 @@ PARENT: Any = strawberry.Parent[Any]  # type: ignore[misc]
 
 
 def shout(value: Any) -> str | None:
-    """Fails for some values and gives nothing for some."""
+    """Serialize a value; raise for some, return None for some."""
     if value == "fail":
         raise ValueError("not so loud")
     return None if value == "" else str(value).upper()
@@ -63,7 +60,7 @@ class Mood(StrEnum):
 
 
 class Later:
-    """A value to await; there is no coroutine that could be left over."""
+    """A value to await. It is no coroutine, which could be left without being awaited."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -76,7 +73,7 @@ class Later:
 
 
 class Loose:
-    """Has any attribute, and is of no known class."""
+    """An object with any attributes, of a class that the schema does not know."""
 
     def __init__(self, attributes: dict[str, Any]) -> None:
         self.__dict__.update(attributes)
@@ -164,7 +161,7 @@ class World:
         cls.__annotations__ = own
 
     def value(self, annotation: Any, depth: int) -> Make:
-        """How to make a value: mostly as it should be."""
+        """Return a function that makes a value, mostly a valid one."""
         random = self.random
         if random.random() < self.mischief:
             return self._wrong(annotation, depth)
@@ -193,7 +190,7 @@ class World:
 
     def _attributes(self, cls: type, depth: int) -> dict[str, Make]:
         if depth < -4:
-            return {}  # where it never ends, attributes are missing
+            return {}  # recursive types end with objects that lack attributes
         return {name: self.value(a, depth - 1) for name, a in self.fields[cls].items()}
 
     def _object(self, cls: Any, depth: int) -> Make:
@@ -336,13 +333,6 @@ class Document:
         return self.random.choice([type_, *self.schema.get_possible_types(type_)])
 
 
-tried = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize="COMPILED_EXAMPLES" not in os.environ,
-    database=None,
-)
 worlds = given(
     random=st.randoms(use_true_random=True),
     types=st.integers(1, 4),
@@ -353,21 +343,21 @@ worlds = given(
 
 
 async def settled() -> None:
-    """Waits for what the executors left behind when a sibling failed."""
+    """Wait for tasks that the executors left running when a sibling failed."""
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Thousands of errors are as they should be."""
+    """Do not log the thousands of errors that are expected."""
     logger = logging.getLogger("strawberry.execution")
     logger.disabled = True
     yield
     logger.disabled = False
 
 
-class TestAnything:
+class TestRandomOperations:
     async def test_both_executors_give_the_same(self) -> None:
         seen = {"documents": 0, "answered": 0, "errors": 0, "compiled": 0, "failed": 0}
 
@@ -388,13 +378,12 @@ class TestAnything:
             seen["compiled"] += len(world.executors.compiled())
             seen["failed"] += len(world.executors.failed())
 
-        @tried
         @worlds
         def check(random: Random, types: int, fields: int, mischief: float, depth: int) -> None:
             asyncio.run(compare(World(random, types, fields, mischief), depth))
 
         await asyncio.to_thread(check)
-        # A test that never compiles, or in which nothing ever fails, would show nothing.
+        # A run that compiles nothing, or in which nothing fails, would prove nothing.
         assert seen["answered"] > seen["documents"] / 4
         assert seen["errors"] > seen["documents"] / 10
         assert seen["compiled"] > seen["documents"]

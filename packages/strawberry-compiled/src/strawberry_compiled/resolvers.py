@@ -1,7 +1,6 @@
-"""Calls the resolver of a Strawberry field with what Strawberry would call it with.
+"""Calls the resolver of a Strawberry field with the arguments that Strawberry would pass.
 
-Strawberry builds the arguments of each call through several functions that look at each type anew.
-What they find out is the same each time, but for the values.
+For each call Strawberry inspects each argument's type again. Only the values differ.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,29 +24,40 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.utils.await_maybe import await_maybe
 
-from .inputs import Convert, conversion
-from .types import NotData, field_with_resolver, handlers_of, takes_as_it_is
+from .inputs import Conversions, Convert
+from .recognition import NotData, field_with_resolver, handlers_of, takes_unchanged
 
 _Find = Callable[[Mapping[str, Any]], Any]
 Values = list[tuple[str, str, Convert | None, Any]]
-"""Arguments, the parameters they go to, what makes each one's value of the argument's, and that."""
+"""For each argument its name, its parameter, the conversion of its value if any, and the value."""
+
+_TAKEN = frozenset({"_source", "info"})
+"""Parameters of Strawberry's functions around a resolver: an argument of this name is an error."""
 
 
 class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
-    """An argument is missing or null where it must not be: there is an error to be told."""
+    """An argument is missing or null where it must not be: graphql-core reports it."""
 
 
 class Resolver:
-    """The resolver of a field, for one place of a document."""
+    """The resolver of a field, for one field of a document."""
 
     __slots__ = ("_arguments", "_call", "_field", "_handlers", "_info_class", "is_async")
 
-    def __init__(self, schema: GraphQLSchema, definition: GraphQLField, node: FieldNode) -> None:
-        """Raises NotData where Strawberry has to be asked."""
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        definition: GraphQLField,
+        node: FieldNode,
+        conversions: Conversions | None = None,
+    ) -> None:
+        """Raises NotData where Strawberry has to call the resolver."""
         field, resolver, converter = field_with_resolver(schema, definition)
+        if conversions is None or conversions.converter is not converter:
+            conversions = Conversions(converter)
         nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
         self._arguments = [
-            (name, *_parameter(name, argument, converter), find)
+            (name, *_parameter(name, argument, conversions), find)
             for name, argument in definition.args.items()
             if (find := _value(argument, nodes.get(name))) is not None
         ]
@@ -71,16 +81,16 @@ class Resolver:
 
         self._call = call
         self.is_async = field.is_async
-        """Then nothing happens, not even to its arguments, before it is awaited."""
+        """Then arguments too are converted only when the call is awaited, as Strawberry does."""
 
     def call(self, source: Any, raw_info: Any, values: Values) -> Any:
-        """Gives what the resolver gives for these values. Raises what it raises."""
+        """Return what the resolver returns for these values. Raises what it raises."""
         return self._call(source, self._info(raw_info), values)
 
     async def call_later(
         self, source: Any, raw_info: Any, values: Values, is_awaitable: Callable[[Any], bool]
     ) -> Any:
-        """The same of an async field, whose exceptions may have a handler."""
+        """Return the same of an async field, whose exceptions may have a handler."""
         info = self._info(raw_info)
         try:
             result = self._call(source, info, values)
@@ -98,7 +108,7 @@ class Resolver:
         return self._info_class(_raw_info=raw_info, _field=self._field)
 
     def values(self, variables: Mapping[str, Any]) -> Values:
-        """What to call it with. Runs nobody's code. Raises Unusual."""
+        """Return the arguments of a call. Runs no code of the application. Raises Unusual."""
         return [
             (argument, name, convert, value)
             for argument, name, convert, find in self._arguments
@@ -107,36 +117,38 @@ class Resolver:
 
 
 def _parameter(
-    name: str, argument: GraphQLArgument, converter: GraphQLCoreConverter
+    name: str, argument: GraphQLArgument, conversions: Conversions
 ) -> tuple[str, Convert | None]:
-    """The name of the parameter, and what makes its value of the argument's, if need be."""
+    """Return the name of the parameter, and the conversion of its values if they need one."""
     definition = argument.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     if not isinstance(definition, StrawberryArgument) or argument.out_name not in (None, name):
-        raise NotData
-    return definition.python_name, conversion(definition.type, converter)
+        raise NotData(f"its argument {name} is not Strawberry's")
+    if not _TAKEN.isdisjoint({name, definition.python_name}):
+        raise NotData(f"its argument {name} has the name of a parameter of Strawberry's")
+    return definition.python_name, conversions.of(definition.type)
 
 
 def _value(argument: GraphQLArgument, node: Any) -> _Find | None:
-    """What finds the argument's value, `Undefined` for none; None where there never is one.
+    """Return what finds the argument's value, `Undefined` for none; None where it never has one.
 
-    Raises NotData for a literal that has to be read anew each time: by somebody's scalar, with
-    variables in it, or as what a resolver could change.
+    Raises NotData for a literal that must be read again each time: one that a custom scalar reads,
+    that contains variables, or whose value a resolver could change.
     """
     default = coerce_default_value(argument)
     required = is_required_argument(argument)
     if node is None:
         if required:
-            raise NotData  # an error
+            raise NotData("a required argument is missing")
         return None if default is Undefined else lambda _: default
     nullable = not is_non_null_type(argument.type)
     if isinstance(node, VariableNode):
         return _variable(node.name.value, default, required=required, nullable=nullable)
     type_: Any = argument.type if nullable else argument.type.of_type  # type: ignore[union-attr]
-    if not (isinstance(node, NullValueNode) or is_enum_type(type_) or takes_as_it_is(type_)):
-        raise NotData
+    if not (isinstance(node, NullValueNode) or is_enum_type(type_) or takes_unchanged(type_)):
+        raise NotData(f"an argument is a literal of the type {argument.type}; use a variable")
     value = coerce_input_literal(node, argument.type)
     if value is Undefined:
-        raise NotData  # an error
+        raise NotData("an argument is invalid")
     return lambda _: value
 
 

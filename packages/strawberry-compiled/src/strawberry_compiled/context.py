@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from graphql import (
     DocumentNode,
@@ -27,18 +27,40 @@ from graphql.pyutils.is_awaitable import is_awaitable
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from .calls import compile_call
 from .operations import Operation
-from .plans import STOCK, DocumentPlans, Plans, Root, document_plans
-from .selection import compile_attribute, compile_value
+from .plans import DocumentPlans, Plans, Root, document_plans
+from .recognition import STOCK
+from .versions import log, report, untested
+
+_KEPT = frozenset(
+    {
+        "__init__",
+        "build",
+        "build_per_event_executor",
+        "build_resolve_info",
+        "build_response",
+        "gather_async_work",
+        "handle_field_error",
+        "run_async_work_finished_hook",
+        "settle_in_background",
+        "track_async_work",
+    }
+)
+"""Methods of the stock executor that are called as often with plans as without."""
+
+_UNTESTED = untested()
 
 
-class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Completes data by compiled functions, calls resolvers straight, finds out once what an
-    operation is, and leaves all else to the executor it extends.
+class CompilingExecutionContext(StrawberryGraphQLCoreExecutionContext):
+    """An execution context for `strawberry.Schema` that compiles what documents select.
 
-    Inside `@defer` and `@stream` (where `position_context` is set) nothing is compiled.
+    A subclass may override `__init__`, `build`, `build_per_event_executor` and `build_response`.
+    Where it overrides another method of the stock executor, nothing is compiled: compiled code
+    would not call that method.
     """
+
+    force: ClassVar[bool] = False
+    """Compile also with a version of Strawberry or graphql-core that was not tested."""
 
     _document: DocumentPlans | None = None
     _plans: Plans | None = None
@@ -55,14 +77,16 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         *args: Any,
         **kwargs: Any,
     ) -> list[GraphQLError] | Executor[Any]:
-        known = document_plans(schema, document)
+        known = document_plans(schema, document) if not obstacle(cls) else None
         executor: list[GraphQLError] | Executor[Any] | None = None
-        operation = known.operation(schema, document, operation_name)
-        variables = operation.variables(raw_variable_values or {}) if operation else None
-        if operation is not None and variables is not None:
-            executor = cls._of(
-                operation, variables, schema, root_value, context_value, *args, **kwargs
-            )
+        if known is not None:
+            document = known.document() or document
+            operation = known.operation(schema, document, operation_name)
+            variables = operation.variables(raw_variable_values or {}) if operation else None
+            if operation is not None and variables is not None:
+                executor = cls._of(
+                    operation, variables, schema, root_value, context_value, *args, **kwargs
+                )
         if executor is None:
             executor = super().build(
                 schema,
@@ -74,7 +98,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 *args,
                 **kwargs,
             )
-        if isinstance(executor, CompilingExecutor):
+        if known is not None and isinstance(executor, CompilingExecutionContext):
             executor.use(known)
         return executor
 
@@ -94,8 +118,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         middleware: Middleware | None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> "CompilingExecutor | None":
-        """What `build` makes of what it has found to be good; its arguments are graphql-core's."""
+    ) -> "CompilingExecutionContext | None":
+        """Return what `build` returns for a valid operation; the arguments are graphql-core's."""
         if middleware is not None and not isinstance(middleware, MiddlewareManager):
             return None
         return cls(
@@ -117,16 +141,15 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         executor = super().build_per_event_executor(payload)
-        if isinstance(executor, CompilingExecutor) and self._document is not None:
+        if isinstance(executor, CompilingExecutionContext) and self._document is not None:
             executor.use(self._document)
         return executor
 
     def use(self, document: DocumentPlans) -> None:
-        """Completes by the plans of this document, where nothing but the executor is to be asked.
+        """Complete by the plans of this document, where only the executor is involved.
 
-        Middleware (an extension's `resolve`) wants to see every field, another idea of what can be
-        awaited might find something to await in data, and whoever may abort an operation or wants
-        to hear of its end is left to the stock executor.
+        Middleware (an extension's `resolve`) must see every field, another `is_awaitable` might
+        find something to await in data, and an abort signal or hooks belong to the stock executor.
         """
         middleware = self.middleware_manager
         if (
@@ -139,7 +162,21 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             and self.hooks is None
         ):
             self._document = document
-            self._plans = document.plans(self.variable_values.coerced)
+            self._plans = document.plans(self.operation, self.variable_values.coerced)
+            if self._plans is not None and not isinstance(self, WithPlans):
+                self.__class__ = _with_plans(type(self))
+
+
+class WithPlans(CompilingExecutionContext):
+    """What an execution context becomes once there are plans for its operation.
+
+    Until then, and while it completes a value whose plan failed, it is the stock executor itself:
+    as fast, and with no deeper a stack. Where `position_context` is set, inside `@defer` and
+    `@stream`, nothing is compiled.
+    """
+
+    _without: type[CompilingExecutionContext]
+    """The class that it was."""
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         root = self._root()
@@ -163,7 +200,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return self.build_response(None)
 
     def _root(self) -> Root | None:
-        """The fields of the operation, collected once; None where there is more to it."""
+        """Return the fields of the operation, collected once; None where graphql-core must."""
         if self._plans is None:
             return None
         roots, operation = self._plans.roots, self.operation
@@ -176,7 +213,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 found = collect_fields(
                     self.schema, self.fragments, self.variable_values, type_, operation
                 )
-            except Exception:  # whatever it is: the stock executor meets it again
+            except Exception:  # graphql-core meets it again
                 return None
             if found.new_defer_usages:
                 return None
@@ -185,7 +222,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return root
 
     def _usable(self, position_context: object) -> Plans | None:
-        """The plans, where they may be used."""
+        """Return the plans, where they may be used."""
         plans = self._plans
         if plans is None or position_context is not None:
             return None
@@ -193,15 +230,16 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     @contextmanager
     def _stock(self) -> Iterator[None]:
-        """Nothing is tried again inside what could not be completed by a plan.
+        """Be the stock executor inside a value whose plan failed.
 
         What the stock executor leaves to await here is completed later, by plans again.
         """
-        plans, self._plans = self._plans, None
+        with_plans = type(self)
+        self.__class__ = self._without  # type: ignore[assignment]
         try:
             yield
         finally:
-            self._plans = plans
+            self.__class__ = with_plans
 
     def execute_field(
         self,
@@ -214,13 +252,13 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         plans, stock = self._usable(position_context), super().execute_field
         if plans is None:
             return stock(parent_type, source, field_details_list, path, position_context)
-        if data := plans.fields.find(self, parent_type, field_details_list, compile_attribute):
+        if data := plans.attributes.find(self, parent_type, field_details_list):
             completed = data(source)
             if completed is not STOCK:
                 return completed
             with self._stock():
                 return stock(parent_type, source, field_details_list, path, position_context)
-        call = plans.calls.find(self, parent_type, field_details_list, compile_call)
+        call = plans.calls.find(self, parent_type, field_details_list)
         if call is not None and call.run is not None:
             completed = call.run(self, source, path)
             if completed is not STOCK:
@@ -274,7 +312,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         plans = self._usable(position_context)
         if plans is None:
             return stock(*arguments)
-        plan = plans.values.find(self, return_type, field_details_list, compile_value)
+        plan = plans.values.find(self, return_type, field_details_list)
         if plan is None:
             return stock(*arguments)
         completed = plan(result)
@@ -282,3 +320,54 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return completed
         with self._stock():
             return stock(*arguments)
+
+
+_WITH_PLANS: dict[type, type[WithPlans]] = {}
+_OBSTACLES: dict[type, str] = {}
+
+
+def _with_plans(cls: type[CompilingExecutionContext]) -> type[WithPlans]:
+    """Return the class to which contexts of this class change once they have plans."""
+    found = _WITH_PLANS.get(cls)
+    if found is None:
+        bases = (WithPlans,) if cls is CompilingExecutionContext else (WithPlans, cls)
+        found = type(cls.__name__, bases, {"_without": cls, "__module__": cls.__module__})
+        _WITH_PLANS[cls] = found
+    return found
+
+
+def obstacle(cls: type[CompilingExecutionContext]) -> str:
+    """Return why nothing is compiled in this class; log it once. Empty where nothing is wrong."""
+    found = _OBSTACLES.get(cls)
+    if found is None:
+        found = _OBSTACLES[cls] = _obstacle(cls)
+    return found
+
+
+def _obstacle(cls: type[CompilingExecutionContext]) -> str:
+    if _UNTESTED and not cls.force:
+        report(_UNTESTED)
+        return f"{_UNTESTED} was not tested"
+    if overridden := _overridden(cls):
+        found = f"{cls.__qualname__} overrides {', '.join(overridden)}"
+        log.warning("%s, which compiled code would not call; nothing is compiled.", found)
+        return found
+    return ""
+
+
+def _overridden(cls: type) -> list[str]:
+    """Return the methods of the stock executor that compiled code would not call as it should.
+
+    Also those of a class that comes behind ours in the order of resolution.
+    """
+    known = {*CompilingExecutionContext.__mro__, WithPlans}
+    ours = {name for base in known for name in vars(base) if callable(getattr(base, name))}
+    return sorted(
+        {
+            name
+            for base in cls.__mro__
+            if base not in known
+            for name in vars(base)
+            if name in ours - _KEPT and name not in vars(object)
+        }
+    )

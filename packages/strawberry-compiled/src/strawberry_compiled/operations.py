@@ -1,4 +1,4 @@
-"""What is the same each time an operation of a document is run."""
+"""Finds out what is the same each time an operation of a document is executed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,30 +14,33 @@ from graphql import (
     assert_valid_schema,
     is_non_null_type,
 )
+from graphql.execution import values
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.get_variable_signature import (
     GraphQLVariableSignature,
     get_variable_signature,
 )
-from graphql.execution.values import (
-    VariableValues,
-    VariableValueSource,
-    input_is_nested_too_deeply,
-)
+from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.utilities import coerce_input_value
 
-from .types import takes_as_it_is
+from .recognition import takes_unchanged
+
+_is_nested_too_deeply: Callable[[Any, Any], bool] = getattr(
+    values, "input_is_nested_too_deeply", lambda *_: False
+)
+"""Of graphql-core 3.3.2 and newer; what an older one cannot coerce is left to it all the same."""
 
 
 class _Variable(NamedTuple):
     signature: GraphQLVariableSignature
-    optional: bool
-    """Nothing takes its place where it is not given."""
-    as_it_is: Callable[[Any], bool]
+    is_optional: bool
+    """Whether it may be missing and has no default."""
+    unchanged: Callable[[Any], bool]
+    """Returns whether its type takes a value unchanged."""
 
 
 class Operation:
-    """An operation of a document, as the executor wants it."""
+    """An operation of a document, as the executor takes it."""
 
     __slots__ = ("_variables", "fragment_definitions", "fragments", "node")
 
@@ -55,13 +58,13 @@ class Operation:
             name: FragmentDetails(part, None) for name, part in self.fragment_definitions.items()
         }
         self._variables = [_variable(schema, part) for part in node.variable_definitions or ()]
-        """None for one whose type is none, which is an error."""
+        """`None` for a variable of unknown type; graphql-core reports the error."""
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """The coerced variables; None where graphql-core has to see to them."""
+        """Return the coerced variables; None where graphql-core must coerce them."""
         try:
             return self._coerced(given)
-        except Exception:  # whatever it is: graphql-core meets it again
+        except Exception:  # graphql-core meets it again
             return None
 
     def _coerced(self, given: Mapping[str, Any]) -> VariableValues | None:
@@ -70,17 +73,17 @@ class Operation:
         for variable in self._variables:
             if variable is None:
                 return None
-            signature, optional, as_it_is = variable
+            signature, is_optional, unchanged = variable
             name = signature.name
             value = given.get(name, Undefined)
             if value is Undefined:
-                if not optional:
+                if not is_optional:
                     return None
                 sources[name] = VariableValueSource(signature)
                 continue
             sources[name] = VariableValueSource(signature, value)
-            if not as_it_is(value):
-                if input_is_nested_too_deeply(value, signature.type):
+            if not unchanged(value):
+                if _is_nested_too_deeply(value, signature.type):
                     return None
                 value = coerce_input_value(value, signature.type)
                 if value is Undefined:
@@ -93,21 +96,21 @@ def _variable(schema: GraphQLSchema, node: VariableDefinitionNode) -> _Variable 
     signature = get_variable_signature(schema, node)
     if isinstance(signature, GraphQLError):
         return None
-    required = is_non_null_type(signature.type)
+    is_required = is_non_null_type(signature.type)
     type_: Any = signature.type
-    if required:
+    if is_required:
         type_ = type_.of_type
     return _Variable(
         signature,
-        optional=not required and signature.default is None,
-        as_it_is=takes_as_it_is(type_) or (lambda _: False),
+        is_optional=not is_required and signature.default is None,
+        unchanged=takes_unchanged(type_) or (lambda _: False),
     )
 
 
 def find_operation(
     schema: GraphQLSchema, document: DocumentNode, name: str | None
 ) -> Operation | None:
-    """The operation of this name, or the only one; None where graphql-core has to see to it."""
+    """Return the operation of this name, or the only one; None where graphql-core must find it."""
     found = [
         part
         for part in document.definitions

@@ -1,4 +1,4 @@
-"""All SQL of the auth service."""
+"""The SQL of sessions and refresh tokens."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,109 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import Connection, Row
-from chassis.outbox import SqlEventOutbox
-from subgraphs.auth.domain import (
-    Account,
-    DeletedUser,
-    Device,
-    EmailSettings,
-    Login,
-    RefreshToken,
-    Session,
-    User,
-)
-from subgraphs.auth.errors import EmailTaken, UsernameTaken
-
-
-@dataclass(frozen=True, slots=True)
-class SqlUserRepository:
-    _connection: Connection
-
-    async def add(self, user: User, email_settings: EmailSettings) -> None:
-        # DO NOTHING, because PostgreSQL logs the address in a violated constraint.
-        added = await self._connection.fetch_val(
-            """
-            INSERT INTO users (id, username, email, password_hash, created_at, retweet_emails)
-            VALUES (:id, :username, :email, :password_hash, :created_at, :retweets)
-            ON CONFLICT DO NOTHING RETURNING id
-            """,
-            {
-                "id": user.id,
-                "username": user.username,
-                "email": user.email,
-                "password_hash": user.password_hash,
-                "created_at": user.created_at,
-                "retweets": email_settings.retweets,
-            },
-        )
-        if added is None:
-            taken = await self.by_login(Login(user.username))
-            raise EmailTaken if taken is None else UsernameTaken
-
-    async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
-        rows = await self._connection.fetch_all(
-            "SELECT * FROM users WHERE id = ANY(:ids)", {"ids": list(ids)}
-        )
-        return [_user(row) for row in rows]
-
-    async def by_login(self, login: Login) -> User | None:
-        column = "email" if login.is_email else "username"
-        row = await self._connection.fetch_one(
-            f"SELECT * FROM users WHERE lower({column}) = lower(:login)",  # noqa: S608
-            {"login": login.text},
-        )
-        return _user(row) if row else None
-
-    async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
-        await self._connection.execute(
-            "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :old",
-            {"id": user_id, "old": old, "new": new},
-        )
-
-    async def lock(self, user_id: UUID) -> bool:
-        found = await self._connection.fetch_val(
-            "SELECT true FROM users WHERE id = :id FOR UPDATE", {"id": user_id}
-        )
-        return bool(found)
-
-    async def remove(self, user_id: UUID, now: datetime) -> None:
-        await self._connection.execute(
-            """
-            WITH removed AS (DELETE FROM users WHERE id = :id RETURNING id)
-            INSERT INTO deleted_users (id, deleted_at) SELECT id, :now FROM removed
-            """,
-            {"id": user_id, "now": now},
-        )
-
-    async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
-        await self._connection.execute(
-            """
-            UPDATE users SET retweet_emails = :retweets, email_settings_changed_at = :at
-            WHERE id = :id
-                AND (email_settings_changed_at IS NULL OR email_settings_changed_at <= :at)
-            """,
-            {"id": user_id, "retweets": settings.retweets, "at": settings.changed_at},
-        )
-
-    async def known_after(self, user_id: UUID, limit: int) -> Sequence[Account | DeletedUser]:
-        # One statement: a user whose deletion commits meanwhile is in the answer once.
-        rows = await self._connection.fetch_all(
-            """
-            (
-                SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
-                    SELECT id, username, email, password_hash, created_at,
-                           retweet_emails, email_settings_changed_at
-                    FROM users WHERE id > :after ORDER BY id LIMIT :limit
-                ) living
-            ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
-                FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
-            )
-            ORDER BY id LIMIT :limit
-            """,
-            {"after": user_id, "limit": limit},
-        )
-        return [_known(row) for row in rows]
+from subgraphs.auth.domain import Device, RefreshToken, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,40 +153,6 @@ class SqlRefreshTokenRepository:
             "UPDATE refresh_tokens SET used_at = :now WHERE hash = :hash",
             {"hash": token_hash, "now": now},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SqlRepositories:
-    users: SqlUserRepository
-    sessions: SqlSessionRepository
-    refresh_tokens: SqlRefreshTokenRepository
-    events: SqlEventOutbox
-
-    @classmethod
-    def on(cls, connection: Connection) -> "SqlRepositories":
-        return cls(
-            SqlUserRepository(connection),
-            SqlSessionRepository(connection),
-            SqlRefreshTokenRepository(connection),
-            SqlEventOutbox(connection),
-        )
-
-
-def _user(row: Row) -> User:
-    return User(
-        id=row["id"],
-        username=row["username"],
-        email=row["email"],
-        password_hash=row["password_hash"],
-        created_at=row["created_at"],
-    )
-
-
-def _known(row: Row) -> Account | DeletedUser:
-    if row["deleted_at"]:
-        return DeletedUser(row["id"], row["deleted_at"])
-    settings = EmailSettings(bool(row["retweet_emails"]), row["email_settings_changed_at"])
-    return Account(_user(row), settings)
 
 
 def _session(row: Row) -> Session:

@@ -1,0 +1,17 @@
+"""`STRAWBERRY_COMPILED_EXAMPLES=20000` makes the property tests try more."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+EXAMPLES = os.environ.get("STRAWBERRY_COMPILED_EXAMPLES")
+
+settings.register_profile(
+    "differential",
+    max_examples=int(EXAMPLES or "40"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=EXAMPLES is None,
+    database=None,
+)
+settings.load_profile("differential")
