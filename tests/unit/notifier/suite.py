@@ -375,6 +375,24 @@ class ReportRetweet:
         assert TWEET.text in mail.text
         assert str(TWEET.id) in mail.text
 
+    async def test_second_retweet_before_the_first_mail_waits_for_the_window(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        for person in (GRACE, JOAN):
+            await notifier.retweeted(person)
+        assert await notifier.sent() == [BY_GRACE]
+        assert await notifier.later(10 * MINUTE) == [BY_GRACE, BY_JOAN]
+
+    async def test_retweet_after_a_cancelled_mail_is_mailed(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        await notifier.service.change_settings(ADA.id, retweets=False)
+        assert await notifier.sent() == []
+        await notifier.service.change_settings(ADA.id, retweets=True)
+        await notifier.retweeted(GRACE)
+        assert await notifier.sent() == [BY_GRACE]
+
     async def test_repeated_event_has_no_effect(self, notifier: FakeNotifier) -> None:
         await notifier.registered(ADA, retweets=True)
         event_id, retweet = uuid4(), notifier.retweet(GRACE)
