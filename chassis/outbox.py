@@ -207,7 +207,7 @@ class OutboxRelay:
     async def _number(self, connection: Connection) -> bool:
         """Assign the ids of the next entries. Returns whether there is anything to publish.
 
-        This is committed before the entries are published: an id belongs to one event for ever.
+        This is committed before the entries are published: an id always belongs to the same event.
         """
         await self._lock(connection)
         last, _ = await self._state()

@@ -42,7 +42,7 @@ class DeliveryLog:
                         lambda r: r.deliveries.save_outcomes(outcomes)
                     )
                 except Exception as error:
-                    # Retries for ever: a sent mail that is not saved as sent would be sent again.
+                    # Retries without limit: a mail not saved as sent would be sent again.
                     await self._backoff.wait(error)
                 else:
                     break

@@ -25,7 +25,7 @@ class EmailSettings:
         return cls(retweets=settings.retweets, address_unsubscribed=settings.unsubscribed)
 
 
-@strawberry.federation.type(keys=["id"], description="Somebody with an account.")
+@strawberry.federation.type(keys=["id"], description="A person with an account.")
 class User:
     id: strawberry.ID = strawberry.field(description="The account's id.")
 

@@ -173,7 +173,7 @@ await startStandaloneServer(server, {
   context: async ({ req }) => {
     const given = Buffer.from(req.headers["x-router-secret"] ?? "");
     if (given.length !== secret.length || !timingSafeEqual(given, secret)) {
-      throw new GraphQLError("This port serves only the edge.", { extensions: { code: "FORBIDDEN", http: { status: 403 } } });
+      throw new GraphQLError("This port accepts requests from the edge only.", { extensions: { code: "FORBIDDEN", http: { status: 403 } } });
     }
     return { principal: principal(req.headers), pages: pageLoader() };
   },

@@ -1,4 +1,4 @@
-"""Recipients, what they are told about, and the mails that tell them."""
+"""Recipients, their settings, and the mails to them."""
 
 from alembic import op
 

@@ -12,11 +12,11 @@ from subgraphs.auth import domain, errors
 from subgraphs.auth.context import Info, Scope
 
 
-@strawberry.federation.type(keys=["id"], description="Somebody with an account.")
+@strawberry.federation.type(keys=["id"], description="A person with an account.")
 class User:
     id: strawberry.ID = strawberry.field(description="The account's id.")
     username: str = strawberry.federation.field(
-        shareable=True, description="The name they chose: unique, without regard to case."
+        shareable=True, description="The unique name, compared without regard to case."
     )
     created_at: datetime = strawberry.field(description="When the account was created.")
     address: strawberry.Private[str]

@@ -107,7 +107,7 @@ async def load_tweet(info: Info, id: str) -> Tweet | None:  # noqa: A002
     return Tweet.from_entity(tweet) if tweet else None
 
 
-@strawberry.federation.type(keys=["id"], description="Somebody with an account.")
+@strawberry.federation.type(keys=["id"], description="A person with an account.")
 class User:
     id: strawberry.ID = strawberry.field(description="The account's id.")
     username: str | None = strawberry.federation.field(
@@ -115,7 +115,7 @@ class User:
         graphql_type=str,
         # Only tweets and feed items provide it; the router asks auth for it everywhere else.
         default=None,
-        description="The name they chose: unique, without regard to case.",
+        description="The unique name, compared without regard to case.",
     )
 
     @strawberry.field(description="The user's tweets and retweets, newest first.")

@@ -87,17 +87,17 @@ BREAKAGES = [
 
 class TestValidate:
     @pytest.mark.parametrize(
-        ("check", "file", "text", "instead", "told"),
+        ("check", "file", "text", "instead", "expected"),
         BREAKAGES,
-        ids=[f"{file}: {told}" for _, file, _, _, told in BREAKAGES],
+        ids=[f"{file}: {expected}" for _, file, _, _, expected in BREAKAGES],
     )
     def test_broken_file_is_refused(
-        self, copy: Path, check: str, file: str, text: str, instead: str, told: str
+        self, copy: Path, check: str, file: str, text: str, instead: str, expected: str
     ) -> None:
         content = (copy / file).read_text()
         assert text in content
         (copy / file).write_text(content.replace(text, instead))
-        assert told in validate(copy, [check])[check]
+        assert expected in validate(copy, [check])[check]
 
     def test_every_check_refuses_something(self) -> None:
         assert {check for check, *_ in BREAKAGES} == set(CHECKS)

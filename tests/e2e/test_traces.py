@@ -84,7 +84,7 @@ class TestTrace:
 
     def test_trace_contains_every_participating_service(self, story: Story) -> None:
         spans, _ = story
-        told = {(span.service, span.name) for span in spans}
+        named = {(span.service, span.name) for span in spans}
         assert {
             ("auth", "POST /authorize"),
             ("tweets", "POST /graphql"),
@@ -94,7 +94,7 @@ class TestTrace:
             ("notifier", "handle tweet-retweeted"),
             ("notifier", "SQL INSERT"),
             ("notifier", "send mail"),
-        } <= told
+        } <= named
         assert not [span for span in spans if span.failed]
 
     def test_traces_contain_no_private_data(self, story: Story, collector: Collector) -> None:
@@ -116,9 +116,9 @@ class TestTrace:
     def test_log_contains_the_trace_id(self, story: Story, stack: RunningStack) -> None:
         spans, _ = story
         lines = stack.log.read_text().splitlines()
-        told = [line for line in lines if spans[0].trace in line]
+        named = [line for line in lines if spans[0].trace in line]
         for service in ("tweets", "auth", "edge"):
-            assert any(service in line.split("|")[0] for line in told) or service == "auth", told
+            assert any(service in line.split("|")[0] for line in named) or service == "auth", named
 
     def test_failed_span_is_marked(
         self, story: Story, stack: RunningStack, collector: Collector
