@@ -96,7 +96,7 @@ def run(
         chosen.run(chosen)
     except _EXPECTED as error:
         message, status = _explanation(service, error)
-        print(f"{service}: {message}", file=sys.stderr)  # noqa: T201
+        print(f"{service}: {message}", file=sys.stderr)
         return status
     return 0
 
@@ -155,10 +155,10 @@ class _Program(Generic[S]):
     def migrate(self, _: argparse.Namespace) -> None:
         asyncio.run(_migrate(self._settings().database_url, self._migrations))
         revision = head(self._migrations)
-        print(f"{self._name}: the database is at revision {revision}.")  # noqa: T201
+        print(f"{self._name}: the database is at revision {revision}.")
 
     def schema(self, _: argparse.Namespace) -> None:
-        print(self.build_schema().sdl)  # noqa: T201
+        print(self.build_schema().sdl)
 
     def on_letters(
         self, dead_letters: Callable[[S, Database], DeadLetters]
@@ -206,21 +206,21 @@ def _add_dead_letters(add: AddCommand, on_letters: Callable[[DeadLetterWork], No
     async def list_all(letters: DeadLetters) -> None:
         found = await letters.all()
         for letter in found:
-            print(_line(letter))  # noqa: T201
+            print(_line(letter))
         if not found:
-            print("There are no dead letters.")  # noqa: T201
+            print("There are no dead letters.")
 
     async def show(letters: DeadLetters, letter_id: str) -> None:
         letter = await letters.get(letter_id)
-        print(_line(letter), letter.details, sep="\n")  # noqa: T201
+        print(_line(letter), letter.details, sep="\n")
 
     async def retry(letters: DeadLetters, letter_id: str) -> None:
         await letters.retry(letter_id)
-        print(f"Retried dead letter {letter_id}.")  # noqa: T201
+        print(f"Retried dead letter {letter_id}.")
 
     async def drop(letters: DeadLetters, letter_id: str) -> None:
         await letters.drop(letter_id)
-        print(f"Dropped dead letter {letter_id}.")  # noqa: T201
+        print(f"Dropped dead letter {letter_id}.")
 
     def on_one(
         action: Callable[[DeadLetters, str], Awaitable[None]],

@@ -26,7 +26,7 @@ class ClientError(Exception):
         return {name: value for name, value in known.items() if value}
 
 
-class Unauthenticated(ClientError):  # noqa: N818
+class Unauthenticated(ClientError):
     """The request needs a signed-in user."""
 
     code = "UNAUTHENTICATED"
@@ -62,35 +62,35 @@ class SessionOver(TokenRefused):
         super().__init__(Refusal.SESSION_ENDED)
 
 
-class Forbidden(ClientError):  # noqa: N818
+class Forbidden(ClientError):
     """The session lacks a scope, or the caller may not use this path."""
 
     code = "FORBIDDEN"
     default = "This session may not do that."
 
 
-class BadRequest(ClientError):  # noqa: N818
+class BadRequest(ClientError):
     """The request is not a GraphQL request, or not one that its path serves."""
 
     code = "BAD_REQUEST"
     default = "The request is not valid."
 
 
-class PersistedQueryNotFound(ClientError):  # noqa: N818
+class PersistedQueryNotFound(ClientError):
     """The client must send the document with its hash; clients compare this very message."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
     default = "PersistedQueryNotFound"
 
 
-class BadUserInput(ClientError):  # noqa: N818
+class BadUserInput(ClientError):
     """An argument or a variable has a value that the field does not accept."""
 
     code = "BAD_USER_INPUT"
     default = "The input is not valid."
 
 
-class Overloaded(ClientError):  # noqa: N818
+class Overloaded(ClientError):
     """More work of this kind is waiting than can be done in useful time."""
 
     code = "SERVICE_UNAVAILABLE"
@@ -116,7 +116,7 @@ def status_for(code: str) -> int:
     return _STATUS.get(code, 400)
 
 
-class StreamEnded(ClientError):  # noqa: N818
+class StreamEnded(ClientError):
     """Ends an open subscription, and the connection that carries it.
 
     A subscription's generator raises it. A WebSocket is closed with `close_code`.

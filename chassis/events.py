@@ -40,7 +40,7 @@ class Event:
     @classmethod
     def of_fact(
         cls,
-        type: str,  # noqa: A002
+        type: str,
         fact: UUID,
         *,
         source: str,

@@ -1,18 +1,18 @@
 """The failures of a mail, and of a link to unsubscribe."""
 
 
-class MailRefused(Exception):  # noqa: N818
+class MailRefused(Exception):
     """The server refused the mail for good; a retry is useless."""
 
 
-class MailDeferred(Exception):  # noqa: N818
+class MailDeferred(Exception):
     """The server did not accept the mail, or the connection broke before it answered.
 
     A retry may succeed.
     """
 
 
-class MailServerUnavailable(Exception):  # noqa: N818
+class MailServerUnavailable(Exception):
     """The server takes no mail at the moment, for any recipient.
 
     It cannot be reached, or refuses our credentials or our sender address. The mail that met this
@@ -20,5 +20,5 @@ class MailServerUnavailable(Exception):  # noqa: N818
     """
 
 
-class InvalidUnsubscribeToken(Exception):  # noqa: N818
+class InvalidUnsubscribeToken(Exception):
     """The token was not signed by this service, or not for this purpose."""

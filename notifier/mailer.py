@@ -51,7 +51,7 @@ class SmtpServer:
     """Seconds after which an idle connection is closed and not reused."""
 
 
-class _ConnectionLost(Exception):  # noqa: N818
+class _ConnectionLost(Exception):
     """A reused connection broke before the server could accept the mail."""
 
 

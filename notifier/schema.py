@@ -19,7 +19,7 @@ class Mutation:
     async def update_email_settings(
         self,
         info: Info,
-        input: Annotated[  # noqa: A002
+        input: Annotated[
             UpdateEmailSettingsInput, strawberry.argument(description="The settings to change.")
         ],
     ) -> EmailSettings:

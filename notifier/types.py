@@ -41,7 +41,7 @@ class User:
         return EmailSettings.from_entity(await info.context.settings.load(viewer.user_id))
 
     @classmethod
-    def resolve_reference(cls, id: str) -> "User | None":  # noqa: A002
+    def resolve_reference(cls, id: str) -> "User | None":
         try:
             UUID(id)
         except ValueError:

@@ -45,7 +45,7 @@ async def _run(opened: AbstractAsyncContextManager[Backfill], *, again: bool) ->
                 if again:
                     await backfill.again(owner)
                 elif (await backfill.progress(owner)).finished:
-                    print(f"{owner}: already finished; --again starts from the first page")  # noqa: T201
+                    print(f"{owner}: already finished; --again starts from the first page")
                     continue
                 await backfill.run(owner, _print)
     except OUTAGES as error:
@@ -54,4 +54,4 @@ async def _run(opened: AbstractAsyncContextManager[Backfill], *, again: bool) ->
 
 def _print(progress: Progress) -> None:
     state = "finished" if progress.finished else "applied"
-    print(f"{progress.owner}: {progress.events} events {state}", flush=True)  # noqa: T201
+    print(f"{progress.owner}: {progress.events} events {state}", flush=True)

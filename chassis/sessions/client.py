@@ -61,7 +61,7 @@ _OPTIONS = [
 _log = structlog.get_logger("chassis.sessions")
 
 
-class IdentityUnavailable(ClientError):  # noqa: N818
+class IdentityUnavailable(ClientError):
     """Auth does not answer."""
 
     code = "SERVICE_UNAVAILABLE"

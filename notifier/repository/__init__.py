@@ -54,7 +54,7 @@ class SqlRepositories:
             "DELETE FROM addresses WHERE unsubscribed_at IS NULL AND resting_until < :before",
         ):
             removed += await self._connection.fetch_val(
-                f"WITH removed AS ({statement} RETURNING 1) SELECT count(*) FROM removed",  # noqa: S608
+                f"WITH removed AS ({statement} RETURNING 1) SELECT count(*) FROM removed",
                 {"before": before},
             )
         return removed

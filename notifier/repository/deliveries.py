@@ -63,7 +63,7 @@ class SqlDeliveryRepository:
 
     async def lock(self, delivery_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
-            f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id FOR UPDATE",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id FOR UPDATE",
             {"id": delivery_id},
         )
         return _delivery(row) if row else None
@@ -74,7 +74,7 @@ class SqlDeliveryRepository:
             SELECT {_COLUMNS} FROM deliveries d
             WHERE recipient_id = :recipient AND state <> 'cancelled'
             ORDER BY id DESC LIMIT 1 FOR UPDATE
-            """,  # noqa: S608
+            """,
             {"recipient": recipient_id},
         )
         return _delivery(row) if row else None
@@ -122,7 +122,7 @@ class SqlDeliveryRepository:
             FROM deliveries d
             LEFT JOIN recipients r ON r.user_id = d.recipient_id AND r.deleted_at IS NULL
             WHERE d.id = ANY(:ids)
-            """,  # noqa: S608
+            """,
             {"ids": list(ids)},
         )
         unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
@@ -159,7 +159,7 @@ class SqlDeliveryRepository:
                 GROUP BY delivery_id, tweet_id
             ) s JOIN tweets t ON t.id = s.tweet_id
             WHERE rank <= {_TWEETS} ORDER BY s.delivery_id, rank
-            """,  # noqa: S608
+            """,
             {"ids": list(ids)},
         )
         shown: defaultdict[UUID, list[ReportedTweet]] = defaultdict(list)
@@ -200,14 +200,14 @@ class SqlDeliveryRepository:
 
     async def dead(self, delivery_id: UUID) -> Delivery | None:
         row = await self._connection.fetch_one(
-            f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id AND state = 'dead'",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM deliveries d WHERE id = :id AND state = 'dead'",
             {"id": delivery_id},
         )
         return _delivery(row) if row else None
 
     async def all_dead(self) -> Sequence[Delivery]:
         rows = await self._connection.fetch_all(
-            f"SELECT {_COLUMNS} FROM deliveries d WHERE state = 'dead' ORDER BY created_at"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM deliveries d WHERE state = 'dead' ORDER BY created_at"
         )
         return [_delivery(row) for row in rows]
 

@@ -11,7 +11,7 @@ class Problem:
     message: str
 
 
-class InvalidInput(Exception):  # noqa: N818
+class InvalidInput(Exception):
     """One or more input fields are invalid."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -19,21 +19,21 @@ class InvalidInput(Exception):  # noqa: N818
         self.problems = problems
 
 
-class UsernameTaken(Exception):  # noqa: N818
+class UsernameTaken(Exception):
     """Another account has this username, perhaps in another case."""
 
 
-class EmailTaken(Exception):  # noqa: N818
+class EmailTaken(Exception):
     """An account with this e-mail address exists."""
 
 
-class InvalidCredentials(Exception):  # noqa: N818
+class InvalidCredentials(Exception):
     """The login names no account, or the password is wrong; a client never learns which."""
 
 
-class InvalidRefreshToken(Exception):  # noqa: N818
+class InvalidRefreshToken(Exception):
     """The refresh token is unknown or used up, or its session has ended."""
 
 
-class SessionNotFound(Exception):  # noqa: N818
+class SessionNotFound(Exception):
     """The user has no live session with this id."""

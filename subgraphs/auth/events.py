@@ -76,7 +76,7 @@ def _text(time: datetime) -> str:
 
 
 def _event(
-    type: str,  # noqa: A002
+    type: str,
     user_id: UUID,
     *,
     fact: UUID,

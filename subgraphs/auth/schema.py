@@ -49,7 +49,7 @@ class Mutation:
     async def sign_up(
         self,
         info: Info,
-        input: Annotated[SignUpInput, strawberry.argument(description="The account to create.")],  # noqa: A002
+        input: Annotated[SignUpInput, strawberry.argument(description="The account to create.")],
     ) -> SignUpResult:
         return SignedIn.from_entity(
             await info.context.service.sign_up(
@@ -67,7 +67,7 @@ class Mutation:
     async def sign_in(
         self,
         info: Info,
-        input: Annotated[SignInInput, strawberry.argument(description="The credentials.")],  # noqa: A002
+        input: Annotated[SignInInput, strawberry.argument(description="The credentials.")],
     ) -> SignInResult:
         return SignedIn.from_entity(
             await info.context.service.sign_in(
@@ -107,7 +107,7 @@ class Mutation:
     async def revoke_session(
         self,
         info: Info,
-        id: Annotated[  # noqa: A002
+        id: Annotated[
             strawberry.ID, strawberry.argument(description="The id of one of your sessions.")
         ],
     ) -> RevokeSessionResult:

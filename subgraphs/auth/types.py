@@ -41,7 +41,7 @@ class User:
         )
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> "User | None":  # noqa: A002
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> "User | None":
         return await find_user(info, id)
 
 

@@ -127,7 +127,7 @@ def _retweet(data: Mapping[str, Any]) -> Tweet:
 
 
 def _event(
-    type: str,  # noqa: A002
+    type: str,
     tweet: Tweet,
     *,
     time: datetime,

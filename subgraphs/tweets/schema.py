@@ -40,7 +40,7 @@ class Query:
     async def tweet(
         self,
         info: Info,
-        id: TweetId,  # noqa: A002
+        id: TweetId,
     ) -> Tweet | None:
         info.context.require(Scope.READ)
         return await load_tweet(info, id)
@@ -70,7 +70,7 @@ class Mutation:
     async def create_tweet(
         self,
         info: Info,
-        input: Annotated[CreateTweetInput, strawberry.argument(description="The tweet.")],  # noqa: A002
+        input: Annotated[CreateTweetInput, strawberry.argument(description="The tweet.")],
     ) -> CreateTweetResult:
         author = info.context.author(Scope.WRITE)
         return Tweet.from_entity(
@@ -83,7 +83,7 @@ class Mutation:
     async def delete_tweet(
         self,
         info: Info,
-        id: TweetId,  # noqa: A002
+        id: TweetId,
     ) -> DeleteTweetResult:
         viewer = info.context.require(Scope.WRITE)
         await info.context.service.delete_tweet(viewer.user_id, known_id(id))

@@ -95,12 +95,12 @@ class Tweet:
         )
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: str) -> "Tweet | None":  # noqa: A002
+    async def resolve_reference(cls, info: Info, id: str) -> "Tweet | None":
         info.context.require(Scope.READ)
         return await load_tweet(info, id)
 
 
-async def load_tweet(info: Info, id: str) -> Tweet | None:  # noqa: A002
+async def load_tweet(info: Info, id: str) -> Tweet | None:
     """Return the tweet, or None for an id that no tweet has."""
     tweet_id = parse_id(id)
     tweet = tweet_id and await info.context.tweet.load(tweet_id)
@@ -129,7 +129,7 @@ class User:
         return cls(id=strawberry.ID(str(author.id)), username=author.username)
 
     @classmethod
-    def resolve_reference(cls, id: str) -> "User | None":  # noqa: A002
+    def resolve_reference(cls, id: str) -> "User | None":
         return cls(id=strawberry.ID(id)) if parse_id(id) else None
 
 

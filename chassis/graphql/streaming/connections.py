@@ -28,7 +28,7 @@ class StreamLimits:
     """Between heartbeats of an HTTP stream, as Apollo's protocol requires."""
 
 
-class TooManyStreams(ClientError):  # noqa: N818
+class TooManyStreams(ClientError):
     """The user has too many connections, or the socket too many operations."""
 
     code = "TOO_MANY_REQUESTS"

@@ -66,11 +66,11 @@ class ProtocolError(Exception):
         self.close = close
 
 
-class ClientLeft(Exception):  # noqa: N818
+class ClientLeft(Exception):
     """The connection is closed."""
 
 
-class SendTimeout(Exception):  # noqa: N818
+class SendTimeout(Exception):
     """The client did not read a message in time."""
 
 

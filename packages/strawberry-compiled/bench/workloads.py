@@ -91,7 +91,7 @@ class Product:
     price: float
 
     @classmethod
-    async def resolve_reference(cls, id: str) -> "Product":  # noqa: A002
+    async def resolve_reference(cls, id: str) -> "Product":
         return PRODUCTS[id]
 
 

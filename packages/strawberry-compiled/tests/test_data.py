@@ -442,7 +442,7 @@ class TestCode:
 
     async def test_an_exception_that_is_a_type_is_raised(self) -> None:
         @strawberry.type
-        class Failure(Exception):  # noqa: N818
+        class Failure(Exception):
             x: int = 1
 
         @strawberry.type
@@ -748,7 +748,7 @@ class TestEntities:
             name: str | None = None
 
             @classmethod
-            async def resolve_reference(cls, id: strawberry.ID) -> "Product | None":  # noqa: A002
+            async def resolve_reference(cls, id: strawberry.ID) -> "Product | None":
                 await asyncio.sleep(0)
                 if id == "fail":
                     raise GraphQLError("no")

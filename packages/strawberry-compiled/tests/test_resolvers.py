@@ -744,7 +744,7 @@ class TestAnyArguments:
         assert min(seen.values()) > settings().max_examples / 4, seen
 
 
-class Failure(Exception):  # noqa: N818
+class Failure(Exception):
     pass
 
 

@@ -44,7 +44,7 @@ class SqlUserRepository:
     async def by_login(self, login: Login) -> User | None:
         column = "email" if login.is_email else "username"
         row = await self._connection.fetch_one(
-            f"SELECT * FROM users WHERE lower({column}) = lower(:login)",  # noqa: S608
+            f"SELECT * FROM users WHERE lower({column}) = lower(:login)",
             {"login": login.text},
         )
         return _user(row) if row else None

@@ -37,7 +37,7 @@ class SqlFeedRepository:
             LEFT JOIN tweets o ON o.id = t.retweet_of
             WHERE owner_id = :owner AND deleted_at IS NULL
             ORDER BY t.feed_position
-            """,  # noqa: S608
+            """,
             {"owner": owner_id, "after": after, "limit": limit},
         )
         head, items = after, []

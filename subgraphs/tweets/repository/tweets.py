@@ -33,7 +33,7 @@ class SqlTweetRepository:
             f"""
             SELECT {TWEET} FROM tweets t LEFT JOIN tweets o ON o.id = t.retweet_of
             WHERE t.id = ANY(:ids)
-            """,  # noqa: S608
+            """,
             {"ids": list(ids)},
         )
         tweets = [tweet_from(*row.values()) for row in rows]
@@ -56,7 +56,7 @@ class SqlTweetRepository:
             ) t
             LEFT JOIN tweets o ON o.id = t.retweet_of
             ORDER BY t.id DESC
-            """,  # noqa: S608
+            """,
             {
                 "authors": list(author_ids),
                 "after": page.after or _FIRST,
@@ -85,7 +85,7 @@ class SqlTweetRepository:
             ), {ORIGINAL} FROM tweets t
             WHERE id = (SELECT coalesce(retweet_of, id) FROM tweets WHERE id = :id)
             FOR UPDATE OF t
-            """,  # noqa: S608
+            """,
             {"id": tweet_id, "by": by},
         )
         if row is None:
@@ -117,7 +117,7 @@ class SqlTweetRepository:
             ON CONFLICT (author_id, idempotency_key) WHERE idempotency_key IS NOT NULL
             DO UPDATE SET idempotency_key = excluded.idempotency_key
             RETURNING t.feed_position, {ORIGINAL}
-            """,  # noqa: S608
+            """,
             {
                 "id": tweet.id,
                 "author_id": tweet.author.id,
@@ -138,7 +138,7 @@ class SqlTweetRepository:
             f"""
             SELECT {TWEET} FROM tweets t JOIN tweets o ON o.id = t.retweet_of
             WHERE t.author_id = :user AND t.retweet_of = :original
-            """,  # noqa: S608
+            """,
             {"user": user_id, "original": original_id},
         )
         return tweet_from(*row.values()) if row else None
@@ -177,7 +177,7 @@ class SqlTweetRepository:
                 :id, :author_id, :author_username, counted.id, :created_at, owner_id, head
             FROM counted LEFT JOIN feed ON true
             RETURNING feed_position
-            """,  # noqa: S608
+            """,
             {
                 "id": retweet.id,
                 "author_id": retweet.author.id,
@@ -222,7 +222,7 @@ class SqlTweetRepository:
                 FROM deleted_tweets WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY 3 LIMIT :limit
-            """,  # noqa: S608
+            """,
             {"after": tweet_id, "limit": limit},
         )
         entries = []

@@ -17,7 +17,7 @@ class Tweet:
     likes: int
 
     @classmethod
-    def resolve_reference(cls, id: strawberry.ID) -> "Tweet":  # noqa: A002
+    def resolve_reference(cls, id: strawberry.ID) -> "Tweet":
         return cls(id=id, likes=3)
 
 
@@ -121,7 +121,7 @@ class TestResolver:
             id: strawberry.ID
             at: int
 
-            def resolve_reference(self, id: strawberry.ID) -> None: ...  # noqa: A002
+            def resolve_reference(self, id: strawberry.ID) -> None: ...
 
         assert "missing a required argument" in refusal(Like)
 
@@ -132,7 +132,7 @@ class TestResolver:
             slug: str
 
             @classmethod
-            def resolve_reference(cls, id: strawberry.ID) -> None: ...  # noqa: A002
+            def resolve_reference(cls, id: strawberry.ID) -> None: ...
 
         assert "cannot be resolved with slug" in refusal(Like)
 
@@ -147,7 +147,7 @@ class TestResolver:
                 return self.weight
 
             @classmethod
-            def resolve_reference(cls, id: strawberry.ID) -> None: ...  # noqa: A002
+            def resolve_reference(cls, id: strawberry.ID) -> None: ...
 
         assert "cannot be resolved with id, weight" in refusal(Parcel)
 
@@ -161,7 +161,7 @@ class TestResolver:
             def resolve_reference(
                 cls,
                 info: strawberry.Info[None, None],
-                id: strawberry.ID,  # noqa: A002
+                id: strawberry.ID,
             ) -> None: ...
 
         schema_with(Like)
@@ -254,7 +254,7 @@ class TestEntityInterfaces:
             id: strawberry.ID
 
             @classmethod
-            def resolve_reference(cls, id: strawberry.ID) -> "Media":  # noqa: A002
+            def resolve_reference(cls, id: strawberry.ID) -> "Media":
                 return Book(id=id)
 
         @strawberry.federation.type(keys=["id"])

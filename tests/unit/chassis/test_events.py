@@ -84,7 +84,7 @@ class TestFromJson:
 
 
 class TestOfFact:
-    def of(self, type: str, fact: int) -> Event:  # noqa: A002
+    def of(self, type: str, fact: int) -> Event:
         return Event.of_fact(
             type, UUID(int=fact), source="/tests", subject=UUID(int=2), time=EVENT.time, data={}
         )

@@ -18,7 +18,7 @@ from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     pass
 
 

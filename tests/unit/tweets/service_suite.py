@@ -36,7 +36,7 @@ ACTIONS = ("tweet", "tweet", "retweet", "retweet", "undo", "remove", "delete")
 _USER = st.integers(0, 2)
 
 
-class ProcessDied(Exception):  # noqa: N818
+class ProcessDied(Exception):
     pass
 
 

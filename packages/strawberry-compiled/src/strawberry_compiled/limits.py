@@ -46,7 +46,7 @@ MAX_STEPS = 20_000
 """Selections looked at while an operation is measured, once for each type they may be of."""
 
 
-class TooLarge(Exception):  # noqa: N818  (a fact, not a failure)
+class TooLarge(Exception):
     """The operation is left to graphql-core; the message says why."""
 
 

@@ -66,7 +66,7 @@ _OF_INTERFACE = (
 _OF_UNION = "StrawberryUnion.get_type_resolver.<locals>._resolve_union_type"
 
 
-class NotData(Exception):  # noqa: N818  (a fact, not a failure)
+class NotData(Exception):
     """graphql-core must complete this; the message is a clause that says why."""
 
     field = ""

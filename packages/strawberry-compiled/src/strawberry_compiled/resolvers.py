@@ -35,7 +35,7 @@ _TAKEN = frozenset({"_source", "info"})
 """Parameters of Strawberry's functions around a resolver: an argument of this name is an error."""
 
 
-class Unusual(Exception):  # noqa: N818  (a fact, not a failure)
+class Unusual(Exception):
     """An argument is missing or null where it must not be: graphql-core reports it."""
 
 

@@ -59,7 +59,7 @@ _UNCHANGED: dict[Any, str] = {
 """The values that the scalars of graphql-core return unchanged."""
 
 
-class Unexpected(Exception):  # noqa: N818  (a fact, not a failure)
+class Unexpected(Exception):
     """A value is not what the function was written for."""
 
 
