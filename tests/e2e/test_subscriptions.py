@@ -18,7 +18,7 @@ import jwt
 import psutil
 import pytest
 
-from client.api import Account, run, sign_in
+from client.api import Account, ApiError, run, sign_in
 from client.documents import CREATE_TWEET, REFRESH_SESSION, RETWEET, SIGN_IN
 from stack.console import Console
 from stack.process import Process, answers
@@ -363,6 +363,6 @@ def keep_tweeting(stack: RunningStack, account: Account, stop: threading.Event) 
 def is_written(client: httpx.Client, account: Account, text: str) -> bool:
     try:
         run(client, CREATE_ONCE, account, text=text, key=text)
-    except (httpx.HTTPError, AssertionError, ValueError):
+    except (httpx.HTTPError, ApiError):
         return False
     return True
