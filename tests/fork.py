@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.topology import ROOT
+from deploy import validate
 from stack import explorer, mailbox
 from stack.commands import Commands
 from stack.console import Console
@@ -77,15 +78,17 @@ def fork(root: Path) -> Fork:
 
 
 def _link_packages(root: Path) -> None:
-    """Use the npm packages and the built explorer of this repository, to save a minute."""
+    """Use the validators, npm packages and explorer of this repository, to save a minute."""
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)
-    linked = [explorer.PACKAGES / "dist"]
+    validate.install()
+    linked = [explorer.PACKAGES / "dist", validate.ENVIRONMENT]
     for folder in (ROUTER_PACKAGES, mailbox.PACKAGES):
         install_packages(commands, folder)
         linked.append(folder / "node_modules")
     names = [path.relative_to(ROOT) for path in linked]
     for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(ROOT / name, target_is_directory=True)
     # A pattern of .gitignore that ends in a slash does not match a link.
     with (root / ".git" / "info" / "exclude").open("a") as exclude:
