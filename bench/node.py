@@ -1,4 +1,4 @@
-"""The npm packages of the references and of the load generator."""
+"""Installs the npm packages of the Apollo reference server and of the load generator autocannon."""
 
 import functools
 import threading
@@ -13,5 +13,5 @@ APOLLO = Path(__file__).with_name("apollo-server")
 
 @functools.cache
 def packages() -> Path:
-    """Install the packages if necessary, and return the path of Node."""
+    """Install the packages if necessary, and return the path of the `node` executable."""
     return install_packages(Commands(Console(), threading.Event()), APOLLO)

@@ -1,4 +1,4 @@
-"""PostgreSQL and the server of the references in Python."""
+"""The PostgreSQL pool and the uvicorn start of the reference servers in Python."""
 
 import os
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 
 
 class Postgres:
-    """asyncpg's pool with its defaults; but each statement is planned once, as in the services.
+    """An asyncpg pool of 2 to 10 connections; as in the services, each statement is planned once.
 
-    `pool` exists while an application with this `lifespan` runs.
+    Pass `lifespan` to the application; `pool` is usable while it runs.
     """
 
     pool: Any
@@ -31,7 +31,7 @@ class Postgres:
 
 
 def serve(app: Starlette) -> None:
-    """Serve on `PORT` with uvicorn's fastest settings and without an access log."""
+    """Serve on `PORT` with one process, uvloop and httptools, without an access log."""
     uvicorn.run(
         app,
         port=int(os.environ["PORT"]),

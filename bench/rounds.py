@@ -24,7 +24,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A quotient of two results with its goal; or a figure in its unit."""
+    """A line of the report: the ratio of two results (unit "x") or a figure in `unit`.
+
+    `what` is its label, `target` the goal if there is one.
+    """
 
     what: str
     value: float
@@ -33,7 +36,7 @@ class Ratio:
 
 
 def measure(targets: Mapping[str, Target], effort: Effort) -> dict[str, Measured]:
-    """Return the medians of each target, after a warm-up."""
+    """Return, for each target, the median of each figure over the rounds, after a warm-up."""
     found: dict[str, list[Measured]] = {name: [] for name in targets}
     for target in targets.values():
         load(target, seconds=min(2, effort.seconds), connections=effort.connections)

@@ -1,4 +1,4 @@
-"""Background work: it runs while a block does, retries after outages, and surfaces its crashes."""
+"""Background work beside an `async with` block: retried after outages; a crash ends the block."""
 
 import asyncio
 import random
@@ -17,8 +17,9 @@ _log = structlog.get_logger("chassis.background")
 async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run each coroutine while the block runs, cancel it at the end, and wait until it has ended.
 
-    A coroutine that raises is logged at once, cancels the block and the other coroutines, and the
-    exception leaves the block. A coroutine may return early.
+    If a coroutine raises, the exception is logged at once, the block and the other coroutines are
+    cancelled, and the `async with` raises the exception (an exception group if several raised). A
+    coroutine may return early.
     """
     failure: BaseException | None = None
     try:
@@ -32,7 +33,7 @@ async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                 await _cancel(tasks)
     except BaseExceptionGroup as failures:
         failure = failures.exceptions[0] if len(failures.exceptions) == 1 else failures
-    # Raised here, because inside the handler Python would overwrite the context of the exception.
+    # Raised outside the handler: inside it, Python would set `__context__` to the group.
     if failure:
         raise failure
 
@@ -44,7 +45,7 @@ def _log_crash(task: asyncio.Task[None]) -> None:
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel the tasks until they end, even if this call is itself cancelled meanwhile."""
+    """Cancel the tasks again and again until all have ended, even if this call is cancelled."""
     cancelled: asyncio.CancelledError | None = None
     while pending := {task for task in tasks if not task.done()}:
         for task in pending:
@@ -62,8 +63,10 @@ class Backoff:
     """Exponential backoff; logs once when an outage starts and once when it ends."""
 
     def __init__(self, work: str, *, longest: float = _LONGEST_WAIT, **fields: object) -> None:
-        """`work` and `fields` are logged: what does not happen during an outage. `longest` is the
-        longest wait in seconds."""
+        """`work` names, in the log, what stops during an outage; `fields` are further log fields.
+
+        `longest` is the longest wait in seconds.
+        """
         self._fields = {"work": work, **fields}
         self._longest = longest
         self._failures = 0
@@ -71,10 +74,11 @@ class Backoff:
     async def retry_forever(
         self, work: Callable[[], Awaitable[None]], outages: tuple[type[Exception], ...]
     ) -> None:
-        """Run `work` again whenever it ends, after a wait when it raised.
+        """Run `work` without end: at once again if it returned, after a wait if it raised.
 
-        An exception that is not one of `outages` is a bug: it is logged with its traceback, and
-        `work` is retried all the same.
+        `work` must call `reset` when it succeeds. Otherwise the waits keep growing and the end of
+        an outage is not logged. An exception that is not one of `outages` is a bug: its traceback
+        is logged too, and `work` is retried all the same.
         """
         while True:
             try:

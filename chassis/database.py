@@ -163,8 +163,8 @@ class Database:
     task but waits for it: the work is committed, as if the cancellation had come a moment later. A
     cancelled read is cancelled at the server too.
 
-    A transaction or a statement of a request whose session has ended raises SessionOver and changes
-    nothing (chassis/sessions/guard.py).
+    A transaction or a statement of a request whose session has ended changes nothing and raises
+    SessionEnded (chassis/sessions/guard.py).
     """
 
     def __init__(

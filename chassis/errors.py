@@ -55,7 +55,7 @@ class TokenRefused(Unauthenticated):
         self.reason = refusal.name
 
 
-class SessionOver(TokenRefused):
+class SessionEnded(TokenRefused):
     """The session that a request acts for has ended since the edge verified it."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class TokenExpired(StreamEnded):
     close_code = 4401
 
 
-class SessionEnded(StreamEnded):
+class StreamSessionEnded(StreamEnded):
     """The client must sign in again."""
 
     code = "FORBIDDEN"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.graphql import schema
 from notifier.context import Info, Scope
 from notifier.types import EmailSettings, UpdateEmailSettingsInput, User
@@ -28,7 +28,7 @@ class Mutation:
             viewer.user_id, retweets=input.retweets
         )
         if settings is None:
-            raise SessionOver
+            raise SessionEnded
         return EmailSettings.from_entity(settings)
 
 

@@ -31,26 +31,27 @@ _INFO = "info"
 
 
 def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
-    """Yield one line for each entity in `sdl` that the router can request but not get.
+    """Yield one line for each entity that the router may request but this subgraph cannot resolve.
 
-    The router requests an entity by a resolvable `@key` if that adds to the key: a field that is
-    not `@external`, or the type behind an interface that is an entity itself. A type with only its
-    key fields refers to an entity of another subgraph. `classes` are the Python classes of the
-    types.
+    The router requests an entity of this subgraph, by a resolvable `@key`, in two cases: the type
+    has a field here that is neither in the key nor `@external`; or the type is, or implements, an
+    interface with a `@key`, so that the router may have to ask for the concrete type. Other types
+    with a key only refer to an entity of another subgraph and need no resolver. `classes` are the
+    Python classes of the types in `sdl`.
     """
     document = parse(sdl)
     types = {d.name.value: d for d in document.definitions if isinstance(d, Composite)}
-    resolvable = _resolvable(document)
+    members = _entity_members(document)
     for name, type_ in types.items():
         keys = [_field_set(key) for key in _keys(type_)]
         if not (
-            any(_adds(type_, key, types) for key in keys)
+            any(_has_fields_beyond(type_, key, types) for key in keys)
             or _is_requested_by_interface(type_, types)
         ):
             continue
         by = " or ".join(repr(" ".join(_names(key))) for key in keys)
         entity = f"the entity {name} (@key {by})"
-        if not isinstance(type_, INTERFACES) and name not in resolvable:
+        if not isinstance(type_, INTERFACES) and name not in members:
             yield f"{entity} is not part of _Entity. Add types=[{name}] to build_schema()."
         if problem := _resolver_problem(classes[name], type_, keys):
             yield f"{entity} {problem}."
@@ -59,9 +60,9 @@ def entity_problems(sdl: str, classes: Mapping[str, type]) -> Iterator[str]:
 def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNode]) -> str | None:
     """Return why the class cannot be resolved from a representation, or None."""
     resolve = getattr(class_, "resolve_reference", None)
-    given = sorted({name for key in keys for name in _names(key)})
+    key_fields = sorted({name for key in keys for name in _names(key)})
     if resolve is None:
-        arguments = ", ".join(("cls", *given))
+        arguments = ", ".join(("cls", *key_fields))
         return (
             f"has no resolve_reference. Add a classmethod resolve_reference({arguments}), or "
             "resolvable=False to the key if no other subgraph refers to it"
@@ -71,6 +72,7 @@ def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNod
     for key in keys:
         names = {*_names(key), *_required(type_)}
         try:
+            # The router sends the key with or without the fields of `@requires`.
             signature.bind(**dict.fromkeys(names), **info)
             signature.bind(**dict.fromkeys(_names(key)), **info)
         except TypeError as error:
@@ -79,33 +81,37 @@ def _resolver_problem(class_: type, type_: Composite, keys: list[SelectionSetNod
     return None
 
 
-def _adds(type_: Composite, selected: SelectionSetNode, types: Mapping[str, Composite]) -> bool:
+def _has_fields_beyond(
+    type_: Composite, selected: SelectionSetNode, types: Mapping[str, Composite]
+) -> bool:
     """Return whether the type has fields in this subgraph that its key does not select."""
-    below = {s.name.value: s.selection_set for s in selected.selections if isinstance(s, FieldNode)}
+    selected_fields = {
+        s.name.value: s.selection_set for s in selected.selections if isinstance(s, FieldNode)
+    }
     for field in type_.fields or ():
         if _directives(field, "external"):
             continue
-        if field.name.value not in below:
+        if field.name.value not in selected_fields:
             return True
-        inner, selection = types.get(_named(field)), below[field.name.value]
-        if inner and selection and _adds(inner, selection, types):
+        inner, selection = types.get(_type_name(field)), selected_fields[field.name.value]
+        if inner and selection and _has_fields_beyond(inner, selection, types):
             return True
     return False
 
 
 def _is_requested_by_interface(type_: Composite, types: Mapping[str, Composite]) -> bool:
-    """Return whether the router can request the type of an entity known by its interface.
+    """Return whether the router may have to ask for the concrete type of an entity.
 
-    Another subgraph declares the interface as an object type with `@interfaceObject`.
+    It has to if another subgraph knows only the interface, declared with `@interfaceObject`.
     """
     if not _keys(type_):
         return False
-    above = (types[interface.name.value] for interface in type_.interfaces or ())
-    return isinstance(type_, INTERFACES) or any(_keys(interface) for interface in above)
+    interfaces = (types[interface.name.value] for interface in type_.interfaces or ())
+    return isinstance(type_, INTERFACES) or any(_keys(interface) for interface in interfaces)
 
 
-def _resolvable(document: DocumentNode) -> set[str]:
-    """Return the names of the members of `_Entity`."""
+def _entity_members(document: DocumentNode) -> set[str]:
+    """Return the names of the members of the union `_Entity`."""
     return {
         member.name.value
         for definition in document.definitions
@@ -147,7 +153,7 @@ def _names(selection: SelectionSetNode) -> list[str]:
     return [s.name.value for s in selection.selections if isinstance(s, FieldNode)]
 
 
-def _named(field: FieldDefinitionNode) -> str:
+def _type_name(field: FieldDefinitionNode) -> str:
     """Return the name of the field's type without list and non-null wrappers."""
     type_: Any = field.type
     while hasattr(type_, "type"):

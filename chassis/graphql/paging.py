@@ -50,7 +50,7 @@ class PageInfo:
 
 
 def page_request(first: int, after: str | None) -> PageRequest:
-    """Return the page that a client asks for. Raises BadUserInput for an invalid argument."""
+    """Validate the paging arguments and return them. Raises BadUserInput for an invalid one."""
     if not 1 <= first <= LARGEST_PAGE:
         raise BadUserInput(f"`first` must be between 1 and {LARGEST_PAGE}.")
     if after is None:

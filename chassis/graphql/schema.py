@@ -41,14 +41,15 @@ _SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
 _JSON = {"None": "null", "True": "true", "False": "false"}
-_PYTHON = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
-"""The end of graphql-core's messages about a null, true or false of the client."""
+_PYTHON_LITERAL = re.compile(r"\b(?:None|True|False)(?=\]*\.?$)")
+"""A Python literal at the end of a message of graphql-core ("… got None."); clients sent JSON."""
 
 
 Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
 ExecutorName = Literal["compiled", "stock"]
 
 _WRONG_OPERATION = (InvalidOperationTypeError, CannotGetOperationTypeError)
+"""The kind of operation is not served here, or the named operation does not exist."""
 
 
 class SchemaError(Exception):
@@ -61,14 +62,18 @@ def is_internal(error: GraphQLError) -> bool:
     if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
         return False
     if isinstance(cause, GraphQLError):
-        # Without a location in the document, it is about a value that a resolver returned.
+        # graphql-core raises an error without nodes if it cannot serialize a resolver's result.
+        # An error with nodes is about the document; one with extensions is meant for the client.
         return error.path is not None and not cause.nodes and not cause.extensions
-    # The error of an argument that cannot be coerced has a cause and a location, but no path.
+    # The client's fault is only an argument that could not be coerced: nodes, but no path.
     return error.path is not None or not error.nodes
 
 
 def mask(error: GraphQLError) -> GraphQLError:
-    """Return the error for the client: with a code, and without an internal message."""
+    """Return the error as the client may see it: with a code, and without an internal message.
+
+    Sets the code of `error` in place if it is shown unchanged.
+    """
     if is_internal(error):
         return GraphQLError(
             "Something went wrong on our side.",
@@ -78,6 +83,7 @@ def mask(error: GraphQLError) -> GraphQLError:
             path=error.path,
             extensions={"code": INTERNAL_SERVER_ERROR},
         )
+    # `execute` raises this error; only `subscribe` returns it in a result.
     if isinstance(error.original_error, InvalidOperationTypeError):
         return GraphQLError(
             "Only subscriptions are served here. "
@@ -90,9 +96,9 @@ def mask(error: GraphQLError) -> GraphQLError:
 
 
 def _classify(error: GraphQLError, code: str) -> None:
-    """Set the code of an error of graphql-core, and write the values in its message as JSON."""
+    """Set the code of an error of graphql-core; replace a Python literal in its message by JSON."""
     error.extensions = {**(error.extensions or {}), "code": code}
-    error.message = _PYTHON.sub(lambda word: _JSON[word[0]], error.message)
+    error.message = _PYTHON_LITERAL.sub(lambda word: _JSON[word[0]], error.message)
 
 
 def _code(error: GraphQLError) -> str:
@@ -100,7 +106,8 @@ def _code(error: GraphQLError) -> str:
         return PARSE_FAILED
     if isinstance(error.original_error, CannotGetOperationTypeError):
         return BadRequest.code
-    # An error with a path arose in execution: a variable has an invalid value for an argument.
+    # Nothing else is left. With a path, the error comes from execution, where graphql-core itself
+    # reports only a variable that is invalid for an argument. Without one, it is from validation.
     return BadUserInput.code if error.path else VALIDATION_FAILED
 
 
@@ -119,35 +126,35 @@ class MaskedStreams(SchemaExtension):
 
 
 class Subscribed(SchemaExtension):
-    """Strawberry extension: notifies the transport that a subscription is valid and has started."""
+    """Strawberry extension: calls the callback of `events` once the subscription has started."""
 
     def on_execute(self) -> Iterator[None]:
         yield
         notify = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
-        if callable(notify):  # a client may send the same key with a JSON value
+        if callable(notify):  # a client may send this key with a JSON value
             notify()
 
 
-class _ClassifiesErrors(StrawberryGraphQLCoreExecutionContext):
-    """Sets the code of errors in variables, which later look like validation errors."""
+class _ClassifyingExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Sets the code of invalid variables, which `_code` could not tell from validation errors."""
 
     @classmethod
     def build(cls, *args: Any, **kwargs: Any) -> Any:
         executor = super().build(*args, **kwargs)
         if isinstance(executor, list):
             for error in executor:
-                if error.nodes:  # a missing operation has no location
+                if error.nodes:  # an error without nodes is a missing operation, not a variable
                     _classify(error, BadUserInput.code)
         return executor
 
 
-class CompilingExecutor(_ClassifiesErrors, CompilingExecutionContext):
-    """Compiles what documents select."""
+class CompilingExecutor(_ClassifyingExecutor, CompilingExecutionContext):
+    """Runs code compiled from the selections of a document (packages/strawberry-compiled)."""
 
 
-_EXECUTORS: Mapping[ExecutorName, type[_ClassifiesErrors]] = {
+_EXECUTORS: Mapping[ExecutorName, type[_ClassifyingExecutor]] = {
     "compiled": CompilingExecutor,
-    "stock": _ClassifiesErrors,
+    "stock": _ClassifyingExecutor,
 }
 
 
@@ -165,8 +172,9 @@ class SubgraphSchema(Schema):
     ) -> None:
         """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
 
-        With `extensions`, operations go through Strawberry's hooks, which double the cost of this
-        schema per request (docs/performance.md).
+        With more `extensions`, or directives, `execute` calls Strawberry's extension hooks, which
+        double the cost of this schema per request (docs/performance.md). The three built-in
+        extensions serve that path and subscriptions; `_execute` does their work itself.
         """
         extensions = [*extensions]
         super().__init__(
@@ -177,7 +185,7 @@ class SubgraphSchema(Schema):
         )
         self.service = service
         self.documents = documents
-        self._has_hooks = bool(extensions or self.directives)
+        self._needs_hooks = bool(extensions or self.directives)
 
     @cached_property
     def sdl(self) -> str:
@@ -206,8 +214,8 @@ class SubgraphSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Execute a query or mutation and return its masked result."""
-        execute = super().execute if self._has_hooks else self._execute
-        # Not in an extension: extensions do not see errors of the parser.
+        execute = super().execute if self._needs_hooks else self._execute
+        # The result is masked here, because extensions do not see errors of the parser.
         result = await execute(
             query,
             variable_values,
@@ -230,13 +238,14 @@ class SubgraphSchema(Schema):
         allowed: Iterable[OperationType],
         operation_extensions: dict[str, Any] | None,
     ) -> ExecutionResult:
-        """Execute like Strawberry without extensions that have hooks."""
+        """Do what Strawberry's `execute` does, without calling extension hooks."""
         if not query:
             raise MissingQueryError
         try:
             document = self.documents.read(self._schema, query)
         except Exception as error:
             return _failed(error, operation_name)
+        # A kind of operation that is not allowed takes precedence over invalid documents.
         errors = document.admit(operation_name, variables, context)
         document.require(operation_name, allowed)
         if errors:
@@ -265,7 +274,7 @@ class SubgraphSchema(Schema):
         return ExecutionResult(result.data, result.errors)
 
     def execute_sync(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Execute like Strawberry, and mask the result."""
+        """Execute by Strawberry's own pipeline and return the masked result."""
         result = super().execute_sync(*args, **kwargs)
         mask_all(result)
         return result
@@ -279,7 +288,7 @@ class SubgraphSchema(Schema):
         *,
         subscribed: Callable[[], None] | None = None,
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """Yield the masked results of a subscription; other operations are errors.
+        """Yield the masked results of a subscription; a query or mutation yields an error.
 
         An error of the operation itself is the first and only result. Otherwise `subscribed` is
         called before the first event.
@@ -295,7 +304,7 @@ class SubgraphSchema(Schema):
             async with aclosing(results):
                 async for result in results:
                     yield result
-                    # A subscription that always has an event ready would block the event loop.
+                    # Other tasks get a turn even if the next event is ready already.
                     await asyncio.sleep(0)
         except GraphQLError as error:  # a syntax error, which Strawberry does not handle here
             yield PreExecutionError(data=None, errors=[mask(error)])
@@ -303,6 +312,7 @@ class SubgraphSchema(Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
+        """Log errors; Strawberry calls this."""
         _log_failures(errors, execution_context.operation_name if execution_context else None)
 
 

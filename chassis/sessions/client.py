@@ -11,7 +11,7 @@ from uuid import UUID
 import grpc
 import structlog
 
-from chassis.errors import ClientError, SessionEnded, TokenExpired, TokenRefused
+from chassis.errors import ClientError, StreamSessionEnded, TokenExpired, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions import sessions_pb2 as pb
 
@@ -75,7 +75,7 @@ class Sessions(Protocol):
     """
 
     async def verify(self, token: str) -> Principal:
-        """Return the principal of a token. Raises TokenRefused, TokenExpired or SessionEnded."""
+        """Return a token's principal. Raises TokenRefused, TokenExpired or StreamSessionEnded."""
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         """Return those of the sessions that have ended while a token of theirs may be valid."""
@@ -119,7 +119,7 @@ class GrpcSessions:
         if answer.refusal == pb.REFUSAL_EXPIRED:
             raise TokenExpired
         if answer.refusal == pb.REFUSAL_SESSION_ENDED:
-            raise SessionEnded
+            raise StreamSessionEnded
         raise TokenRefused
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:

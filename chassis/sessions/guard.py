@@ -12,7 +12,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 
 _SESSION_ID_HEADER = b"x-auth-session-id"
 
@@ -37,15 +37,15 @@ class SessionGuard:
         self._ask = ask
 
     def require_live(self, session_id: str) -> None:
-        """Raise SessionOver for a session that this process knows to have ended."""
+        """Raise SessionEnded for a session that this process knows to have ended."""
         if self._known.has_ended(session_id):
-            raise SessionOver
+            raise SessionEnded
 
     async def verify_live(self, session_id: str) -> None:
-        """Raise SessionOver for a session that has ended. Raises what `ask` raises, too."""
+        """Raise SessionEnded for a session that has ended. Raises what `ask` raises, too."""
         self.require_live(session_id)
         if not self._known.is_current and await self._ask(session_id):
-            raise SessionOver
+            raise SessionEnded
 
 
 _acting: ContextVar[tuple[SessionGuard, str] | None] = ContextVar("acting session", default=None)
@@ -73,7 +73,7 @@ class ActingSession:
 
 
 def require_live_session() -> None:
-    """Raise SessionOver if the running request's session is known to have ended.
+    """Raise SessionEnded if the running request's session is known to have ended.
 
     Does nothing outside a request, or for an anonymous one.
     """
@@ -83,7 +83,7 @@ def require_live_session() -> None:
 
 
 async def verify_live_session() -> None:
-    """Raise SessionOver if the running request's session has ended.
+    """Raise SessionEnded if the running request's session has ended.
 
     While this process may lack ended sessions, the guard asks. Raises what its `ask` raises:
     without an answer nothing may be written.

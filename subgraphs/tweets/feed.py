@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from chassis.background import Backoff, running
 from chassis.database import UNAVAILABLE
-from chassis.errors import BadUserInput, Interrupted, SessionEnded
+from chassis.errors import BadUserInput, Interrupted, StreamSessionEnded
 from chassis.events import Event, MalformedEventError
 from chassis.principal import Principal
 from chassis.streams import FIELD, INFRASTRUCTURE
@@ -100,7 +100,7 @@ class Feed:
 
     async def _start(self, subscription: Subscription, after: int | None) -> None:
         if self._sessions.has_ended(subscription.session_id):
-            raise SessionEnded
+            raise StreamSessionEnded
         owner_id = subscription.owner_id
         with _interrupting():
             async with self._readers:

@@ -13,7 +13,7 @@ from time import time
 from typing import TypeVar
 from uuid import UUID
 
-from chassis.errors import SessionEnded, StreamEnded, TokenExpired
+from chassis.errors import StreamEnded, StreamSessionEnded, TokenExpired
 from chassis.principal import Principal
 from subgraphs.tweets.domain import FeedItem, FeedPage
 from subgraphs.tweets.ports import EndedSessions
@@ -172,7 +172,7 @@ class Subscriptions:
         """End the subscriptions of these sessions. None of them delivers an item after this."""
         for session_id in session_ids:
             for subscription in [*self._by_session.get(session_id, ())]:
-                subscription.end(SessionEnded())
+                subscription.end(StreamSessionEnded())
 
 
 def _remove(index: dict[K, set[Subscription]], key: K, subscription: Subscription) -> None:

@@ -34,7 +34,7 @@ class Streams:
 
     `make_context` is called for each operation, so data loaders do not cache for the lifetime of a
     socket. `authenticate` returns the principal of a token in a socket's first message; it raises
-    Unauthenticated, TokenExpired, SessionEnded or Overloaded.
+    Unauthenticated, TokenExpired, StreamSessionEnded or Overloaded.
     """
 
     TRANSPORTS = ("websocket", "multipart", "sse")

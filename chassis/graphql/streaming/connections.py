@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from chassis.errors import ClientError, Restarting, SessionEnded, StreamEnded
+from chassis.errors import ClientError, Restarting, StreamEnded, StreamSessionEnded
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
 
@@ -108,7 +108,7 @@ class Connections:
         """End the connections of these sessions: from now on only the reason can be sent."""
         for session_id in session_ids:
             for connection in list(self._of_session.get(session_id, ())):
-                connection.end(SessionEnded())
+                connection.end(StreamSessionEnded())
 
     async def close_on(self, shutdown: Shutdown) -> None:
         """Wait until `shutdown` begins, then end all connections and refuse new ones."""

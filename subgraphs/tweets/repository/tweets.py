@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Connection
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.events import Event
 from chassis.paging import Page, PageRequest
 from subgraphs.tweets.domain import Addition, SnapshotEntry, Tweet
@@ -92,7 +92,7 @@ class SqlTweetRepository:
             return None
         is_deleted, *columns = row.values()
         if is_deleted:
-            raise SessionOver
+            raise SessionEnded
         # PostgreSQL returns a locked row as it is when the lock is taken, after any wait for it.
         original = tweet_from(*columns)
         if original.id == tweet_id:
@@ -128,7 +128,7 @@ class SqlTweetRepository:
             },
         )
         if row is None:
-            raise SessionOver
+            raise SessionEnded
         position, *columns = row.values()
         added = tweet_from(*columns)
         return Addition(added, is_new=added.id == tweet.id, feed_position=position)
@@ -191,7 +191,7 @@ class SqlTweetRepository:
         earlier = await self.retweet_by(retweet.author.id, retweet.original.id)
         # The lock on the original keeps an earlier retweet from being undone meanwhile.
         if earlier is None:
-            raise SessionOver
+            raise SessionEnded
         return Addition(earlier, is_new=False)
 
     async def remove(self, tweet: Tweet, event: Event) -> None:

@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from chassis.errors import Refusal, SessionEnded, TokenExpired, TokenRefused
+from chassis.errors import Refusal, StreamSessionEnded, TokenExpired, TokenRefused
 from chassis.sessions.client import MAX_SESSIONS, GrpcSessions, IdentityUnavailable
 from chassis.shutdown import Shutdown
 from stack.ports import free_ports
@@ -113,7 +113,7 @@ class TestVerifyToken:
         await sessions.verify(token)
         auth.world.revocations.ended.add(str(auth.world.principals[token].session_id))
         auth.world.live.clear()
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await sessions.verify(token)
 
     async def test_verification_fails_without_revocations_and_database(

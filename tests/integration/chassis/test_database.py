@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.database import UNAVAILABLE, Connection, Database, DatabaseUnavailableError
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.sessions.guard import ActingSession
 from stack.ports import free_ports
 from tests.integration.conftest import FreshDatabase, until
@@ -65,7 +65,7 @@ class TestEndedSession:
             await increment(connection)
             known.ended.add("s")
 
-        with pytest.raises(SessionOver):
+        with pytest.raises(SessionEnded):
             await as_session(known, lambda: database.transaction(work))
         assert await count(database) == 0
         assert database.connections[0] == 0
@@ -76,7 +76,7 @@ class TestEndedSession:
         self, database: Database, mode: str, known: dict[str, set[str]]
     ) -> None:
         sessions = KnownSessions(is_current=False, **known)  # type: ignore[arg-type]
-        with pytest.raises(SessionOver):
+        with pytest.raises(SessionEnded):
             await as_session(sessions, lambda: getattr(database, mode)(increment))
         assert await count(database) == 0
 
@@ -103,7 +103,7 @@ class TestEndedSession:
                 await asyncio.sleep(0)
             known.ended.add("s")
             ended.set()
-            with pytest.raises(SessionOver):
+            with pytest.raises(SessionEnded):
                 await statement
 
         await asyncio.gather(*(database.transaction(take) for _ in range(POOL)), end())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.paging import PageRequest
 from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
@@ -205,7 +205,7 @@ class TestDeletedAccount:
         outcomes = await interleaved(
             database, service, writes(ada, bob, adas, bobs, third), order, killed=killed
         )
-        kinds = {type(None), Tweet, TweetNotFound, SessionOver}
+        kinds = {type(None), Tweet, TweetNotFound, SessionEnded}
         assert {type(outcome) for outcome in outcomes} <= kinds | {ProcessDied}
         if isinstance(outcomes[DELETION], ProcessDied):
             # The event was not acked, so it is delivered again.
@@ -265,8 +265,8 @@ class TestDeletedAccount:
             return_exceptions=True,
         )
         kinds = {type(result) for result in results}
-        assert kinds <= {type(None), Tweet, TweetNotFound, SessionOver}
-        assert SessionOver in kinds
+        assert kinds <= {type(None), Tweet, TweetNotFound, SessionEnded}
+        assert SessionEnded in kinds
         pages = await service.timelines([author.id for author in leaving], PageRequest(1))
         assert not any(page.items for page in pages.values())
         assert await wrong_counts(database) == []

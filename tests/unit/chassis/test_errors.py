@@ -8,7 +8,7 @@ from chassis.errors import (
     ClientError,
     Refusal,
     SessionEnded,
-    SessionOver,
+    StreamSessionEnded,
     TokenExpired,
     TokenRefused,
     Unauthenticated,
@@ -30,8 +30,8 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("error", "refusal"),
         [
-            (SessionOver(), Refusal.SESSION_ENDED),
             (SessionEnded(), Refusal.SESSION_ENDED),
+            (StreamSessionEnded(), Refusal.SESSION_ENDED),
             (TokenExpired(), Refusal.EXPIRED),
         ],
     )

@@ -12,7 +12,7 @@ import pytest
 import strawberry
 
 from chassis.app import subgraph_app
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
 from chassis.graphql.view import GraphQLView
@@ -39,7 +39,7 @@ class TestVerifyLive:
     async def test_session_that_is_known_to_have_ended_is_refused(self) -> None:
         for is_current in (True, False):
             known = KnownSessions(ended={SESSION}, is_current=is_current)
-            with pytest.raises(SessionOver):
+            with pytest.raises(SessionEnded):
                 await known.guard.verify_live(SESSION)
             assert known.asked == []
 
@@ -55,7 +55,7 @@ class TestVerifyLive:
 
     async def test_session_that_auth_knows_to_have_ended_is_refused(self) -> None:
         known = KnownSessions(is_current=False, ended_at_auth={SESSION})
-        with pytest.raises(SessionOver):
+        with pytest.raises(SessionEnded):
             await known.guard.verify_live(SESSION)
 
     async def test_failure_of_auth_is_raised(self) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
-from chassis.errors import SessionOver
+from chassis.errors import SessionEnded
 from chassis.events import Event
 from chassis.paging import Page, PageRequest
 from chassis.ports import T
@@ -97,7 +97,7 @@ class FakeTweetRepository:
 
     def _require_account(self, user_id: UUID | None) -> None:
         if user_id in self.closed:
-            raise SessionOver
+            raise SessionEnded
 
     def _add(self, tweet: Tweet) -> Addition:
         owner = tweet.original.author

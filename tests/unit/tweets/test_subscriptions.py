@@ -12,7 +12,7 @@ from weakref import ref
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.errors import BadUserInput, Interrupted, SessionEnded, TokenExpired
+from chassis.errors import BadUserInput, Interrupted, StreamSessionEnded, TokenExpired
 from chassis.principal import Principal
 from subgraphs.tweets.domain import Author, FeedItem
 from subgraphs.tweets.feed import Feed
@@ -196,7 +196,7 @@ class TestEnd:
         subscription = await feed.subscribe(principal())
         task = await waiting(subscription)
         feed.subscriptions.end_sessions([str(SESSION)])
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await task
         assert not feed.subscriptions.of(ADA.id)
 
@@ -206,7 +206,7 @@ class TestEnd:
         await tweet(service, feed)
         feed.subscriptions.end_sessions([str(SESSION)])
         assert not feed.subscriptions.of(ADA.id)
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await anext(subscription)
 
     async def test_ready_item_is_not_delivered_after_the_session(
@@ -217,20 +217,20 @@ class TestEnd:
         subscription = await feed.subscribe(principal(), after=0)
         await anext(subscription)
         feed.subscriptions.end_sessions([str(SESSION)])
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await anext(subscription)
 
     async def test_first_reason_is_raised(self, feed: Feed, subscription: Subscription) -> None:
-        subscription.end(SessionEnded())
+        subscription.end(StreamSessionEnded())
         subscription.end(TokenExpired())
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await anext(subscription)
 
     async def test_every_subscription_of_the_session_ends(self, feed: Feed) -> None:
         subscriptions = [await feed.subscribe(principal()) for _ in range(2)]
         feed.subscriptions.end_sessions([str(SESSION)])
         for subscription in subscriptions:
-            with pytest.raises(SessionEnded):
+            with pytest.raises(StreamSessionEnded):
                 await anext(subscription)
 
     async def test_other_sessions_continue(
@@ -242,7 +242,7 @@ class TestEnd:
 
     async def test_ended_session_is_refused(self, feed: Feed, sessions: FakeEndedSessions) -> None:
         sessions.ended.add(str(SESSION))
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await feed.subscribe(principal())
         assert not feed.subscriptions.of(ADA.id)
 
@@ -308,7 +308,7 @@ class TestUncertainSessions:
         task = await waiting(subscription)
         feed.subscriptions.end_sessions([str(SESSION)])
         sessions.known.set()
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await task
 
     async def test_end_is_raised_while_the_sessions_stay_uncertain(
@@ -322,7 +322,7 @@ class TestUncertainSessions:
         await tweet(service, feed)
         task = await waiting(subscription)
         feed.subscriptions.end_sessions([str(SESSION)])
-        with pytest.raises(SessionEnded):
+        with pytest.raises(StreamSessionEnded):
             await task
 
 

@@ -20,8 +20,8 @@ from websockets.typing import Subprotocol
 from chassis.app import STREAM_PATH, subgraph_app
 from chassis.errors import (
     Overloaded,
-    SessionEnded,
     StreamEnded,
+    StreamSessionEnded,
     TokenExpired,
     TokenRefused,
     TooSlow,
@@ -86,7 +86,7 @@ class Context(RequestContext):
 Info = strawberry.Info[Context, None]
 ENDS: dict[str, type[StreamEnded]] = {
     "expired": TokenExpired,
-    "ended": SessionEnded,
+    "ended": StreamSessionEnded,
     "slow": TooSlow,
 }
 
@@ -206,7 +206,7 @@ async def authenticate(token: str) -> Principal:
         case "expired":
             raise TokenExpired
         case "ended":
-            raise SessionEnded
+            raise StreamSessionEnded
         case "away":
             raise Overloaded
         case "broken":
