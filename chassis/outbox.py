@@ -3,8 +3,8 @@
 An event stays in the table until every consumer group has acknowledged it. If Redis loses its data,
 the event is published again. An event without consumers is removed once it is published. The relay
 chooses the id of each stream entry and stores it in the row. Redis refuses an id that is not
-greater than the stream's last id, so nothing is published twice or out of order, and the last id
-is the position up to which the outbox has been published. See docs/adr/0003.
+greater than the stream's last id, so nothing is published twice or out of order. Events whose id
+is greater than that last id are still to be published. See docs/adr/0003.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ async def add_to_outbox(connection: Connection, event: Event) -> None:
 
 @dataclass(slots=True)
 class SqlEventOutbox:
-    """Implements EventOutbox in one transaction; `written` is true after the first event."""
+    """The outbox of one transaction (port EventOutbox). `written` is true once it has an event."""
 
     _connection: Connection
     written: bool = False
@@ -199,7 +199,7 @@ class OutboxRelay:
                 continue
 
     async def _lock(self, connection: Connection) -> None:
-        """Wait for the other replicas: the next statements see what they have committed."""
+        """Let one replica work at a time; what follows sees what the others committed."""
         await connection.fetch_val(
             "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 0))", {"stream": self.stream}
         )
@@ -207,7 +207,7 @@ class OutboxRelay:
     async def _number(self, connection: Connection) -> bool:
         """Assign the ids of the next entries. Returns whether there is anything to publish.
 
-        This is committed before the entries are published: an id always belongs to the same event.
+        Committed before the entries are published, so that an event keeps its id in each retry.
         """
         await self._lock(connection)
         last, _ = await self._state()
@@ -251,7 +251,7 @@ class OutboxRelay:
             "SELECT entry, event FROM outbox WHERE entry > :last ORDER BY entry LIMIT :room",
             {"last": last, "room": min(_BATCH, self._limit - length)},
         )
-        # All or nothing: an entry that is lost before a published one would count as published.
+        # All or nothing: if an entry before a published one were missing, it would seem published.
         with _published(self.stream, rows):
             await self._send(rows)
         return True
@@ -295,13 +295,13 @@ class OutboxRelay:
         groups: Any = await self._redis.xinfo_groups(self.stream)
         until = dict.fromkeys(self._groups, 0)
         for group in groups:
-            # In this order: an entry that is delivered in between must not count as acknowledged.
+            # XPENDING after XINFO: an entry delivered in between must not count as acknowledged.
             pending: Any = await self._redis.xpending(self.stream, group["name"])
             until[group["name"]] = _entry(pending["min"] or group["last-delivered-id"])
             if not pending["min"]:
                 until[group["name"]] += 1
         if not until:
-            # The consumer of a group that is created later backfills what happened before.
+            # No groups: keep nothing, because a group created later backfills what it missed.
             return _Acknowledged(last + 1, None)
         behind = min(until, key=lambda name: until[name])
         return _Acknowledged(until[behind], behind)

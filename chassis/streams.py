@@ -35,8 +35,8 @@ INFRASTRUCTURE: tuple[type[Exception], ...] = (*UNAVAILABLE, RedisError)
 
 _BLOCK = 2000  # milliseconds, well below the time-out of the client
 _BETWEEN_ATTEMPTS = 0.05  # seconds, doubled after each attempt
-_BEATS = 5  # in `claim_idle`: one heartbeat may be lost to the time-out of the client
-_REMOVE_AFTER = 10  # times `claim_idle`: an idle consumer without entries is removed
+_BEATS = 5  # heartbeats per `claim_idle`, so that one may be lost to a client time-out
+_REMOVE_AFTER = 10  # so many `claim_idle` until a consumer without entries is removed
 
 # One script, because Redis forgets the pending entries of a consumer that it deletes.
 _REMOVE_IDLE_CONSUMER = """
@@ -145,7 +145,7 @@ class StreamConsumer:
         await self._join()
         claimed = float("-inf")
         while True:
-            # Also entries that are still in flight after an outage of Redis: their ack may be lost.
+            # Entries still in flight after an outage of Redis too: their ack may have been lost.
             while self._in_flight:
                 await self._process(self._in_flight[0])
                 self._in_flight.pop(0)
@@ -184,8 +184,8 @@ class StreamConsumer:
                 stream, self._group, "-", "+", self._batch, idle=idle
             )
             if ids := [entry["message_id"] for entry in silent]:
-                # Only the ids: an attempt is counted when it starts. Otherwise entries that wait
-                # behind one that ends every process would be rejected with it.
+                # `justid` counts no attempt: these entries only wait. Otherwise an entry that ends
+                # every process would get those behind it rejected as well.
                 claimed: Any = await self._redis.xclaim(
                     stream, self._group, self._name, idle, ids, justid=True
                 )
@@ -209,7 +209,7 @@ class StreamConsumer:
                 _log.info("heartbeat failed", group=self._group, reason=repr(error))
 
     async def _leave(self) -> None:
-        """Let other consumers claim the in-flight entries at once, and remove this consumer."""
+        """Let others claim the in-flight entries at once; remove this consumer if it has none."""
         try:
             await self._set_idle(24 * 60 * 60 * 1000)
             for stream in self._streams:
@@ -291,7 +291,7 @@ class StreamConsumer:
         return True
 
     async def _after_outages(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, again after every outage."""
+        """Run `work`, and repeat it after each outage."""
         while True:
             try:
                 await work()

@@ -38,7 +38,7 @@ class EmailSettings:
 class Recipient:
     """A user, as far as known here: the settings may arrive before the address.
 
-    `settings` is None while unknown: the user may have asked for mail at sign-up.
+    `settings` is None until they arrive: they may yet say that the user wants mail.
     """
 
     user_id: UUID
@@ -46,7 +46,7 @@ class Recipient:
     username: str | None = None
     email: str | None = None
     settings_changed_at: datetime | None = None
-    """None for the settings of sign-up, and for a change made in a release without this field."""
+    """None if the settings are those of sign-up, or a release without this field changed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class UnsubscribeLink:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One mail to one user about retweets of their tweets; `tweet_id` is the first of these.
+    """One mail to one user about retweets of their tweets; `tweet_id` is the first tweet.
 
     A digest takes in further retweets until its first attempt. Its text never changes after that,
     because the server may have accepted the mail although the attempt failed.
@@ -122,7 +122,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ReportedTweet:
-    """One tweet in a mail; `names` are the first few of its `retweeters`."""
+    """One tweet in a mail. `retweeters` counts all; `names` are the first few."""
 
     tweet: Tweet
     names: Sequence[str]
@@ -133,8 +133,8 @@ class ReportedTweet:
 class Draft:
     """A delivery with all that its mail would report if it were sent now.
 
-    `reported` are the most retweeted of its `tweets`. `names` are the first few of its
-    `retweeters`; a user who retweeted several of the tweets counts once.
+    `tweets` and `retweeters` count all; `reported` are the most retweeted tweets, `names` the
+    first few retweeters. A user who retweeted several of the tweets counts once.
     """
 
     delivery: Delivery
@@ -176,7 +176,7 @@ class Mail:
 class Outcome:
     """The result of one attempt at a delivery.
 
-    `counts` is false for an attempt that does not use up one of the delivery's attempts.
+    `counts` is false for an attempt that does not count towards the limit.
     """
 
     delivery_id: UUID

@@ -17,12 +17,12 @@ from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
 from notifier.ports import Mailer, Render, Repositories, UnitOfWork
 
 _PER_CONNECTION = 8
-"""In-flight deliveries per connection. Under load one transaction leases or saves so many, and no
-connection waits for the disk of the database."""
+"""In-flight deliveries per connection. Under load one transaction leases or saves several, and
+connections need not wait for the database."""
 _FRESH = timedelta(seconds=1)
 """The age at which a draft is read again before it is sent."""
 _MIN_WAIT = 0.02
-"""Minimum wait in seconds; due rows that cannot be locked are being leased by another process."""
+"""Minimum wait in seconds. Rows that another process is leasing look due: do not poll at once."""
 
 _log = structlog.get_logger("notifier.sender")
 
@@ -35,7 +35,7 @@ class SendingPolicy:
     connections: int = 4
     attempt: timedelta = timedelta(seconds=60)
     """The limit of one attempt. A lease lasts three times as long, because a leased delivery may
-    first wait for a connection. After a kill its mail waits at most that long."""
+    first wait for a connection. After a kill, its mail waits until the lease ends."""
     poll: timedelta = timedelta(seconds=5)
     """The time after which it looks for deliveries that another process has left."""
     pause: timedelta = timedelta(seconds=1)
@@ -119,8 +119,8 @@ class Sender:
     async def lease_due(self) -> float | None:
         """Lease due deliveries and start to send their mails.
 
-        Returns the seconds until the next call is useful, None if that is once a delivery has
-        finished, which calls `wake`.
+        Returns the seconds until the next call is useful; None to wait for `wake`, which each
+        finished delivery calls.
         """
         if self._is_busy:
             return None
@@ -146,14 +146,14 @@ class Sender:
     def _is_busy(self) -> bool:
         """Whether to lease nothing until a delivery is finished.
 
-        Half of the room must be free, because leasing many costs no more than leasing one. After
-        an outage of the server one mail goes alone.
+        At least half of the places must be free: leasing many costs no more than leasing one.
+        After an outage of the mail server, one mail is tried alone.
         """
         half = _PER_CONNECTION * self._policy.connections // 2
         return self._room < half or bool(self._pause and self._in_flight)
 
     async def _lease(self) -> int:
-        """Start the deliveries of as many leases as there is room for. Return their number."""
+        """Lease and start as many due deliveries as there is room for. Return their number."""
         now = self._now()
         if self._is_busy or self._is_paused:
             return 0
@@ -187,7 +187,7 @@ class Sender:
             self.wake()
 
     async def _attempt(self, draft: Draft, read_at: datetime) -> Outcome | None:
-        """Return None for a delivery that is deleted."""
+        """Return the outcome of one attempt; None if the delivery is deleted."""
         delivery = draft.delivery
         if delivery.attempts > self._policy.retry.attempts:
             # The processes with the earlier leases ended before they saved an outcome.
@@ -235,7 +235,7 @@ class Sender:
         return self._outcome(delivery, State.FAILED, reason, wait=wait)
 
     def _server_unavailable(self, delivery: Delivery, reason: str) -> Outcome:
-        """Pause all sending. The mail that met this keeps its attempt."""
+        """Pause all sending. For this mail, the attempt does not count."""
         now = self._now()
         if not self._paused_until or self._paused_until <= now:
             self._pause = min(max(2 * self._pause, self._policy.pause), self._policy.longest_pause)

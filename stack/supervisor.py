@@ -30,7 +30,7 @@ Report = Callable[[StackError], None]
 
 
 class Stack:
-    """Servers, a mailbox, the services, a router and the edge, with one directory of data.
+    """PostgreSQL and Valkey ("servers"), mailbox, services, router, edge; with one data directory.
 
     Use it from one thread, the main one.
     """
@@ -46,7 +46,7 @@ class Stack:
         download: Download | None = None,
         hot_reload: bool = False,
     ) -> None:
-        """`kind` `None` means the Apollo Router where it is installed, else the stand-in.
+        """Without `kind` it runs the Apollo Router if installed, else the stand-in.
 
         While `download` runs the stand-in is started. With `hot_reload` the router takes a new
         supergraph while it serves. Raises StackError when the router that is asked for is missing.
@@ -81,8 +81,8 @@ class Stack:
     def start(self, report: Report | None = None) -> None:
         """Return when every process is ready. Raises StackError or StoppedError.
 
-        With `report`, the failure of a service or of the composition goes there and the start goes
-        on: an edit can mend it.
+        `report` gets the failure of a service or of the composition, and the start goes on: the
+        user can repair the code while the rest runs.
         """
         if not self.lock_data():
             raise StackError(f"A stack with its data in {self._data} is running already.")
@@ -97,7 +97,7 @@ class Stack:
                 raise
 
     def _start(self, threads: ThreadPoolExecutor, report: Report | None) -> None:
-        # What installs or builds something on a first start does so beside the databases.
+        # On a first start, installations and builds run while the databases start.
         beside = [threads.submit(make) for make in self._pages()]
         router = threads.submit(self._router_process)
         self.start_servers(lambda: self._launch_made([*beside, router]))
@@ -202,7 +202,7 @@ class Stack:
         status.write(self._data, self.processes, self._addresses.ports_of)
 
     def _launch_made(self, futures: list["Future[Process]"]) -> None:
-        """Launch the processes that nothing has to be installed or built for."""
+        """Launch the processes made already; others still install or build."""
         self._launch(*(future.result() for future in futures if future.done()))
 
     def _await(self, *processes: Process) -> None:
@@ -264,7 +264,7 @@ class Stack:
         )
 
     def _pages(self) -> list[Callable[[], Process]]:
-        """Return what makes the processes that serve pages, once those are installed or built."""
+        """Return functions that install or build explorer and mailbox and make their processes."""
         makers: list[Callable[[], Process]] = []
         if EXPLORER in declared().services:
             makers.append(self._explorer)
@@ -307,7 +307,7 @@ class Stack:
         )
 
     def _switch_to_download(self) -> None:
-        """Replace the stand-in if the Apollo Router has arrived: the edge is not up yet."""
+        """Replace the stand-in if the download has ended; no edge uses it yet."""
         if self._router or self._download is None or self._download.running:
             return
         self._router = find_cached()
@@ -353,7 +353,7 @@ class Stack:
         return settings_of(name, {**os.environ, **self._settings})
 
     def lock_data(self) -> bool:
-        """Return whether no other stack uses the data. The kernel unlocks it however we end."""
+        """Lock the data; False if another stack has. The kernel unlocks it however we end."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = status.try_lock(self._data)
         return self._lock is not None

@@ -59,7 +59,7 @@ class _Theft:
 
 @dataclass(frozen=True, slots=True)
 class AuthService:
-    """Every use case of the auth service; each is one unit of work."""
+    """Every use case of the auth service; each makes its change in one unit of work."""
 
     unit_of_work: UnitOfWork
     passwords: PasswordHasher
@@ -109,7 +109,7 @@ class AuthService:
     async def sign_in(
         self, *, login: str, password: str, scopes: list[str] | None, device: Device
     ) -> SignedIn:
-        """Open a session for `scopes`, or for all scopes, also those of later releases.
+        """Open a session for `scopes`; None means all, including scopes that later releases add.
 
         White space around the login is removed; around the password it counts. Raises
         InvalidCredentials or InvalidInput.
@@ -209,7 +209,7 @@ class AuthService:
         )
 
     async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
-        """Return the events that make the state of the next users, each with the user's id."""
+        """Return events that recreate the users after `after`, each with the id of its user."""
         known = await self.unit_of_work.read(
             lambda repositories: repositories.users.known_after(after, limit)
         )
@@ -237,7 +237,7 @@ class AuthService:
     async def _authenticate(self, user: User | None, typed: str) -> User:
         """Return the user if this is their password. Raises InvalidCredentials."""
         password = Password.parse(typed)
-        # Verified without a user too, so that the answer takes as long.
+        # Also without a user, so that the time does not reveal which logins exist.
         matches = await self.passwords.verify(user.password_hash if user else None, password.text)
         if user is None or not matches:
             raise InvalidCredentials
@@ -254,7 +254,7 @@ class AuthService:
         )
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
-        """Return a session for these scopes; None for all."""
+        """Return a new session for these scopes, or for all if `scopes` is None."""
         now = self.now()
         return Session(
             id=self.new_id(),
@@ -294,7 +294,7 @@ class AuthService:
     async def _repeats(
         self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
     ) -> bool:
-        """Return whether a used token repeats the last exchange; if not, it was stolen."""
+        """Return whether this retries the last exchange: soon, and its successor is unused."""
         if now - used_at > self.policy.refresh_retry_window:
             return False
         following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
@@ -311,7 +311,7 @@ class AuthService:
     async def _ended(
         self, repositories: Repositories, user_id: UUID, now: datetime, only: UUID | None = None
     ) -> Sequence[UUID]:
-        """End all sessions of a user, or `only` one, and add the event."""
+        """End a user's sessions, or `only` one, in this transaction; the caller announces it."""
         ended = await repositories.sessions.end(user_id, now, only)
         if ended:
             await repositories.events.add(session_revoked(user_id, ended, now))

@@ -26,7 +26,7 @@ class VerifiedToken:
 
 
 class Verification:
-    """Verifies tokens and sessions: from memory while it is current, else from the database.
+    """Verifies tokens and their sessions. Sessions: in `known` while it is current, else `live`.
 
     Every method raises what `live` raises.
     """
@@ -39,7 +39,7 @@ class Verification:
         *,
         cache_size: int,
     ) -> None:
-        """`verify` checks signature and claims.
+        """`verify` checks signature and claims; it raises TokenRefused.
 
         `live` asks the database which sessions are live; it is called while `known` is not current.
         `cache_size` is the number of tokens that are remembered.
@@ -70,14 +70,14 @@ class Verification:
     async def ended(self, session_ids: Collection[UUID]) -> Collection[UUID]:
         """Return those of the sessions that have ended.
 
-        Each must have a token that has not expired: memory reaches no further back.
+        Ask only about sessions with an unexpired token: memory forgets the others.
         """
         if self._known.is_current:
             return [id_ for id_ in session_ids if self._known.has_ended(str(id_))]
         return set(session_ids).difference(await self._live(session_ids))
 
     async def has_ended(self, session_id: str) -> bool:
-        """Return whether one session has ended."""
+        """Return whether one session has ended. As for `ended`, its token must be unexpired."""
         return bool(await self.ended([UUID(session_id)]))
 
     def _remember(self, token: bytes) -> VerifiedToken:
@@ -91,7 +91,7 @@ class Verification:
             headers=[(n.encode(), v.encode()) for n, v in principal.headers().items()],
         )
         if len(self._verified) >= self._cache_size:
-            # The oldest entry has about the least time left.
+            # The first entry is the oldest, so about the next to expire.
             del self._verified[next(iter(self._verified))]
         self._verified[token] = verified
         return verified

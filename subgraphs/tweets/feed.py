@@ -28,14 +28,14 @@ from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.subscriptions import Subscription, Subscriptions
 
 KEPT_SECONDS = 10.0
-"""How long the stream keeps entries that all its groups have acked. The feed is not a group, and so
-its lag holds no entry back."""
+"""How long the stream keeps entries that all its groups have acked. The feed reads without a group,
+so the stream does not wait for it."""
 
 _RECONCILE_SECONDS = 5.0
 _BLOCK_MILLISECONDS = 2000  # well below the time-out of the Redis client
 
 _READERS = 4
-"""Subscriptions that read the database concurrently. More would leave requests no connection."""
+"""Concurrent database reads of all subscriptions. More would leave requests no connection."""
 
 _BATCH = 100
 """Subscriptions that get an item in one turn of the event loop."""
@@ -72,8 +72,8 @@ class Feed:
         self._reconcile_every = reconcile_every
         self._following = Backoff("follow feeds", stream=STREAM)
         self._readers = asyncio.Semaphore(_READERS)
-        # Reconciling during a broadcast would take subscriptions for behind that have yet to get
-        # the item.
+        # Reconciling during a broadcast would mark subscriptions as behind whose item is about to
+        # arrive.
         self._broadcasting = asyncio.Lock()
 
     @asynccontextmanager
@@ -117,7 +117,7 @@ class Feed:
     async def _follow(self) -> None:
         newest: Any = await self._redis.xrevrange(STREAM, count=1)
         last_id: str = newest[0][0] if newest else "0-0"
-        # Finds the items of entries before `last_id` that this process has not read.
+        # Entries up to `last_id` are not read from the stream: this finds their items.
         await self._reconcile()
         while True:
             answer: Any = await self._redis.xread(
@@ -158,7 +158,7 @@ class Feed:
                 outage.reset()
 
     async def _reconcile(self) -> None:
-        """Find items that the stream did not deliver, or trimmed before they were read."""
+        """Make subscriptions read what the stream did not deliver, or trimmed too early."""
         heads = await self._service.feed_heads([*self.subscriptions.owners])
         async with self._broadcasting:
             for owner_id, head in heads.items():
@@ -168,7 +168,7 @@ class Feed:
 
 @contextmanager
 def _interrupting() -> Iterator[None]:
-    """Interrupt the subscription where the database is unavailable; its client resumes it."""
+    """Raise Interrupted if the database is unavailable, so that the client resubscribes."""
     try:
         yield
     except UNAVAILABLE as error:

@@ -19,10 +19,10 @@ from subgraphs.tweets.domain import FeedItem, FeedPage
 from subgraphs.tweets.ports import EndedSessions
 
 _BUFFER = 100
-"""Items that wait for one subscription. It reads later ones from the database."""
+"""Broadcast items that may wait for one subscription. With more, it reads all from the database."""
 
 _SESSION_CHECK = 0.2
-"""Seconds between checks whether a subscription has ended while it waits for the sessions."""
+"""Seconds between checks of `_end` while the ended sessions are not known up to now."""
 
 K = TypeVar("K")
 
@@ -30,7 +30,7 @@ K = TypeVar("K")
 class Subscription:
     """An async iterator over a user's feed, in order, without gaps or repetitions.
 
-    It ends by raising StreamEnded, and counts as open until it is closed or has raised.
+    It ends by raising StreamEnded. It counts as open until `end`, `aclose` or an error.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Subscription:
         self._read_page = read
         self._sessions = sessions
         self._subscriptions = subscriptions
-        # The last position that is ready or delivered, and the last one known to exist.
+        # `_position`: the last item ready or delivered. `_head`: the last that is known to exist.
         self._position = 0
         self._head = 0
         self._ready: deque[FeedItem] = deque()
@@ -78,7 +78,7 @@ class Subscription:
             self._fall_behind()
 
     def reconcile(self, head: int) -> None:
-        """Read the database if the feed reaches further than the broadcast items did."""
+        """Let the next step read the database if `head` is beyond every position known here."""
         if self._head < head:
             self._fall_behind()
 
@@ -106,7 +106,7 @@ class Subscription:
         self._subscriptions.remove(self)
 
     async def _prepare(self) -> None:
-        """Wait for items or read them; they are ready afterwards, if they are new."""
+        """Do one step: wait for an item, take one, or read a page. May leave nothing ready."""
         if self._end:
             raise self._end
         if self._is_behind:
@@ -134,7 +134,7 @@ class Subscription:
         self._wake.set()
 
     async def _check_session(self) -> None:
-        """Return when it is known that the session has not ended. Raises StreamEnded if it has."""
+        """Wait until the ended sessions are known up to now. Raises StreamEnded after `end`."""
         while not self._sessions.is_current and not self._end:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SESSION_CHECK):

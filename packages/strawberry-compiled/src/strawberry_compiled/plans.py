@@ -1,7 +1,7 @@
-"""Keeps compiled selections: with the schema, by document, by the variables that matter.
+"""Keeps compiled selections, per schema, document and values of variables in directives.
 
-A plan is found only from the document (by identity) and the nodes that it was compiled from, so it
-cannot be applied to another.
+Plans are found by the identity of the document and of the nodes that they were compiled from, so
+no plan is applied to another document.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ VARIANTS = 16
 CREDIT = 8
 """Failures in a row after which a plan rests."""
 REST = 1000
-"""Executions for which a resting plan is not tried."""
+"""Look-ups for which a plan rests. Then one failure makes it rest again."""
 
 _EXTENSION = "strawberry-compiled"
 _CONDITIONS = frozenset({"skip", "include", "defer", "stream"})
@@ -56,11 +56,11 @@ class Plan:
         self.keeps = keeps
 
     def __call__(self, value: Any) -> Any:
-        """Return the completed value, or STOCK."""
+        """Return the completed value, or STOCK: graphql-core must do it."""
         assert self.run is not None  # noqa: S101  (a plan that cannot run has no credit)
         try:
             completed = self.run(value)
-        except Exception:  # graphql-core meets it again
+        except Exception:  # graphql-core will raise it
             self.credit = self.credit - 1 or -REST
             return STOCK
         self.credit = CREDIT
@@ -88,7 +88,7 @@ class PlanTable:
     def find(self, executor: Executor[Any], type_: Any, selection: FieldDetailsList) -> Plan | None:
         """Return the plan for what this selection selects of `type_`; compile it the first time.
 
-        None where there is none, where it rests, or where the document must first be executed more.
+        None if it cannot be compiled, if it rests, or until more executions allow its size.
         """
         key = _key(type_, selection)
         plan = self.plans.get(key)
@@ -181,7 +181,7 @@ class Calls(PlanTable):
         self._document.allowance.spend(1)
         try:
             return Call(executor, type_, selection, self._document.conversions)
-        except Exception:  # graphql-core meets it again
+        except Exception:  # graphql-core will raise it
             return None
 
 
@@ -356,7 +356,7 @@ class SchemaPlans:
 
 
 def schema_plans(schema: GraphQLSchema) -> SchemaPlans:
-    """Return the plans of this very schema: a copy has copied its extensions too."""
+    """Return this schema's own plans, never those copied from another."""
     plans = schema.extensions.get(_EXTENSION)
     if not isinstance(plans, SchemaPlans) or plans.schema is not schema:
         plans = schema.extensions[_EXTENSION] = SchemaPlans(schema)
