@@ -24,7 +24,7 @@ from stack.environment import on_free_ports, prepare
 from stack.node import ROUTER_PACKAGES, install_packages
 from stack.ports import free_ports
 from stack.postgres import Postgres
-from stack.process import Probe, Process, answers
+from stack.process import HttpProbe, Probe, Process
 from stack.router import find_router, router_environment
 from stack.services import module, settings_of
 from stack.supergraph import SUPERGRAPH
@@ -112,7 +112,7 @@ class Testbed:
         url = f"http://127.0.0.1:{settings[f'{name.upper()}_PORT']}"
         command = (sys.executable, "-m", module(name), "serve")
         name = f"{name}-{number}" if number else name
-        return self._run(name, command, settings, url, answers(f"{url}/readyz"))
+        return self._run(name, command, settings, url, HttpProbe(f"{url}/readyz"))
 
     def python(self, name: str, module: str, **environment: str) -> Running:
         """Start a reference in Python: `python -m module` with database, secret and port."""
@@ -131,7 +131,7 @@ class Testbed:
         command = (binary, "--config", ROOT / "router" / "router.yaml", "--supergraph", SUPERGRAPH)
         environment = {"APOLLO_ROUTER_LOG": "warn"} | router_environment(self.settings)
         url = f"http://127.0.0.1:{self.settings['ROUTER_PORT']}"
-        return self._run("Apollo Router", command, environment, url, answers(f"{url}/health"))
+        return self._run("Apollo Router", command, environment, url, HttpProbe(f"{url}/health"))
 
     def node_gateway(self) -> Running:
         port = str(free_ports(1)[0])
@@ -140,7 +140,7 @@ class Testbed:
         command = (node, ROUTER_PACKAGES / "gateway.mjs")
         url = f"http://127.0.0.1:{port}"
         environment |= {"NODE_ENV": "production"}
-        return self._run("Node gateway", command, environment, url, answers(f"{url}/health"))
+        return self._run("Node gateway", command, environment, url, HttpProbe(f"{url}/health"))
 
     def edge(self, name: str, router_url: str) -> Running:
         """Start the edge as `make up` does, in front of a router or of another address."""

@@ -89,6 +89,33 @@ class Backoff:
                 _log.exception("background work failed", **self._fields)
                 await self.wait(error)
 
+    async def until_success(
+        self, work: Callable[[], Awaitable[object]], outages: tuple[type[Exception], ...]
+    ) -> None:
+        """Run `work` until it succeeds, with a wait after each of `outages`. Raises the others."""
+        while True:
+            try:
+                await work()
+            except outages as error:
+                await self.wait(error)
+            else:
+                self.reset()
+                return
+
+    async def repeat(self, work: Callable[[], Awaitable[object]], every: float) -> None:
+        """Run `work` again and again, `every` seconds after its last end.
+
+        After an exception, which counts as an outage, there is a wait before these seconds.
+        """
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await work()
+            except Exception as error:
+                await self.wait(error)
+            else:
+                self.reset()
+
     async def wait(self, error: Exception) -> None:
         """Wait before the next attempt, longer after each call until `reset`."""
         wait = min(self._longest, _FIRST_WAIT * 2**self._failures)

@@ -211,16 +211,11 @@ class Subscriber:
             del self._forget_at[id_]
 
     async def _keep_reconciling(self) -> None:
-        """Reconcile regularly, beside reading the stream, which must not wait for it."""
-        while True:
-            await asyncio.sleep(self._reconcile_every)
-            try:
-                await self._receive_missing()
-            except Exception as error:
-                # The stream alone is complete while publishers reach Redis.
-                await self._reconciling.wait(error)
-            else:
-                self._reconciling.reset()
+        """Reconcile regularly, beside reading the stream, which must not wait for it.
+
+        An outage is waited out: the stream alone is complete while publishers reach Redis.
+        """
+        await self._reconciling.repeat(self._receive_missing, self._reconcile_every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ class StreamConsumer:
         reason = "no attempt finished: the process ended each time"
         while entry.attempt <= self._attempts:
             try:
-                await self._after_outages(lambda: self._handle(event))
+                await self._handling.until_success(lambda: self._handle(event), INFRASTRUCTURE)
             except Exception as error:
                 _log.exception(
                     "event handler failed",
@@ -283,23 +283,14 @@ class StreamConsumer:
 
     async def _rejected(self, entry: _Entry, reason: str) -> bool:
         try:
-            await self._after_outages(lambda: self._reject(entry.text or "", reason))
+            await self._handling.until_success(
+                lambda: self._reject(entry.text or "", reason), INFRASTRUCTURE
+            )
         except Exception:
             _log.exception("event rejection failed", group=self._group, id=entry.id)
             return False
         _log.error("event rejected", group=self._group, id=entry.id, reason=reason)
         return True
-
-    async def _after_outages(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, and repeat it after each outage."""
-        while True:
-            try:
-                await work()
-            except INFRASTRUCTURE as error:
-                await self._handling.wait(error)
-            else:
-                self._handling.reset()
-                return
 
     async def _count_attempt(self, entry: _Entry) -> bool:
         """Read an entry again, which Redis counts as an attempt: the count outlives this process.

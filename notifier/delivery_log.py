@@ -36,17 +36,13 @@ class DeliveryLog:
     async def _save_gathered(self) -> None:
         async with self._saving:
             outcomes, self._gathered, self._next = self._gathered, [], None
-            while True:
-                try:
-                    await self._unit_of_work.transaction(
-                        lambda r: r.deliveries.save_outcomes(outcomes)
-                    )
-                except Exception as error:
-                    # Retries without limit: a mail not saved as sent would be sent again.
-                    await self._backoff.wait(error)
-                else:
-                    break
-        self._backoff.reset()
+            # Retries without limit: a mail not saved as sent would be sent again.
+            await self._backoff.until_success(
+                lambda: self._unit_of_work.transaction(
+                    lambda r: r.deliveries.save_outcomes(outcomes)
+                ),
+                (Exception,),
+            )
         _log_outcomes(outcomes)
         for outcome in outcomes:
             self._record(outcome)

@@ -11,7 +11,7 @@ from stack.commands import Commands
 from stack.locks import locked
 from stack.node import install_packages
 from stack.preload import Preloader
-from stack.process import ROOT, Process, answers
+from stack.process import ROOT, HttpProbe, Process
 
 EXPLORER = "explorer"
 """The explorer's name in `services.toml`."""
@@ -37,7 +37,7 @@ def explorer(
         [sys.executable, "-m", declared()[EXPLORER].module, "serve"],
         console=commands.console,
         environment={name: settings[name] for name in _SETTINGS if name in settings},
-        ready=answers(f"{url}/readyz"),
+        ready=HttpProbe(f"{url}/readyz"),
         is_routine=log_lines.below_warning,
         log=log,
         preloader=preloader,

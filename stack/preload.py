@@ -23,7 +23,7 @@ from stack.child_guard import die_with_parent
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 _IMPORT = re.compile(r"^(?:from ([\w.]+) import |import ([\w.]+)(?: as \w+)?$)", re.MULTILINE)
 _NOT_SERVED = {"migrations", "node_modules", "dist", "tests"}
 """Folders of a service whose modules a serving process does not import."""
@@ -111,7 +111,7 @@ def _run(
         sys.stdout.reconfigure(line_buffering=True)  # a `print` is shown at once
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(_ROOT)
+    os.chdir(ROOT)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
@@ -152,4 +152,4 @@ def _locations(spec: importlib.machinery.ModuleSpec) -> Iterator[str]:
 
 
 def _lies_here(location: Path) -> bool:
-    return location.is_relative_to(_ROOT) and not location.is_relative_to(sys.prefix)
+    return location.is_relative_to(ROOT) and not location.is_relative_to(sys.prefix)

@@ -7,18 +7,15 @@ import importlib
 import signal
 import tomllib
 from contextlib import suppress
-from pathlib import Path
 
 from stack.child_guard import die_with_parent
-from stack.preload import imported_packages
-
-_ROOT = Path(__file__).resolve().parents[1]
+from stack.preload import ROOT, imported_packages
 
 
 def _import_packages() -> None:
-    services = tomllib.loads((_ROOT / "services.toml").read_text())["services"].values()
-    folders = [_ROOT / service["module"].replace(".", "/") for service in services]
-    for name in imported_packages([*folders, _ROOT / "chassis"]):
+    services = tomllib.loads((ROOT / "services.toml").read_text())["services"].values()
+    folders = [ROOT / service["module"].replace(".", "/") for service in services]
+    for name in imported_packages([*folders, ROOT / "chassis"]):
         # A package that cannot be imported is an error of the service, which reports it.
         with suppress(ImportError):
             importlib.import_module(name)

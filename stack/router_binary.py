@@ -112,9 +112,9 @@ def build(commands: Commands) -> None:
     target = cached_binary().parents[1] / "build"  # kept until it succeeds, so a retry goes on
     with tempfile.TemporaryDirectory() as scratch:
         commands.console.step("Installing protoc, the compiler that the build needs")
-        commands.run("venv", sys.executable, "-m", "venv", f"{scratch}/venv")
-        pip = (f"{scratch}/venv/bin/python", "-m", "pip", "install", "--quiet")
-        commands.run("pip", *pip, "--require-hashes", "-r", PROTOC_REQUIREMENTS)
+        commands.run("venv", sys.executable, "-m", "venv", "--without-pip", f"{scratch}/venv")
+        python = f"{scratch}/venv/bin/python"
+        commands.run("install", ROOT / "stack" / "install.sh", python, PROTOC_REQUIREMENTS)
         commands.console.step(
             f"Building the Apollo Router {VERSION}: about 25 minutes on two cores"
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 
 _FILE = "processes.json"
 _HOST = "127.0.0.1"
@@ -47,7 +47,7 @@ class Entry:
 
     def is_healthy(self) -> bool:
         if self.health_url:
-            return answers(self.health_url)()
+            return HttpProbe(self.health_url)()
         return all(map(_is_open, self.ports))
 
 

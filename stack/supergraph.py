@@ -12,7 +12,7 @@ import yaml
 
 from stack.commands import Commands
 from stack.node import ROUTER_PACKAGES, install_packages
-from stack.process import ROOT, StackError
+from stack.process import DIRECT, ROOT, StackError
 from stack.services import module
 
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
@@ -57,9 +57,8 @@ def served_schema(url: str, router_secret: str) -> str:
         json.dumps({"query": "{ _service { sdl } }"}).encode(),
         {"content-type": "application/json", "x-router-secret": router_secret},
     )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=_TIMEOUT) as answer:
+        with DIRECT.open(request, timeout=_TIMEOUT) as answer:
             sdl: str = json.load(answer)["data"]["_service"]["sdl"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise StackError(f"The subgraph at {url} does not serve its schema: {problem}") from problem

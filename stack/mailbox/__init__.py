@@ -7,7 +7,7 @@ from chassis.topology import declared
 from stack import log_lines
 from stack.commands import Commands
 from stack.node import install_packages
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 
 HOST = "127.0.0.1"
 PACKAGES = Path(__file__).parent
@@ -43,7 +43,7 @@ def mailbox(data: Path, settings: Mapping[str, str], commands: Commands, log: Pa
         "mailbox",
         [node, _MAILDEV, "--silent", *(part for option in options.items() for part in option)],
         console=commands.console,
-        ready=answers(f"{address(settings)}/healthz"),
+        ready=HttpProbe(f"{address(settings)}/healthz"),
         is_routine=log_lines.every,
         log=log,
     )

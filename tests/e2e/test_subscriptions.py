@@ -21,7 +21,7 @@ import pytest
 from client.api import Account, ApiError, run, sign_in
 from client.documents import CREATE_TWEET, REFRESH_SESSION, RETWEET, SIGN_IN
 from stack.console import Console
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 from stack.services import settings_of
 from subgraphs.auth.keys import KeyRing
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscriber
@@ -242,7 +242,7 @@ def second(stack: RunningStack, tmp_path: Path) -> Iterator[Process]:
             [sys.executable, "-m", "subgraphs.tweets", "serve"],
             console=Console(log),
             environment=settings,
-            ready=answers(f"http://127.0.0.1:{port}/readyz"),
+            ready=HttpProbe(f"http://127.0.0.1:{port}/readyz"),
         )
         process.start()
         try:

@@ -24,13 +24,11 @@ from chassis.sessions.revocations import STREAM, revocation_subscriber
 from chassis.streams import connect
 from stack.console import Console
 from stack.ports import free_ports
-from stack.process import Process, answers
+from stack.process import HttpProbe, Process
 from stack.valkey import valkey
+from tests.integration.auth.test_app import SECRET, environment
 from tests.integration.conftest import FreshDatabase
-from tests.settings import addresses
-from tests.unit.auth.fakes import KEYS
 
-SECRET = "r" * 32
 PASSWORD = "correct horse battery"
 
 
@@ -60,14 +58,7 @@ def servers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     redis_url = f"redis://:secret@127.0.0.1:{redis}/0"
     console = Console(io.StringIO())
     auth_url = f"http://127.0.0.1:{http}"
-    settings = addresses("auth") | {
-        "AUTH_DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "ROUTER_SECRET": SECRET,
-        "AUTH_SIGNING_KEYS": KEYS.serialize(),
-        "AUTH_REFRESH_SECRET": SECRET,
-        "AUTH_ISSUER": "https://chirp.example",
-        "AUTH_AUDIENCE": "chirp",
+    settings = environment(database_url, redis_url) | {
         "AUTH_PORT": str(http),
         "AUTH_GRPC_PORT": str(grpc),
         "AUTH_REFRESH_RETRY_SECONDS": "0",
@@ -79,7 +70,7 @@ def servers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         [sys.executable, "-m", "subgraphs.auth", "serve"],
         console=console,
         environment={**os.environ, **settings},
-        ready=answers(f"{auth_url}/readyz"),
+        ready=HttpProbe(f"{auth_url}/readyz"),
     )
     server = valkey(tmp_path_factory.mktemp("valkey-to-kill"), redis_url, console)
     servers = Servers(auth, server, auth_url, f"127.0.0.1:{grpc}", redis_url)

@@ -173,6 +173,34 @@ class TestBackoff:
             {"event": "outage ended", "log_level": "info", **fields},
         ]
 
+    async def test_work_runs_until_it_succeeds(self) -> None:
+        errors = [OSError(), OSError()]
+
+        async def work() -> None:
+            if errors:
+                raise errors.pop()
+
+        with capture_logs() as log:
+            await Backoff("work", longest=0).until_success(work, (OSError,))
+        assert [line["event"] for line in log] == ["outage started", "outage ended"]
+
+    async def test_exception_that_is_no_outage_ends_the_attempts(self) -> None:
+        with pytest.raises(CrashError):
+            await Backoff("work", longest=0).until_success(crash, (OSError,))
+
+    async def test_repeated_work_goes_on_after_an_exception(self) -> None:
+        outcomes = [None, OSError(), None]
+
+        async def work() -> None:
+            if not outcomes:
+                raise asyncio.CancelledError
+            if error := outcomes.pop():
+                raise error
+
+        with capture_logs() as log, pytest.raises(asyncio.CancelledError):
+            await Backoff("work", longest=0).repeat(work, 0)
+        assert [line["event"] for line in log] == ["outage started", "outage ended"]
+
     async def test_unexpected_exception_is_logged_with_its_traceback_and_retried(self) -> None:
         errors = [CrashError(), OSError(), CrashError()]
 

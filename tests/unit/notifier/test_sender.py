@@ -83,6 +83,17 @@ async def make_due(notifier: FakeNotifier, number: int) -> None:
         await notifier.retweeted(GRACE, tweet_of(person))
 
 
+async def first_of_two_held(notifier: FakeNotifier, **options: Any) -> HoldingMailer:
+    """Lease two mails on one connection; the mailer holds the first, the second waits for it."""
+    mailer = HoldingMailer()
+    notifier.policy = replace(notifier.policy, connections=1)
+    sender = sender_of(notifier, mailer, **options)
+    await make_due(notifier, 2)
+    await sender.lease_due()
+    await settle()
+    return mailer
+
+
 async def settle() -> None:
     """Let every task run until it waits."""
     for _ in range(200):
@@ -256,12 +267,7 @@ class TestAttempt:
     async def test_settings_are_read_again_a_second_after_the_lease(
         self, notifier: FakeNotifier
     ) -> None:
-        mailer = HoldingMailer()
-        notifier.policy = replace(notifier.policy, connections=1)
-        sender = sender_of(notifier, mailer)
-        await make_due(notifier, 2)
-        await sender.lease_due()
-        await settle()
+        mailer = await first_of_two_held(notifier)
         for person in CROWD[:2]:
             await notifier.service.change_settings(person.id, retweets=False)
         notifier.clock.advance(SECOND + timedelta(microseconds=1))
@@ -272,12 +278,7 @@ class TestAttempt:
     async def test_settings_are_not_read_again_within_a_second(
         self, notifier: FakeNotifier
     ) -> None:
-        mailer = HoldingMailer()
-        notifier.policy = replace(notifier.policy, connections=1)
-        sender = sender_of(notifier, mailer)
-        await make_due(notifier, 2)
-        await sender.lease_due()
-        await settle()
+        mailer = await first_of_two_held(notifier)
         for person in CROWD[:2]:
             await notifier.service.change_settings(person.id, retweets=False)
         notifier.clock.advance(SECOND)
@@ -287,12 +288,7 @@ class TestAttempt:
 
     async def test_delivery_of_a_deleted_user_is_dropped(self, notifier: FakeNotifier) -> None:
         outcomes: list[Outcome] = []
-        mailer = HoldingMailer()
-        notifier.policy = replace(notifier.policy, connections=1)
-        sender = sender_of(notifier, mailer, record=outcomes.append)
-        await make_due(notifier, 2)
-        await sender.lease_due()
-        await settle()
+        mailer = await first_of_two_held(notifier, record=outcomes.append)
         for person in CROWD[:2]:
             await notifier.deleted(person)
         notifier.clock.advance(2 * SECOND)
@@ -304,12 +300,7 @@ class TestAttempt:
         """The second mail begins two attempts after the lease: the last moment that fits."""
         for late, sent in ((timedelta(), 2), (timedelta(microseconds=1), 1)):
             notifier = FakeNotifier()
-            mailer = HoldingMailer()
-            notifier.policy = replace(notifier.policy, connections=1)
-            sender = sender_of(notifier, mailer)
-            await make_due(notifier, 2)
-            await sender.lease_due()
-            await settle()
+            mailer = await first_of_two_held(notifier)
             notifier.clock.advance(2 * notifier.policy.attempt + late)
             mailer.release.set()
             await settle()
