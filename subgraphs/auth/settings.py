@@ -17,6 +17,7 @@ class Settings(ServiceSettings):
     grpc_port: int
     signing_keys: Secret
     refresh_secret: Secret
+    account_mail_secret: Secret
     issuer: str
     audience: str
     scopes: frozenset[str]
@@ -39,6 +40,7 @@ class Settings(ServiceSettings):
                 grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
+                account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
                 scopes=declared().scopes,
