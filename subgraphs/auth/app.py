@@ -32,7 +32,12 @@ from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.grpc_server import address, serving
-from subgraphs.auth.grpc_service import SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import (
+    ACCOUNT_MAILS,
+    SESSIONS,
+    account_mails_handler,
+    sessions_handler,
+)
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
@@ -67,8 +72,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     @asynccontextmanager
     async def serving_grpc() -> AsyncIterator[None]:
         async with serving(
-            sessions_handler(verification),
-            services=[SERVICE],
+            {
+                SESSIONS: sessions_handler(verification),
+                ACCOUNT_MAILS: account_mails_handler(auth.mails, settings.account_mail_secret),
+            },
             address=address(settings.grpc_host, settings.grpc_port),
             can_answer=auth.can_answer,
             shutdown=shutdown,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from chassis.ports import T
 from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
@@ -25,7 +26,7 @@ from subgraphs.auth.errors import (
     Problem,
 )
 from subgraphs.auth.events import email_verified
-from subgraphs.auth.ports import Repositories, RevocationAnnouncer, T, Throttle
+from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
 from subgraphs.auth.service import end_sessions
 
 _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)

@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
     signing_keys: Secret
     refresh_secret: Secret
     code_secret: Secret
+    account_mail_secret: Secret
     issuer: str
     audience: str
     scopes: frozenset[str]
@@ -43,6 +44,7 @@ class Settings(ServiceSettings):
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 code_secret=read.secret("AUTH_CODE_SECRET", at_least=32),
+                account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
                 scopes=declared().scopes,

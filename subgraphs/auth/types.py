@@ -1,7 +1,6 @@
 """The GraphQL types of the auth service, and the mapping of domain exceptions to them."""
 
-import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -209,11 +208,21 @@ class SessionNotFoundError(Error):
     pass
 
 
-@strawberry.type(description="Too many attempts from one network, or for one account or address.")
+@strawberry.type(description="Too many attempts in a short time.")
 class TooManyAttemptsError(Error):
     retry_after: int = strawberry.field(
-        description="The seconds after which the next attempt is allowed."
+        description="The seconds after which another attempt is possible."
     )
+
+    @classmethod
+    def after(cls, wait: timedelta) -> "TooManyAttemptsError":
+        seconds = -(-wait // timedelta(seconds=1))
+        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+        plural = "" if number == 1 else "s"
+        return cls(
+            message=f"Too many attempts. Try again in {number} {unit}{plural}.",
+            retry_after=seconds,
+        )
 
 
 @strawberry.type(description="The code is unknown, used, or has expired.")
@@ -346,14 +355,6 @@ class ResetPasswordInput:
     )
 
 
-def _too_many_attempts(error: errors.TooManyAttempts) -> TooManyAttemptsError:
-    seconds = math.ceil(error.retry_after.total_seconds())
-    wait = f"{seconds} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
-    return TooManyAttemptsError(
-        message=f"Too many attempts. Try again in {wait}.", retry_after=seconds
-    )
-
-
 EXCEPTION_HANDLERS = (
     ErrorAsData(
         errors.InvalidInput,
@@ -377,7 +378,11 @@ EXCEPTION_HANDLERS = (
         InvalidRefreshTokenError,
         "The refresh token is not valid. Sign in again.",
     ),
-    ErrorAsData(errors.TooManyAttempts, TooManyAttemptsError, _too_many_attempts),
+    ErrorAsData(
+        errors.TooManyAttempts,
+        TooManyAttemptsError,
+        lambda error: TooManyAttemptsError.after(error.retry_after),
+    ),
     ErrorAsData.saying(
         errors.InvalidCode,
         InvalidCodeError,
