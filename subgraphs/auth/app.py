@@ -40,6 +40,7 @@ from subgraphs.auth.grpc_service import (
 )
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_verifications
+from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
@@ -93,7 +94,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         running=[auth.running, parts.consumer(handler(service)), serving_grpc],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
-        routes=[_jwks_route(auth.keys)],
+        routes=[_jwks_route(auth.keys), *account_routes(recovery)],
     )
     return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
 
