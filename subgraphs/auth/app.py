@@ -31,13 +31,14 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import SERVICE, sessions_handler
 from subgraphs.auth.keys import KeyRing
-from subgraphs.auth.metrics import count_answers, count_verifications
+from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.settings import Settings
+from subgraphs.auth.throttle import RedisThrottle
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
@@ -51,8 +52,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     Raises SettingsError for keys that cannot be read.
     """
     parts = Parts("auth", settings)
-    auth = _Auth(settings, parts.database, parts.wake_relay)
     registry = parts.metrics.registry
+    auth = _Auth(
+        settings, parts.database, parts.wake_relay, refused=count_refused_attempts(registry)
+    )
     verification = Verification(
         count_verifications(registry, auth.access_tokens.verify),
         auth.revocations,
@@ -88,7 +91,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
 def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
-    return handler(_Auth(settings, database, lambda: None).service)
+    return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class _Auth:
     settings: Settings
     database: Database
     wake_relay: Callable[[], None]
+    refused: Callable[[str], None]
+    """Records an attempt that a budget of this kind refused."""
 
     @cached_property
     def keys(self) -> KeyRing:
@@ -126,7 +131,7 @@ class _Auth:
 
     @cached_property
     def redis(self) -> Redis:
-        """The client of the revocations: `signOut` waits for it, so it gives up early."""
+        """The client of revocations and throttle, which requests wait for: it gives up early."""
         return Redis.from_pool(
             BlockingConnectionPool.from_url(
                 self.settings.redis_url,
@@ -148,6 +153,10 @@ class _Auth:
         )
 
     @cached_property
+    def throttle(self) -> RedisThrottle:
+        return RedisThrottle(self.redis, self.settings.refresh_secret, record=self.refused)
+
+    @cached_property
     def service(self) -> AuthService:
         settings = self.settings
         return AuthService(
@@ -166,8 +175,8 @@ class _Auth:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the revocations inside the block, on an open database."""
-        async with self.redis, self.revocations.following():
+        """Follow revocations and outages of Redis inside the block, on an open database."""
+        async with self.redis, self.revocations.following(), self.throttle.running():
             yield
         self.passwords.close()
 

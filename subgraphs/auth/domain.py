@@ -1,10 +1,11 @@
 """Accounts, sessions and the rules that hold for them."""
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from subgraphs.auth.errors import InvalidInput, Problem
@@ -177,6 +178,45 @@ class Password:
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most `limit` attempts for `key` in any `period`, refilled evenly.
+
+    A budget that was not used for a period admits `limit` attempts at once.
+    """
+
+    key: str = field(repr=False)
+    """The kind and what it is about: "reset.address:ada@example.com". Never stored or logged."""
+    limit: int
+    period: timedelta
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.period <= timedelta():
+            raise ValueError("a budget needs a positive limit and a positive period")
+
+    @property
+    def kind(self) -> str:
+        """The part of the key before the colon, which may be shown."""
+        return self.key.partition(":")[0]
+
+
+def network_of(address: str) -> str:
+    """Return the network whose attempts are counted together.
+
+    That is an IPv4 address by itself, and the /64 of an IPv6 address, which is what one customer
+    has at least. Text that is no address is "unknown".
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
 
 
 def username_problems(username: str) -> list[Problem]:

@@ -1,6 +1,7 @@
 """What can go wrong in ways that a client handles."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,15 @@ class InvalidRefreshToken(Exception):
 
 class SessionNotFound(Exception):
     """The user has no live session with this id."""
+
+
+class InvalidCode(Exception):
+    """The code is unknown, used, or has expired."""
+
+
+class TooManyAttempts(Exception):
+    """A limit of attempts is reached; the next one is possible after `retry_after`."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__(f"retry after {retry_after}")
+        self.retry_after = retry_after

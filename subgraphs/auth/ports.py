@@ -10,6 +10,7 @@ from chassis.ports import T
 from subgraphs.auth.domain import (
     AccessToken,
     Account,
+    Budget,
     DeletedUser,
     EmailSettings,
     Login,
@@ -153,6 +154,13 @@ class RefreshTokenMint(Protocol):
 class RevocationAnnouncer(Protocol):
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         """Return when no process accepts tokens of these sessions any more."""
+
+
+class Throttle(Protocol):
+    """Limits attempts, across all processes."""
+
+    async def take(self, *budgets: Budget) -> None:
+        """Count one attempt in every budget. Raises TooManyAttempts, and then counts in none."""
 
 
 EmailNormalizer = Callable[[str], str]

@@ -1,6 +1,6 @@
 """The GraphQL types of the auth service, and the mapping of domain exceptions to them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -161,6 +161,23 @@ class SessionNotFoundError(Error):
     pass
 
 
+@strawberry.type(description="Too many attempts in a short time.")
+class TooManyAttemptsError(Error):
+    retry_after: int = strawberry.field(
+        description="The seconds after which another attempt is possible."
+    )
+
+    @classmethod
+    def after(cls, wait: timedelta) -> "TooManyAttemptsError":
+        seconds = -(-wait // timedelta(seconds=1))
+        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+        plural = "" if number == 1 else "s"
+        return cls(
+            message=f"Too many attempts. Try again in {number} {unit}{plural}.",
+            retry_after=seconds,
+        )
+
+
 SignUpResult = Annotated[
     SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
     strawberry.union(
@@ -254,5 +271,10 @@ EXCEPTION_HANDLERS = (
         errors.SessionNotFound,
         SessionNotFoundError,
         "This session does not exist or has ended.",
+    ),
+    ErrorAsData(
+        errors.TooManyAttempts,
+        TooManyAttemptsError,
+        lambda error: TooManyAttemptsError.after(error.retry_after),
     ),
 )

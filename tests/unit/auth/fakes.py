@@ -11,6 +11,7 @@ from chassis.events import Event
 from chassis.ports import T
 from subgraphs.auth.domain import (
     Account,
+    Budget,
     DeletedUser,
     EmailSettings,
     Login,
@@ -19,14 +20,16 @@ from subgraphs.auth.domain import (
     User,
 )
 from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.errors import EmailTaken, UsernameTaken
+from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
 KEYS = KeyRing([SigningKey.generate()])
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -255,6 +258,22 @@ class FakeRevocationAnnouncer:
 
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         self.announced.extend(session_ids)
+
+
+class FakeThrottle:
+    """Limits attempts by the fake clock; `taken` are the budgets of those that were counted."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._budgets = LocalBudgets(
+            100_000, now=lambda: (clock.now - _EPOCH) // timedelta(microseconds=1)
+        )
+        self.taken: list[Budget] = []
+
+    async def take(self, *budgets: Budget) -> None:
+        waits = self._budgets.take({repr((b, b.key)): b for b in budgets})
+        if any(waits):
+            raise TooManyAttempts(timedelta(microseconds=max(waits)))
+        self.taken += budgets
 
 
 @dataclass
