@@ -1,13 +1,12 @@
 """The interfaces that the use cases and the sender need."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from chassis import ports
 from notifier.domain import (
-    AccountMail,
     Delivery,
     Draft,
     EmailSettings,
@@ -33,11 +32,10 @@ class RecipientRepository(Protocol):
         Adds an unknown user, without settings: an event names them, so their registration follows.
         """
 
-    async def merge(self, recipient: Recipient) -> None:
-        """Add what an event says of a user to what is known of them. Fields may be None.
+    async def register(self, recipient: Recipient) -> None:
+        """Save name and address, and the settings unless those known are as new.
 
-        Of settings and of proven addresses the newest wins. An address that is not proven gives way
-        to a proven one, settings without a time to a change. Does nothing for a deleted user.
+        Does nothing for a deleted user.
         """
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
@@ -72,12 +70,6 @@ class AddressRepository(Protocol):
 
     async def window_end(self, digests: Collection[bytes]) -> datetime | None: ...
 
-    async def undeliverable_since(self, digests: Collection[bytes]) -> datetime | None:
-        """Return when the mail server last refused the address, None if it is deliverable."""
-
-    async def prove(self, digests: Collection[bytes], at: datetime) -> None:
-        """Forget that the address was refused before `at`, when its reader proved it."""
-
 
 class RetweetRepository(Protocol):
     """Tweets that mails are about, and the latest retweet of each by each user."""
@@ -102,42 +94,31 @@ class DeliveryRepository(Protocol):
     async def release(self, recipient_id: UUID, now: datetime) -> None:
         """Make waiting deliveries pending, due at their time or `now`, whichever is later."""
 
-    async def postpone(self, recipient_id: UUID, until: datetime) -> None:
-        """Let no unsent delivery to the user be due before `until`."""
-
     async def lock(self, delivery_id: UUID) -> Delivery | None:
         """Lock the delivery until the transaction ends: no process can lease it."""
 
     async def lock_last(self, recipient_id: UUID) -> Delivery | None:
         """Lock and return the recipient's newest delivery that is not cancelled."""
 
-    async def lease(
-        self, limit: int, *, account_mails: int, now: datetime, until: datetime
-    ) -> Sequence[UUID]:
+    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
         """Lease due deliveries and return their ids. Counts an attempt at each.
 
-        Of `limit` at most `account_mails` are mails about accounts. Those come first, however many
-        other deliveries have been due for longer. No other process gets a delivery before `until`.
+        No other process gets them before `until`.
         """
 
-    async def next_due(self, *, account_mails: bool = True) -> datetime | None:
-        """Return when the next delivery is due or its lease ends.
-
-        `account_mails` false leaves out mails about accounts.
-        """
+    async def next_due(self) -> datetime | None:
+        """Return when the next delivery is due or its lease ends."""
 
     async def waiting_since(self) -> datetime | None:
-        """Return when the oldest delivery was added whose recipient is not registered yet."""
+        """Return when the oldest delivery without an address was added."""
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         """Return the drafts of those deliveries that still exist."""
 
     async def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Save the results of attempts, and the addresses that were refused.
+        """Save the results of attempts. A sent delivery stays sent.
 
-        A sent delivery stays sent. Any other outcome is ignored if a later attempt has begun. A
-        delivery that waits after its first attempt, in which no server can have accepted it, takes
-        in further retweets.
+        Any other outcome is ignored if a later attempt has begun.
         """
 
     async def all_dead(self) -> Sequence[Delivery]:
@@ -191,17 +172,5 @@ class Mailer(Protocol):
         """
 
 
-class AccountMails(Protocol):
-    async def fetch(self, mail_id: UUID) -> AccountMail:
-        """Return the content of a mail that auth has asked for. Its code is valid from now on.
-
-        Raises MailNotWanted, ContentUnavailable or UnknownContent.
-        """
-
-
-Write = Callable[[Draft], Awaitable[Mail]]
-"""Writes the mail of a draft.
-
-Raises MailNotWanted or MailMustWait; for a mail about an account ContentUnavailable or
-UnknownContent, too.
-"""
+Render = Callable[[Draft], Mail]
+"""Makes the mail of a draft that has no reason to be cancelled."""

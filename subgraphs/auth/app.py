@@ -39,7 +39,7 @@ from subgraphs.auth.grpc_service import (
     sessions_handler,
 )
 from subgraphs.auth.keys import KeyRing
-from subgraphs.auth.metrics import count_answers, count_verifications
+from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.recovery import RecoveryService
@@ -48,6 +48,7 @@ from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subs
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.settings import Settings
+from subgraphs.auth.throttle import RedisThrottle
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
@@ -61,8 +62,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     Raises SettingsError for keys that cannot be read.
     """
     parts = Parts("auth", settings)
-    auth = _Auth(settings, parts.database, parts.wake_relay)
     registry = parts.metrics.registry
+    auth = _Auth(
+        settings, parts.database, parts.wake_relay, refused=count_refused_attempts(registry)
+    )
     verification = Verification(
         count_verifications(registry, auth.access_tokens.verify),
         auth.revocations,
@@ -102,7 +105,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
 def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
-    return handler(_Auth(settings, database, lambda: None).service)
+    return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class _Auth:
     settings: Settings
     database: Database
     wake_relay: Callable[[], None]
+    refused: Callable[[str], None]
+    """Records an attempt that a budget of this kind refused."""
 
     @cached_property
     def keys(self) -> KeyRing:
@@ -140,7 +145,7 @@ class _Auth:
 
     @cached_property
     def redis(self) -> Redis:
-        """The client of the revocations: `signOut` waits for it, so it gives up early."""
+        """The client of revocations and throttle, which requests wait for: it gives up early."""
         return Redis.from_pool(
             BlockingConnectionPool.from_url(
                 self.settings.redis_url,
@@ -160,6 +165,10 @@ class _Auth:
         return revocation_subscriber(
             self.redis, self._ended_sessions, token_lifetime=lifetime.total_seconds()
         )
+
+    @cached_property
+    def throttle(self) -> RedisThrottle:
+        return RedisThrottle(self.redis, self.settings.refresh_secret, record=self.refused)
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -205,8 +214,8 @@ class _Auth:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the revocations inside the block, on an open database."""
-        async with self.redis, self.revocations.following():
+        """Follow revocations and outages of Redis inside the block, on an open database."""
+        async with self.redis, self.revocations.following(), self.throttle.running():
             yield
         self.passwords.close()
 

@@ -1,4 +1,4 @@
-"""Derives the codes in account mails (docs/adr/0021)."""
+"""Derives the codes in account mails (docs/adr/0022-account-mails.md)."""
 
 import hmac
 import secrets

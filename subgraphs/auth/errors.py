@@ -45,8 +45,8 @@ class InvalidCode(Exception):
 
 
 class TooManyAttempts(Exception):
-    """A limit on attempts is reached; the next one is allowed after `retry_after`."""
+    """A limit of attempts is reached; the next one is possible after `retry_after`."""
 
     def __init__(self, retry_after: timedelta) -> None:
-        super().__init__(f"retry after {retry_after.total_seconds():.0f} s")
+        super().__init__(f"retry after {retry_after}")
         self.retry_after = retry_after

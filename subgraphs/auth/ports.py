@@ -224,14 +224,16 @@ class CodeMint(Protocol):
         """Return the form in which the code of a link is stored."""
 
 
-class Throttle(Protocol):
-    async def take(self, *budgets: Budget) -> None:
-        """Count one attempt in every budget. Raises TooManyAttempts, and then counts in none."""
-
-
 class RevocationAnnouncer(Protocol):
     async def announce(self, session_ids: Sequence[UUID]) -> None:
         """Return when no process accepts tokens of these sessions any more."""
+
+
+class Throttle(Protocol):
+    """Limits attempts, across all processes."""
+
+    async def take(self, *budgets: Budget) -> None:
+        """Count one attempt in every budget. Raises TooManyAttempts, and then counts in none."""
 
 
 EmailNormalizer = Callable[[str], str]

@@ -378,11 +378,6 @@ EXCEPTION_HANDLERS = (
         InvalidRefreshTokenError,
         "The refresh token is not valid. Sign in again.",
     ),
-    ErrorAsData(
-        errors.TooManyAttempts,
-        TooManyAttemptsError,
-        lambda error: TooManyAttemptsError.after(error.retry_after),
-    ),
     ErrorAsData.saying(
         errors.InvalidCode,
         InvalidCodeError,
@@ -392,5 +387,10 @@ EXCEPTION_HANDLERS = (
         errors.SessionNotFound,
         SessionNotFoundError,
         "This session does not exist or has ended.",
+    ),
+    ErrorAsData(
+        errors.TooManyAttempts,
+        TooManyAttemptsError,
+        lambda error: TooManyAttemptsError.after(error.retry_after),
     ),
 )

@@ -1,6 +1,5 @@
 """Fakes of the ports of the auth service; the repositories keep everything in memory."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -33,10 +32,12 @@ from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import Limits, RecoveryService
 from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
 KEYS = KeyRing([SigningKey.generate()])
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -352,17 +353,20 @@ class FakeRevocationAnnouncer:
         self.announced.extend(session_ids)
 
 
-@dataclass
 class FakeThrottle:
-    """Counts attempts; refuses those beyond a limit until the test empties `taken`."""
+    """Limits attempts by the fake clock; `taken` are the budgets of those that were counted."""
 
-    taken: Counter[str] = field(default_factory=Counter)
+    def __init__(self, clock: FakeClock) -> None:
+        self._budgets = LocalBudgets(
+            100_000, now=lambda: (clock.now - _EPOCH) // timedelta(microseconds=1)
+        )
+        self.taken: list[Budget] = []
 
     async def take(self, *budgets: Budget) -> None:
-        for budget in budgets:
-            if self.taken[budget.key] >= budget.limit:
-                raise TooManyAttempts(budget.period)
-        self.taken.update(budget.key for budget in budgets)
+        waits = self._budgets.take({repr((b, b.key)): b for b in budgets})
+        if any(waits):
+            raise TooManyAttempts(timedelta(microseconds=max(waits)))
+        self.taken += budgets
 
 
 @dataclass
@@ -379,7 +383,7 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
-    throttle: FakeThrottle = field(default_factory=FakeThrottle)
+    throttle: FakeThrottle = field(init=False)
     credentials: Credentials = field(init=False)
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
@@ -391,6 +395,7 @@ class FakeAuth:
         return cls(unit_of_work, unit_of_work.events)
 
     def __post_init__(self) -> None:
+        self.throttle = FakeThrottle(self.clock)
         self.credentials = Credentials(self.unit_of_work, self.passwords, normalize_email)
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
