@@ -124,6 +124,12 @@ DASHBOARDS = {
             stacked=True,
         ),
         Panel(
+            "Refused attempts by budget",
+            "reqps",
+            {"{{budget}}": _rate("chirp_attempts_refused_total", "budget")},
+            stacked=True,
+        ),
+        Panel(
             "Time of sign-ins",
             "s",
             {

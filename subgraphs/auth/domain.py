@@ -1,10 +1,12 @@
 """Accounts, sessions and the rules that hold for them."""
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from subgraphs.auth.errors import InvalidInput, Problem
@@ -36,7 +38,16 @@ class User:
     username: str
     email: str
     password_hash: str
+    """Empty while the account has no password, until it is reset."""
     created_at: datetime
+    email_verified_at: datetime | None = None
+    """When the address was proven, the last time. Each proof is later than the one before."""
+    password_changed_at: datetime | None = None
+    """None: the password is that of sign-up."""
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,64 @@ class AccessToken:
     expires_at: datetime
 
 
+class MailKind(StrEnum):
+    """What an account mail says."""
+
+    VERIFY_EMAIL = "verify-email"
+    """To the address of sign-up, or again on request: prove it."""
+    CHANGE_EMAIL = "change-email"
+    """To the new address: prove it, and it becomes the account's."""
+    RESET_PASSWORD = "reset-password"
+    EMAIL_CHANGED = "email-changed"
+    """To the previous address, with a code that takes it back."""
+    PASSWORD_CHANGED = "password-changed"
+
+    @property
+    def has_short_code(self) -> bool:
+        return self in {self.VERIFY_EMAIL, self.CHANGE_EMAIL, self.RESET_PASSWORD}
+
+
+MAX_CODE_ATTEMPTS = 5
+"""Wrong short codes after which those of a mail are refused. The code in its link stays valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMail:
+    """A mail about an account, and the code in it. The code follows from `seed` and a secret.
+
+    `user_id` is None in a mail about a password reset until the notifier fetches its content: only
+    then is the account looked up. `hash` is that of the code in the link.
+    """
+
+    id: UUID
+    kind: MailKind
+    address: str
+    user_id: UUID | None
+    seed: bytes
+    hash: bytes
+    created_at: datetime
+    expires_at: datetime | None = None
+    """When the code expires. None: the mail was not sent yet, so its code does not exist."""
+    attempts: int = 0
+    """The number of wrong short codes."""
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether the code of the mail may be used."""
+        return self.expires_at is not None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class MailContent:
+    """What an account mail says when it is sent; codes are empty in a mail that has none."""
+
+    kind: MailKind
+    address: str
+    username: str
+    code: str = field(default="", repr=False)
+    short_code: str = field(default="", repr=False)
+    valid_for: timedelta = timedelta()
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """A session with the tokens to use it."""
@@ -177,6 +246,45 @@ class Password:
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most `limit` attempts for `key` in any `period`, refilled evenly.
+
+    A budget that was not used for a period admits `limit` attempts at once.
+    """
+
+    key: str = field(repr=False)
+    """The kind and what it is about: "reset.address:ada@example.com". Never stored or logged."""
+    limit: int
+    period: timedelta
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.period <= timedelta():
+            raise ValueError("a budget needs a positive limit and a positive period")
+
+    @property
+    def kind(self) -> str:
+        """The part of the key before the colon, which may be shown."""
+        return self.key.partition(":")[0]
+
+
+def network_of(address: str) -> str:
+    """Return the network whose attempts are counted together.
+
+    That is an IPv4 address by itself, and the /64 of an IPv6 address, which is what one customer
+    has at least. Text that is no address is "unknown".
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
 
 
 def username_problems(username: str) -> list[Problem]:

@@ -41,12 +41,12 @@ class SessionNotFound(Exception):
 
 
 class InvalidCode(Exception):
-    """The code is unknown or used up, or has expired; a client never learns which."""
+    """The code is unknown, used, or has expired."""
 
 
 class TooManyAttempts(Exception):
-    """Too many attempts of this kind; the next one is possible after `retry_after`."""
+    """A limit of attempts is reached; the next one is possible after `retry_after`."""
 
     def __init__(self, retry_after: timedelta) -> None:
-        super().__init__(f"Retry after {retry_after}.")
+        super().__init__(f"retry after {retry_after}")
         self.retry_after = retry_after

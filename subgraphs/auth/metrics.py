@@ -35,3 +35,14 @@ def count_verifications(
         return verify(token)
 
     return counted
+
+
+def count_refused_attempts(registry: CollectorRegistry) -> Callable[[str], None]:
+    """Return the callback that counts an attempt that a budget of this kind refused."""
+    refused = Counter(
+        "chirp_attempts_refused_total",
+        "Attempts that a budget refused, by its kind.",
+        ("budget",),
+        registry=registry,
+    )
+    return lambda kind: refused.labels(kind).inc()

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.pages import Form, Link, page, page_route, product
-from subgraphs.auth.domain import User
+from subgraphs.auth.domain import User, network_of
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, TooManyAttempts
 from subgraphs.auth.forms import (
     code_field,
@@ -26,11 +26,7 @@ from subgraphs.auth.forms import (
     read_form,
     with_problems,
 )
-
-VERIFY_EMAIL = "/account/verify-email"
-RESET_PASSWORD = "/account/reset-password"  # noqa: S105  (a path)
-RESTORE_EMAIL = "/account/restore-email"
-FORGOT_PASSWORD = "/account/forgot-password"  # noqa: S105  (a path)
+from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
 
 _ANOTHER_MAIL = Link("Request another mail", FORGOT_PASSWORD)
 _BROKEN = "This link does not work"
@@ -40,22 +36,22 @@ _TYPE_THE_CODE = Link("Type the code from the mail", RESET_PASSWORD)
 
 
 class Accounts(Protocol):
-    """The use cases behind the pages. Each may raise Overloaded."""
+    """The use cases behind the pages. Each may raise Overloaded; `network` is the client's."""
 
-    async def verify_email(self, code: str, user_id: UUID | None) -> User:
+    async def verify_email(self, code: str, user_id: UUID | None, network: str) -> User:
         """Raises InvalidCode, EmailTaken or TooManyAttempts."""
 
-    async def request_password_reset(self, email: str, address: str) -> object:
-        """`address` is the network address of the client. Raises InvalidInput, TooManyAttempts."""
+    async def request_password_reset(self, email: str, network: str) -> object:
+        """Raises InvalidInput or TooManyAttempts."""
 
     async def reset_password(
-        self, code: str, new_password: str, email: str | None
+        self, code: str, new_password: str, email: str | None, network: str
     ) -> Sequence[UUID]:
         """`email` comes with a code that was typed. Raises InvalidCode, InvalidInput or
         TooManyAttempts."""
 
-    async def restore_email(self, code: str) -> Sequence[UUID]:
-        """Raises InvalidCode or EmailTaken."""
+    async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
+        """Raises InvalidCode, EmailTaken or TooManyAttempts."""
 
 
 def account_routes(accounts: Accounts) -> list[Route]:
@@ -79,7 +75,7 @@ class _Pages:
             return _confirmation(request, _ask_to_verify, _unverified)
         code = (await read_form(request, ["code"]))["code"]
         try:
-            user = await self.accounts.verify_email(code, None)
+            user = await self.accounts.verify_email(code, None, _network(request))
         except InvalidCode:
             return _unverified()
         return page(
@@ -93,7 +89,7 @@ class _Pages:
             return _confirmation(request, _ask_to_restore, _unrestored)
         code = (await read_form(request, ["code"]))["code"]
         try:
-            await self.accounts.restore_email(code)
+            await self.accounts.restore_email(code, _network(request))
         except InvalidCode:
             return _unrestored()
         return page(
@@ -110,7 +106,7 @@ class _Pages:
         values = await read_form(request, ["code", "newPassword"], ["email"])
         try:
             await self.accounts.reset_password(
-                values["code"], values["newPassword"], values.get("email")
+                values["code"], values["newPassword"], values.get("email"), _network(request)
             )
         except InvalidInput as error:
             return _ask_for_password(values, messages(error))
@@ -128,9 +124,8 @@ class _Pages:
         if request.method != "POST":
             return _ask_for_address()
         email = (await read_form(request, ["email"]))["email"]
-        address = request.headers.get("x-client-address", "")
         try:
-            await self.accounts.request_password_reset(email, address)
+            await self.accounts.request_password_reset(email, _network(request))
         except InvalidInput as error:
             return _ask_for_address(email, messages(error))
         # The same for an address that no account has.
@@ -141,6 +136,11 @@ class _Pages:
             "If none arrives within a few minutes, look into the spam folder.",
             links=[_TYPE_THE_CODE, _ANOTHER_MAIL],
         )
+
+
+def _network(request: Request) -> str:
+    """Return the network of the client, for limits on attempts."""
+    return network_of(request.headers.get("x-client-address", ""))
 
 
 Show = Callable[[Request], Awaitable[Response]]

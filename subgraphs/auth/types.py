@@ -1,6 +1,6 @@
 """The GraphQL types of the auth service, and the mapping of domain exceptions to them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import strawberry
 from chassis.graphql.ids import parse_id
 from chassis.graphql.result_errors import Error, ErrorAsData
 from subgraphs.auth import domain, errors
+from subgraphs.auth.account_mails import CODE_VALID
 from subgraphs.auth.context import Info, Scope
 
 
@@ -20,16 +21,28 @@ class User:
     )
     created_at: datetime = strawberry.field(description="When the account was created.")
     address: strawberry.Private[str]
+    verified: strawberry.Private[bool]
 
     @strawberry.field(
         description="The e-mail address: shown to its owner (scope `account:read`), to others null."
     )
     def email(self, info: Info) -> str | None:
+        return self.address if self._is_owner(info) else None
+
+    @strawberry.field(
+        description="Whether the address is proven: shown to its owner (scope `account:read`), to "
+        "others null. An address that is not proven gets no mail but the confirmation."
+    )
+    def email_verified(self, info: Info) -> bool | None:
+        return self.verified if self._is_owner(info) else None
+
+    def _is_owner(self, info: Info) -> bool:
+        """Return whether the caller has this account. Raises Forbidden without `account:read`."""
         principal = info.context.principal
         if principal is None or str(principal.user_id) != self.id:
-            return None
+            return False
         info.context.require(Scope.READ)
-        return self.address
+        return True
 
     @classmethod
     def from_entity(cls, user: domain.User) -> "User":
@@ -38,6 +51,7 @@ class User:
             username=user.username,
             created_at=user.created_at,
             address=user.email,
+            verified=user.email_verified,
         )
 
     @classmethod
@@ -123,6 +137,39 @@ class AccountDeleted:
     id: strawberry.ID = strawberry.field(description="The id of the deleted account.")
 
 
+@strawberry.type(description="A mail with a code was requested.")
+class CodeRequested:
+    email: str = strawberry.field(
+        description="The address. In a password reset it gets the mail only if an account has it."
+    )
+    valid_seconds: int = strawberry.field(
+        description="How long the code is valid once the mail is sent, in seconds."
+    )
+
+    @classmethod
+    def to(cls, address: str) -> "CodeRequested":
+        return cls(email=address, valid_seconds=int(CODE_VALID.total_seconds()))
+
+
+@strawberry.type(description="An address was proven.")
+class EmailVerified:
+    user: User = strawberry.field(description="The account with the address.")
+
+
+@strawberry.type(description="The password was replaced.")
+class PasswordChanged:
+    session_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids of the sessions that ended."
+    )
+
+
+@strawberry.type(description="An account has its previous address again, and no password.")
+class EmailRestored:
+    session_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids of the sessions that ended."
+    )
+
+
 @strawberry.type(description="A problem with one field of an input.")
 class InputProblem:
     field: str = strawberry.field(description="The name of the field.")
@@ -161,6 +208,28 @@ class SessionNotFoundError(Error):
     pass
 
 
+@strawberry.type(description="Too many attempts in a short time.")
+class TooManyAttemptsError(Error):
+    retry_after: int = strawberry.field(
+        description="The seconds after which another attempt is possible."
+    )
+
+    @classmethod
+    def after(cls, wait: timedelta) -> "TooManyAttemptsError":
+        seconds = -(-wait // timedelta(seconds=1))
+        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+        plural = "" if number == 1 else "s"
+        return cls(
+            message=f"Too many attempts. Try again in {number} {unit}{plural}.",
+            retry_after=seconds,
+        )
+
+
+@strawberry.type(description="The code is unknown, used, or has expired.")
+class InvalidCodeError(Error):
+    pass
+
+
 SignUpResult = Annotated[
     SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
     strawberry.union(
@@ -187,6 +256,52 @@ DeleteAccountResult = Annotated[
     AccountDeleted | InvalidCredentialsError,
     strawberry.union(
         "DeleteAccountResult", description="The deleted account, or the reason for a failure."
+    ),
+]
+
+
+RequestEmailVerificationResult = Annotated[
+    CodeRequested | TooManyAttemptsError,
+    strawberry.union(
+        "RequestEmailVerificationResult", description="The request, or the reason for a failure."
+    ),
+]
+VerifyEmailResult = Annotated[
+    EmailVerified | InvalidCodeError | EmailTakenError | TooManyAttemptsError,
+    strawberry.union(
+        "VerifyEmailResult", description="The proven address, or the reason for a failure."
+    ),
+]
+ChangeEmailResult = Annotated[
+    CodeRequested
+    | InvalidCredentialsError
+    | InvalidInputError
+    | EmailTakenError
+    | TooManyAttemptsError,
+    strawberry.union("ChangeEmailResult", description="The request, or the reason for a failure."),
+]
+RestoreEmailResult = Annotated[
+    EmailRestored | InvalidCodeError | EmailTakenError | TooManyAttemptsError,
+    strawberry.union(
+        "RestoreEmailResult", description="The restored account, or the reason for a failure."
+    ),
+]
+RequestPasswordResetResult = Annotated[
+    CodeRequested | InvalidInputError | TooManyAttemptsError,
+    strawberry.union(
+        "RequestPasswordResetResult", description="The request, or the reason for a failure."
+    ),
+]
+ResetPasswordResult = Annotated[
+    PasswordChanged | InvalidCodeError | InvalidInputError | TooManyAttemptsError,
+    strawberry.union(
+        "ResetPasswordResult", description="The new password, or the reason for a failure."
+    ),
+]
+ChangePasswordResult = Annotated[
+    PasswordChanged | InvalidCredentialsError | InvalidInputError | TooManyAttemptsError,
+    strawberry.union(
+        "ChangePasswordResult", description="The new password, or the reason for a failure."
     ),
 ]
 
@@ -227,6 +342,19 @@ class SignInInput:
     )
 
 
+@strawberry.input(description="A new password, and the code that permits it.")
+class ResetPasswordInput:
+    code: str = strawberry.field(
+        description="The code in the link of the mail, or the short code beside it."
+    )
+    new_password: str = strawberry.field(
+        description="8 to 128 characters; neither the username nor the address."
+    )
+    email: str | None = strawberry.field(
+        default=None, description="The account's address. Needed with the short code."
+    )
+
+
 EXCEPTION_HANDLERS = (
     ErrorAsData(
         errors.InvalidInput,
@@ -251,8 +379,18 @@ EXCEPTION_HANDLERS = (
         "The refresh token is not valid. Sign in again.",
     ),
     ErrorAsData.saying(
+        errors.InvalidCode,
+        InvalidCodeError,
+        "This code is unknown, used, or has expired. Request another.",
+    ),
+    ErrorAsData.saying(
         errors.SessionNotFound,
         SessionNotFoundError,
         "This session does not exist or has ended.",
+    ),
+    ErrorAsData(
+        errors.TooManyAttempts,
+        TooManyAttemptsError,
+        lambda error: TooManyAttemptsError.after(error.retry_after),
     ),
 )

@@ -30,18 +30,18 @@ class FakeAccounts:
     calls: list[tuple[object, ...]] = field(default_factory=list)
     """The use cases that were called, with their arguments."""
 
-    async def verify_email(self, code: str, user_id: UUID | None) -> User:
+    async def verify_email(self, code: str, user_id: UUID | None, network: str) -> User:
         self._called("verify_email", code, user_id)
         self._check(code)
         return self.user
 
-    async def request_password_reset(self, email: str, address: str) -> None:
-        self._called("request_password_reset", email, address)
+    async def request_password_reset(self, email: str, network: str) -> None:
+        self._called("request_password_reset", email, network)
         if "@" not in email:
             raise InvalidInput([Problem("email", "E-mail address must have an @-sign.")])
 
     async def reset_password(
-        self, code: str, new_password: str, email: str | None
+        self, code: str, new_password: str, email: str | None, network: str
     ) -> Sequence[UUID]:
         self._called("reset_password", code, new_password, email)
         if email is None or email == self.user.email:
@@ -53,7 +53,7 @@ class FakeAccounts:
             raise InvalidInput([Problem("newPassword", each.message) for each in problems])
         return ENDED
 
-    async def restore_email(self, code: str) -> Sequence[UUID]:
+    async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
         self._called("restore_email", code)
         self._check(code)
         return ENDED

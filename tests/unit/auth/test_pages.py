@@ -16,7 +16,7 @@ from chassis.topology import declared
 from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, Problem, TooManyAttempts
 from subgraphs.auth.forms import MAX_SIZE
-from subgraphs.auth.pages import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
+from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
 from tests.unit.auth.fake_accounts import ADA, CODE, TYPED, FakeAccounts, pages_app
 
 PASSWORD = "correct horse"
