@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from subgraphs.auth.pages import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
+from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
 from tests.account_pages import AccountPages, serving
 from tests.e2e.test_edge import spoofed
 from tests.stack import eventually
