@@ -1,11 +1,12 @@
-"""Requests mails about accounts, and hands their content to the notifier when it sends them."""
+"""Requests mails about accounts, hands their content to the notifier, and redeems their codes."""
 
-from collections.abc import Callable
+import hmac
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from subgraphs.auth.domain import AccountMail, Login, MailContent, MailKind, User
+from subgraphs.auth.domain import MAX_CODE_ATTEMPTS, AccountMail, Login, MailContent, MailKind, User
 from subgraphs.auth.events import account_mail_requested
 from subgraphs.auth.ports import CodeMint, Repositories, UnitOfWork
 
@@ -18,6 +19,7 @@ _VALID = {
     MailKind.RESET_PASSWORD: CODE_VALID,
     MailKind.EMAIL_CHANGED: _TAKE_BACK_VALID,
 }
+_SHORT_CODE = 8  # digits
 _STALE = timedelta(days=1)
 """The age after which a mail with a code is no longer sent, because its user has given up on it."""
 
@@ -84,6 +86,43 @@ class AccountMails:
             return self._content(mail, user, valid_for)
 
         return await self.unit_of_work.transaction(work)
+
+    async def redeem(
+        self,
+        repositories: Repositories,
+        code: str,
+        kinds: Collection[MailKind],
+        user_id: UUID | None,
+    ) -> tuple[AccountMail, User] | None:
+        """Return the mail with this valid code and its user, locked.
+
+        A short code needs `user_id`, and a wrong one is counted. Returns None for an invalid code.
+        """
+        typed = "".join(code.split())
+        code_hash = self.codes.hash(typed)
+        is_short = len(typed) <= _SHORT_CODE
+        if not is_short:
+            mail = await repositories.account_mails.by_hash(code_hash)
+            user_id = mail.user_id if mail else None
+        # The user is locked before the mails are read: every use of a code does so.
+        user = await repositories.users.lock(user_id) if user_id else None
+        if user is None:
+            return None
+        now = self.now()
+        mails = [
+            mail
+            for mail in await repositories.account_mails.of_user(user.id, kinds)
+            if mail.is_valid(now)
+        ]
+        if not is_short:
+            return next(((mail, user) for mail in mails if mail.hash == code_hash), None)
+        open_ = [m for m in mails if m.kind.has_short_code and m.attempts < MAX_CODE_ATTEMPTS]
+        for mail in open_:
+            expected = self.codes.short_code(mail.seed)
+            if hmac.compare_digest(expected.encode(), typed.encode()):
+                return mail, user
+        await repositories.account_mails.count_attempt([mail.id for mail in open_])
+        return None
 
     def _content(self, mail: AccountMail, user: User, valid_for: timedelta | None) -> MailContent:
         if valid_for is None:

@@ -1,7 +1,6 @@
 """The use cases of proving an address, recovering an account, and changing password and address."""
 
-import hmac
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +9,6 @@ from chassis.ports import T
 from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
-    MAX_CODE_ATTEMPTS,
     AccountMail,
     Budget,
     Login,
@@ -33,7 +31,6 @@ _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
 _PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
 """The kinds whose codes a change of the password makes void. The right to take an address back
 stays: who reads the new address could otherwise end it."""
-_SHORT_CODE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ class RecoveryService:
         await self._take_code(network)
 
         async def work(repositories: Repositories) -> User | None:
-            redeemed = await self._redeem(repositories, code, _PROOFS, user_id)
+            redeemed = await self.mails.redeem(repositories, code, _PROOFS, user_id)
             if redeemed is None:
                 return None
             mail, user = redeemed
@@ -131,7 +128,7 @@ class RecoveryService:
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID] | None:
-            redeemed = await self._redeem(repositories, code, [MailKind.EMAIL_CHANGED], None)
+            redeemed = await self.mails.redeem(repositories, code, [MailKind.EMAIL_CHANGED], None)
             if redeemed is None:
                 return None
             mail, user = redeemed
@@ -173,7 +170,7 @@ class RecoveryService:
         named_id = named.id if named else None
 
         async def redeem(repositories: Repositories) -> tuple[AccountMail, User] | None:
-            return await self._redeem(repositories, code, [MailKind.RESET_PASSWORD], named_id)
+            return await self.mails.redeem(repositories, code, [MailKind.RESET_PASSWORD], named_id)
 
         # Hashing takes long, so it holds no lock.
         _, user = _valid(await self._transaction(redeem))
@@ -242,43 +239,6 @@ class RecoveryService:
         if user.email_verified:
             await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
         return await end_sessions(repositories, user.id, now, keep=keep)
-
-    async def _redeem(
-        self,
-        repositories: Repositories,
-        code: str,
-        kinds: Collection[MailKind],
-        user_id: UUID | None,
-    ) -> tuple[AccountMail, User] | None:
-        """Return the mail with this valid code and its user, locked.
-
-        A short code needs `user_id`, and a wrong one is counted. Returns None for an invalid code.
-        """
-        typed = "".join(code.split())
-        code_hash = self.mails.codes.hash(typed)
-        is_short = len(typed) <= _SHORT_CODE
-        if not is_short:
-            mail = await repositories.account_mails.by_hash(code_hash)
-            user_id = mail.user_id if mail else None
-        # The user is locked before the mails are read: every use of a code does so.
-        user = await repositories.users.lock(user_id) if user_id else None
-        if user is None:
-            return None
-        now = self.now()
-        mails = [
-            mail
-            for mail in await repositories.account_mails.of_user(user.id, kinds)
-            if mail.is_valid(now)
-        ]
-        if not is_short:
-            return next(((mail, user) for mail in mails if mail.hash == code_hash), None)
-        open_ = [m for m in mails if m.kind.has_short_code and m.attempts < MAX_CODE_ATTEMPTS]
-        for mail in open_:
-            expected = self.mails.codes.short_code(mail.seed)
-            if hmac.compare_digest(expected.encode(), typed.encode()):
-                return mail, user
-        await repositories.account_mails.count_attempt([mail.id for mail in open_])
-        return None
 
     async def _refuse_taken(self, repositories: Repositories, user: User, address: str) -> None:
         """Raise EmailTaken if another account has the address, or may take it back."""

@@ -11,22 +11,27 @@ from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
 from subgraphs.auth.errors import SessionNotFound
-from subgraphs.auth.types import (
+from subgraphs.auth.types.errors import (
     EXCEPTION_HANDLERS,
-    AccountDeleted,
+)
+from subgraphs.auth.types.recovery import (
     ChangeEmailResult,
     ChangePasswordResult,
     CodeRequested,
-    DeleteAccountResult,
     EmailRestored,
     EmailVerified,
     PasswordChanged,
-    RefreshSessionResult,
     RequestEmailVerificationResult,
     RequestPasswordResetResult,
     ResetPasswordInput,
     ResetPasswordResult,
     RestoreEmailResult,
+    VerifyEmailResult,
+)
+from subgraphs.auth.types.sessions import (
+    AccountDeleted,
+    DeleteAccountResult,
+    RefreshSessionResult,
     RevokeSessionResult,
     Session,
     SignedIn,
@@ -35,8 +40,9 @@ from subgraphs.auth.types import (
     SignInResult,
     SignUpInput,
     SignUpResult,
+)
+from subgraphs.auth.types.users import (
     User,
-    VerifyEmailResult,
     find_user,
 )
 

@@ -1,0 +1,155 @@
+"""The types of sign-up, sessions and the end of an account."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from subgraphs.auth import domain
+from subgraphs.auth.types.errors import (
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidInputError,
+    InvalidRefreshTokenError,
+    SessionNotFoundError,
+    UsernameTakenError,
+)
+from subgraphs.auth.types.users import User
+
+
+@strawberry.type(description="A sign-in on one device.")
+class Session:
+    id: strawberry.ID = strawberry.field(description="The session's id.")
+    user_agent: str = strawberry.field(
+        description="The `User-Agent` of the request that opened it."
+    )
+    address: str = strawberry.field(
+        description="The network address of the request that opened it."
+    )
+    scopes: list[str] = strawberry.field(description="The scopes of its access tokens.")
+    created_at: datetime = strawberry.field(description="When the session was opened.")
+    last_used_at: datetime = strawberry.field(
+        description="When the session was opened or last refreshed."
+    )
+    expires_at: datetime = strawberry.field(
+        description="When the session ends unless it is refreshed before."
+    )
+    current: bool = strawberry.field(description="Whether this request belongs to the session.")
+
+    @classmethod
+    def from_entity(cls, session: domain.Session, current: UUID | None) -> "Session":
+        return cls(
+            id=strawberry.ID(str(session.id)),
+            user_agent=session.device.user_agent,
+            address=session.device.address,
+            scopes=sorted(session.scopes),
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            current=session.id == current,
+        )
+
+
+@strawberry.type(description="A session with the tokens to use it.")
+class SignedIn:
+    access_token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer …` with every request, "
+        "but not with `signIn` and `refreshSession`."
+    )
+    access_token_expires_at: datetime = strawberry.field(
+        description="When the access token expires. Refresh the session before."
+    )
+    refresh_token: str = strawberry.field(
+        description="Exchange it once, with `refreshSession`, for the next pair of tokens."
+    )
+    session: Session = strawberry.field(description="The session of the tokens.")
+    user: User = strawberry.field(description="The account that is signed in.")
+
+    @classmethod
+    def from_entity(cls, signed_in: domain.SignedIn) -> "SignedIn":
+        return cls(
+            access_token=signed_in.access_token.value,
+            access_token_expires_at=signed_in.access_token.expires_at,
+            refresh_token=signed_in.refresh_token,
+            session=Session.from_entity(signed_in.session, signed_in.session.id),
+            user=User.from_entity(signed_in.user),
+        )
+
+
+@strawberry.type(description="Sessions have ended, and their tokens are refused everywhere.")
+class SignedOut:
+    session_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids of the sessions that ended."
+    )
+
+
+@strawberry.type(description="The account was deleted.")
+class AccountDeleted:
+    id: strawberry.ID = strawberry.field(description="The id of the deleted account.")
+
+
+SignUpResult = Annotated[
+    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
+    strawberry.union(
+        "SignUpResult", description="The session of the new account, or the reason for a failure."
+    ),
+]
+SignInResult = Annotated[
+    SignedIn | InvalidCredentialsError | InvalidInputError,
+    strawberry.union("SignInResult", description="The new session, or the reason for a failure."),
+]
+RefreshSessionResult = Annotated[
+    SignedIn | InvalidRefreshTokenError,
+    strawberry.union(
+        "RefreshSessionResult", description="The next tokens, or the reason for a failure."
+    ),
+]
+RevokeSessionResult = Annotated[
+    SignedOut | SessionNotFoundError,
+    strawberry.union(
+        "RevokeSessionResult", description="The session that ended, or the reason for a failure."
+    ),
+]
+DeleteAccountResult = Annotated[
+    AccountDeleted | InvalidCredentialsError,
+    strawberry.union(
+        "DeleteAccountResult", description="The deleted account, or the reason for a failure."
+    ),
+]
+
+
+@strawberry.input(description="What a new account gets mail about.")
+class SignUpEmailSettingsInput:
+    retweets: bool = strawberry.field(
+        default=False, description="Send a mail when another user retweets a tweet of yours."
+    )
+
+
+@strawberry.input(description="The data of a new account.")
+class SignUpInput:
+    username: str = strawberry.field(
+        description="3 to 20 letters, digits or underscores. White space around it is removed."
+    )
+    email: str = strawberry.field(
+        description="A unique e-mail address, shown only to its owner. At most 64 bytes before the "
+        "@-sign, 254 in all. White space around it is removed."
+    )
+    password: str = strawberry.field(
+        description="8 to 128 characters; neither the username nor the address."
+    )
+    email_settings: SignUpEmailSettingsInput | None = strawberry.field(
+        default=None, description="No mail is sent if this is left out."
+    )
+
+
+@strawberry.input(description="The credentials of an account.")
+class SignInInput:
+    login: str = strawberry.field(
+        description="A username or an e-mail address. White space around it is removed."
+    )
+    password: str = strawberry.field(description="The account's password.")
+    scopes: list[str] | None = strawberry.field(
+        default=None,
+        description="The scopes of the session; all, also those of later releases, if left out.",
+    )
