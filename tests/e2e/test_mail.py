@@ -35,8 +35,11 @@ class Mailbox:
         self._client = client
 
     def of(self, account: Account) -> list[EmailMessage]:
-        """Return the mails to an account as received."""
-        address = f"{account.username}@example.com"
+        """Return the mails to the address with which an account signed up, as received."""
+        return self.to(f"{account.username}@example.com")
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """Return the mails to an address as received."""
         listed: list[dict[str, Any]] = self._client.get("/email").json()
         return [
             message_from_bytes(
