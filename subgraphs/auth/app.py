@@ -25,6 +25,7 @@ from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.emails import normalize_email
@@ -166,6 +167,7 @@ class _Auth:
             refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
             revocations=RedisRevocationAnnouncer(self.redis, self.revocations),
             normalize_email=normalize_email,
+            is_common_password=is_common,
             policy=Policy(
                 settings.scopes, settings.session_lifetime, settings.refresh_retry_window
             ),

@@ -67,6 +67,7 @@ class AuthService:
     refresh_tokens: RefreshTokenMint
     revocations: RevocationAnnouncer
     normalize_email: EmailNormalizer
+    is_common_password: Callable[[str], bool]
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -222,7 +223,9 @@ class AuthService:
             email = self.normalize_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
-        problems += password.problems(username=username, email=email)
+        problems += password.problems(
+            username=username, email=email, is_common=self.is_common_password
+        )
         if problems:
             raise InvalidInput(problems)
         return email

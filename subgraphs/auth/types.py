@@ -225,7 +225,8 @@ class SignUpInput:
         "@-sign, 254 in all. White space around it is removed."
     )
     password: str = strawberry.field(
-        description="8 to 128 characters; neither the username nor the address."
+        description="8 to 128 characters; neither the username nor the address, "
+        "nor one of the most common passwords."
     )
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
         default=None, description="No mail is sent if this is left out."

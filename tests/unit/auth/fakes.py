@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from chassis.events import Event
 from chassis.ports import T
+from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.domain import (
     Account,
     Budget,
@@ -309,6 +310,7 @@ class FakeAuth:
             refresh_tokens=HmacRefreshTokens("a secret of thirty-two characters"),
             revocations=self.revocations,
             normalize_email=normalize_email,
+            is_common_password=is_common,
             policy=Policy(scopes),
             now=self.clock,
             new_id=uuid4,
