@@ -68,10 +68,11 @@ rename: setup  ## give the product another name: NAME in identifiers, TITLE on p
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(STACK) supergraph
 
-protos: setup  ## generate the messages of auth's gRPC service, for it and for its clients
-	@for folder in subgraphs/auth chassis/sessions; do \
-		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=$$folder \
-			--pyi_out=$$folder sessions.proto || exit 1; \
+protos: setup  ## generate the messages of auth's gRPC services, for it and for its clients
+	@for target in sessions:subgraphs/auth sessions:chassis/sessions \
+			account_mails:subgraphs/auth account_mails:notifier; do \
+		$(PYTHON_IN) -m grpc_tools.protoc --proto_path=subgraphs/auth --python_out=$${target#*:} \
+			--pyi_out=$${target#*:} $${target%:*}.proto || exit 1; \
 	done
 
 explorer: setup  ## build the page at the front door (make up does, when its sources have changed)

@@ -123,6 +123,7 @@ def _settings(database_url: str, redis_url: str, port: int, connections: int) ->
             "REDIS_URL": redis_url,
             "ROUTER_SECRET": "r" * 32,
             "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
+            "ACCOUNT_MAIL_SECRET": "m" * 32,
             "PUBLIC_URL": "http://localhost:4000",
             "MAIL_HOST": "127.0.0.1",
             "MAIL_PORT": str(port),

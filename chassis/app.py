@@ -66,11 +66,14 @@ def subgraph_app(
         # A separate path, for requests that the edge sends past the router: subscriptions only.
         served.append(Route(STREAM_PATH, guarded(streams)))
         served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
-    return Starlette(
+    app = Starlette(
         routes=[*served, *health_routes(checks, shutdown), metrics.route(), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
     )
+    # A redirect would repeat the query string, which can hold a code, to an address in plain HTTP.
+    app.router.redirect_slashes = False
+    return app
 
 
 @asynccontextmanager

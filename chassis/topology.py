@@ -106,7 +106,10 @@ class Service:
     cron: Mapping[str, str] = field(default_factory=dict)
     """Scheduled commands of its command line: command to cron expression."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Additional secret settings: name to the kind of the generated value."""
+    """Additional secret settings: name to the kind of the generated value.
+
+    Services that declare the same name share one value.
+    """
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
     target: str = "service"
@@ -303,6 +306,7 @@ def _contradictions(topology: Topology) -> Iterator[str]:
             *_dangling(service, topology.services),
         )
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
+    yield from _conflicting_secrets(topology)
     for what, values in (
         ("port", lambda s: filter(None, (s.port, s.grpc_port))),
         ("public path", lambda s: s.public_paths),
@@ -314,6 +318,17 @@ def _contradictions(topology: Topology) -> Iterator[str]:
                     where = f"[services.{service.name}]"
                     yield f"{where} {what} {value} is already used by {owners[value]}"
                 owners[value] = service.name
+
+
+def _conflicting_secrets(topology: Topology) -> Iterator[str]:
+    """Yield the shared secrets that two services declare with different kinds."""
+    declared: dict[str, tuple[str, str]] = {}
+    for service in topology.services.values():
+        for name, kind in service.secrets.items():
+            first, owner = declared.setdefault(name, (kind, service.name))
+            if kind != first:
+                where = f"[services.{service.name}] secrets {name}"
+                yield f"{where} is {kind!r}; {owner} shares it and declares {first!r}"
 
 
 def _own_problems(service: Service) -> Iterator[str]:

@@ -9,4 +9,7 @@ images="auth tweets notifier explorer prober router edge-config"
 # For each secret that a service declares: service, setting, kind of value.
 secrets="auth AUTH_SIGNING_KEYS signing-key
 auth AUTH_REFRESH_SECRET random
-notifier NOTIFIER_UNSUBSCRIBE_SECRET random"
+auth AUTH_CODE_SECRET random
+auth ACCOUNT_MAIL_SECRET random
+notifier NOTIFIER_UNSUBSCRIBE_SECRET random
+notifier ACCOUNT_MAIL_SECRET random"

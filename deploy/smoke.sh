@@ -33,6 +33,7 @@ expect "identity headers from outside are ignored" '{"data":{"me":null}}' \
     "$(ask "$url/graphql" -H 'content-type: application/json' -H 'x-auth-user-id: somebody' \
         -H 'x-auth-scopes: account:read' -d '{"query":"{ me { id } }"}')"
 expect "the public keys are served" 200 "$(status "$url/.well-known/jwks.json")"
+expect "the pages of accounts are served" 200 "$(status "$url/account/forgot-password")"
 case " $services " in
 *" notifier "*) expect "the unsubscribe page is served" 400 "$(status "$url/email/unsubscribe?token=none")" ;;
 esac

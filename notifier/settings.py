@@ -16,7 +16,7 @@ from notifier.mailer import Security, SmtpServer
 from notifier.sender import SendingPolicy
 
 _SECRET = 32
-"""The minimum length of a secret that signs links, in characters."""
+"""The minimum length of a secret, in characters."""
 
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
@@ -25,6 +25,8 @@ _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 class Settings(ServiceSettings):
     unsubscribe_secrets: Sequence[Secret]
     """The current secret, which signs, and earlier ones, whose links and digests stay valid."""
+    account_mail_secret: Secret
+    """With it the notifier fetches the content of mails about accounts from auth."""
     public_url: str
     tweet_url: str
     window: timedelta
@@ -47,6 +49,7 @@ class Settings(ServiceSettings):
             return cls(
                 **common,
                 unsubscribe_secrets=_unsubscribe_secrets(read),
+                account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=_SECRET),
                 public_url=public_url,
                 tweet_url=_tweet_url(read, public_url),
                 window=_seconds(read, "NOTIFIER_WINDOW_SECONDS", 600),

@@ -1,17 +1,16 @@
 """Links that unsubscribe an address without a sign-in (RFC 8058), and their pages."""
 
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
 from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from chassis.pages import Form, page, page_route
 from chassis.settings import Secret
-from notifier import templates
 from notifier.addresses import AddressDigests
 from notifier.domain import UnsubscribeLink
 from notifier.errors import InvalidUnsubscribeToken
@@ -20,15 +19,6 @@ UNSUBSCRIBE, SUBSCRIBE = "/email/unsubscribe", "/email/subscribe"
 
 _SETTING = "retweets"
 _SALT = "notifier.unsubscribe"
-_STYLE = templates.text("page.css")
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "referrer-policy": "no-referrer",  # the address of the page holds the token
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-}
 
 
 class UnsubscribeLinks:
@@ -77,18 +67,17 @@ def unsubscribe_routes(
         if link is None:
             return _invalid_link_page()
         if request.method != "POST":
-            return _page(
+            return page(
                 "Unsubscribe from mails about retweets?",
                 "You will no longer get a mail when another user retweets your tweets.",
-                button="Unsubscribe",
+                form=Form("Unsubscribe"),
             )
         await unsubscribe(link)
-        return _page(
+        return page(
             "You are unsubscribed",
             "This address gets no more mails about retweets, whatever the settings of its "
             "account. Only the link in the mail can turn them on again, so keep the mail.",
-            button="Subscribe again",
-            action=f"{SUBSCRIBE}?{request.url.query}",
+            form=Form("Subscribe again", f"{SUBSCRIBE}?{request.url.query}"),
         )
 
     async def subscribe_page(request: Request) -> Response:
@@ -96,24 +85,19 @@ def unsubscribe_routes(
         if link is None:
             return _invalid_link_page()
         if request.method != "POST":
-            return _page(
+            return page(
                 "Subscribe to mails about retweets again?",
                 "You will get a mail when another user retweets your tweets.",
-                button="Subscribe again",
+                form=Form("Subscribe again"),
             )
         await resubscribe(link)
-        return _page(
+        return page(
             "You are subscribed",
             "You will get a mail when another user retweets your tweets.",
-            button="Unsubscribe",
-            action=f"{UNSUBSCRIBE}?{request.url.query}",
+            form=Form("Unsubscribe", f"{UNSUBSCRIBE}?{request.url.query}"),
         )
 
-    methods = ["GET", "POST"]
-    return [
-        Route(UNSUBSCRIBE, unsubscribe_page, methods=methods),
-        Route(SUBSCRIBE, subscribe_page, methods=methods),
-    ]
+    return [page_route(UNSUBSCRIBE, unsubscribe_page), page_route(SUBSCRIBE, subscribe_page)]
 
 
 def _link(links: UnsubscribeLinks, request: Request) -> UnsubscribeLink | None:
@@ -124,19 +108,9 @@ def _link(links: UnsubscribeLinks, request: Request) -> UnsubscribeLink | None:
 
 
 def _invalid_link_page() -> Response:
-    return _page(
+    return page(
         "This link does not work",
         "Part of it may be missing. Open it from the mail again, or turn the mails off in your "
         "settings.",
         status=400,
     )
-
-
-def _page(
-    title: str, text: str, *, button: str | None = None, action: str = "", status: int = 200
-) -> Response:
-    """Return a page; `action` is the target of its button, by default the page itself."""
-    html = templates.render(
-        "page.html", title=title, text=text, button=button, action=action, style=_STYLE
-    )
-    return HTMLResponse(html, status, headers=_HEADERS)

@@ -26,10 +26,12 @@ def settings_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
         for prefix in _prefixes(other)
     )
     own = _prefixes(declared()[name])
+    secrets = {secret for s in declared().services.values() for secret in s.secrets}
+    foreign_secrets = secrets - declared()[name].secrets.keys()
     return {
         key: value
         for key, value in settings.items()
-        if key.startswith(own) or not key.startswith(foreign)
+        if (key.startswith(own) or not key.startswith(foreign)) and key not in foreign_secrets
     }
 
 

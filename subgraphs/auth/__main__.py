@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chassis.cli import AddCommand, run
 from chassis.database import Database
@@ -14,6 +14,9 @@ from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
+
+_MAILS_KEPT = timedelta(days=30)
+"""Longer than a notice waits for a mail server."""
 
 
 def _ring() -> KeyRing:
@@ -57,15 +60,17 @@ async def _purge(settings: Settings) -> int:
     database = Database(settings.database_url, pool_size=1)
     await database.connect()
     now = datetime.now(UTC)
+
+    async def purge(repositories: SqlRepositories) -> int:
+        return await repositories.sessions.purge(
+            expired_at=now,
+            ended_before=now - 2 * settings.access_token_lifetime,
+            # A token that is sent again later is refused, but no longer recognised as stolen.
+            used_before=now - settings.session_lifetime,
+        ) + await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT)
+
     try:
-        return await database.transaction(
-            lambda connection: SqlRepositories.on(connection).sessions.purge(
-                expired_at=now,
-                ended_before=now - 2 * settings.access_token_lifetime,
-                # A token that is sent again later is refused, but no longer recognised as stolen.
-                used_before=now - settings.session_lifetime,
-            )
-        )
+        return await database.transaction(lambda connection: purge(SqlRepositories.on(connection)))
     finally:
         await database.disconnect()
 
@@ -75,7 +80,7 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove sessions that have expired, and ended ones that no valid token names"
+    text = "remove expired and ended sessions that no valid token names, and old account mails"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
     keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")

@@ -24,16 +24,26 @@ from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
+from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
+from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.grpc_server import address, serving
-from subgraphs.auth.grpc_service import SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import (
+    ACCOUNT_MAILS,
+    SESSIONS,
+    account_mails_handler,
+    sessions_handler,
+)
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
+from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
@@ -67,8 +77,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
     @asynccontextmanager
     async def serving_grpc() -> AsyncIterator[None]:
         async with serving(
-            sessions_handler(verification),
-            services=[SERVICE],
+            {
+                SESSIONS: sessions_handler(verification),
+                ACCOUNT_MAILS: account_mails_handler(auth.mails, settings.account_mail_secret),
+            },
             address=address(settings.grpc_host, settings.grpc_port),
             can_answer=auth.can_answer,
             shutdown=shutdown,
@@ -76,15 +88,17 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         ):
             yield
 
-    service = auth.service
+    service, recovery = auth.service, auth.recovery
     subgraph = parts.app(
         build_schema(introspection=settings.introspection),
-        lambda connection: AuthContext.from_connection(connection, service=service),
+        lambda connection: AuthContext.from_connection(
+            connection, service=service, recovery=recovery
+        ),
         shutdown,
         running=[auth.running, parts.consumer(handler(service)), serving_grpc],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
-        routes=[_jwks_route(auth.keys)],
+        routes=[_jwks_route(auth.keys), *account_routes(recovery)],
     )
     return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
 
@@ -158,16 +172,40 @@ class _Auth:
         return RedisThrottle(self.redis, self.settings.refresh_secret, record=self.refused)
 
     @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(self.unit_of_work, self.passwords, normalize_email, is_common)
+
+    @cached_property
+    def mails(self) -> AccountMails:
+        return AccountMails(
+            self.unit_of_work, HmacCodes(self.settings.code_secret), now=_now, new_id=uuid7
+        )
+
+    @cached_property
+    def announcer(self) -> RedisRevocationAnnouncer:
+        return RedisRevocationAnnouncer(self.redis, self.revocations)
+
+    @cached_property
+    def recovery(self) -> RecoveryService:
+        return RecoveryService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.announcer,
+            throttle=self.throttle,
+            limits=self.settings.limits,
+            now=_now,
+        )
+
+    @cached_property
     def service(self) -> AuthService:
         settings = self.settings
         return AuthService(
             unit_of_work=self.unit_of_work,
-            passwords=self.passwords,
+            credentials=self.credentials,
+            mails=self.mails,
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
-            revocations=RedisRevocationAnnouncer(self.redis, self.revocations),
-            normalize_email=normalize_email,
-            is_common_password=is_common,
+            revocations=self.announcer,
             policy=Policy(
                 settings.scopes, settings.session_lifetime, settings.refresh_retry_window
             ),

@@ -10,7 +10,8 @@ from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
 from chassis.graphql.loaders import batch_loader
-from subgraphs.auth.domain import Device, User
+from subgraphs.auth.domain import Device, User, network_of
+from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.service import AuthService
 
 _MAX_USER_AGENT_LENGTH = 300
@@ -28,11 +29,17 @@ class AuthContext(RequestContext):
     """The context of one operation."""
 
     service: AuthService
+    recovery: RecoveryService
 
     @cached_property
     def users(self) -> DataLoader[UUID, User | None]:
         """Users by id: one statement for all of an answer."""
         return batch_loader(self.service.users, None)
+
+    @property
+    def network(self) -> str:
+        """The network of the caller, for limits on attempts."""
+        return network_of(self.client_address)
 
     @property
     def device(self) -> Device:

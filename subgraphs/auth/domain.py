@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from subgraphs.auth.errors import InvalidInput, Problem
@@ -37,7 +38,16 @@ class User:
     username: str
     email: str
     password_hash: str
+    """Empty while the account has no password, until it is reset."""
     created_at: datetime
+    email_verified_at: datetime | None = None
+    """When the address was proven, the last time. Each proof is later than the one before."""
+    password_changed_at: datetime | None = None
+    """None: the password is that of sign-up."""
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,64 @@ class AccessToken:
 
     value: str
     expires_at: datetime
+
+
+class MailKind(StrEnum):
+    """What an account mail says."""
+
+    VERIFY_EMAIL = "verify-email"
+    """To the address of sign-up, or again on request: prove it."""
+    CHANGE_EMAIL = "change-email"
+    """To the new address: prove it, and it becomes the account's."""
+    RESET_PASSWORD = "reset-password"
+    EMAIL_CHANGED = "email-changed"
+    """To the previous address, with a code that takes it back."""
+    PASSWORD_CHANGED = "password-changed"
+
+    @property
+    def has_short_code(self) -> bool:
+        return self in {self.VERIFY_EMAIL, self.CHANGE_EMAIL, self.RESET_PASSWORD}
+
+
+MAX_CODE_ATTEMPTS = 5
+"""Wrong short codes after which those of a mail are refused. The code in its link stays valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMail:
+    """A mail about an account, and the code in it. The code follows from `seed` and a secret.
+
+    `user_id` is None in a mail about a password reset until the notifier fetches its content: only
+    then is the account looked up. `hash` is that of the code in the link.
+    """
+
+    id: UUID
+    kind: MailKind
+    address: str
+    user_id: UUID | None
+    seed: bytes
+    hash: bytes
+    created_at: datetime
+    expires_at: datetime | None = None
+    """When the code expires. None: the mail was not sent yet, so its code does not exist."""
+    attempts: int = 0
+    """The number of wrong short codes."""
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether the code of the mail may be used."""
+        return self.expires_at is not None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class MailContent:
+    """What an account mail says when it is sent; codes are empty in a mail that has none."""
+
+    kind: MailKind
+    address: str
+    username: str
+    code: str = field(default="", repr=False)
+    short_code: str = field(default="", repr=False)
+    valid_for: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

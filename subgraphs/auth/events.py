@@ -1,12 +1,12 @@
 """The events that the auth service publishes, and those of other services that it reads."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from chassis.events import Event, MalformedEventError
-from subgraphs.auth.domain import EmailSettings, User
+from chassis.events import Event, MalformedEventError, time_text
+from subgraphs.auth.domain import AccountMail, EmailSettings, User
 
 STREAM = "events.auth"
 SOURCE = "/auth"
@@ -14,6 +14,9 @@ SOURCE = "/auth"
 USER_REGISTERED = "user-registered"
 USER_DELETED = "user-deleted"
 SESSION_REVOKED = "session-revoked"
+
+EMAIL_VERIFIED = "email-verified"
+ACCOUNT_MAIL_REQUESTED = "account-mail-requested"
 
 EMAIL_SETTINGS_CHANGED = "email-settings-changed"
 
@@ -25,19 +28,16 @@ def user_registered(user: User, settings: EmailSettings) -> Event:
     """
     email_settings: dict[str, Any] = {"retweets": settings.retweets}
     if settings.changed_at is not None:
-        email_settings["changedAt"] = _text(settings.changed_at)
-    return _event(
-        USER_REGISTERED,
-        user.id,
-        fact=user.id,
-        time=user.created_at,
-        data={
-            "userId": str(user.id),
-            "username": user.username,
-            "email": user.email,
-            "emailSettings": email_settings,
-        },
-    )
+        email_settings["changedAt"] = time_text(settings.changed_at)
+    data = {
+        "userId": str(user.id),
+        "username": user.username,
+        "email": user.email,
+        "emailSettings": email_settings,
+    }
+    if user.email_verified_at is not None:
+        data["emailVerifiedAt"] = time_text(user.email_verified_at)
+    return _event(USER_REGISTERED, user.id, fact=user.id, time=user.created_at, data=data)
 
 
 def user_deleted(user_id: UUID, time: datetime) -> Event:
@@ -56,6 +56,33 @@ def session_revoked(user_id: UUID, session_ids: Sequence[UUID], time: datetime) 
     )
 
 
+def email_verified(user: User) -> Event:
+    """Return the event of a proven address, which is the account's address from then on."""
+    time = user.email_verified_at
+    if time is None:
+        raise ValueError("the address is not proven")
+    return Event(
+        id=uuid5(user.id, f"{EMAIL_VERIFIED} {time_text(time)}"),
+        source=SOURCE,
+        type=EMAIL_VERIFIED,
+        subject=str(user.id),
+        time=time,
+        data={"userId": str(user.id), "email": user.email},
+    )
+
+
+def account_mail_requested(mail: AccountMail) -> Event:
+    """Return the event that makes the notifier fetch a mail and send it; it names no person."""
+    return Event.of_fact(
+        ACCOUNT_MAIL_REQUESTED,
+        mail.id,
+        source=SOURCE,
+        subject=mail.id,
+        time=mail.created_at,
+        data={"mailId": str(mail.id)},
+    )
+
+
 def changed_email_settings(event: Event) -> tuple[UUID, EmailSettings]:
     """Return the user's id and the settings in an `email-settings-changed`.
 
@@ -69,10 +96,6 @@ def changed_email_settings(event: Event) -> tuple[UUID, EmailSettings]:
     if not isinstance(retweets, bool):
         raise MalformedEventError("data.retweets is not true or false")
     return user_id, EmailSettings(retweets, changed_at=event.time)
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _event(

@@ -1,7 +1,7 @@
 """Runs the gRPC server beside the HTTP one, with limits, the standard health service, a drain."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import grpc
@@ -37,9 +37,8 @@ def address(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def serving(
-    handler: grpc.GenericRpcHandler,
+    handlers: Mapping[str, grpc.GenericRpcHandler],
     *,
-    services: Sequence[str],
     address: str,
     can_answer: Callable[[], Awaitable[bool]],
     shutdown: Shutdown,
@@ -47,21 +46,22 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve while the block runs. Raises OSError when the address is in use.
 
-    The health service answers SERVING, for the process and each of `services`, while `can_answer`
+    `handlers` are the services by name. The health service answers SERVING, for the process and
+    each of them, while `can_answer`
     is true and no shutdown is announced. With `reflected`, clients may list the services.
     """
     server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=1000)
-    server.add_generic_rpc_handlers((handler,))
+    server.add_generic_rpc_handlers(list(handlers.values()))
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     if reflected:
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*handlers, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(f"gRPC cannot listen on {address}") from error
-    reporting = _report_health(servicer, ("", *services), can_answer, shutdown)
+    reporting = _report_health(servicer, ("", *handlers), can_answer, shutdown)
     await server.start()
     try:
         async with running(reporting):

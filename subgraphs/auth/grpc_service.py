@@ -1,5 +1,6 @@
-"""Answers other services about tokens and sessions: `auth.v1.Sessions`, over gRPC."""
+"""Answers other services over gRPC: about tokens and sessions, and with mails about accounts."""
 
+import hmac
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
@@ -11,10 +12,15 @@ from grpc.aio import ServicerContext
 
 from chassis.errors import TokenRefused
 from chassis.principal import Principal
+from subgraphs.auth import account_mails_pb2
 from subgraphs.auth import sessions_pb2 as pb
+from subgraphs.auth.account_mails import AccountMails, MailNotWanted
+from subgraphs.auth.domain import MailContent
+from subgraphs.auth.links import link_path
 from subgraphs.auth.verification import Verification
 
-SERVICE = "auth.v1.Sessions"
+SESSIONS = "auth.v1.Sessions"
+ACCOUNT_MAILS = "auth.v1.AccountMails"
 MAX_SESSIONS = 1000
 """Sessions that one call may ask about."""
 
@@ -25,7 +31,7 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 def sessions_handler(verification: Verification) -> grpc.GenericRpcHandler:
-    """Return the service, for `Server.add_generic_rpc_handlers`."""
+    """Return the service `SESSIONS`."""
 
     async def verify_token(request: pb.VerifyTokenRequest, _: _Context) -> pb.VerifyTokenResponse:
         try:
@@ -47,7 +53,7 @@ def sessions_handler(verification: Verification) -> grpc.GenericRpcHandler:
         return pb.CheckSessionsResponse(ended_session_ids=map(str, ended))
 
     return grpc.method_handlers_generic_handler(
-        SERVICE,
+        SESSIONS,
         {
             "VerifyToken": grpc.unary_unary_rpc_method_handler(
                 _masked(verify_token),
@@ -60,6 +66,48 @@ def sessions_handler(verification: Verification) -> grpc.GenericRpcHandler:
                 response_serializer=pb.CheckSessionsResponse.SerializeToString,
             ),
         },
+    )
+
+
+def account_mails_handler(mails: AccountMails, secret: str) -> grpc.GenericRpcHandler:
+    """Return the service `ACCOUNT_MAILS`. It hands out codes, so a call needs the secret."""
+
+    async def get_mail(
+        request: account_mails_pb2.GetMailRequest, context: _Context
+    ) -> account_mails_pb2.GetMailResponse:
+        sent = dict(context.invocation_metadata() or ()).get("x-mail-secret", "")
+        if not hmac.compare_digest(str(sent).encode(), secret.encode()):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "x-mail-secret is wrong.")
+        try:
+            mail_id = UUID(request.mail_id)
+        except ValueError:
+            await _refuse(context, "mail_id must be a UUID.")
+        try:
+            content = await mails.content(mail_id)
+        except MailNotWanted as reason:
+            return account_mails_pb2.GetMailResponse(not_wanted=str(reason))
+        return account_mails_pb2.GetMailResponse(mail=_mail(content))
+
+    return grpc.method_handlers_generic_handler(
+        ACCOUNT_MAILS,
+        {
+            "GetMail": grpc.unary_unary_rpc_method_handler(
+                _masked(get_mail),
+                request_deserializer=account_mails_pb2.GetMailRequest.FromString,
+                response_serializer=account_mails_pb2.GetMailResponse.SerializeToString,
+            ),
+        },
+    )
+
+
+def _mail(content: MailContent) -> account_mails_pb2.AccountMail:
+    return account_mails_pb2.AccountMail(
+        kind=f"KIND_{content.kind.name}",
+        address=content.address,
+        username=content.username,
+        link_path=link_path(content.kind, content.code),
+        short_code=content.short_code,
+        valid_seconds=int(content.valid_for.total_seconds()),
     )
 
 

@@ -10,10 +10,12 @@ from chassis.ports import T
 from subgraphs.auth.domain import (
     AccessToken,
     Account,
+    AccountMail,
     Budget,
     DeletedUser,
     EmailSettings,
     Login,
+    MailKind,
     RefreshToken,
     Session,
     User,
@@ -33,10 +35,20 @@ class UserRepository(Protocol):
     async def change_password_hash(self, user_id: UUID, *, old: str, new: str) -> None:
         """Replace the hash. Does nothing if it is no longer `old`."""
 
-    async def lock(self, user_id: UUID) -> bool:
-        """Keep sessions from being opened until the end of the transaction.
+    async def lock(self, user_id: UUID) -> User | None:
+        """Return the user, locked until the end of the transaction.
 
-        Returns False if the user does not exist.
+        No session is opened meanwhile.
+        """
+
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        """Replace the hash of a locked user. Sign-ins in progress with the old one then fail."""
+
+    async def prove_email(self, user: User, email: str, now: datetime) -> User:
+        """Store the address of a locked user as proven. Returns the changed user.
+
+        Its `email_verified_at` is `now`, or later if an earlier proof is not older. Raises
+        EmailTaken.
         """
 
     async def remove(self, user_id: UUID, now: datetime) -> None:
@@ -53,8 +65,11 @@ class UserRepository(Protocol):
 
 
 class SessionRepository(Protocol):
-    async def open(self, session: Session, token_hash: bytes) -> bool:
-        """Add a session with its first refresh token. Returns False if the user does not exist."""
+    async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
+        """Add a session with its first refresh token.
+
+        Returns False if the user does not exist, or has changed the password since `user` was read.
+        """
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
         """Return those of the sessions that have neither ended nor expired."""
@@ -70,8 +85,15 @@ class SessionRepository(Protocol):
     ) -> None:
         """Store that a session was refreshed."""
 
-    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
-        """End all sessions of a user, or `only` one of them, and return the ids of those ended.
+    async def end(
+        self,
+        user_id: UUID,
+        now: datetime,
+        *,
+        only: UUID | None = None,
+        keep: UUID | None = None,
+    ) -> Sequence[UUID]:
+        """End all sessions of a user, `only` one, or all but `keep`. Returns the ids.
 
         `ended_since` returns these ids from now on.
         """
@@ -91,6 +113,38 @@ class RefreshTokenRepository(Protocol):
         """Store that a token was used."""
 
 
+class AccountMailRepository(Protocol):
+    """Mails about accounts, and the codes in them."""
+
+    async def add(self, mail: AccountMail) -> None: ...
+
+    async def lock(self, mail_id: UUID) -> AccountMail | None:
+        """Return a mail, locked until the end of the transaction.
+
+        For the notifier; who redeems a code locks the user, before reading the mail.
+        """
+
+    async def send(self, mail: AccountMail) -> None:
+        """Store the kind, address, user and expiry of a mail whose content is handed out."""
+
+    async def by_hash(self, hash: bytes) -> AccountMail | None:
+        """Return the mail whose link has the code with this hash."""
+
+    async def of_user(self, user_id: UUID, kinds: Collection[MailKind]) -> Sequence[AccountMail]:
+        """Return a user's mails of these kinds."""
+
+    async def count_attempt(self, mail_ids: Collection[UUID]) -> None:
+        """Count a wrong short code against each of these mails."""
+
+    async def remove(
+        self, user_id: UUID, kinds: Collection[MailKind], *, since: datetime | None = None
+    ) -> None:
+        """Remove a user's mails of these kinds, by default of any age, so their codes are void."""
+
+    async def is_reserved(self, address: str, user_id: UUID, now: datetime) -> bool:
+        """Return whether another user than `user_id` may take this address back."""
+
+
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -102,6 +156,9 @@ class Repositories(Protocol):
 
     @property
     def refresh_tokens(self) -> RefreshTokenRepository: ...
+
+    @property
+    def account_mails(self) -> AccountMailRepository: ...
 
     @property
     def events(self) -> ports.EventOutbox: ...
@@ -149,6 +206,22 @@ class RefreshTokenMint(Protocol):
 
     def hash(self, token: str) -> bytes:
         """Return the form in which a token is stored."""
+
+
+class CodeMint(Protocol):
+    """Derives the codes in account mails from seeds and a secret, which is not stored with them."""
+
+    def seed(self) -> bytes:
+        """Return 32 random bytes, for a new mail."""
+
+    def code(self, seed: bytes) -> str:
+        """Return the code of a link: 256 bits, always the same for a seed."""
+
+    def short_code(self, seed: bytes) -> str:
+        """Return the code to type: 8 digits, always the same for a seed."""
+
+    def hash(self, code: str) -> bytes:
+        """Return the form in which the code of a link is stored."""
 
 
 class RevocationAnnouncer(Protocol):

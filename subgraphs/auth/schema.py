@@ -11,8 +11,24 @@ from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
 from subgraphs.auth.errors import SessionNotFound
-from subgraphs.auth.types import (
+from subgraphs.auth.types.errors import (
     EXCEPTION_HANDLERS,
+)
+from subgraphs.auth.types.recovery import (
+    ChangeEmailResult,
+    ChangePasswordResult,
+    CodeRequested,
+    EmailRestored,
+    EmailVerified,
+    PasswordChanged,
+    RequestEmailVerificationResult,
+    RequestPasswordResetResult,
+    ResetPasswordInput,
+    ResetPasswordResult,
+    RestoreEmailResult,
+    VerifyEmailResult,
+)
+from subgraphs.auth.types.sessions import (
     AccountDeleted,
     DeleteAccountResult,
     RefreshSessionResult,
@@ -24,9 +40,8 @@ from subgraphs.auth.types import (
     SignInResult,
     SignUpInput,
     SignUpResult,
-    User,
-    find_user,
 )
+from subgraphs.auth.types.users import NEW_PASSWORD, User, find_user
 
 
 @strawberry.type
@@ -129,9 +144,121 @@ class Mutation:
         await info.context.service.delete_account(principal.user_id, password)
         return AccountDeleted(id=strawberry.ID(str(principal.user_id)))
 
+    @strawberry.mutation(
+        description="Mails a code that proves your address (scope `account:write`)."
+    )
+    async def request_email_verification(self, info: Info) -> RequestEmailVerificationResult:
+        principal = info.context.require(Scope.WRITE)
+        context = info.context
+        return CodeRequested.to(
+            await context.recovery.request_email_verification(principal.user_id, context.network)
+        )
+
+    @strawberry.mutation(
+        description="Proves an address; after `changeEmail` it becomes the account's."
+    )
+    async def verify_email(
+        self,
+        info: Info,
+        code: Annotated[
+            str,
+            strawberry.argument(
+                description="The code in the link of the mail. You may use the short code beside "
+                "it while you are signed in (scope `account:write`)."
+            ),
+        ],
+    ) -> VerifyEmailResult:
+        context = info.context
+        user_id = context.require(Scope.WRITE).user_id if context.principal else None
+        user = await context.recovery.verify_email(code, user_id, context.network)
+        return EmailVerified(user=User.from_entity(user))
+
+    @strawberry.mutation(
+        description="Mails a code to a new address, which becomes yours when `verifyEmail` proves "
+        "it (scope `account:write`). A proven previous address may take the account back for 3 "
+        "days."
+    )
+    async def change_email(
+        self,
+        info: Info,
+        new_email: Annotated[str, strawberry.argument(description="The new address.")],
+        password: Annotated[str, strawberry.argument(description="The account's password, again.")],
+    ) -> ChangeEmailResult:
+        principal = info.context.require(Scope.WRITE)
+        return CodeRequested.to(
+            await info.context.recovery.change_email(
+                principal.user_id, new_email, password, info.context.network
+            )
+        )
+
+    @strawberry.mutation(
+        description="Gives an account its previous address back. Ends all its sessions, removes "
+        "the password, and mails a code for a new one."
+    )
+    async def restore_email(
+        self,
+        info: Info,
+        code: Annotated[
+            str, strawberry.argument(description="The code mailed to the previous address.")
+        ],
+    ) -> RestoreEmailResult:
+        context = info.context
+        ended = await context.recovery.restore_email(code, context.network)
+        return EmailRestored(session_ids=_ids(ended))
+
+    @strawberry.mutation(
+        description="Mails a code for a new password if an account has this address and has proven "
+        "it. The answer is the same for every address."
+    )
+    async def request_password_reset(
+        self,
+        info: Info,
+        email: Annotated[str, strawberry.argument(description="The address of the account.")],
+    ) -> RequestPasswordResetResult:
+        context = info.context
+        return CodeRequested.to(
+            await context.recovery.request_password_reset(email, context.network)
+        )
+
+    @strawberry.mutation(
+        description="Sets a new password with a mailed code. Ends all sessions of the account, "
+        "everywhere and at once."
+    )
+    async def reset_password(
+        self,
+        info: Info,
+        input: Annotated[
+            ResetPasswordInput, strawberry.argument(description="The code and the password.")
+        ],
+    ) -> ResetPasswordResult:
+        ended = await info.context.recovery.reset_password(
+            input.code, input.new_password, input.email, info.context.network
+        )
+        return PasswordChanged(session_ids=_ids(ended))
+
+    @strawberry.mutation(
+        description="Replaces your password. Ends your other sessions, everywhere and at once "
+        "(scope `account:write`)."
+    )
+    async def change_password(
+        self,
+        info: Info,
+        current_password: Annotated[str, strawberry.argument(description="The password so far.")],
+        new_password: Annotated[str, strawberry.argument(description=NEW_PASSWORD)],
+    ) -> ChangePasswordResult:
+        principal = info.context.require(Scope.WRITE)
+        ended = await info.context.recovery.change_password(
+            principal.user_id, principal.session_id, current_password, new_password
+        )
+        return PasswordChanged(session_ids=_ids(ended))
+
 
 def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:
-    return SignedOut(session_ids=[strawberry.ID(str(session_id)) for session_id in session_ids])
+    return SignedOut(session_ids=_ids(session_ids))
+
+
+def _ids(session_ids: Sequence[UUID]) -> list[strawberry.ID]:
+    return [strawberry.ID(str(session_id)) for session_id in session_ids]
 
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:

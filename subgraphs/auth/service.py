@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Event
+from subgraphs.auth.account_mails import AccountMails
+from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
     Account,
     DeletedUser,
     Device,
     EmailSettings,
-    Login,
+    MailKind,
     Password,
     Session,
     SignedIn,
@@ -20,6 +22,7 @@ from subgraphs.auth.domain import (
     username_problems,
 )
 from subgraphs.auth.errors import (
+    EmailTaken,
     InvalidCredentials,
     InvalidInput,
     InvalidRefreshToken,
@@ -29,8 +32,6 @@ from subgraphs.auth.errors import (
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
-    EmailNormalizer,
-    PasswordHasher,
     RefreshTokenMint,
     Repositories,
     RevocationAnnouncer,
@@ -62,12 +63,11 @@ class AuthService:
     """Every use case of the auth service; each makes its change in one unit of work."""
 
     unit_of_work: UnitOfWork
-    passwords: PasswordHasher
+    credentials: Credentials
+    mails: AccountMails
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokenMint
     revocations: RevocationAnnouncer
-    normalize_email: EmailNormalizer
-    is_common_password: Callable[[str], bool]
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -81,7 +81,7 @@ class AuthService:
         device: Device,
         email_settings: EmailSettings = NO_EMAIL,
     ) -> SignedIn:
-        """Create an account and sign it in.
+        """Create an account, sign it in, and mail a code that proves its address.
 
         White space around the username and the address is removed: keyboards and clipboards add
         it. Raises InvalidInput, UsernameTaken or EmailTaken.
@@ -93,7 +93,7 @@ class AuthService:
             id=self.new_id(),
             username=username,
             email=email,
-            password_hash=await self.passwords.hash(chosen.text),
+            password_hash=await self.credentials.passwords.hash(chosen.text),
             created_at=self.now(),
         )
         session = self._new_session(user, None, device)
@@ -101,8 +101,11 @@ class AuthService:
 
         async def work(repositories: Repositories) -> None:
             await repositories.users.add(user, email_settings)
+            if await repositories.account_mails.is_reserved(email, user.id, user.created_at):
+                raise EmailTaken
             await repositories.events.add(user_registered(user, email_settings))
-            await self._open(repositories, session, refresh_token)
+            await self.mails.request(repositories, MailKind.VERIFY_EMAIL, email, user.id)
+            await self._open(repositories, session, user, refresh_token)
 
         await self.unit_of_work.transaction(work)
         return self._signed_in(user, session, refresh_token)
@@ -116,12 +119,12 @@ class AuthService:
         InvalidCredentials or InvalidInput.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self._authenticate(await self._by_login(login), password)
+        user = await self.credentials.authenticate(await self.credentials.by_login(login), password)
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
         await self.unit_of_work.statement(
-            lambda repositories: self._open(repositories, session, refresh_token)
+            lambda repositories: self._open(repositories, session, user, refresh_token)
         )
         return self._signed_in(user, session, refresh_token)
 
@@ -145,7 +148,9 @@ class AuthService:
             if token.used_at is None:
                 await self._rotate(repositories, session, token_hash, successor, now)
             elif not await self._repeats(repositories, token.used_at, successor, now):
-                return _Theft(await self._ended(repositories, session.user_id, now, session.id))
+                return _Theft(
+                    await end_sessions(repositories, session.user_id, now, only=session.id)
+                )
             (user,) = await repositories.users.by_ids([session.user_id])
             return user, session
 
@@ -175,13 +180,13 @@ class AuthService:
     async def delete_account(self, user_id: UUID, password: str) -> None:
         """End all sessions and remove the account. Raises InvalidCredentials."""
         users = await self.users([user_id])
-        await self._authenticate(users.get(user_id), password)
+        await self.credentials.authenticate(users.get(user_id), password)
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
             if not await repositories.users.lock(user_id):
                 return []
-            ended = await self._ended(repositories, user_id, now)
+            ended = await end_sessions(repositories, user_id, now)
             await repositories.users.remove(user_id, now)
             await repositories.events.add(user_deleted(user_id, now))
             return ended
@@ -220,41 +225,15 @@ class AuthService:
         """Return the address as it is stored. Raises InvalidInput with all problems at once."""
         problems = username_problems(username)
         try:
-            email = self.normalize_email(email)
+            email = self.credentials.normalize_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
         problems += password.problems(
-            username=username, email=email, is_common=self.is_common_password
+            username=username, email=email, is_common=self.credentials.is_common_password
         )
         if problems:
             raise InvalidInput(problems)
         return email
-
-    async def _by_login(self, typed: str) -> User | None:
-        try:
-            login = Login.parse(typed, self.normalize_email)
-        except ValueError:
-            return None
-        return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
-
-    async def _authenticate(self, user: User | None, typed: str) -> User:
-        """Return the user if this is their password. Raises InvalidCredentials."""
-        password = Password.parse(typed)
-        # Also without a user, so that the time does not reveal which logins exist.
-        matches = await self.passwords.verify(user.password_hash if user else None, password.text)
-        if user is None or not matches:
-            raise InvalidCredentials
-        if self.passwords.outdated(user.password_hash):
-            await self._rehash(user, password)
-        return user
-
-    async def _rehash(self, user: User, password: Password) -> None:
-        new = await self.passwords.hash(password.text)
-        await self.unit_of_work.statement(
-            lambda repositories: repositories.users.change_password_hash(
-                user.id, old=user.password_hash, new=new
-            )
-        )
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
         """Return a new session for these scopes, or for all if `scopes` is None."""
@@ -273,8 +252,11 @@ class AuthService:
     def _current(self, session: Session) -> Session:
         return replace(session, scopes=session.current_scopes(self.policy.scopes))
 
-    async def _open(self, repositories: Repositories, session: Session, refresh_token: str) -> None:
-        if not await repositories.sessions.open(session, self.refresh_tokens.hash(refresh_token)):
+    async def _open(
+        self, repositories: Repositories, session: Session, user: User, refresh_token: str
+    ) -> None:
+        token_hash = self.refresh_tokens.hash(refresh_token)
+        if not await repositories.sessions.open(session, user, token_hash):
             raise InvalidCredentials
 
     async def _rotate(
@@ -306,23 +288,32 @@ class AuthService:
     async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
         now = self.now()
         ended = await self.unit_of_work.transaction(
-            lambda repositories: self._ended(repositories, user_id, now, session_id)
+            lambda repositories: end_sessions(repositories, user_id, now, only=session_id)
         )
         await self.revocations.announce(ended)
-        return ended
-
-    async def _ended(
-        self, repositories: Repositories, user_id: UUID, now: datetime, only: UUID | None = None
-    ) -> Sequence[UUID]:
-        """End a user's sessions, or `only` one, in this transaction; the caller announces it."""
-        ended = await repositories.sessions.end(user_id, now, only)
-        if ended:
-            await repositories.events.add(session_revoked(user_id, ended, now))
         return ended
 
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
         access_token = self.access_tokens.issue(user, session, self.now())
         return SignedIn(user, session, access_token, refresh_token)
+
+
+async def end_sessions(
+    repositories: Repositories,
+    user_id: UUID,
+    now: datetime,
+    *,
+    only: UUID | None = None,
+    keep: UUID | None = None,
+) -> Sequence[UUID]:
+    """End a user's sessions, `only` one or all but `keep`, in the caller's transaction.
+
+    Returns the ids of those ended. The caller announces them after the commit.
+    """
+    ended = await repositories.sessions.end(user_id, now, only=only, keep=keep)
+    if ended:
+        await repositories.events.add(session_revoked(user_id, ended, now))
+    return ended
 
 
 def _as_event(known: Account | DeletedUser) -> tuple[UUID, Event]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from chassis.settings import Secret, ServiceSettings, read_environment
 from chassis.topology import declared
+from subgraphs.auth.recovery import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +18,15 @@ class Settings(ServiceSettings):
     grpc_port: int
     signing_keys: Secret
     refresh_secret: Secret
+    code_secret: Secret
+    account_mail_secret: Secret
     issuer: str
     audience: str
     scopes: frozenset[str]
     access_token_lifetime: timedelta
     session_lifetime: timedelta
     refresh_retry_window: timedelta
+    limits: Limits
     token_cache_size: int
     argon2_memory_kib: int
     argon2_passes: int
@@ -39,6 +43,8 @@ class Settings(ServiceSettings):
                 grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
                 signing_keys=read.secret("AUTH_SIGNING_KEYS"),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
+                code_secret=read.secret("AUTH_CODE_SECRET", at_least=32),
+                account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
                 scopes=declared().scopes,
@@ -48,6 +54,14 @@ class Settings(ServiceSettings):
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
                 refresh_retry_window=timedelta(
                     seconds=read.integer("AUTH_REFRESH_RETRY_SECONDS", 30)
+                ),
+                limits=Limits(
+                    mails_per_address=read.integer("AUTH_MAILS_PER_ADDRESS", 5, at_least=1),
+                    mails_per_network=read.integer("AUTH_MAILS_PER_NETWORK", 60, at_least=1),
+                    codes_per_network=read.integer("AUTH_CODES_PER_NETWORK", 60, at_least=1),
+                    passwords_per_account=read.integer(
+                        "AUTH_PASSWORDS_PER_ACCOUNT", 10, at_least=1
+                    ),
                 ),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
                 argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),

@@ -26,7 +26,7 @@ from stack.ports import free_ports
 from stack.process import Process
 from stack.valkey import valkey
 from subgraphs.auth.grpc_server import serving
-from subgraphs.auth.grpc_service import SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import SESSIONS, sessions_handler
 from subgraphs.auth.verification import Verification
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
@@ -104,8 +104,7 @@ async def auth_grpc() -> AsyncIterator[FakeAuth]:
     auth = FakeAuth(f"127.0.0.1:{free_ports(1)[0]}")
     verification = Verification(_no_token, auth, _no_session, cache_size=1)
     async with serving(
-        sessions_handler(verification),
-        services=[SERVICE],
+        {SESSIONS: sessions_handler(verification)},
         address=auth.address,
         can_answer=_healthy,
         shutdown=Shutdown(),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chassis.database import Connection
 from chassis.outbox import SqlEventOutbox
+from subgraphs.auth.repository.account_mails import SqlAccountMailRepository
 from subgraphs.auth.repository.sessions import SqlRefreshTokenRepository, SqlSessionRepository
 from subgraphs.auth.repository.users import SqlUserRepository
 
@@ -13,6 +14,7 @@ class SqlRepositories:
     users: SqlUserRepository
     sessions: SqlSessionRepository
     refresh_tokens: SqlRefreshTokenRepository
+    account_mails: SqlAccountMailRepository
     events: SqlEventOutbox
 
     @classmethod
@@ -21,5 +23,6 @@ class SqlRepositories:
             SqlUserRepository(connection),
             SqlSessionRepository(connection),
             SqlRefreshTokenRepository(connection),
+            SqlAccountMailRepository(connection),
             SqlEventOutbox(connection),
         )

@@ -5,46 +5,48 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from chassis.database import Connection, Row
-from subgraphs.auth.domain import Device, RefreshToken, Session
+from subgraphs.auth.domain import Device, RefreshToken, Session, User
 
 
 @dataclass(frozen=True, slots=True)
 class SqlSessionRepository:
     _connection: Connection
 
-    async def open(self, session: Session, token_hash: bytes) -> bool:
-        try:
-            await self._connection.execute(
-                """
-                WITH opened AS (
-                    INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,
-                                          created_at, last_used_at, expires_at)
-                    VALUES (:id, :user_id, :scopes, :all_scopes, :user_agent, :address,
-                            :created_at, :last_used_at, :expires_at)
-                    RETURNING id, created_at
-                )
-                INSERT INTO refresh_tokens (hash, session_id, created_at)
-                SELECT :token_hash, id, created_at FROM opened
-                """,
-                {
-                    "id": session.id,
-                    "user_id": session.user_id,
-                    "scopes": sorted(session.scopes),
-                    "all_scopes": session.all_scopes,
-                    "user_agent": session.device.user_agent,
-                    "address": session.device.address,
-                    "created_at": session.created_at,
-                    "last_used_at": session.last_used_at,
-                    "expires_at": session.expires_at,
-                    "token_hash": token_hash,
-                },
+    async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
+        # The lock waits for a change of the password, and then reads the user again.
+        opened = await self._connection.fetch_val(
+            """
+            WITH account AS (
+                SELECT id FROM users
+                WHERE id = :user_id AND password_changed_at IS NOT DISTINCT FROM :changed_at
+                FOR KEY SHARE
+            ), opened AS (
+                INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,
+                                      created_at, last_used_at, expires_at)
+                SELECT :id, account.id, :scopes, :all_scopes, :user_agent, :address,
+                       :created_at, :last_used_at, :expires_at FROM account
+                RETURNING id, created_at
             )
-        except asyncpg.ForeignKeyViolationError:
-            return False
-        return True
+            INSERT INTO refresh_tokens (hash, session_id, created_at)
+            SELECT :token_hash, id, created_at FROM opened
+            RETURNING true
+            """,
+            {
+                "id": session.id,
+                "user_id": user.id,
+                "changed_at": user.password_changed_at,
+                "scopes": sorted(session.scopes),
+                "all_scopes": session.all_scopes,
+                "user_agent": session.device.user_agent,
+                "address": session.device.address,
+                "created_at": session.created_at,
+                "last_used_at": session.last_used_at,
+                "expires_at": session.expires_at,
+                "token_hash": token_hash,
+            },
+        )
+        return bool(opened)
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
         rows = await self._connection.fetch_all(
@@ -86,19 +88,27 @@ class SqlSessionRepository:
             {"id": session_id, "now": now, "expires_at": expires_at, "all_scopes": all_scopes},
         )
 
-    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
+    async def end(
+        self,
+        user_id: UUID,
+        now: datetime,
+        *,
+        only: UUID | None = None,
+        keep: UUID | None = None,
+    ) -> Sequence[UUID]:
         rows = await self._connection.fetch_all(
             """
             WITH ended AS (
                 DELETE FROM sessions
                 WHERE user_id = :user_id AND (CAST(:only AS uuid) IS NULL OR id = :only)
+                    AND id IS DISTINCT FROM :keep
                 RETURNING id
             )
             INSERT INTO ended_sessions (session_id, ended_at)
             SELECT id, :now FROM ended
             RETURNING session_id
             """,
-            {"user_id": user_id, "now": now, "only": only},
+            {"user_id": user_id, "now": now, "only": only, "keep": keep},
         )
         return [row["session_id"] for row in rows]
 

@@ -1,9 +1,11 @@
 """The SQL of accounts and their e-mail settings."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+
+import asyncpg
 
 from chassis.database import Connection, Row
 from subgraphs.auth.domain import Account, DeletedUser, EmailSettings, Login, User
@@ -55,11 +57,39 @@ class SqlUserRepository:
             {"id": user_id, "old": old, "new": new},
         )
 
-    async def lock(self, user_id: UUID) -> bool:
-        found = await self._connection.fetch_val(
-            "SELECT true FROM users WHERE id = :id FOR UPDATE", {"id": user_id}
+    async def lock(self, user_id: UUID) -> User | None:
+        row = await self._connection.fetch_one(
+            "SELECT * FROM users WHERE id = :id FOR UPDATE", {"id": user_id}
         )
-        return bool(found)
+        return _user(row) if row else None
+
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        await self._connection.execute(
+            """
+            UPDATE users
+            SET password_hash = :hash, password_changed_at = greatest(
+                :now, password_changed_at + interval '1 microsecond'
+            )
+            WHERE id = :id
+            """,
+            {"id": user_id, "hash": password_hash, "now": now},
+        )
+
+    async def prove_email(self, user: User, email: str, now: datetime) -> User:
+        try:
+            verified_at = await self._connection.fetch_val(
+                """
+                UPDATE users
+                SET email = :email, email_verified_at = greatest(
+                    :now, email_verified_at + interval '1 microsecond'
+                )
+                WHERE id = :id RETURNING email_verified_at
+                """,
+                {"id": user.id, "email": email, "now": now},
+            )
+        except asyncpg.UniqueViolationError:
+            raise EmailTaken from None
+        return replace(user, email=email, email_verified_at=verified_at)
 
     async def remove(self, user_id: UUID, now: datetime) -> None:
         await self._connection.execute(
@@ -86,12 +116,12 @@ class SqlUserRepository:
             """
             (
                 SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
-                    SELECT id, username, email, password_hash, created_at,
-                           retweet_emails, email_settings_changed_at
+                    SELECT id, username, email, password_hash, created_at, retweet_emails,
+                           email_settings_changed_at, email_verified_at, password_changed_at
                     FROM users WHERE id > :after ORDER BY id LIMIT :limit
                 ) living
             ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
                 FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY id LIMIT :limit
@@ -108,6 +138,8 @@ def _user(row: Row) -> User:
         email=row["email"],
         password_hash=row["password_hash"],
         created_at=row["created_at"],
+        email_verified_at=row["email_verified_at"],
+        password_changed_at=row["password_changed_at"],
     )
 
 

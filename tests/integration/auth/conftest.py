@@ -23,7 +23,7 @@ async def database(auth_database_url: str) -> AsyncIterator[Database]:
     yield database
     await database.transaction(
         lambda c: c.execute(
-            "TRUNCATE users, sessions, refresh_tokens, ended_sessions, outbox, "
+            "TRUNCATE users, account_mails, sessions, refresh_tokens, ended_sessions, outbox, "
             "deleted_users, backfills, rejected_events"
         )
     )

@@ -51,6 +51,8 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
         "ROUTER_SECRET": SECRET,
         "AUTH_SIGNING_KEYS": KEYS.serialize(),
         "AUTH_REFRESH_SECRET": SECRET,
+        "AUTH_CODE_SECRET": SECRET,
+        "ACCOUNT_MAIL_SECRET": SECRET,
         "AUTH_ISSUER": "https://chirp.example",
         "AUTH_AUDIENCE": "chirp",
         "AUTH_GRPC_PORT": str(free_ports(1)[0]),

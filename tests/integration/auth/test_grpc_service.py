@@ -17,7 +17,7 @@ from chassis.shutdown import Shutdown
 from stack.ports import free_ports
 from subgraphs.auth import grpc_service
 from subgraphs.auth.grpc_server import serving
-from subgraphs.auth.grpc_service import SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import SESSIONS, sessions_handler
 from tests.unit.auth.test_authorize import World
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -40,8 +40,7 @@ class Auth:
             return self.can_answer
 
         async with serving(
-            sessions_handler(self.world.verification),
-            services=[SERVICE],
+            {SESSIONS: sessions_handler(self.world.verification)},
             address=self.address,
             can_answer=can_answer,
             shutdown=self.shutdown,
@@ -193,7 +192,7 @@ class TestConnection:
         auth.world.revocations.is_current = False
         auth.world.database_is_away = True
         async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
-            check: Call = channel.unary_unary(f"/{SERVICE}/CheckSessions")
+            check: Call = channel.unary_unary(f"/{SESSIONS}/CheckSessions")
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await check(b"\n\x24" + str(uuid4()).encode())
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -216,7 +215,7 @@ class TestServer:
         self, auth: Auth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("subgraphs.auth.grpc_server._CHECK_EVERY", 0.01)
-        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        request = health_pb2.HealthCheckRequest(service=SESSIONS)
         async with auth.running(), grpc.aio.insecure_channel(auth.address) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             seen = []
@@ -252,7 +251,7 @@ class TestServer:
                 return
             answer = await answers.read()
             names = {service.name for service in answer.list_services_response.service}
-            assert {SERVICE, "grpc.health.v1.Health"} <= names
+            assert {SESSIONS, "grpc.health.v1.Health"} <= names
 
     async def test_address_in_use_is_an_error(self, auth: Auth) -> None:
         async with auth.running():

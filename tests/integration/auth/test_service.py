@@ -63,7 +63,7 @@ class TestDeleteAccount(DeleteAccount):
         opened, commit = asyncio.Event(), asyncio.Event()
 
         async def sign_in(repositories: Repositories) -> None:
-            await repositories.sessions.open(session, b"token")
+            await repositories.sessions.open(session, first.user, b"token")
             opened.set()
             await commit.wait()
 

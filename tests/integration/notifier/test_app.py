@@ -41,6 +41,7 @@ def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) 
         "ENVIRONMENT": "development",
         "NOTIFIER_DATABASE_URL": database_url,
         "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
+        "ACCOUNT_MAIL_SECRET": "m" * 32,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,
         "PUBLIC_URL": "http://localhost:4000",

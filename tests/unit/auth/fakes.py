@@ -7,15 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from uuid_utils.compat import uuid7
+
 from chassis.events import Event
 from chassis.ports import T
+from subgraphs.auth.account_mails import AccountMails
+from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
+from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
     Account,
+    AccountMail,
     Budget,
     DeletedUser,
     EmailSettings,
     Login,
+    MailKind,
     RefreshToken,
     Session,
     User,
@@ -24,6 +31,7 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
+from subgraphs.auth.recovery import Limits, RecoveryService
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
@@ -54,6 +62,7 @@ class _Tables:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
     ended: dict[UUID, datetime] = field(default_factory=dict)
+    mails: dict[UUID, AccountMail] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
 
@@ -85,8 +94,28 @@ class FakeUserRepository:
         if user and user.password_hash == old:
             self._tables.users[user_id] = replace(user, password_hash=new)
 
-    async def lock(self, user_id: UUID) -> bool:
-        return user_id in self._tables.users
+    async def lock(self, user_id: UUID) -> User | None:
+        return self._tables.users.get(user_id)
+
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        user = self._tables.users[user_id]
+        self._tables.users[user_id] = replace(
+            user,
+            password_hash=password_hash,
+            password_changed_at=_after(user.password_changed_at, now),
+        )
+
+    async def prove_email(self, user: User, email: str, now: datetime) -> User:
+        other = await self.by_login(Login(email))
+        if other and other.id != user.id:
+            raise EmailTaken
+        proven = replace(
+            self._tables.users[user.id],
+            email=email,
+            email_verified_at=_after(user.email_verified_at, now),
+        )
+        self._tables.users[user.id] = proven
+        return proven
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         known = self._tables.email_settings.get(user_id)
@@ -106,6 +135,8 @@ class FakeUserRepository:
         if self._tables.users.pop(user_id, None):
             self._tables.email_settings.pop(user_id)
             self._tables.deleted[user_id] = DeletedUser(user_id, now)
+        for mail in [m for m in self._tables.mails.values() if m.user_id == user_id]:
+            del self._tables.mails[mail.id]
         for session in [s for s in self._tables.sessions.values() if s.user_id == user_id]:
             _forget(self._tables, session.id)
 
@@ -114,8 +145,9 @@ class FakeUserRepository:
 class FakeSessionRepository:
     _tables: _Tables
 
-    async def open(self, session: Session, token_hash: bytes) -> bool:
-        if session.user_id not in self._tables.users:
+    async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
+        known = self._tables.users.get(user.id)
+        if known is None or known.password_changed_at != user.password_changed_at:
             return False
         self._tables.sessions[session.id] = session
         self._tables.tokens[token_hash] = RefreshToken(session.id, used_at=None)
@@ -143,11 +175,18 @@ class FakeSessionRepository:
             session, last_used_at=now, expires_at=expires_at, all_scopes=all_scopes
         )
 
-    async def end(self, user_id: UUID, now: datetime, only: UUID | None = None) -> Sequence[UUID]:
+    async def end(
+        self,
+        user_id: UUID,
+        now: datetime,
+        *,
+        only: UUID | None = None,
+        keep: UUID | None = None,
+    ) -> Sequence[UUID]:
         ended = [
             s.id
             for s in self._tables.sessions.values()
-            if s.user_id == user_id and only in {None, s.id}
+            if s.user_id == user_id and only in {None, s.id} and s.id != keep
         ]
         for session_id in ended:
             _forget(self._tables, session_id)
@@ -174,11 +213,64 @@ class FakeRefreshTokenRepository:
 
 
 @dataclass
+class FakeAccountMailRepository:
+    _tables: _Tables
+
+    async def add(self, mail: AccountMail) -> None:
+        self._tables.mails[mail.id] = mail
+
+    async def lock(self, mail_id: UUID) -> AccountMail | None:
+        return self._tables.mails.get(mail_id)
+
+    async def send(self, mail: AccountMail) -> None:
+        known = self._tables.mails[mail.id]
+        self._tables.mails[mail.id] = replace(
+            known,
+            kind=mail.kind,
+            address=mail.address,
+            user_id=mail.user_id,
+            expires_at=mail.expires_at,
+        )
+
+    async def by_hash(self, hash: bytes) -> AccountMail | None:
+        return next((m for m in self._tables.mails.values() if m.hash == hash), None)
+
+    async def of_user(self, user_id: UUID, kinds: Collection[MailKind]) -> Sequence[AccountMail]:
+        mails = self._tables.mails.values()
+        return [m for m in mails if m.user_id == user_id and m.kind in kinds]
+
+    async def count_attempt(self, mail_ids: Collection[UUID]) -> None:
+        for mail_id in mail_ids:
+            mail = self._tables.mails[mail_id]
+            self._tables.mails[mail_id] = replace(mail, attempts=mail.attempts + 1)
+
+    async def remove(
+        self, user_id: UUID, kinds: Collection[MailKind], *, since: datetime | None = None
+    ) -> None:
+        for mail in await self.of_user(user_id, kinds):
+            if since is None or mail.created_at >= since:
+                del self._tables.mails[mail.id]
+
+    async def is_reserved(self, address: str, user_id: UUID, now: datetime) -> bool:
+        return any(
+            m.kind is MailKind.EMAIL_CHANGED
+            and m.address.lower() == address.lower()
+            and m.user_id != user_id
+            and (m.expires_at is None or m.expires_at > now)
+            for m in self._tables.mails.values()
+        )
+
+
+@dataclass
 class FakeEventOutbox:
     _events: list[Event]
 
     async def add(self, event: Event) -> None:
         self._events.append(Event.from_json(event.to_json()))
+
+
+def _after(earlier: datetime | None, now: datetime) -> datetime:
+    return max(now, earlier + timedelta(microseconds=1)) if earlier else now
 
 
 def _forget(tables: _Tables, session_id: UUID) -> None:
@@ -192,6 +284,7 @@ class FakeRepositories:
         self.users = FakeUserRepository(tables)
         self.sessions = FakeSessionRepository(tables)
         self.refresh_tokens = FakeRefreshTokenRepository(tables)
+        self.account_mails = FakeAccountMailRepository(tables)
         self.events = FakeEventOutbox(tables.events)
 
 
@@ -291,7 +384,11 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
+    throttle: FakeThrottle = field(init=False)
+    credentials: Credentials = field(init=False)
+    mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
+    recovery: RecoveryService = field(init=False)
 
     @classmethod
     def in_memory(cls) -> "FakeAuth":
@@ -299,18 +396,32 @@ class FakeAuth:
         return cls(unit_of_work, unit_of_work.events)
 
     def __post_init__(self) -> None:
+        self.throttle = FakeThrottle(self.clock)
+        self.credentials = Credentials(
+            self.unit_of_work, self.passwords, normalize_email, is_common
+        )
+        self.mails = AccountMails(
+            self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
+        )
         self.service = self.declaring(SCOPES)
+        self.recovery = RecoveryService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.revocations,
+            throttle=self.throttle,
+            limits=Limits(),
+            now=self.clock,
+        )
 
     def declaring(self, scopes: frozenset[str]) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
         return AuthService(
             unit_of_work=self.unit_of_work,
-            passwords=self.passwords,
+            credentials=self.credentials,
+            mails=self.mails,
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens("a secret of thirty-two characters"),
             revocations=self.revocations,
-            normalize_email=normalize_email,
-            is_common_password=is_common,
             policy=Policy(scopes),
             now=self.clock,
             new_id=uuid4,

@@ -39,7 +39,11 @@ async def execute(
             expires_at=session.expires_at,
         )
     context = AuthContext(
-        principal=principal, client_address="192.0.2.7", user_agent="tests", service=auth.service
+        principal=principal,
+        client_address="192.0.2.7",
+        user_agent="tests",
+        service=auth.service,
+        recovery=auth.recovery,
     )
     result = await SCHEMA.execute(query, variable_values=variables, context_value=context)
     assert isinstance(result, ExecutionResult)
@@ -119,7 +123,7 @@ class TestSignUp:
     ) -> None:
         entry = {"username": "Ada", "email": "ada@example.com", "password": PASSWORD}
         await data(auth, self.MUTATION, input=entry | settings)
-        (event,) = await auth.events()
+        event = (await auth.events())[0]
         assert event.data["emailSettings"] == {"retweets": wanted}
 
     async def test_every_problem_names_its_field(self, auth: FakeAuth) -> None:
@@ -273,6 +277,10 @@ class TestEntities:
 
 async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -> None:
     context = AuthContext(
-        principal=None, client_address="", user_agent="x" * 5000, service=auth.service
+        principal=None,
+        client_address="",
+        user_agent="x" * 5000,
+        service=auth.service,
+        recovery=auth.recovery,
     )
     assert context.device == Device("x" * 300, "")

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from subgraphs.auth.domain import Budget, network_of
 from subgraphs.auth.throttle import LocalBudgets, RedisThrottle
-from subgraphs.auth.types import TooManyAttemptsError
+from subgraphs.auth.types.errors import TooManyAttemptsError
 from tests.unit.auth.fakes import FakeClock, FakeThrottle
 from tests.unit.auth.throttle_suite import ADA, HOUR, NETWORK, Take, Throttled
 

@@ -714,3 +714,11 @@ class TestProbes:
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json() == {"status": "failed", "checks": {"the database": "failed"}}
+
+
+class TestPaths:
+    async def test_trailing_slash_is_not_redirected(self, client: httpx.AsyncClient) -> None:
+        """A redirect would name the query string, with a code in it, over plain HTTP."""
+        answer = await client.get("/livez/", params={"code": "secret"})
+        assert answer.status_code == 404
+        assert "location" not in answer.headers

@@ -105,6 +105,11 @@ class TestParse:
                 "[services.auth] secrets AUTH_KEY is 'rot13'; it must be one of random,",
             ),
             (
+                f'{PROJECT}{AUTH}secrets = {{ SHARED = "random" }}\n'
+                f'{LIKES}secrets = {{ SHARED = "signing-key" }}',
+                "[services.likes] secrets SHARED is 'signing-key'; auth shares it and declares",
+            ),
+            (
                 PROJECT + AUTH.replace('"subgraph"', '"page"'),
                 "[services.auth] is a page and must not have database",
             ),

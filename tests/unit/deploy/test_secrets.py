@@ -61,6 +61,15 @@ class TestSecrets:
             assert made["REDIS_PASSWORD"] in given["REDIS_URL"]
             assert stat.S_IMODE((folder / f"{service.name}.env").stat().st_mode) == 0o600
 
+    def test_services_that_declare_the_same_secret_get_one_value(self, root: Path) -> None:
+        services = root / "deploy" / "services.sh"
+        given = "auth SHARED random\ntweets SHARED random\n"
+        services.write_text(services.read_text().replace('secrets="', f'secrets="{given}'))
+        make(root, "kubernetes")
+        folder = root / "deploy" / "kubernetes" / "overlays" / "local" / "secrets"
+        values = {read(folder / f"{name}.env")["SHARED"] for name in ("auth", "tweets")}
+        assert values == {read(root / ".env")["SHARED"]}
+
     def test_new_service_is_added_and_others_are_unchanged(self, root: Path) -> None:
         make(root)
         first = read(root / ".env")

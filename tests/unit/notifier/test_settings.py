@@ -13,6 +13,7 @@ from tests.settings import addresses
 COMPLETE = addresses("notifier") | {
     "NOTIFIER_DATABASE_URL": "postgresql://notifier:secret@db/notifier",
     "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
+    "ACCOUNT_MAIL_SECRET": "m" * 32,
     "REDIS_URL": "redis://:secret@redis/0",
     "ROUTER_SECRET": "r" * 32,
     "PUBLIC_URL": "https://chirp.example/",
@@ -89,7 +90,7 @@ class TestFromEnv:
 
     def test_repr_hides_secrets(self) -> None:
         shown = repr(Settings.from_env(COMPLETE | {"MAIL_PASSWORD": "hunter2"}))
-        for secret in ("secret@", "uuu", "rrr", ":secret", "hunter2"):
+        for secret in ("secret@", "uuu", "mmm", "rrr", ":secret", "hunter2"):
             assert secret not in shown
 
 

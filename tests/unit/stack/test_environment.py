@@ -22,6 +22,13 @@ class TestPrepare:
             assert len(first[name]) >= 32
             assert first[name] != second[name]
 
+    def test_secret_that_services_share_is_written_once(self, tmp_path: Path) -> None:
+        file = tmp_path / "env"
+        settings = prepare(file, KEYS)
+        shared = f"ACCOUNT_MAIL_SECRET={settings['ACCOUNT_MAIL_SECRET']}"
+        lines = file.read_text().splitlines()
+        assert [x for x in lines if x.startswith("ACCOUNT_MAIL_SECRET")] == [shared]
+
     @pytest.mark.needs("tweets", "notifier")
     def test_each_service_has_its_own_database(self, tmp_path: Path) -> None:
         settings = prepare(tmp_path / "env", KEYS)

@@ -1,0 +1,156 @@
+"""Requests mails about accounts, hands their content to the notifier, and redeems their codes."""
+
+import hmac
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from subgraphs.auth.domain import MAX_CODE_ATTEMPTS, AccountMail, Login, MailContent, MailKind, User
+from subgraphs.auth.events import account_mail_requested
+from subgraphs.auth.ports import CodeMint, Repositories, UnitOfWork
+
+CODE_VALID = timedelta(minutes=10)
+"""OWASP ASVS 5.0, 6.5.5."""
+_TAKE_BACK_VALID = timedelta(days=3)
+_VALID = {
+    MailKind.VERIFY_EMAIL: CODE_VALID,
+    MailKind.CHANGE_EMAIL: CODE_VALID,
+    MailKind.RESET_PASSWORD: CODE_VALID,
+    MailKind.EMAIL_CHANGED: _TAKE_BACK_VALID,
+}
+_SHORT_CODE = 8  # digits
+_STALE = timedelta(days=1)
+"""The age after which a mail with a code is no longer sent, because its user has given up on it."""
+
+
+class MailNotWanted(Exception):
+    """A mail must not be sent; the text is the reason, and names no person."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMails:
+    """A requested mail has no code yet. The code is derived when the notifier fetches the mail.
+
+    So a usable code is stored nowhere, and its validity does not run while a mail server is down.
+    """
+
+    unit_of_work: UnitOfWork
+    codes: CodeMint
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+    async def request(
+        self,
+        repositories: Repositories,
+        kind: MailKind,
+        address: str,
+        user_id: UUID | None = None,
+    ) -> None:
+        """Request a mail, in the caller's transaction.
+
+        `user_id` None is for a password reset: the account is looked up when the mail is sent, so
+        that a request takes the same time whether the address has an account or not.
+        """
+        seed = self.codes.seed()
+        mail = AccountMail(
+            id=self.new_id(),
+            kind=kind,
+            address=address,
+            user_id=user_id,
+            seed=seed,
+            hash=self.codes.hash(self.codes.code(seed)),
+            created_at=self.now(),
+        )
+        await repositories.account_mails.add(mail)
+        await repositories.events.add(account_mail_requested(mail))
+
+    async def content(self, mail_id: UUID) -> MailContent:
+        """Return what a mail says; its code is valid from now on. Raises MailNotWanted.
+
+        May be repeated, for a retry of the mail: the code is the same.
+        """
+        now = self.now()
+
+        async def work(repositories: Repositories) -> MailContent:
+            mail = await repositories.account_mails.lock(mail_id)
+            if mail is None:
+                raise MailNotWanted("its code was used, or its account deleted")
+            valid_for = _VALID.get(mail.kind)
+            if valid_for == CODE_VALID and now - mail.created_at > _STALE:
+                raise MailNotWanted("it was requested more than a day ago")
+            mail, user = await _addressed(repositories, mail)
+            if valid_for:
+                mail = replace(mail, expires_at=now + valid_for)
+            await repositories.account_mails.send(mail)
+            return self._content(mail, user, valid_for)
+
+        return await self.unit_of_work.transaction(work)
+
+    async def redeem(
+        self,
+        repositories: Repositories,
+        code: str,
+        kinds: Collection[MailKind],
+        user_id: UUID | None,
+    ) -> tuple[AccountMail, User] | None:
+        """Return the mail with this valid code and its user, locked.
+
+        A short code needs `user_id`, and a wrong one is counted. Returns None for an invalid code.
+        """
+        typed = "".join(code.split())
+        code_hash = self.codes.hash(typed)
+        is_short = len(typed) <= _SHORT_CODE
+        if not is_short:
+            mail = await repositories.account_mails.by_hash(code_hash)
+            user_id = mail.user_id if mail else None
+        # The user is locked before the mails are read: every use of a code does so.
+        user = await repositories.users.lock(user_id) if user_id else None
+        if user is None:
+            return None
+        now = self.now()
+        mails = [
+            mail
+            for mail in await repositories.account_mails.of_user(user.id, kinds)
+            if mail.is_valid(now)
+        ]
+        if not is_short:
+            return next(((mail, user) for mail in mails if mail.hash == code_hash), None)
+        open_ = [m for m in mails if m.kind.has_short_code and m.attempts < MAX_CODE_ATTEMPTS]
+        for mail in open_:
+            expected = self.codes.short_code(mail.seed)
+            if hmac.compare_digest(expected.encode(), typed.encode()):
+                return mail, user
+        await repositories.account_mails.count_attempt([mail.id for mail in open_])
+        return None
+
+    def _content(self, mail: AccountMail, user: User, valid_for: timedelta | None) -> MailContent:
+        if valid_for is None:
+            return MailContent(mail.kind, mail.address, user.username)
+        return MailContent(
+            mail.kind,
+            mail.address,
+            user.username,
+            code=self.codes.code(mail.seed),
+            short_code=self.codes.short_code(mail.seed) if mail.kind.has_short_code else "",
+            valid_for=valid_for,
+        )
+
+
+async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[AccountMail, User]:
+    """Return the mail with its account, and the account. Raises MailNotWanted.
+
+    An address that is not proven gets a confirmation instead of a password reset.
+    """
+    if mail.user_id is None:
+        user = await repositories.users.by_login(Login(mail.address))
+    else:
+        (user,) = await repositories.users.by_ids([mail.user_id]) or (None,)
+    if user is None:
+        raise MailNotWanted("no account has its address")
+    if mail.kind is MailKind.RESET_PASSWORD:
+        kind = mail.kind if user.email_verified else MailKind.VERIFY_EMAIL
+        return replace(mail, kind=kind, address=user.email, user_id=user.id), user
+    if mail.kind is MailKind.VERIFY_EMAIL and mail.address != user.email:
+        raise MailNotWanted("the account has another address now")
+    return mail, user

@@ -1,0 +1,33 @@
+"""Derives the codes in account mails (docs/adr/0022-account-mails.md)."""
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+_DIGITS = 8
+
+
+class HmacCodes:
+    """Implements the port CodeMint by HMAC-SHA256.
+
+    Whoever reads the database finds seeds, and cannot derive a code without the secret.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def seed(self) -> bytes:
+        return secrets.token_bytes(32)
+
+    def code(self, seed: bytes) -> str:
+        digest = hmac.digest(self._secret, b"code\0" + seed, "sha256")
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def short_code(self, seed: bytes) -> str:
+        digest = hmac.digest(self._secret, b"short code\0" + seed, "sha256")
+        # The remainder of 256 bits is as good as evenly distributed.
+        return str(int.from_bytes(digest) % 10**_DIGITS).zfill(_DIGITS)
+
+    def hash(self, code: str) -> bytes:
+        return sha256(code.encode()).digest()

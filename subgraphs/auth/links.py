@@ -1,0 +1,21 @@
+"""The paths of the pages where account mails lead."""
+
+from subgraphs.auth.domain import MailKind
+
+VERIFY_EMAIL = "/account/verify-email"
+RESTORE_EMAIL = "/account/restore-email"
+FORGOT_PASSWORD = "/account/forgot-password"
+RESET_PASSWORD = "/account/reset-password"
+
+_PATHS = {
+    MailKind.VERIFY_EMAIL: VERIFY_EMAIL,
+    MailKind.CHANGE_EMAIL: VERIFY_EMAIL,
+    MailKind.RESET_PASSWORD: RESET_PASSWORD,
+    MailKind.EMAIL_CHANGED: RESTORE_EMAIL,
+    MailKind.PASSWORD_CHANGED: FORGOT_PASSWORD,
+}
+
+
+def link_path(kind: MailKind, code: str) -> str:
+    """Return path and query of the page where a mail leads."""
+    return f"{_PATHS[kind]}?code={code}" if code else _PATHS[kind]

@@ -1,0 +1,306 @@
+"""The use cases of proving an address, recovering an account, and changing password and address."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from chassis.ports import T
+from subgraphs.auth.account_mails import AccountMails
+from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.domain import (
+    AccountMail,
+    Budget,
+    Login,
+    MailKind,
+    Password,
+    User,
+)
+from subgraphs.auth.errors import (
+    EmailTaken,
+    InvalidCode,
+    InvalidCredentials,
+    InvalidInput,
+    Problem,
+)
+from subgraphs.auth.events import email_verified
+from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
+from subgraphs.auth.service import end_sessions
+
+_PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
+_PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
+"""The kinds whose codes a change of the password makes void. The right to take an address back
+stays: who reads the new address could otherwise end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The attempts per `period` that recovery allows."""
+
+    mails_per_address: int = 5
+    mails_per_network: int = 60
+    codes_per_network: int = 60
+    passwords_per_account: int = 10
+    period: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryService:
+    """Whatever ends sessions announces that before it returns: no process accepts their tokens.
+
+    `network` is the client's network address. Every method that takes it, or that checks a
+    password, raises TooManyAttempts.
+    """
+
+    credentials: Credentials
+    mails: AccountMails
+    revocations: RevocationAnnouncer
+    throttle: Throttle
+    limits: Limits
+    now: Callable[[], datetime]
+
+    # -- proof of an address ---------------------------------------------------------------------
+
+    async def request_email_verification(self, user_id: UUID, network: str) -> str:
+        """Mail a code to the user's address, proven or not. Returns the address.
+
+        Raises InvalidCredentials for a deleted account.
+        """
+        users = await self._read(lambda r: r.users.by_ids([user_id]))
+        if not users:
+            raise InvalidCredentials
+        address = users[0].email
+        await self._take_mail(address, network)
+        await self._transaction(
+            lambda r: self.mails.request(r, MailKind.VERIFY_EMAIL, address, user_id)
+        )
+        return address
+
+    async def verify_email(self, code: str, user_id: UUID | None, network: str) -> User:
+        """Prove the address that a code was mailed to; in a change, it becomes the account's.
+
+        `user_id` is the signed-in user, who may also use a short code. Raises InvalidCode or
+        EmailTaken.
+        """
+        await self._take_code(network)
+
+        async def work(repositories: Repositories) -> User | None:
+            redeemed = await self.mails.redeem(repositories, code, _PROOFS, user_id)
+            if redeemed is None:
+                return None
+            mail, user = redeemed
+            if mail.kind is MailKind.CHANGE_EMAIL:
+                return await self._move(repositories, user, mail.address)
+            if mail.address != user.email:
+                return None
+            return await self._prove(repositories, user, mail.address)
+
+        return _valid(await self._transaction(work))
+
+    async def change_email(self, user_id: UUID, new_email: str, password: str, network: str) -> str:
+        """Mail a code to a new address, which becomes the account's with its proof.
+
+        Returns the address as it will be stored. Raises InvalidCredentials, InvalidInput or
+        EmailTaken.
+        """
+        address = self._normalized(new_email, "newEmail")
+        user = await self._authenticate(user_id, password)
+        if address == user.email:
+            raise InvalidInput([Problem("newEmail", "This is already your address.")])
+        await self._take_mail(address, network)
+
+        async def work(repositories: Repositories) -> None:
+            await self._refuse_taken(repositories, user, address)
+            await repositories.account_mails.remove(user_id, [MailKind.CHANGE_EMAIL])
+            await self.mails.request(repositories, MailKind.CHANGE_EMAIL, address, user_id)
+
+        await self._transaction(work)
+        return address
+
+    async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
+        """Give an account its previous address back, with the code that was mailed to it.
+
+        Whoever changed the address knew the password. So all sessions end, the account has no
+        password until it is reset, and the mail for that is requested. Returns the ids of the
+        sessions ended. Raises InvalidCode or EmailTaken.
+        """
+        await self._take_code(network)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Sequence[UUID] | None:
+            redeemed = await self.mails.redeem(repositories, code, [MailKind.EMAIL_CHANGED], None)
+            if redeemed is None:
+                return None
+            mail, user = redeemed
+            await repositories.users.change_password(user.id, "", now)
+            await repositories.account_mails.remove(user.id, _PENDING)
+            # Not the older ones: they give the address back to who had it even before.
+            await repositories.account_mails.remove(
+                user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
+            )
+            await self._prove(repositories, user, mail.address)
+            await self.mails.request(repositories, MailKind.RESET_PASSWORD, mail.address, user.id)
+            return await end_sessions(repositories, user.id, now)
+
+        return await self._announced(_valid(await self._transaction(work)))
+
+    # -- passwords -------------------------------------------------------------------------------
+
+    async def request_password_reset(self, email: str, network: str) -> str:
+        """Mail a code to an address if an account has it.
+
+        Nothing here depends on that: the account is looked up when the mail is sent. Returns the
+        address in the form that is compared. Raises InvalidInput.
+        """
+        address = self._normalized(email, "email")
+        await self._take_mail(address, network)
+        await self._transaction(lambda r: self.mails.request(r, MailKind.RESET_PASSWORD, address))
+        return address
+
+    async def reset_password(
+        self, code: str, new_password: str, email: str | None, network: str
+    ) -> Sequence[UUID]:
+        """Set a password with a mailed code, and end all sessions. Returns their ids.
+
+        `email` is needed with a short code. Raises InvalidCode or InvalidInput; the latter leaves
+        the code valid.
+        """
+        await self._take_code(network)
+        named = await self.credentials.by_login(email) if email else None
+        named_id = named.id if named else None
+
+        async def redeem(repositories: Repositories) -> tuple[AccountMail, User] | None:
+            return await self.mails.redeem(repositories, code, [MailKind.RESET_PASSWORD], named_id)
+
+        # Hashing takes long, so it holds no lock.
+        _, user = _valid(await self._transaction(redeem))
+        new_hash = await self._new_hash(user, new_password)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Sequence[UUID] | None:
+            redeemed = await redeem(repositories)
+            if redeemed is None:
+                return None
+            return await self._replace_password(repositories, redeemed[1], new_hash, now)
+
+        return await self._announced(_valid(await self._transaction(work)))
+
+    async def change_password(
+        self, user_id: UUID, session_id: UUID, current: str, new: str
+    ) -> Sequence[UUID]:
+        """Replace the password and end all sessions but `session_id`. Returns their ids.
+
+        Raises InvalidCredentials or InvalidInput.
+        """
+        user = await self._authenticate(user_id, current)
+        new_hash = await self._new_hash(user, new)
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Sequence[UUID] | None:
+            locked = await repositories.users.lock(user_id)
+            # A reset in the meantime was made without the current password, and wins.
+            if locked is None or locked.password_changed_at != user.password_changed_at:
+                return None
+            return await self._replace_password(repositories, locked, new_hash, now, session_id)
+
+        ended = await self._transaction(work)
+        if ended is None:
+            raise InvalidCredentials
+        return await self._announced(ended)
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    async def _prove(self, repositories: Repositories, user: User, address: str) -> User:
+        await self._refuse_taken(repositories, user, address)
+        user = await repositories.users.prove_email(user, address, self.now())
+        await repositories.account_mails.remove(user.id, _PROOFS)
+        await repositories.events.add(email_verified(user))
+        return user
+
+    async def _move(self, repositories: Repositories, user: User, address: str) -> User:
+        """Give an account another, proven address; a proven previous one may take it back."""
+        # Codes for a reset were mailed to the previous address.
+        await repositories.account_mails.remove(user.id, [MailKind.RESET_PASSWORD])
+        moved = await self._prove(repositories, user, address)
+        if user.email_verified:
+            await self.mails.request(repositories, MailKind.EMAIL_CHANGED, user.email, user.id)
+        return moved
+
+    async def _replace_password(
+        self,
+        repositories: Repositories,
+        user: User,
+        new_hash: str,
+        now: datetime,
+        keep: UUID | None = None,
+    ) -> Sequence[UUID]:
+        await repositories.users.change_password(user.id, new_hash, now)
+        await repositories.account_mails.remove(user.id, _PENDING)
+        if user.email_verified:
+            await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
+        return await end_sessions(repositories, user.id, now, keep=keep)
+
+    async def _refuse_taken(self, repositories: Repositories, user: User, address: str) -> None:
+        """Raise EmailTaken if another account has the address, or may take it back."""
+        other = await repositories.users.by_login(Login(address))
+        reserved = await repositories.account_mails.is_reserved(address, user.id, self.now())
+        if reserved or (other and other.id != user.id):
+            raise EmailTaken
+
+    async def _authenticate(self, user_id: UUID, password: str) -> User:
+        await self.throttle.take(
+            Budget(f"password.account:{user_id}", self.limits.passwords_per_account, self._period)
+        )
+        users = await self._read(lambda r: r.users.by_ids([user_id]))
+        return await self.credentials.authenticate(users[0] if users else None, password)
+
+    async def _new_hash(self, user: User, typed: str) -> str:
+        """Return the hash of a new password. Raises InvalidInput."""
+        password = Password.parse(typed)
+        problems = password.problems(
+            username=user.username,
+            email=user.email,
+            is_common=self.credentials.is_common_password,
+        )
+        if problems:
+            raise InvalidInput([Problem("newPassword", problem.message) for problem in problems])
+        return await self.credentials.passwords.hash(password.text)
+
+    def _normalized(self, email: str, field: str) -> str:
+        try:
+            return self.credentials.normalize_email(email)
+        except ValueError as error:
+            raise InvalidInput([Problem(field, str(error))]) from None
+
+    async def _take_mail(self, address: str, network: str) -> None:
+        limits = self.limits
+        await self.throttle.take(
+            Budget(f"mail.address:{address.lower()}", limits.mails_per_address, self._period),
+            Budget(f"mail.network:{network}", limits.mails_per_network, self._period),
+        )
+
+    async def _take_code(self, network: str) -> None:
+        await self.throttle.take(
+            Budget(f"code.network:{network}", self.limits.codes_per_network, self._period)
+        )
+
+    async def _announced(self, ended: Sequence[UUID]) -> Sequence[UUID]:
+        await self.revocations.announce(ended)
+        return ended
+
+    @property
+    def _period(self) -> timedelta:
+        return self.limits.period
+
+    async def _transaction(self, work: Callable[[Repositories], Awaitable[T]]) -> T:
+        return await self.credentials.unit_of_work.transaction(work)
+
+    async def _read(self, work: Callable[[Repositories], Awaitable[T]]) -> T:
+        return await self.credentials.unit_of_work.read(work)
+
+
+def _valid(outcome: T | None) -> T:
+    """Return the outcome of a code. Raises InvalidCode for None, after the commit."""
+    if outcome is None:
+        raise InvalidCode
+    return outcome

@@ -1,0 +1,109 @@
+"""The types of expected errors, and the mapping of domain exceptions to them."""
+
+from datetime import timedelta
+
+import strawberry
+
+from chassis.graphql.result_errors import Error, ErrorAsData
+from subgraphs.auth import errors
+
+
+@strawberry.type(description="A problem with one field of an input.")
+class InputProblem:
+    field: str = strawberry.field(description="The name of the field.")
+    message: str = strawberry.field(description="The problem and its remedy, for the user to read.")
+
+
+@strawberry.type(description="One or more input fields are invalid.")
+class InvalidInputError(Error):
+    problems: list[InputProblem] = strawberry.field(
+        description="The problems, in the order of the fields."
+    )
+
+
+@strawberry.type(description="Another account has this username.")
+class UsernameTakenError(Error):
+    pass
+
+
+@strawberry.type(description="An account with this e-mail address exists.")
+class EmailTakenError(Error):
+    pass
+
+
+@strawberry.type(description="The login names no account, or the password is wrong.")
+class InvalidCredentialsError(Error):
+    pass
+
+
+@strawberry.type(description="The refresh token is unknown or used up, or its session has ended.")
+class InvalidRefreshTokenError(Error):
+    pass
+
+
+@strawberry.type(description="You have no session with this id, or it has ended.")
+class SessionNotFoundError(Error):
+    pass
+
+
+@strawberry.type(description="Too many attempts in a short time.")
+class TooManyAttemptsError(Error):
+    retry_after: int = strawberry.field(
+        description="The seconds after which another attempt is possible."
+    )
+
+    @classmethod
+    def after(cls, wait: timedelta) -> "TooManyAttemptsError":
+        seconds = -(-wait // timedelta(seconds=1))
+        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+        plural = "" if number == 1 else "s"
+        return cls(
+            message=f"Too many attempts. Try again in {number} {unit}{plural}.",
+            retry_after=seconds,
+        )
+
+
+@strawberry.type(description="The code is unknown, used, or has expired.")
+class InvalidCodeError(Error):
+    pass
+
+
+EXCEPTION_HANDLERS = (
+    ErrorAsData(
+        errors.InvalidInput,
+        InvalidInputError,
+        lambda error: InvalidInputError(
+            message="One or more input fields are invalid.",
+            problems=[InputProblem(field=p.field, message=p.message) for p in error.problems],
+        ),
+    ),
+    ErrorAsData.saying(errors.UsernameTaken, UsernameTakenError, "This username is taken."),
+    ErrorAsData.saying(
+        errors.EmailTaken,
+        EmailTakenError,
+        "An account with this e-mail address exists. Sign in instead.",
+    ),
+    ErrorAsData.saying(
+        errors.InvalidCredentials, InvalidCredentialsError, "The login or the password is wrong."
+    ),
+    ErrorAsData.saying(
+        errors.InvalidRefreshToken,
+        InvalidRefreshTokenError,
+        "The refresh token is not valid. Sign in again.",
+    ),
+    ErrorAsData.saying(
+        errors.InvalidCode,
+        InvalidCodeError,
+        "This code is unknown, used, or has expired. Request another.",
+    ),
+    ErrorAsData.saying(
+        errors.SessionNotFound,
+        SessionNotFoundError,
+        "This session does not exist or has ended.",
+    ),
+    ErrorAsData(
+        errors.TooManyAttempts,
+        TooManyAttemptsError,
+        lambda error: TooManyAttemptsError.after(error.retry_after),
+    ),
+)

@@ -1,0 +1,68 @@
+"""The type of an account."""
+
+from datetime import datetime
+
+import strawberry
+
+from chassis.graphql.ids import parse_id
+from subgraphs.auth import domain
+from subgraphs.auth.context import Info, Scope
+
+NEW_PASSWORD = (
+    "8 to 128 characters; neither the username nor the address, nor one of the most common "
+    "passwords."
+)
+"""The description of each input that is a new password."""
+
+
+@strawberry.federation.type(keys=["id"], description="A person with an account.")
+class User:
+    id: strawberry.ID = strawberry.field(description="The account's id.")
+    username: str = strawberry.federation.field(
+        shareable=True, description="The unique name, compared without regard to case."
+    )
+    created_at: datetime = strawberry.field(description="When the account was created.")
+    address: strawberry.Private[str]
+    verified: strawberry.Private[bool]
+
+    @strawberry.field(
+        description="The e-mail address: shown to its owner (scope `account:read`), to others null."
+    )
+    def email(self, info: Info) -> str | None:
+        return self.address if self._is_owner(info) else None
+
+    @strawberry.field(
+        description="Whether the address is proven: shown to its owner (scope `account:read`), to "
+        "others null. An address that is not proven gets no mail but the confirmation."
+    )
+    def email_verified(self, info: Info) -> bool | None:
+        return self.verified if self._is_owner(info) else None
+
+    def _is_owner(self, info: Info) -> bool:
+        """Return whether the caller has this account. Raises Forbidden without `account:read`."""
+        principal = info.context.principal
+        if principal is None or str(principal.user_id) != self.id:
+            return False
+        info.context.require(Scope.READ)
+        return True
+
+    @classmethod
+    def from_entity(cls, user: domain.User) -> "User":
+        return cls(
+            id=strawberry.ID(str(user.id)),
+            username=user.username,
+            created_at=user.created_at,
+            address=user.email,
+            verified=user.email_verified,
+        )
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> "User | None":
+        return await find_user(info, id)
+
+
+async def find_user(info: Info, user_id: str) -> User | None:
+    """Return the user with this id, read with all others that the operation asks for."""
+    parsed = parse_id(user_id)
+    user = await info.context.users.load(parsed) if parsed else None
+    return User.from_entity(user) if user else None
