@@ -46,6 +46,11 @@ class Account:
     refresh_token: str = field(default="", repr=False)
 
     @property
+    def email(self) -> str:
+        """The address of `sign_up` without another one."""
+        return f"{self.username}@example.com"
+
+    @property
     def headers(self) -> dict[str, str]:
         return bearer(self.token)
 

@@ -25,6 +25,10 @@ mutation ($token: String!) {
 }"""
 SIGN_OUT = """
 mutation { signOut { sessionIds } }"""
+VERIFY_EMAIL = """
+mutation ($code: String!) {
+  verifyEmail(code: $code) { __typename ... on EmailVerified { user { id emailVerified } } }
+}"""
 DELETE_ACCOUNT = """
 mutation ($password: String!) {
   deleteAccount(password: $password) { __typename }

@@ -1,7 +1,7 @@
 """A subscription over a WebSocket, as a browser opens it (graphql-transport-ws)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import sleep
 from typing import Any
@@ -45,6 +45,16 @@ class Subscription:
             if _code(closed) != SESSION_ENDED:
                 raise _closed(closed) from None
 
+    def expect_end_at_once(self) -> None:
+        """Return when the server closes the connection, before any further event."""
+        try:
+            self._expect("next")
+        except ApiError as error:
+            if error.problem != _closed_with(SESSION_ENDED):
+                raise
+        else:
+            raise ApiError("an event was delivered after the session had ended")
+
     def _expect(self, kind: str) -> dict[str, Any]:
         try:
             while True:
@@ -76,16 +86,31 @@ def _code(closed: ConnectionClosed) -> int | None:
 
 
 def _closed(closed: ConnectionClosed) -> ApiError:
-    return ApiError(f"the subscription was closed with {_code(closed)}")
+    return ApiError(_closed_with(_code(closed)))
+
+
+def _closed_with(code: int | None) -> str:
+    return f"the subscription was closed with {code}"
 
 
 @contextmanager
-def subscribed(url: str, query: str, token: str) -> Iterator[Subscription]:
-    """Keep a subscription open in the block; `url` is the edge's, as for HTTP. Raises ApiError."""
-    address = f"{url.rstrip('/').replace('http', 'ws', 1)}{PATH}"
+def subscribed(
+    url: str, query: str, token: str, *, path: str = PATH, headers: Mapping[str, str] | None = None
+) -> Iterator[Subscription]:
+    """Keep a subscription open in the block; `url` is the edge's, as for HTTP. Raises ApiError.
+
+    `path` and `headers` are for a process behind the edge.
+    """
+    address = f"{url.rstrip('/').replace('http', 'ws', 1)}{path}"
     protocol = Subprotocol("graphql-transport-ws")
     try:
-        socket = connect(address, subprotocols=[protocol], open_timeout=_TIMEOUT, proxy=None)
+        socket = connect(
+            address,
+            subprotocols=[protocol],
+            additional_headers=headers,
+            open_timeout=_TIMEOUT,
+            proxy=None,
+        )
     except (WebSocketException, OSError) as error:
         raise ApiError(f"no subscription ({type(error).__name__})") from error
     with socket:

@@ -16,9 +16,9 @@ from stack.ports import free_ports
 from stack.postgres import Postgres
 from stack.router import Kind
 from stack.valkey import valkey
-from tests.stack import edge, sign_up, stack
+from tests.stack import edge, mailbox, prove, sign_up, sign_up_proven, stack
 
-__all__ = ["edge", "sign_up", "stack"]
+__all__ = ["edge", "mailbox", "prove", "sign_up", "sign_up_proven", "stack"]
 
 
 @pytest.fixture(scope="session")

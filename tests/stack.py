@@ -1,6 +1,7 @@
 """Starts a whole stack for tests: on the Apollo Router, on its stand-in, or on both."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,12 +15,17 @@ import pytest
 from chassis.topology import declared
 from client import api
 from client.api import Account
-from stack import mailbox
+from client.documents import VERIFY_EMAIL
+from client.mailbox import Mailbox, short_code_in
 from stack.commands import Commands
 from stack.console import Console
 from stack.environment import on_free_ports, prepare
+from stack.mailbox import address as mailbox_address
+from stack.mailbox import is_wanted
 from stack.ports import free_ports
+from stack.process import HttpProbe, Process
 from stack.router import Kind, find_router
+from stack.services import settings_of
 from stack.supervisor import Stack
 
 
@@ -81,8 +87,13 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
-    # A digest is sent after a short window.
-    with started(folder, request.param, NOTIFIER_WINDOW_SECONDS="2") as running:
+    # A digest is sent after a short window. All tests come from one network.
+    chosen = {
+        "NOTIFIER_WINDOW_SECONDS": "2",
+        "AUTH_MAILS_PER_NETWORK": "100000",
+        "AUTH_CODES_PER_NETWORK": "100000",
+    }
+    with started(folder, request.param, **chosen) as running:
         yield running
 
 
@@ -104,7 +115,7 @@ def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]
                 url=running.url("edge"),
                 router_url=running.url("router"),
                 service_urls={name: running.url(name) for name in declared().services},
-                mailbox_url=mailbox.address(settings) if mailbox.is_wanted(settings) else "",
+                mailbox_url=mailbox_address(settings) if is_wanted(settings) else "",
                 settings=settings,
                 data=folder / "data",
                 log=folder / "log",
@@ -113,6 +124,63 @@ def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]
             )
         finally:
             running.stop()
+
+
+@contextmanager
+def another_process(stack: RunningStack, name: str, folder: Path) -> Iterator[str]:
+    """Run another process of a service with the same database and Valkey; yields its address."""
+    service = declared()[name]
+    ports = map(str, free_ports(2))
+    settings = {**os.environ, **settings_of(name, stack.settings)}
+    settings |= {f"{service.prefix}PORT": next(ports), f"{service.prefix}GRPC_PORT": next(ports)}
+    url = f"http://127.0.0.1:{settings[f'{service.prefix}PORT']}"
+    with (folder / f"{name}-2.log").open("w") as log:
+        process = Process(
+            f"{name}-2",
+            [sys.executable, "-m", service.module, "serve"],
+            console=Console(log),
+            environment=settings,
+            ready=HttpProbe(f"{url}/readyz"),
+        )
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            yield url
+        finally:
+            process.stop()
+
+
+@pytest.fixture
+def mailbox(stack: RunningStack) -> Iterator[Mailbox]:
+    """The mailbox that takes all mails of the stack."""
+    with httpx.Client(base_url=stack.mailbox_url, trust_env=False) as http:
+        yield Mailbox(http)
+
+
+@pytest.fixture
+def prove(edge: httpx.Client, mailbox: Mailbox) -> Callable[[Account], None]:
+    """Return a function that proves the address of a new account."""
+
+    def verify(account: Account) -> None:
+        mail = mailbox.wait_for(account.email, lambda mail: bool(short_code_in(mail)))
+        outcome = api.run(edge, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"]
+        assert outcome["user"] == {"id": account.id, "emailVerified": True}
+
+    return verify
+
+
+@pytest.fixture
+def sign_up_proven(
+    sign_up: Callable[[], Account], prove: Callable[[Account], None]
+) -> Callable[[], Account]:
+    """Return a function that signs up a new user and proves the address."""
+
+    def make() -> Account:
+        account = sign_up()
+        prove(account)
+        return account
+
+    return make
 
 
 @pytest.fixture

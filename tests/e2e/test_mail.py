@@ -1,12 +1,9 @@
 """Mails about retweets, through the whole system."""
 
 import re
-from collections.abc import Callable, Iterator
-from email import message_from_bytes
+from collections.abc import Callable
 from email.message import EmailMessage
-from email.policy import default
 from html import unescape
-from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -15,6 +12,7 @@ import pytest
 from client import api
 from client.api import Account, run
 from client.documents import CREATE_TWEET, RETWEET
+from client.mailbox import Mailbox
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
@@ -28,23 +26,14 @@ SETTINGS = "{ me { emailSettings { retweets } } }"
 ALL_SETTINGS = "{ me { emailSettings { retweets addressUnsubscribed } } }"
 
 
-class Mailbox:
-    """The mails that MailDev has accepted."""
+class RetweetMails:
+    """The mails about retweets that the mailbox has received."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
 
     def of(self, account: Account) -> list[EmailMessage]:
-        """Return the mails to an account as received."""
-        address = f"{account.username}@example.com"
-        listed: list[dict[str, Any]] = self._client.get("/email").json()
-        return [
-            message_from_bytes(
-                self._client.get(f"/email/{mail['id']}/source").content, policy=default
-            )
-            for mail in listed
-            if address in [to["address"] for to in mail["to"]]
-        ]
+        return [mail for mail in self._mailbox.of(account.email) if mail["list-id"]]
 
     def wait_for(self, account: Account, count: int = 1) -> list[EmailMessage]:
         eventually(lambda: len(self.of(account)) >= count, f"{count} mails have arrived")
@@ -52,17 +41,16 @@ class Mailbox:
 
 
 @pytest.fixture
-def mailbox(stack: RunningStack) -> Iterator[Mailbox]:
-    with httpx.Client(base_url=stack.mailbox_url, trust_env=False) as client:
-        yield Mailbox(client)
+def mails(mailbox: Mailbox) -> RetweetMails:
+    return RetweetMails(mailbox)
 
 
 @pytest.fixture
-def opt_in(edge: httpx.Client, sign_up: SignUp) -> SignUp:
-    """Return a function that creates an account with mails switched on."""
+def opt_in(edge: httpx.Client, sign_up_proven: SignUp) -> SignUp:
+    """Return a function that creates an account with a proven address and mails switched on."""
 
     def make() -> Account:
-        account = sign_up()
+        account = sign_up_proven()
         answer = run(edge, OPT_IN, account, on=True)
         settings = answer["updateEmailSettings"]
         assert settings == {"retweets": True, "addressUnsubscribed": False}
@@ -91,13 +79,13 @@ def links_of(mail: EmailMessage) -> set[str]:
 
 class TestRetweetMail:
     def test_author_who_opted_in_gets_exactly_one_mail(
-        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mails: RetweetMails
     ) -> None:
         ada, grace = opt_in(), sign_up()
         tweet_id = tweet(edge, ada)
         run(edge, RETWEET, grace, id=tweet_id)
         run(edge, RETWEET, grace, id=tweet_id)
-        (mail,) = mailbox.wait_for(ada)
+        (mail,) = mails.wait_for(ada)
 
         assert mail["to"] == f"{ada.username}@example.com" or ada.username in mail["to"]
         assert grace.username in mail["subject"]
@@ -114,11 +102,11 @@ class TestRetweetMail:
         assert "Hello &lt;world&gt; 👋" in html
 
     def test_unsubscribing_by_post_ends_mails(
-        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mails: RetweetMails
     ) -> None:
         ada, grace = opt_in(), sign_up()
         run(edge, RETWEET, grace, id=tweet(edge, ada))
-        (mail,) = mailbox.wait_for(ada)
+        (mail,) = mails.wait_for(ada)
         link = re.fullmatch(r"<(http.*)>", mail["list-unsubscribe"].replace("\n", ""))
         assert link
 
@@ -135,8 +123,8 @@ class TestRetweetMail:
         run(edge, RETWEET, grace, id=tweet(edge, ada))
         later = opt_in()
         run(edge, RETWEET, grace, id=tweet(edge, later))
-        mailbox.wait_for(later)
-        assert len(mailbox.of(ada)) == 1
+        mails.wait_for(later)
+        assert len(mails.of(ada)) == 1
 
         # The account cannot switch mails on again; the page of the link can.
         answer = run(edge, OPT_IN, ada, on=True)
@@ -148,11 +136,11 @@ class TestRetweetMail:
         assert run(edge, SETTINGS, ada)["me"]["emailSettings"] == {"retweets": True}
 
     def test_unsubscribed_address_stays_so_in_a_new_account(
-        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mails: RetweetMails
     ) -> None:
         ada, grace = opt_in(), sign_up()
         run(edge, RETWEET, grace, id=tweet(edge, ada))
-        (mail,) = mailbox.wait_for(ada)
+        (mail,) = mails.wait_for(ada)
         link = mail["list-unsubscribe"].replace("\n", "").strip("<>")
         assert httpx.post(link, trust_env=False).status_code == 200
         delete = "mutation ($p: String!) { deleteAccount(password: $p) { __typename } }"
@@ -169,26 +157,31 @@ class TestRetweetMail:
         run(edge, RETWEET, grace, id=tweet(edge, again))
         later = opt_in()
         run(edge, RETWEET, grace, id=tweet(edge, later))
-        mailbox.wait_for(later)
-        assert len(mailbox.of(ada)) == 1
+        mails.wait_for(later)
+        assert len(mails.of(ada)) == 1
 
     def test_users_without_opt_in_and_own_retweets_get_no_mail(
-        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mailbox: Mailbox
+        self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp, mails: RetweetMails
     ) -> None:
         quiet, ada, grace = sign_up(), opt_in(), sign_up()
         run(edge, RETWEET, grace, id=tweet(edge, quiet))
         run(edge, RETWEET, ada, id=tweet(edge, ada))
         later = opt_in()
         run(edge, RETWEET, grace, id=tweet(edge, later))
-        mailbox.wait_for(later)
-        assert mailbox.of(quiet) == mailbox.of(ada) == mailbox.of(grace) == []
+        mails.wait_for(later)
+        assert mails.of(quiet) == mails.of(ada) == mails.of(grace) == []
 
     def test_sign_up_can_opt_in(
-        self, edge: httpx.Client, sign_up: SignUp, mailbox: Mailbox
+        self,
+        edge: httpx.Client,
+        sign_up: SignUp,
+        prove: Callable[[Account], None],
+        mails: RetweetMails,
     ) -> None:
         ada = api.sign_up(edge, emailSettings={"retweets": True})
+        prove(ada)
         run(edge, RETWEET, sign_up(), id=tweet(edge, ada))
-        assert len(mailbox.wait_for(ada)) == 1
+        assert len(mails.wait_for(ada)) == 1
 
     def test_settings_are_hidden_from_other_users(
         self, edge: httpx.Client, opt_in: SignUp, sign_up: SignUp
@@ -208,7 +201,7 @@ class TestLinks:
         edge: httpx.Client,
         opt_in: SignUp,
         sign_up: SignUp,
-        mailbox: Mailbox,
+        mails: RetweetMails,
         stack: RunningStack,
     ) -> None:
         ada, grace = opt_in(), sign_up()
@@ -219,7 +212,7 @@ class TestLinks:
         found: set[str] = set()
 
         def all_tweets_are_linked() -> bool:
-            for mail in mailbox.of(ada):
+            for mail in mails.of(ada):
                 found.update(links_of(mail))
             return pages <= found
 
@@ -240,7 +233,7 @@ class TestOutage:
         edge: httpx.Client,
         opt_in: SignUp,
         sign_up: SignUp,
-        mailbox: Mailbox,
+        mails: RetweetMails,
         stack: RunningStack,
         process: str,
     ) -> None:
@@ -252,7 +245,7 @@ class TestOutage:
             assert answer["retweet"]["retweetCount"] == 1
         finally:
             stack.restart(process)
-        assert len(mailbox.wait_for(ada)) == 1
+        assert len(mails.wait_for(ada)) == 1
 
 
 class TestDeletedAccount:

@@ -1,10 +1,6 @@
 """Sign-out with two real auth processes, with Valkey and without."""
 
-import os
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -12,11 +8,7 @@ import httpx
 import pytest
 
 from client.api import Account, run
-from stack.console import Console
-from stack.ports import free_ports
-from stack.process import HttpProbe, Process
-from stack.services import settings_of
-from tests.stack import RunningStack, eventually
+from tests.stack import RunningStack, another_process, eventually
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 
@@ -24,25 +16,8 @@ SIGN_OUT = "mutation { signOut { sessionIds } }"
 @pytest.fixture(scope="module")
 def second(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of another auth process with the same database and Valkey."""
-    port, grpc_port = map(str, free_ports(2))
-    settings = {**os.environ, **settings_of("auth", stack.settings)}
-    settings |= {"AUTH_PORT": port, "AUTH_GRPC_PORT": grpc_port}
-    url = f"http://127.0.0.1:{port}"
-    log: Path = tmp_path_factory.mktemp("second") / "log"
-    with log.open("w") as file:
-        process = Process(
-            "auth-2",
-            [sys.executable, "-m", "subgraphs.auth", "serve"],
-            console=Console(file),
-            environment=settings,
-            ready=HttpProbe(f"{url}/readyz"),
-        )
-        process.start()
-        try:
-            process.wait_until_ready(threading.Event())
-            yield url
-        finally:
-            process.stop()
+    with another_process(stack, "auth", tmp_path_factory.mktemp("second")) as url:
+        yield url
 
 
 def status(url: str, account: Account) -> int:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import Account, bearer, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
-from tests.e2e.test_mail import OPT_IN, Mailbox, mailbox  # noqa: F401  (a fixture)
+from tests.e2e.test_mail import OPT_IN, RetweetMails, mails  # noqa: F401  (a fixture)
 from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
@@ -128,12 +128,14 @@ class TestLog:
         edge: httpx.Client,
         stack: RunningStack,
         sign_up: SignUp,
-        mailbox: Mailbox,  # noqa: F811
+        mails: RetweetMails,  # noqa: F811
+        prove: Callable[[Account], None],
     ) -> None:
         ada, grace = sign_up(), sign_up()
         known = self._secrets_of(stack)
         for person in (ada, grace):
             known |= {person.token, person.password, f"{person.username}@example.com"}
+        prove(ada)
         run(edge, OPT_IN, ada, on=True)
         given = {"login": f"{ada.username}@example.com", "password": ada.password}
         session = run(edge, SIGN_IN, input=given)["signIn"]
@@ -150,7 +152,7 @@ class TestLog:
         known.add(wrong)
         tweet = run(edge, CREATE_TWEET, ada, text="Hello")["createTweet"]["id"]
         run(edge, RETWEET, grace, id=tweet)
-        (mail,) = mailbox.wait_for(ada)
+        (mail,) = mails.wait_for(ada)
         link = re.fullmatch(r"<(http.*)>", mail["list-unsubscribe"].replace("\n", ""))
         assert link
         known.add(link[1].partition("token=")[2])
