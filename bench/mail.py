@@ -37,7 +37,7 @@ from chassis.settings import Stage
 from chassis.shutdown import Shutdown
 from chassis.streams import connect
 from notifier.app import create_app, mail_sender, notifier_service
-from notifier.domain import EmailSettings, Recipient, Retweet, Tweet
+from notifier.domain import AccountMail, EmailSettings, Recipient, Retweet, Tweet
 from notifier.service import NotifierService
 from notifier.settings import Settings
 from stack.console import Console
@@ -150,7 +150,7 @@ async def throughput(
         for number in range(rounds + 1):
             for _ in range(mails):
                 await service.report_retweet(uuid4(), *_retweet(await _author(service)))
-            mailer, sender = mail_sender(settings, database)
+            mailer, sender = mail_sender(settings, database, NoAccountMails())
             async with mailer.open():
                 started = perf_counter()
                 await sender.deliver_due()
@@ -165,6 +165,11 @@ async def throughput(
         return statistics.median(ours[1:]), statistics.median(alone[1:])
     finally:
         await database.disconnect()
+
+
+class NoAccountMails:
+    async def fetch(self, mail_id: UUID) -> AccountMail:
+        raise AssertionError(mail_id)
 
 
 async def _send_alone(settings: Settings, contents: list[bytes]) -> None:
@@ -183,8 +188,14 @@ async def _send_alone(settings: Settings, contents: list[bytes]) -> None:
 async def _author(service: NotifierService) -> UUID:
     """Register a new user who wants mail: a user gets one mail in a window."""
     author = uuid7()
-    user = Recipient(author, EmailSettings(retweets=True), "ada", f"{author.hex}@example.com")
-    await service.register_user(uuid4(), user)
+    user = Recipient(
+        author,
+        EmailSettings(retweets=True),
+        "ada",
+        f"{author.hex}@example.com",
+        email_verified_at=datetime.now(UTC),
+    )
+    await service.save_user(uuid4(), user)
     return author
 
 

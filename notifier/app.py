@@ -14,7 +14,9 @@ from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.parts import Parts
 from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
+from notifier.account_mails import AccountMailRenderer, mail_writer
 from notifier.addresses import AddressDigests
+from notifier.auth_client import GrpcAccountMails
 from notifier.consumer import BACKFILLED, handler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
@@ -22,7 +24,8 @@ from notifier.domain import Outcome
 from notifier.mailer import SmtpMailer
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.mime import MimeComposer
-from notifier.rendering import MailRenderer
+from notifier.ports import AccountMails
+from notifier.rendering import RetweetMails
 from notifier.repository import SqlRepositories
 from notifier.schema import build_schema
 from notifier.sender import Sender
@@ -34,7 +37,10 @@ from notifier.unsubscribe import UnsubscribeLinks, unsubscribe_routes
 def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
     parts = Parts("notifier", settings)
     service = notifier_service(settings, parts.database, parts.wake_relay)
-    mailer, sender = mail_sender(settings, parts.database, count_mails(parts.metrics.registry))
+    account_mails = GrpcAccountMails(settings.grpc_addresses["auth"], settings.account_mail_secret)
+    mailer, sender = mail_sender(
+        settings, parts.database, account_mails, count_mails(parts.metrics.registry)
+    )
     watch_deliveries(parts.metrics, unit_of_work(settings, parts.database))
 
     def make_context(connection: HTTPConnection) -> NotifierContext:
@@ -46,6 +52,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         shutdown,
         running=[
             mailer.open,
+            account_mails.running,
             sender.running,
             parts.consumer(
                 handler(service, sender.wake),
@@ -91,14 +98,23 @@ def notifier_service(
 
 
 def mail_sender(
-    settings: Settings, database: Database, record: Callable[[Outcome], None] = lambda _: None
+    settings: Settings,
+    database: Database,
+    account_mails: AccountMails,
+    record: Callable[[Outcome], None] = lambda _: None,
 ) -> tuple[SmtpMailer, Sender]:
     mailer = SmtpMailer(settings.smtp, MimeComposer(settings.sender, _now, settings.signer))
-    links = unsubscribe_links(settings)
+    work, product = unit_of_work(settings, database), settings.sender.display_name
+    write = mail_writer(
+        RetweetMails(product, settings.tweet_url, unsubscribe_links(settings).url),
+        account_mails,
+        AccountMailRenderer(product, settings.public_url),
+        lambda address: work.read(lambda r: r.addresses.undeliverable_since(address)),
+    )
     sender = Sender(
-        unit_of_work(settings, database),
+        work,
         mailer,
-        MailRenderer(settings.sender.display_name, settings.tweet_url, links.url),
+        write,
         settings.sending,
         now=_now,
         chance=random.random,

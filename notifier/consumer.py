@@ -21,9 +21,13 @@ def handler(service: NotifierService, wake: Callable[[], None] = lambda: None) -
     async def handle(event: Event) -> None:
         match event.type:
             case events.USER_REGISTERED:
-                await service.register_user(event.id, events.registered_user(event))
+                await service.save_user(event.id, events.registered_user(event))
+            case events.EMAIL_VERIFIED:
+                await service.save_user(event.id, events.verified_user(event))
             case events.USER_DELETED:
                 await service.forget_user(event.id, events.deleted_user(event))
+            case events.ACCOUNT_MAIL_REQUESTED:
+                await service.add_account_mail(event.id, events.requested_account_mail(event))
             case events.TWEET_RETWEETED:
                 await service.report_retweet(event.id, *events.new_retweet(event))
             case events.RETWEET_UNDONE:

@@ -56,12 +56,12 @@ class DeadLetters:
 
 
 def _letter(delivery: Delivery) -> DeadLetter:
-    details = (
-        f"recipient  {delivery.recipient_id}\n"
-        f"tweet      {delivery.tweet_id}\n"
-        f"message    {delivery.message_id}\n"
-        f"attempts   {delivery.attempts}"
+    about = (
+        f"recipient  {delivery.recipient_id}\ntweet      {delivery.tweet_id}"
+        if delivery.account_mail_id is None
+        else f"mail id    {delivery.account_mail_id} (of auth)"
     )
+    details = f"{about}\nmessage    {delivery.message_id}\nattempts   {delivery.attempts}"
     return DeadLetter(
         str(delivery.id), "mail", delivery.created_at, delivery.last_error or "", details
     )

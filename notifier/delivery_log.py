@@ -7,7 +7,7 @@ import structlog
 
 from chassis.background import Backoff
 from notifier.domain import Outcome, State
-from notifier.ports import UnitOfWork
+from notifier.ports import Repositories, UnitOfWork
 
 _log = structlog.get_logger("notifier.delivery_log")
 
@@ -38,14 +38,28 @@ class DeliveryLog:
             outcomes, self._gathered, self._next = self._gathered, [], None
             # Retries without limit: a mail not saved as sent would be sent again.
             await self._backoff.until_success(
-                lambda: self._unit_of_work.transaction(
-                    lambda r: r.deliveries.save_outcomes(outcomes)
-                ),
+                lambda: self._unit_of_work.transaction(lambda r: _save(r, outcomes)),
                 (Exception,),
             )
         _log_outcomes(outcomes)
         for outcome in outcomes:
             self._record(outcome)
+
+
+async def _save(repositories: Repositories, outcomes: Sequence[Outcome]) -> None:
+    waiting = {o.recipient_id for o in outcomes if o.state is State.WAITING and o.recipient_id}
+    # Recipients are locked before deliveries, as by the use cases.
+    for user_id in sorted(waiting):
+        await repositories.recipients.lock(user_id)
+    await repositories.deliveries.save_outcomes(outcomes)
+    for outcome in outcomes:
+        if outcome.refused_address:
+            await repositories.addresses.refuse(outcome.refused_address, outcome.at)
+    # An address may have been proven, or replaced by another one, since its draft was read.
+    for user_id in waiting:
+        recipient = await repositories.recipients.lock(user_id)
+        if recipient and not recipient.wait_reason:
+            await repositories.deliveries.release(user_id, outcomes[-1].at)
 
 
 def _log_outcomes(outcomes: Sequence[Outcome]) -> None:

@@ -1,7 +1,7 @@
 """Recipients, retweets and deliveries, and the rules for when a mail is sent to whom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -11,7 +11,8 @@ class State(StrEnum):
     """The state of a delivery."""
 
     WAITING = "waiting"
-    """The recipient's address is not known yet."""
+    """It cannot be sent yet: the recipient's registration has not arrived, or their address is not
+    proven or undeliverable."""
     PENDING = "pending"
     FAILED = "failed"
     """The last attempt failed; another one follows."""
@@ -32,11 +33,14 @@ class EmailSettings:
 
     retweets: bool = False
     unsubscribed: bool = False
+    undeliverable_since: datetime | None = None
+    """When the mail server last refused the account's address for good. None once it is proven
+    again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A user, as far as known here: the settings may arrive before the address.
+    """A user, as far as known here: settings, address and its proof may arrive in any order.
 
     `settings` is None until they arrive: they may yet say that the user wants mail.
     """
@@ -47,6 +51,19 @@ class Recipient:
     email: str | None = None
     settings_changed_at: datetime | None = None
     """None if the settings are those of sign-up, or a release without this field changed them."""
+    email_verified_at: datetime | None = None
+    """When the user proved that they read the mails to `email`. None: never."""
+
+    @property
+    def wait_reason(self) -> str | None:
+        """Why mails about retweets must wait. None if they can be sent."""
+        if self.email is None or self.settings is None:
+            return "the registration has not arrived"
+        if self.email_verified_at is None:
+            return "the address is not proven"
+        if self.settings.undeliverable_since:
+            return "the address is undeliverable"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +102,20 @@ class UnsubscribeLink:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One mail to one user about retweets of their tweets; `tweet_id` is the first tweet.
+    """One mail: about retweets to one user, or about an account.
 
-    A digest takes in further retweets until its first attempt. Its text never changes after that,
-    because the server may have accepted the mail although the attempt failed.
+    A mail about retweets has a recipient and its first tweet. As a digest it takes in further
+    retweets until its first attempt. Its text never changes after that, because the server may have
+    accepted the mail although the attempt failed.
+
+    A mail about an account has only the id of the mail that auth has asked for. Nothing else about
+    it is stored here: auth gives its address and its content when it is sent.
     """
 
     id: UUID
     event_id: UUID
-    recipient_id: UUID
-    tweet_id: UUID
+    recipient_id: UUID | None
+    tweet_id: UUID | None
     message_id: str
     digest: bool
     created_at: datetime
@@ -108,6 +129,7 @@ class Delivery:
     last_error: str | None = None
     traceparent: str | None = None
     """The trace that the first attempt continues."""
+    account_mail_id: UUID | None = None
 
     @property
     def takes_more(self) -> bool:
@@ -134,19 +156,20 @@ class Draft:
     """A delivery with all that its mail would report if it were sent now.
 
     `tweets` and `retweeters` count all; `reported` are the most retweeted tweets, `names` the
-    first few retweeters. A user who retweeted several of the tweets counts once.
+    first few retweeters. A user who retweeted several of the tweets counts once. A mail about an
+    account has none of these.
     """
 
     delivery: Delivery
-    recipient: Recipient | None
-    reported: Sequence[ReportedTweet]
-    tweets: int
-    names: Sequence[str]
-    retweeters: int
+    recipient: Recipient | None = None
+    reported: Sequence[ReportedTweet] = ()
+    tweets: int = 0
+    names: Sequence[str] = ()
+    retweeters: int = 0
 
     @property
     def cancel_reason(self) -> str | None:
-        """Why the mail must not be sent. None if it is still wanted."""
+        """Why the mail about retweets must not be sent. None if it is still wanted."""
         if self.recipient is None:
             return "the account is deleted"
         settings = self.recipient.settings
@@ -159,17 +182,51 @@ class Draft:
         return None
 
 
+class AccountMailKind(StrEnum):
+    """What a mail about an account is for."""
+
+    VERIFY_EMAIL = "verify-email"
+    CHANGE_EMAIL = "change-email"
+    RESET_PASSWORD = "reset-password"  # noqa: S105
+    EMAIL_CHANGED = "email-changed"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105
+
+    @property
+    def proves_address(self) -> bool:
+        """Whether it asks the reader to prove the address, which may be undeliverable so far."""
+        return self in (AccountMailKind.VERIFY_EMAIL, AccountMailKind.CHANGE_EMAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMail:
+    """The content of a mail about an account. It must not be stored or logged: it has the code.
+
+    `link_path` is below the public URL, empty for no link; `short_code` is empty for no code.
+    `valid_for` is the time, from the fetch on, in which the code can be used.
+    """
+
+    kind: AccountMailKind
+    address: str = field(repr=False)
+    username: str = field(repr=False)
+    link_path: str = field(repr=False)
+    short_code: str = field(repr=False)
+    valid_for: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The content of a mail, before it is encoded for transport."""
+    """The content of a mail, before it is encoded for transport.
+
+    `unsubscribe_url` is None for a mail that cannot be unsubscribed from.
+    """
 
     message_id: str
-    to: str
-    to_name: str
+    to: str = field(repr=False)
+    to_name: str = field(repr=False)
     subject: str
-    text: str
-    html: str
-    unsubscribe_url: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    unsubscribe_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +243,10 @@ class Outcome:
     due_at: datetime
     counts: bool = True
     error: str | None = None
+    recipient_id: UUID | None = None
+    """None for a mail about an account."""
+    refused_address: str | None = field(default=None, repr=False)
+    """The address that the mail server refused for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,32 @@
 """The failures of a mail, and of a link to unsubscribe."""
 
 
+class MailNotWanted(Exception):
+    """The mail must not be sent any more; the message says why and names no person."""
+
+
+class MailMustWait(Exception):
+    """The mail cannot be sent before its recipient's address is proven; the message says why."""
+
+
+class ContentUnavailable(Exception):
+    """Auth does not give the content of mails about accounts at the moment.
+
+    The mail that met this is not at fault.
+    """
+
+
+class UnknownContent(Exception):
+    """Auth, in a newer release, gave content that this release cannot send."""
+
+
+class AddressRefused(Exception):
+    """The recipient's address is refused for good, by the server or because it cannot be encoded.
+
+    No mail to the address can be delivered. The message has no address.
+    """
+
+
 class MailRefused(Exception):
     """The server refused the mail for good; a retry is useless."""
 

@@ -11,6 +11,8 @@ EMAIL_SETTINGS_CHANGED = "email-settings-changed"
 
 USER_REGISTERED = "user-registered"
 USER_DELETED = "user-deleted"
+EMAIL_VERIFIED = "email-verified"
+ACCOUNT_MAIL_REQUESTED = "account-mail-requested"
 TWEET_RETWEETED = "tweet-retweeted"
 RETWEET_UNDONE = "retweet-undone"
 TWEET_DELETED = "tweet-deleted"
@@ -35,7 +37,23 @@ def registered_user(event: Event) -> Recipient:
         email=data.line("email", _LONGEST_ADDRESS),
         settings=EmailSettings(settings.flag("retweets")),
         settings_changed_at=settings.time("changedAt") if "changedAt" in settings else None,
+        email_verified_at=data.time("emailVerifiedAt") if "emailVerifiedAt" in data else None,
     )
+
+
+def verified_user(event: Event) -> Recipient:
+    """Return the user of an `email-verified`, with the address that is proven from its time on."""
+    data = event.fields
+    return Recipient(
+        user_id=data.id("userId"),
+        email=data.line("email", _LONGEST_ADDRESS),
+        email_verified_at=event.time,
+    )
+
+
+def requested_account_mail(event: Event) -> UUID:
+    """Return the id of the mail of an `account-mail-requested`."""
+    return event.fields.id("mailId")
 
 
 def deleted_user(event: Event) -> UUID:

@@ -18,7 +18,7 @@ from aiosmtplib.errors import (
 )
 
 from notifier.domain import Mail
-from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
+from notifier.errors import AddressRefused, MailDeferred, MailRefused, MailServerUnavailable
 from notifier.mime import MimeMessage
 
 _CLOSING = 421
@@ -81,7 +81,7 @@ class SmtpMailer:
             self._pool.clear()
 
     async def send(self, mail: Mail) -> None:
-        """Raises MailRefused, MailDeferred or MailServerUnavailable."""
+        """Raises AddressRefused, MailRefused, MailDeferred or MailServerUnavailable."""
         message = self._compose(mail)
         async with self._slots:
             if idle := self._reusable():
@@ -129,7 +129,7 @@ class SmtpMailer:
     ) -> None:
         try:
             await _transact(connection, message, reused=reused)
-        except (MailRefused, MailDeferred) as refused:
+        except (AddressRefused, MailRefused, MailDeferred) as refused:
             # After an answer of the server the connection can carry the next mail.
             if isinstance(refused.__cause__, SMTPResponseException) and connection.is_connected:
                 try:
@@ -155,7 +155,7 @@ async def _transact(connection: aiosmtplib.SMTP, message: MimeMessage, *, reused
     options = []
     if message.needs_smtputf8:
         if not connection.supports_extension("smtputf8"):
-            raise MailRefused("the server does not support internationalised addresses")
+            raise AddressRefused("the server does not support internationalised addresses")
         options = ["SMTPUTF8", "BODY=8BITMIME"]
     step = "MAIL"
     try:
@@ -170,14 +170,23 @@ async def _transact(connection: aiosmtplib.SMTP, message: MimeMessage, *, reused
         if step == "MAIL" or error.code in _AUTHENTICATION_REQUIRED:
             # MAIL does not name the recipient, so its refusal does not concern them.
             raise MailServerUnavailable(_reason(step, error)) from error
-        kind = MailRefused if 500 <= error.code < 600 else MailDeferred
-        raise kind(_reason(step, error)) from error
+        raise _refusal(step, error)(_reason(step, error)) from error
     except (SMTPException, OSError) as error:
         if reused and isinstance(error, SMTPServerDisconnected) and step != "DATA":
             raise _ConnectionLost from error
         # Without an answer to DATA the mail may have been accepted; a retry has its Message-ID.
         unanswered = MailServerUnavailable if step == "MAIL" else MailDeferred
         raise unanswered(_reason(step, error)) from error
+
+
+def _refusal(step: str, error: SMTPResponseException) -> type[Exception]:
+    """Return what an answer to RCPT or DATA means."""
+    if not 500 <= error.code < 600:
+        return MailDeferred
+    # RFC 3463: x.7 is a policy, like a relay that does not know us, and not about the address.
+    status = _STATUS.match(error.message)
+    is_policy = status is not None and status[0].split(".")[1] == "7"
+    return AddressRefused if step == "RCPT" and not is_policy else MailRefused
 
 
 def _reason(step: str, error: BaseException) -> str:

@@ -14,17 +14,17 @@ def count_mails(registry: CollectorRegistry) -> Callable[[Outcome], None]:
     """Return the callback that records each outcome."""
     mails = Counter(
         "chirp_mails_total",
-        "Attempts at mails by result; failed ones are retried.",
+        "Attempts at mails by result. Failed ones are retried, waiting ones after a proof.",
         ("result",),
         registry=registry,
     )
-    results = (State.SENT, State.FAILED, State.DEAD, State.CANCELLED)
+    results = (State.SENT, State.FAILED, State.DEAD, State.CANCELLED, State.WAITING)
     count = {state: mails.labels(state).inc for state in results}
     return lambda outcome: count[outcome.state]()
 
 
 def watch_deliveries(metrics: Metrics, unit_of_work: UnitOfWork) -> None:
-    """Measure at each scrape for how long mails have been due or without an address."""
+    """Measure at each scrape for how long mails have been due or without a known address."""
     overdue = Gauge(
         "chirp_mail_overdue_seconds",
         "Seconds since the oldest unsent mail became due.",

@@ -6,7 +6,7 @@ processor time for a mail, all included: docs/adr/0020-mail.md has the figures.
 
 import re
 from binascii import b2a_qp
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -17,7 +17,7 @@ import idna
 
 from chassis.text import is_one_line
 from notifier.domain import Mail
-from notifier.errors import MailRefused
+from notifier.errors import AddressRefused, MailRefused
 
 _MAILBOX = re.compile(r'[^\s()<>\[\]:;@\\,"]+')
 _BOUNDARY = "=_the-other-part"
@@ -43,7 +43,10 @@ class MimeComposer:
     sign: Callable[[bytes], bytes] | None = None
 
     def __call__(self, mail: Mail) -> MimeMessage:
-        """Raises MailRefused for an invalid address, or for a line break in a header."""
+        """Raises AddressRefused for an invalid address.
+
+        Raises MailRefused for a line break in a header.
+        """
         recipient = deliverable(mail.to)
         headers = {
             "From": _mailbox(self.sender.display_name, self.sender.addr_spec),
@@ -51,11 +54,8 @@ class MimeComposer:
             "Subject": _words(mail.subject),
             "Date": format_datetime(self.now()),
             "Message-ID": mail.message_id,
-            "List-Id": f"Retweets of your tweets <retweets.{self.sender.domain}>",
-            "List-Unsubscribe": f"<{mail.unsubscribe_url}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "Auto-Submitted": "auto-generated",
-            "Precedence": "list",
+            **self._list_headers(mail),
             "MIME-Version": "1.0",
             "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY}"',
         }
@@ -72,19 +72,29 @@ class MimeComposer:
             content = self.sign(content) + content
         return MimeMessage(self.sender.addr_spec, recipient, content, not recipient.isascii())
 
+    def _list_headers(self, mail: Mail) -> Mapping[str, str]:
+        if mail.unsubscribe_url is None:
+            return {}
+        return {
+            "List-Id": f"Retweets of your tweets <retweets.{self.sender.domain}>",
+            "List-Unsubscribe": f"<{mail.unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            "Precedence": "list",
+        }
+
 
 def deliverable(address: str) -> str:
     """Return the address with its domain in ASCII; the mailbox stays as it is.
 
-    Raises MailRefused for an invalid address.
+    Raises AddressRefused for an invalid address.
     """
     mailbox, _, domain = address.rpartition("@")
     if not _MAILBOX.fullmatch(mailbox) or not is_one_line(mailbox):
-        raise MailRefused("the address is invalid")
+        raise AddressRefused("the address is invalid")
     try:
         return f"{mailbox}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError as error:
-        raise MailRefused("the domain of the address is invalid") from error
+        raise AddressRefused("the domain of the address is invalid") from error
 
 
 def _mailbox(name: str, address: str) -> str:

@@ -1,12 +1,13 @@
 """The interfaces that the use cases and the sender need."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from chassis import ports
 from notifier.domain import (
+    AccountMail,
     Delivery,
     Draft,
     EmailSettings,
@@ -32,10 +33,11 @@ class RecipientRepository(Protocol):
         Adds an unknown user, without settings: an event names them, so their registration follows.
         """
 
-    async def register(self, recipient: Recipient) -> None:
-        """Save name and address, and the settings unless those known are as new.
+    async def merge(self, recipient: Recipient) -> None:
+        """Add what an event says of a user to what is known of them. Fields may be None.
 
-        Does nothing for a deleted user.
+        Of settings and of proven addresses the newest wins. An address that is not proven gives way
+        to a proven one, settings without a time to a change. Does nothing for a deleted user.
         """
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
@@ -70,6 +72,15 @@ class AddressRepository(Protocol):
 
     async def window_end(self, digests: Collection[bytes]) -> datetime | None: ...
 
+    async def refuse(self, address: str, at: datetime) -> None:
+        """Save that the mail server refused the address for good: it is undeliverable."""
+
+    async def prove(self, address: str, at: datetime) -> None:
+        """Forget that the address was refused before `at`, when its reader proved it."""
+
+    async def undeliverable_since(self, address: str) -> datetime | None:
+        """Return when the mail server last refused the address. None if it is deliverable."""
+
 
 class RetweetRepository(Protocol):
     """Tweets that mails are about, and the latest retweet of each by each user."""
@@ -94,31 +105,42 @@ class DeliveryRepository(Protocol):
     async def release(self, recipient_id: UUID, now: datetime) -> None:
         """Make waiting deliveries pending, due at their time or `now`, whichever is later."""
 
+    async def postpone(self, recipient_id: UUID, until: datetime) -> None:
+        """Let no unsent delivery to the user be due before `until`."""
+
     async def lock(self, delivery_id: UUID) -> Delivery | None:
         """Lock the delivery until the transaction ends: no process can lease it."""
 
     async def lock_last(self, recipient_id: UUID) -> Delivery | None:
         """Lock and return the recipient's newest delivery that is not cancelled."""
 
-    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
+    async def lease(
+        self, limit: int, *, account_mails: int, now: datetime, until: datetime
+    ) -> Sequence[UUID]:
         """Lease due deliveries and return their ids. Counts an attempt at each.
 
-        No other process gets them before `until`.
+        Of `limit` at most `account_mails` are mails about accounts. Those come first, however many
+        other deliveries have been due for longer. No other process gets a delivery before `until`.
         """
 
-    async def next_due(self) -> datetime | None:
-        """Return when the next delivery is due or its lease ends."""
+    async def next_due(self, *, account_mails: bool = True) -> datetime | None:
+        """Return when the next delivery is due or its lease ends.
+
+        `account_mails` false leaves out mails about accounts.
+        """
 
     async def waiting_since(self) -> datetime | None:
-        """Return when the oldest delivery without an address was added."""
+        """Return when the oldest delivery was added whose recipient is not registered yet."""
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         """Return the drafts of those deliveries that still exist."""
 
     async def save_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Save the results of attempts. A sent delivery stays sent.
+        """Save the results of attempts.
 
-        Any other outcome is ignored if a later attempt has begun.
+        A sent delivery stays sent. Any other outcome is ignored if a later attempt has begun. A
+        delivery that waits after its first attempt, in which no server can have accepted it, takes
+        in further retweets.
         """
 
     async def all_dead(self) -> Sequence[Delivery]:
@@ -168,9 +190,21 @@ class Mailer(Protocol):
     async def send(self, mail: Mail) -> None:
         """Return once a server has accepted the mail.
 
-        Raises MailRefused, MailDeferred or MailServerUnavailable.
+        Raises AddressRefused, MailRefused, MailDeferred or MailServerUnavailable.
         """
 
 
-Render = Callable[[Draft], Mail]
-"""Makes the mail of a draft that has no reason to be cancelled."""
+class AccountMails(Protocol):
+    async def fetch(self, mail_id: UUID) -> AccountMail:
+        """Return the content of a mail that auth has asked for. Its code is valid from now on.
+
+        Raises MailNotWanted, ContentUnavailable or UnknownContent.
+        """
+
+
+Write = Callable[[Draft], Awaitable[Mail]]
+"""Writes the mail of a draft.
+
+Raises MailNotWanted or MailMustWait; for a mail about an account ContentUnavailable or
+UnknownContent, too.
+"""

@@ -1,11 +1,12 @@
-"""Renders the text of a mail from the templates."""
+"""Renders mails about retweets from the templates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.text import shorten
-from notifier.domain import Draft, Mail, ReportedTweet
+from notifier.domain import Draft, Mail, Recipient, ReportedTweet
+from notifier.errors import MailMustWait, MailNotWanted
 from notifier.templates import render
 
 _PREVIEW = 120
@@ -13,7 +14,7 @@ _PREVIEW = 120
 
 
 @dataclass(frozen=True, slots=True)
-class MailRenderer:
+class RetweetMails:
     """`tweet_url` is the address of a tweet's page, with `{id}` for the tweet's id.
 
     `unsubscribe_url` returns the link for a user's id and the address of the mail.
@@ -23,10 +24,18 @@ class MailRenderer:
     tweet_url: str
     unsubscribe_url: Callable[[UUID, str], str]
 
-    def __call__(self, draft: Draft) -> Mail:
-        """Return the mail of a draft that has no reason to be cancelled."""
+    async def __call__(self, draft: Draft) -> Mail:
+        """Return the mail of a draft. Raises MailNotWanted or MailMustWait."""
+        if reason := draft.cancel_reason:
+            raise MailNotWanted(reason)
         recipient = draft.recipient
-        assert recipient and recipient.email and draft.reported  # noqa: S101, PT018
+        assert recipient  # noqa: S101
+        if reason := recipient.wait_reason:
+            raise MailMustWait(reason)
+        return self._render(draft, recipient)
+
+    def _render(self, draft: Draft, recipient: Recipient) -> Mail:
+        assert recipient.email  # noqa: S101
         username = recipient.username or ""
         unsubscribe_url = self.unsubscribe_url(recipient.user_id, recipient.email)
         what = "your tweet" if draft.tweets == 1 else f"{draft.tweets} of your tweets"

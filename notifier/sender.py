@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID  # noqa: TC003
 
@@ -12,9 +12,19 @@ import structlog
 from chassis.background import Backoff, running
 from chassis.tracing import span
 from notifier.delivery_log import DeliveryLog
-from notifier.domain import Delivery, Draft, Outcome, RetryPolicy, State
-from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
-from notifier.ports import Mailer, Render, Repositories, UnitOfWork
+from notifier.domain import Delivery, Draft, Mail, Outcome, RetryPolicy, State
+from notifier.errors import (
+    AddressRefused,
+    ContentUnavailable,
+    MailDeferred,
+    MailMustWait,
+    MailNotWanted,
+    MailRefused,
+    MailServerUnavailable,
+    UnknownContent,
+)
+from notifier.outage import Outage
+from notifier.ports import Mailer, Repositories, UnitOfWork, Write
 
 _PER_CONNECTION = 8
 """In-flight deliveries per connection. Under load one transaction leases or saves several, and
@@ -39,7 +49,8 @@ class SendingPolicy:
     poll: timedelta = timedelta(seconds=5)
     """The time after which it looks for deliveries that another process has left."""
     pause: timedelta = timedelta(seconds=1)
-    """The first pause after the server was unavailable; each next pause is twice as long."""
+    """The first pause after the mail server, or auth, was unavailable; each next one is twice as
+    long."""
     longest_pause: timedelta = timedelta(minutes=1)
     grace: timedelta = timedelta(seconds=10)
     """The time for in-flight deliveries to finish when the process stops."""
@@ -59,7 +70,7 @@ class Sender:
         self,
         unit_of_work: UnitOfWork,
         mailer: Mailer,
-        render: Render,
+        write: Write,
         policy: SendingPolicy,
         *,
         now: Callable[[], datetime],
@@ -69,17 +80,19 @@ class Sender:
         """`chance` returns a random number in [0, 1); `record` is called with each outcome."""
         self._unit_of_work = unit_of_work
         self._mailer = mailer
-        self._render = render
+        self._write = write
         self._policy = policy
         self._now = now
         self._chance = chance
         self._woken = asyncio.Event()
         self._connections = asyncio.Semaphore(policy.connections)
         self._in_flight: dict[UUID, asyncio.Task[None]] = {}
+        self._account_mails_in_flight = 0
         self._log = DeliveryLog(unit_of_work, record)
         self._backoff = Backoff("leasing deliveries")
-        self._pause = timedelta()
-        self._paused_until: datetime | None = None
+        pauses = policy.pause, policy.longest_pause
+        self._mail_server = Outage("mail server unavailable", *pauses, now)
+        self._auth = Outage("auth unavailable for account mails", *pauses, now)
 
     def wake(self) -> None:
         """Look for due deliveries now."""
@@ -128,15 +141,23 @@ class Sender:
         if self._is_busy:
             return None
         now = self._now()
-        next_due = await self._unit_of_work.read(lambda r: r.deliveries.next_due())
+        account_mails = self._account_mail_limit > 0
+        next_due = await self._unit_of_work.read(
+            lambda r: r.deliveries.next_due(account_mails=account_mails)
+        )
         times = [now + self._policy.poll]
         if next_due:
-            times.append(max(next_due, self._paused_until or now))
+            times.append(max(next_due, self._mail_server.until or now))
+        if self._auth.pauses and self._auth.until:
+            times.append(self._auth.until)
         return max(_MIN_WAIT, (min(times) - now).total_seconds())
 
     @property
-    def _is_paused(self) -> bool:
-        return self._paused_until is not None and self._now() < self._paused_until
+    def _account_mail_limit(self) -> int:
+        """How many mails about accounts may be leased: none, or one alone, while auth is away."""
+        if self._auth.is_over:
+            return self._room
+        return 0 if self._auth.pauses or self._account_mails_in_flight else 1
 
     @property
     def _room(self) -> int:
@@ -150,18 +171,21 @@ class Sender:
         After an outage of the mail server, one mail is tried alone.
         """
         half = _PER_CONNECTION * self._policy.connections // 2
-        return self._room < half or bool(self._pause and self._in_flight)
+        return self._room < half or bool(self._in_flight and not self._mail_server.is_over)
 
     async def _lease(self) -> int:
         """Lease and start as many due deliveries as there is room for. Return their number."""
         now = self._now()
-        if self._is_busy or self._is_paused:
+        if self._is_busy or self._mail_server.pauses:
             return 0
-        limit = 1 if self._pause else self._room
+        limit = self._room if self._mail_server.is_over else 1
+        account_mails = self._account_mail_limit
         until = now + 3 * self._policy.attempt
 
         async def work(repositories: Repositories) -> Sequence[Draft]:
-            leased = await repositories.deliveries.lease(limit, now=now, until=until)
+            leased = await repositories.deliveries.lease(
+                limit, account_mails=account_mails, now=now, until=until
+            )
             return await repositories.deliveries.drafts(leased)
 
         drafts = await self._unit_of_work.transaction(work)
@@ -170,6 +194,7 @@ class Sender:
             # In flight already if this process was suspended until its lease had ended.
             if delivery.id not in self._in_flight:
                 self._in_flight[delivery.id] = asyncio.create_task(self._deliver(draft, now))
+                self._account_mails_in_flight += delivery.account_mail_id is not None
         return len(drafts)
 
     async def _deliver(self, draft: Draft, read_at: datetime) -> None:
@@ -184,6 +209,7 @@ class Sender:
             _log.exception("delivery not attempted", delivery=str(delivery.id))
         finally:
             del self._in_flight[delivery.id]
+            self._account_mails_in_flight -= delivery.account_mail_id is not None
             self.wake()
 
     async def _attempt(self, draft: Draft, read_at: datetime) -> Outcome | None:
@@ -192,20 +218,19 @@ class Sender:
         if delivery.attempts > self._policy.retry.attempts:
             # The processes with the earlier leases ended before they saved an outcome.
             return self._outcome(delivery, State.DEAD, "no attempt had an outcome")
-        if self._now() + self._policy.attempt > delivery.due_at or self._is_paused:
-            # The lease is too old, or the server became unavailable: give the lease back.
-            return self._outcome(delivery, State.FAILED, "not attempted", counts=False)
+        paused = self._mail_server.pauses or (delivery.account_mail_id and self._auth.pauses)
+        if self._now() + self._policy.attempt > delivery.due_at or paused:
+            # The lease is too old, or a server became unavailable: give the lease back.
+            return self._not_attempted(delivery, "not attempted", timedelta())
         if self._now() - read_at > _FRESH:
             # Settings may have changed since the lease.
             drafts = await self._unit_of_work.read(lambda r: r.deliveries.drafts([delivery.id]))
             if not drafts:
                 return None
             draft = drafts[0]
-        if reason := draft.cancel_reason:
-            return self._outcome(delivery, State.CANCELLED, reason)
         with span("send mail", "client", parent=delivery.traceparent) as sending:
             outcome = await self._send(draft)
-            if outcome.state is not State.SENT:
+            if outcome.state in (State.FAILED, State.DEAD):
                 sending.fail(outcome.state)
         return outcome
 
@@ -213,19 +238,45 @@ class Sender:
         delivery = draft.delivery
         try:
             async with asyncio.timeout(self._policy.attempt.total_seconds()):
-                await self._mailer.send(self._render(draft))
-        except MailServerUnavailable as unavailable:
-            return self._server_unavailable(delivery, str(unavailable))
-        except MailRefused as refused:
-            outcome = self._outcome(delivery, State.DEAD, str(refused))
-        except (MailDeferred, TimeoutError) as deferred:
-            outcome = self._failure(delivery, str(deferred) or "the attempt took too long")
+                outcome = await self._hand_over(await self._write(draft), delivery)
+        except MailNotWanted as unwanted:
+            outcome = self._outcome(delivery, State.CANCELLED, str(unwanted))
+        except MailMustWait as early:
+            outcome = self._outcome(delivery, State.WAITING, str(early), counts=False)
+        except ContentUnavailable as unavailable:
+            wait = self._auth.failed(str(unavailable))
+            return self._not_attempted(delivery, str(unavailable), wait)
+        except UnknownContent as unknown:
+            wait = self._policy.longest_pause
+            outcome = self._not_attempted(delivery, str(unknown), wait)
+        except TimeoutError:
+            outcome = self._failure(delivery, "the attempt took too long")
         except Exception as error:
             _log.exception("mail failed", delivery=str(delivery.id))
             outcome = self._failure(delivery, type(error).__name__)
+        if delivery.account_mail_id:
+            self._auth.succeeded()
+        return outcome
+
+    async def _hand_over(self, mail: Mail, delivery: Delivery) -> Outcome:
+        """Return the outcome of sending a written mail."""
+        try:
+            await self._mailer.send(mail)
+        except MailServerUnavailable as unavailable:
+            wait = self._mail_server.failed(str(unavailable))
+            return self._not_attempted(delivery, str(unavailable), wait)
+        except AddressRefused as refused:
+            # Nobody can prove the address by an old mail about an account, so it does not wait.
+            state = State.CANCELLED if delivery.account_mail_id else State.WAITING
+            outcome = self._outcome(delivery, state, str(refused), counts=False)
+            outcome = replace(outcome, refused_address=mail.to)
+        except MailRefused as refused:
+            outcome = self._outcome(delivery, State.DEAD, str(refused))
+        except MailDeferred as deferred:
+            outcome = self._failure(delivery, str(deferred))
         else:
             outcome = self._outcome(delivery, State.SENT)
-        self._pause = timedelta()
+        self._mail_server.succeeded()
         return outcome
 
     def _failure(self, delivery: Delivery, reason: str) -> Outcome:
@@ -234,16 +285,8 @@ class Sender:
         wait = self._policy.retry.delay(delivery.attempts, self._chance())
         return self._outcome(delivery, State.FAILED, reason, wait=wait)
 
-    def _server_unavailable(self, delivery: Delivery, reason: str) -> Outcome:
-        """Pause all sending. For this mail, the attempt does not count."""
-        now = self._now()
-        if not self._paused_until or self._paused_until <= now:
-            self._pause = min(max(2 * self._pause, self._policy.pause), self._policy.longest_pause)
-            self._paused_until = now + self._pause
-            _log.warning(
-                "mail server unavailable", reason=reason, retry_in=self._pause.total_seconds()
-            )
-        wait = self._paused_until - now
+    def _not_attempted(self, delivery: Delivery, reason: str, wait: timedelta) -> Outcome:
+        """Return the outcome of an attempt that does not count."""
         return self._outcome(delivery, State.FAILED, reason, wait=wait, counts=False)
 
     def _outcome(
@@ -256,4 +299,13 @@ class Sender:
         counts: bool = True,
     ) -> Outcome:
         now = self._now()
-        return Outcome(delivery.id, delivery.attempts, state, now, now + wait, counts, error)
+        return Outcome(
+            delivery_id=delivery.id,
+            attempt=delivery.attempts,
+            state=state,
+            at=now,
+            due_at=now + wait,
+            counts=counts,
+            error=error,
+            recipient_id=delivery.recipient_id,
+        )

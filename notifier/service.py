@@ -38,15 +38,30 @@ class NotifierService:
 
     # -- users -----------------------------------------------------------------------------------
 
-    async def register_user(self, event_id: UUID, user: Recipient) -> None:
-        """Save the user and release the mails that wait for their address."""
+    async def save_user(self, event_id: UUID, user: Recipient) -> None:
+        """Save what an event says of a user. Release the mails that waited for it.
+
+        After a change of address the window goes on: for the user, and for the earlier address, so
+        that a new account with it does not get a mail early.
+        """
         now = self.now()
 
         async def work(repositories: Repositories) -> None:
             await repositories.inbox.add(event_id, now)
-            await repositories.recipients.register(user)
-            earliest = await self._window_end(repositories, user.email)
-            await repositories.deliveries.release(user.user_id, max(now, earliest or now))
+            earlier = await repositories.recipients.lock(user.user_id)
+            await repositories.recipients.merge(user)
+            if user.email and user.email_verified_at:
+                await repositories.addresses.prove(user.email, user.email_verified_at)
+            known = await repositories.recipients.lock(user.user_id)
+            if earlier is None or known is None:
+                return
+            earliest = await self._window_end(repositories, known.email)
+            if known.email != earlier.email:
+                await self._leave_window(repositories, earlier)
+                if earliest:
+                    await repositories.deliveries.postpone(known.user_id, earliest)
+            if not known.wait_reason:
+                await repositories.deliveries.release(known.user_id, max(now, earliest or now))
 
         await self.unit_of_work.transaction(work)
 
@@ -59,11 +74,8 @@ class NotifierService:
 
         async def work(repositories: Repositories) -> None:
             await repositories.inbox.add(event_id, now)
-            user = await repositories.recipients.lock(user_id)
-            last = user and await repositories.deliveries.lock_last(user_id)
-            if user and user.email and last:
-                end = last.window_end(self.window) if last.first_leased_at else last.due_at
-                await repositories.addresses.set_window_end(self.digests.of(user.email), end)
+            if user := await repositories.recipients.lock(user_id):
+                await self._leave_window(repositories, user)
             await repositories.recipients.delete(user_id, now)
 
         await self.unit_of_work.transaction(work)
@@ -150,11 +162,44 @@ class NotifierService:
         user = await repositories.recipients.lock(user_id)
         return self.digests.all(user.email) if user and user.email else []
 
+    async def _leave_window(self, repositories: Repositories, user: Recipient) -> None:
+        """Keep the user's window for their address, which is about to be without an account."""
+        last = user.email and await repositories.deliveries.lock_last(user.user_id)
+        if user.email and last:
+            end = last.window_end(self.window) if last.first_leased_at else last.due_at
+            await repositories.addresses.set_window_end(self.digests.of(user.email), end)
+
     async def _window_end(self, repositories: Repositories, address: str | None) -> datetime | None:
-        """Return the end of a window that a deleted account left behind for the address."""
+        """Return the end of a window that an earlier account left behind for the address."""
         if not address:
             return None
         return await repositories.addresses.window_end(self.digests.all(address))
+
+    # -- mails about accounts --------------------------------------------------------------------
+
+    async def add_account_mail(self, event_id: UUID, mail_id: UUID) -> None:
+        """Add a mail that auth asks for, due at once. Its content is fetched when it is sent."""
+        now = self.now()
+
+        async def work(repositories: Repositories) -> None:
+            if not await repositories.inbox.add(event_id, now):
+                return
+            delivery_id = self.new_id()
+            await repositories.deliveries.add(
+                Delivery(
+                    id=delivery_id,
+                    event_id=event_id,
+                    recipient_id=None,
+                    tweet_id=None,
+                    message_id=self._message_id(delivery_id),
+                    digest=False,
+                    created_at=now,
+                    due_at=now,
+                    account_mail_id=mail_id,
+                )
+            )
+
+        await self.unit_of_work.transaction(work)
 
     # -- tweets and retweets ---------------------------------------------------------------------
 
@@ -231,17 +276,17 @@ class NotifierService:
         """Return the mail that reports one more retweet: the open digest, or a new mail.
 
         The first mail to a user is due at once and opens a window. Retweets of any of their tweets
-        within the window go into one digest at its end, which opens the next window. Without an
-        address all retweets go into one digest.
+        within the window go into one digest at its end, which opens the next window. While mails
+        must wait, all retweets go into one digest.
         """
         last = await repositories.deliveries.lock_last(author.user_id)
         if last and last.takes_more:
             return last.id
-        if last:
-            earliest: datetime | None = last.window_end(self.window)
-        else:
-            earliest = await self._window_end(repositories, author.email)
-        due_at = max(now, earliest or now)
+        due_at = max(
+            now,
+            last.window_end(self.window) if last else now,
+            await self._window_end(repositories, author.email) or now,
+        )
         delivery_id = self.new_id()
         await repositories.deliveries.add(
             Delivery(
@@ -249,14 +294,17 @@ class NotifierService:
                 event_id=event_id,
                 recipient_id=author.user_id,
                 tweet_id=tweet.id,
-                message_id=f"<{delivery_id.hex}@{self.message_domain}>",
-                digest=due_at > now or not author.email,
+                message_id=self._message_id(delivery_id),
+                digest=due_at > now or author.wait_reason is not None,
                 created_at=now,
                 due_at=due_at,
-                state=State.PENDING if author.email else State.WAITING,
+                state=State.WAITING if author.wait_reason else State.PENDING,
             )
         )
         return delivery_id
+
+    def _message_id(self, delivery_id: UUID) -> str:
+        return f"<{delivery_id.hex}@{self.message_domain}>"
 
 
 async def _reported_by(repositories: Repositories, retweet: Retweet | None) -> UUID | None:

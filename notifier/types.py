@@ -1,5 +1,6 @@
 """The GraphQL types of the notifier."""
 
+from datetime import datetime
 from uuid import UUID
 
 import strawberry
@@ -19,10 +20,18 @@ class EmailSettings:
         "account can switch mails to the address on again; the link can, because it proves who "
         "reads the address."
     )
+    undeliverable_since: datetime | None = strawberry.field(
+        description="When the mail server last refused the account's address for good. Since then "
+        "only mails that prove the address are sent to it. Null once it is proven again."
+    )
 
     @classmethod
     def from_entity(cls, settings: domain.EmailSettings) -> "EmailSettings":
-        return cls(retweets=settings.retweets, address_unsubscribed=settings.unsubscribed)
+        return cls(
+            retweets=settings.retweets,
+            address_unsubscribed=settings.unsubscribed,
+            undeliverable_since=settings.undeliverable_since,
+        )
 
 
 @strawberry.federation.type(keys=["id"], description="A person with an account.")

@@ -1,7 +1,6 @@
 """Asks auth to verify tokens, and which sessions have ended, over gRPC."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from uuid import UUID
 import grpc
 import structlog
 
+from chassis.channels import channel_options
 from chassis.errors import ClientError, StreamSessionEnded, TokenExpired, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions import sessions_pb2 as pb
@@ -23,40 +23,16 @@ _CHECK_TIMEOUT = 0.5  # seconds, all attempts together; docs/adr/0006 counts on 
 MAX_SESSIONS = 1000
 """Sessions that one call may ask about; auth refuses more."""
 _MAX_TOKEN_LENGTH = 8192
-_OPTIONS = [
-    (
-        "grpc.service_config",
-        json.dumps(
-            {
-                "loadBalancingConfig": [{"round_robin": {}}],
-                "healthCheckConfig": {"serviceName": "auth.v1.Sessions"},
-                "methodConfig": [
-                    {
-                        "name": [{"service": "auth.v1.Sessions"}],
-                        "retryPolicy": {
-                            "maxAttempts": 4,
-                            "initialBackoff": "0.05s",
-                            "maxBackoff": "0.5s",
-                            "backoffMultiplier": 3,
-                            "retryableStatusCodes": ["UNAVAILABLE"],
-                        },
-                    }
-                ],
-            }
-        ),
-    ),
-    ("grpc.enable_http_proxy", 0),  # auth is on the internal network
-    # When the last known pod goes, its successor has to be looked up now, not within 30 s.
-    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # The connection may die without a packet: the host of auth, or the network, fails.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 3_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-]
+_OPTIONS = channel_options(
+    "auth.v1.Sessions",
+    {
+        "maxAttempts": 4,
+        "initialBackoff": "0.05s",
+        "maxBackoff": "0.5s",
+        "backoffMultiplier": 3,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    },
+)
 
 _log = structlog.get_logger("chassis.sessions")
 

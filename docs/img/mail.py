@@ -3,6 +3,7 @@
 `CHROMIUM` sets another command.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from notifier.domain import Delivery, Draft, EmailSettings, Recipient, ReportedTweet, Tweet
-from notifier.rendering import MailRenderer
+from notifier.rendering import RetweetMails
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -20,7 +21,7 @@ ID = UUID(int=1)
 
 
 def mail() -> str:
-    render = MailRenderer(
+    render = RetweetMails(
         "Chirp",
         "https://chirp.example/tweets/{id}",
         lambda _, __: "https://chirp.example/unsubscribe",
@@ -29,16 +30,17 @@ def mail() -> str:
         "The Analytical Engine weaves algebraic patterns\n"
         "just as the Jacquard loom weaves flowers and leaves."
     )
-    return render(
+    mail = render(
         Draft(
             Delivery(ID, ID, ID, ID, "<1@chirp.example>", True, NOW, NOW),
-            Recipient(ID, EmailSettings(retweets=True), "ada", "ada@example.com"),
+            Recipient(ID, EmailSettings(retweets=True), "ada", "ada@example.com", None, NOW),
             [ReportedTweet(Tweet(ID, ID, text), ["grace", "joan"], 43)],
             1,
             ["grace", "joan"],
             43,
         )
-    ).html
+    )
+    return asyncio.run(mail).html
 
 
 def take(html: str, picture: Path, *options: str) -> None:

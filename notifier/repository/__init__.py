@@ -48,10 +48,17 @@ class SqlRepositories:
             "DELETE FROM inbox WHERE received_at < :before",
             """
             DELETE FROM deliveries
-            WHERE state IN ('cancelled', 'waiting') AND created_at < :before
+            WHERE created_at < :before AND (
+                state IN ('cancelled', 'waiting')
+                OR state = 'sent' AND account_mail_id IS NOT NULL
+            )
             """,
             "DELETE FROM notices WHERE delivery_id IS NULL AND noticed_at < :before",
-            "DELETE FROM addresses WHERE unsubscribed_at IS NULL AND resting_until < :before",
+            """
+            DELETE FROM addresses
+            WHERE unsubscribed_at IS NULL AND undeliverable_since IS NULL
+                AND resting_until < :before
+            """,
         ):
             removed += await self._connection.fetch_val(
                 f"WITH removed AS ({statement} RETURNING 1) SELECT count(*) FROM removed",

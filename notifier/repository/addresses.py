@@ -1,6 +1,6 @@
 """Facts about addresses, by their digests."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,23 +9,41 @@ from notifier.addresses import AddressDigests
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why no mail about retweets is sent to an address."""
+
+    unsubscribed: bool = False
+    undeliverable_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SqlAddressRepository:
     _connection: Connection
     _digests: AddressDigests
 
-    async def unsubscribed(self, addresses: Collection[str | None]) -> Collection[str]:
-        """Return those of the addresses that are unsubscribed."""
+    async def suppressed(self, addresses: Collection[str | None]) -> Mapping[str, Suppression]:
+        """Return why no mail is sent to those of the addresses that get none."""
         known = {digest: a for a in addresses if a for digest in self._digests.all(a)}
         if not known:
-            return ()
-        rows = await self._connection.fetch_all(
+            return {}
+        # An address may have a row for each key.
+        found: dict[str, Suppression] = {}
+        for row in await self._connection.fetch_all(
             """
-            SELECT digest FROM addresses
-            WHERE digest = ANY(:digests) AND unsubscribed_at IS NOT NULL
+            SELECT digest, unsubscribed_at IS NOT NULL AS unsubscribed, undeliverable_since
+            FROM addresses
+            WHERE digest = ANY(:digests)
+                AND (unsubscribed_at IS NOT NULL OR undeliverable_since IS NOT NULL)
             """,
             {"digests": list(known)},
-        )
-        return {known[row["digest"]] for row in rows}
+        ):
+            address = known[row["digest"]]
+            other = found.get(address, Suppression())
+            found[address] = Suppression(
+                row["unsubscribed"] or other.unsubscribed,
+                row["undeliverable_since"] or other.undeliverable_since,
+            )
+        return found
 
     async def unsubscribe(self, digest: bytes, now: datetime) -> None:
         await self._connection.execute(
@@ -59,3 +77,30 @@ class SqlAddressRepository:
             {"digests": list(digests)},
         )
         return end
+
+    async def refuse(self, address: str, at: datetime) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO addresses (digest, undeliverable_since) VALUES (:digest, :at)
+            ON CONFLICT (digest) DO UPDATE
+            SET undeliverable_since =
+                greatest(addresses.undeliverable_since, excluded.undeliverable_since)
+            """,
+            {"digest": self._digests.of(address), "at": at},
+        )
+
+    async def prove(self, address: str, at: datetime) -> None:
+        await self._connection.execute(
+            """
+            UPDATE addresses SET undeliverable_since = NULL
+            WHERE digest = ANY(:digests) AND undeliverable_since < :at
+            """,
+            {"digests": list(self._digests.all(address)), "at": at},
+        )
+
+    async def undeliverable_since(self, address: str) -> datetime | None:
+        since: datetime | None = await self._connection.fetch_val(
+            "SELECT max(undeliverable_since) FROM addresses WHERE digest = ANY(:digests)",
+            {"digests": list(self._digests.all(address))},
+        )
+        return since

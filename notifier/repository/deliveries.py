@@ -20,7 +20,7 @@ _TWEETS = 5
 
 _COLUMNS = """
     d.id, d.event_id, d.recipient_id, d.tweet_id, d.message_id, d.digest, d.state, d.attempts,
-    d.created_at, d.due_at, d.taken_at, d.sent_at, d.last_error, d.traceparent
+    d.created_at, d.due_at, d.taken_at, d.sent_at, d.last_error, d.traceparent, d.account_mail_id
 """
 
 
@@ -33,9 +33,10 @@ class SqlDeliveryRepository:
         await self._connection.execute(
             """
             INSERT INTO deliveries (id, event_id, recipient_id, tweet_id, message_id, digest,
-                                    state, attempts, created_at, due_at, traceparent)
+                                    state, attempts, created_at, due_at, traceparent,
+                                    account_mail_id)
             VALUES (:id, :event_id, :recipient_id, :tweet_id, :message_id, :digest,
-                    :state, :attempts, :created_at, :due_at, :traceparent)
+                    :state, :attempts, :created_at, :due_at, :traceparent, :account_mail_id)
             """,
             {
                 "id": delivery.id,
@@ -49,6 +50,7 @@ class SqlDeliveryRepository:
                 "created_at": delivery.created_at,
                 "due_at": delivery.due_at,
                 "traceparent": traceparent(),
+                "account_mail_id": delivery.account_mail_id,
             },
         )
 
@@ -59,6 +61,16 @@ class SqlDeliveryRepository:
             WHERE recipient_id = :id AND state = 'waiting'
             """,
             {"id": recipient_id, "now": now},
+        )
+
+    async def postpone(self, recipient_id: UUID, until: datetime) -> None:
+        await self._connection.execute(
+            """
+            UPDATE deliveries SET due_at = :until
+            WHERE recipient_id = :id AND state IN ('waiting', 'pending', 'failed')
+                AND due_at < :until
+            """,
+            {"id": recipient_id, "until": until},
         )
 
     async def lock(self, delivery_id: UUID) -> Delivery | None:
@@ -79,39 +91,56 @@ class SqlDeliveryRepository:
         )
         return _delivery(row) if row else None
 
-    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
-        # Not `IN (SELECT …)`: its plan may read every due row to lease a few.
+    async def lease(
+        self, limit: int, *, account_mails: int, now: datetime, until: datetime
+    ) -> Sequence[UUID]:
+        # Not `IN (SELECT …)`: its plan may read every due row to lease a few. The second part is
+        # read only as far as the first one leaves room.
         rows = await self._connection.fetch_all(
             """
             UPDATE deliveries
             SET attempts = attempts + 1, due_at = :until, taken_at = coalesce(taken_at, :now)
             WHERE id = ANY(ARRAY(
-                SELECT id FROM deliveries
-                WHERE state IN ('pending', 'failed') AND due_at <= :now
-                ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+                (
+                    SELECT id FROM deliveries
+                    WHERE account_mail_id IS NOT NULL
+                        AND state IN ('pending', 'failed') AND due_at <= :now
+                    ORDER BY due_at LIMIT :account_mails FOR UPDATE SKIP LOCKED
+                ) UNION ALL (
+                    SELECT id FROM deliveries
+                    WHERE account_mail_id IS NULL
+                        AND state IN ('pending', 'failed') AND due_at <= :now
+                    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+                ) LIMIT :limit
             ))
             RETURNING id
             """,
-            {"now": now, "until": until, "limit": limit},
+            {"now": now, "until": until, "limit": limit, "account_mails": account_mails},
         )
         return [row["id"] for row in rows]
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, *, account_mails: bool = True) -> datetime | None:
         due_at: datetime | None = await self._connection.fetch_val(
             "SELECT min(due_at) FROM deliveries WHERE state IN ('pending', 'failed')"
+            + ("" if account_mails else " AND account_mail_id IS NULL")
         )
         return due_at
 
     async def waiting_since(self) -> datetime | None:
         since: datetime | None = await self._connection.fetch_val(
-            "SELECT min(created_at) FROM deliveries WHERE state = 'waiting'"
+            """
+            SELECT min(created_at) FROM recipients r
+            JOIN deliveries d ON d.recipient_id = r.user_id AND d.state = 'waiting'
+            WHERE r.username IS NULL AND r.deleted_at IS NULL
+            """
         )
         return since
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         rows = await self._connection.fetch_all(
             f"""
-            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.retweets, r.settings_changed_at,
+            SELECT {_COLUMNS}, r.user_id, r.username, r.email, r.email_verified_at, r.retweets,
+                   r.settings_changed_at,
                    (SELECT count(DISTINCT retweeter_id) FROM notices
                     WHERE delivery_id = d.id AND NOT undone) AS retweeters,
                    ARRAY(SELECT username FROM (
@@ -125,12 +154,12 @@ class SqlDeliveryRepository:
             """,
             {"ids": list(ids)},
         )
-        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
+        suppressed = await self._addresses.suppressed([row["email"] for row in rows])
         reported, tweets = await self._reported(ids)
         return [
             Draft(
                 delivery=_delivery(row),
-                recipient=recipient(row, unsubscribed) if row["user_id"] else None,
+                recipient=recipient(row, suppressed) if row["user_id"] else None,
                 reported=reported[row["id"]],
                 tweets=tweets[row["id"]],
                 names=row["names"],
@@ -178,6 +207,9 @@ class SqlDeliveryRepository:
                 sent_at = CASE WHEN o.state = 'sent' THEN o.at END,
                 due_at = o.due_at,
                 last_error = o.error,
+                digest = d.digest OR o.state = 'waiting',
+                taken_at =
+                    CASE WHEN o.state = 'waiting' AND o.number = 1 THEN NULL ELSE d.taken_at END,
                 attempts = CASE WHEN o.counts THEN d.attempts ELSE d.attempts - 1 END
             FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:states AS text[]),
                         CAST(:times AS timestamptz[]), CAST(:dues AS timestamptz[]),
@@ -248,4 +280,5 @@ def _delivery(row: Row) -> Delivery:
         sent_at=row["sent_at"],
         last_error=row["last_error"],
         traceparent=row["traceparent"],
+        account_mail_id=row["account_mail_id"],
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.database import Connection, Row
 from notifier.domain import EmailSettings, Recipient
-from notifier.repository.addresses import SqlAddressRepository
+from notifier.repository.addresses import SqlAddressRepository, Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,23 @@ class SqlRecipientRepository:
             row = await self._connection.fetch_one(select, {"id": user_id})
         if row is None or row["deleted_at"]:
             return None
-        return recipient(row, await self._addresses.unsubscribed([row["email"]]))
+        return recipient(row, await self._addresses.suppressed([row["email"]]))
 
-    async def register(self, recipient: Recipient) -> None:
+    async def merge(self, recipient: Recipient) -> None:
         await self._connection.execute(
             """
-            INSERT INTO recipients (user_id, username, email, retweets, settings_changed_at)
-            VALUES (:id, :username, :email, :retweets, :changed_at)
+            INSERT INTO recipients (user_id, username, email, email_verified_at, retweets,
+                                    settings_changed_at)
+            VALUES (:id, :username, :email, :verified_at, :retweets, :changed_at)
             ON CONFLICT (user_id) DO UPDATE
-            SET username = excluded.username, email = excluded.email,
+            SET username = coalesce(excluded.username, recipients.username),
+                email = CASE
+                    WHEN recipients.email_verified_at IS NULL
+                        OR excluded.email_verified_at > recipients.email_verified_at
+                    THEN excluded.email ELSE recipients.email
+                END,
+                email_verified_at =
+                    greatest(recipients.email_verified_at, excluded.email_verified_at),
                 (retweets, settings_changed_at) = (
                     SELECT choice.retweets, changed_at FROM (VALUES
                         (1, recipients.retweets, recipients.settings_changed_at),
@@ -50,6 +58,7 @@ class SqlRecipientRepository:
                 "id": recipient.user_id,
                 "username": recipient.username,
                 "email": recipient.email,
+                "verified_at": recipient.email_verified_at,
                 "retweets": recipient.settings and recipient.settings.retweets,
                 "changed_at": recipient.settings_changed_at,
             },
@@ -58,13 +67,13 @@ class SqlRecipientRepository:
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         rows = await self._connection.fetch_all(
             """
-            SELECT user_id, username, email, retweets, settings_changed_at FROM recipients
+            SELECT * FROM recipients
             WHERE user_id = ANY(:ids) AND retweets IS NOT NULL
             """,
             {"ids": list(ids)},
         )
-        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
-        users = [recipient(row, unsubscribed) for row in rows]
+        suppressed = await self._addresses.suppressed([row["email"] for row in rows])
+        users = [recipient(row, suppressed) for row in rows]
         return {user.user_id: user.settings for user in users if user.settings}
 
     async def change_settings(
@@ -96,8 +105,8 @@ class SqlRecipientRepository:
             """,
             {"after": user_id, "limit": limit},
         )
-        unsubscribed = await self._addresses.unsubscribed([row["email"] for row in rows])
-        return [recipient(row, unsubscribed) for row in rows]
+        suppressed = await self._addresses.suppressed([row["email"] for row in rows])
+        return [recipient(row, suppressed) for row in rows]
 
     async def delete(self, user_id: UUID, now: datetime) -> None:
         # This statement is the first because it waits for transactions that add data of the user.
@@ -105,7 +114,7 @@ class SqlRecipientRepository:
             """
             INSERT INTO recipients (user_id, deleted_at) VALUES (:id, :now)
             ON CONFLICT (user_id) DO UPDATE
-            SET username = NULL, email = NULL, retweets = false,
+            SET username = NULL, email = NULL, email_verified_at = NULL, retweets = false,
                 deleted_at = coalesce(recipients.deleted_at, excluded.deleted_at)
             """,
             {"id": user_id, "now": now},
@@ -121,10 +130,21 @@ class SqlRecipientRepository:
             await self._connection.execute(statement, {"id": user_id})
 
 
-def recipient(row: Row, unsubscribed: Collection[str]) -> Recipient:
-    """Return the user of a row; `unsubscribed` are addresses that get no mail."""
-    email, wanted = row["email"], row["retweets"]
-    suppressed = email in unsubscribed
-    settings = None if wanted is None else EmailSettings(wanted and not suppressed, suppressed)
-    changed_at = row["settings_changed_at"]
-    return Recipient(row["user_id"], settings, row["username"], email, changed_at)
+def recipient(row: Row, suppressed: Mapping[str, Suppression]) -> Recipient:
+    """Return the user of a row; `suppressed` has the addresses that get no mail."""
+    suppression = suppressed.get(row["email"], Suppression())
+    wanted, settings = row["retweets"], None
+    if wanted is not None:
+        settings = EmailSettings(
+            wanted and not suppression.unsubscribed,
+            suppression.unsubscribed,
+            suppression.undeliverable_since,
+        )
+    return Recipient(
+        user_id=row["user_id"],
+        settings=settings,
+        username=row["username"],
+        email=row["email"],
+        settings_changed_at=row["settings_changed_at"],
+        email_verified_at=row["email_verified_at"],
+    )

@@ -24,7 +24,6 @@ from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
-from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
@@ -40,6 +39,7 @@ from subgraphs.auth.grpc_service import (
     sessions_handler,
 )
 from subgraphs.auth.keys import KeyRing
+from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher

@@ -14,9 +14,9 @@ from chassis.errors import TokenRefused
 from chassis.principal import Principal
 from subgraphs.auth import account_mails_pb2
 from subgraphs.auth import sessions_pb2 as pb
-from subgraphs.auth.account_mails import AccountMails, MailNotWanted
 from subgraphs.auth.domain import MailContent
 from subgraphs.auth.links import link_path
+from subgraphs.auth.mails import AccountMails, MailNotWanted
 from subgraphs.auth.verification import Verification
 
 SESSIONS = "auth.v1.Sessions"

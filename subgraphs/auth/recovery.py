@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.ports import T
-from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
     AccountMail,
@@ -24,6 +23,7 @@ from subgraphs.auth.errors import (
     Problem,
 )
 from subgraphs.auth.events import email_verified
+from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
 from subgraphs.auth.service import end_sessions
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
     Account,
@@ -30,6 +29,7 @@ from subgraphs.auth.errors import (
     SessionNotFound,
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
+from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
     RefreshTokenMint,

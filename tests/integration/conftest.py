@@ -21,6 +21,8 @@ from chassis.events import Event
 from chassis.migrations import upgrade
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
+from notifier.account_mails_pb2 import GetMailResponse
+from notifier.auth_client import SERVICE as ACCOUNT_MAILS
 from stack.console import Console
 from stack.ports import free_ports
 from stack.process import Process
@@ -28,6 +30,7 @@ from stack.valkey import valkey
 from subgraphs.auth.grpc_server import serving
 from subgraphs.auth.grpc_service import SESSIONS, sessions_handler
 from subgraphs.auth.verification import Verification
+from tests.account_mails import AccountMailsService, mail
 
 FreshDatabase = Callable[[str, Path | None], Awaitable[str]]
 
@@ -88,11 +91,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @dataclass
 class FakeAuth:
-    """The state and the address of auth's gRPC service."""
+    """The state and the address of auth's gRPC services."""
 
     address: str
     ended: set[str] = field(default_factory=set)
     is_current: bool = True
+    mail: Callable[[UUID], GetMailResponse] = field(default=lambda _: mail())
+    """Returns the content of the mail with an id."""
 
     def has_ended(self, session_id: str) -> bool:
         return session_id in self.ended
@@ -100,11 +105,12 @@ class FakeAuth:
 
 @pytest.fixture
 async def auth_grpc() -> AsyncIterator[FakeAuth]:
-    """Auth's real gRPC service with ended sessions that the test sets."""
+    """Auth's real gRPC service with ended sessions that the test sets, and mails of the test."""
     auth = FakeAuth(f"127.0.0.1:{free_ports(1)[0]}")
     verification = Verification(_no_token, auth, _no_session, cache_size=1)
+    mails = AccountMailsService(lambda mail_id: auth.mail(mail_id))
     async with serving(
-        {SESSIONS: sessions_handler(verification)},
+        {SESSIONS: sessions_handler(verification), ACCOUNT_MAILS: mails.handler()},
         address=auth.address,
         can_answer=_healthy,
         shutdown=Shutdown(),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from subgraphs.auth.account_mails import CODE_VALID
+from subgraphs.auth.mails import CODE_VALID
 from subgraphs.auth.types.errors import (
     EmailTakenError,
     InvalidCodeError,

@@ -27,6 +27,7 @@ from chassis.shutdown import Shutdown
 from notifier.app import create_app
 from notifier.settings import Settings
 from stack.ports import free_ports
+from tests.account_mails import MAIL_SECRET
 from tests.integration.conftest import FakeAuth
 from tests.integration.notifier.smtp import Fault, SmtpSink
 from tests.settings import addresses
@@ -41,7 +42,7 @@ def environment(database_url: str, redis_url: str, sink: SmtpSink, **more: str) 
         "ENVIRONMENT": "development",
         "NOTIFIER_DATABASE_URL": database_url,
         "NOTIFIER_UNSUBSCRIBE_SECRET": "u" * 32,
-        "ACCOUNT_MAIL_SECRET": "m" * 32,
+        "ACCOUNT_MAIL_SECRET": MAIL_SECRET,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,
         "PUBLIC_URL": "http://localhost:4000",
@@ -72,6 +73,7 @@ async def register(redis: Redis, user_id: UUID, username: str, *, retweets: bool
             "username": username,
             "email": f"{username}@example.com",
             "emailSettings": {"retweets": retweets},
+            "emailVerifiedAt": "2026-11-01T12:00:00Z",
         },
     )
 

@@ -112,8 +112,14 @@ class TestConcurrency:
         registering = asyncio.Event()
 
         async def register(repositories: Repositories) -> None:
-            ada = Recipient(ADA.id, EmailSettings(retweets=True), ADA.name, "ada@example.com")
-            await repositories.recipients.register(ada)
+            ada = Recipient(
+                ADA.id,
+                EmailSettings(retweets=True),
+                ADA.name,
+                "ada@example.com",
+                email_verified_at=notifier.clock.now,
+            )
+            await repositories.recipients.merge(ada)
             registering.set()
             await until(lambda: somebody_waits(database))
 

@@ -11,7 +11,6 @@ from uuid_utils.compat import uuid7
 
 from chassis.events import Event
 from chassis.ports import T
-from subgraphs.auth.account_mails import AccountMails
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.credentials import Credentials
@@ -30,6 +29,7 @@ from subgraphs.auth.domain import (
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import Limits, RecoveryService
 from subgraphs.auth.service import AuthService, Policy

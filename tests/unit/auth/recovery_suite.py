@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from subgraphs.auth.account_mails import MailNotWanted
 from subgraphs.auth.domain import MAX_CODE_ATTEMPTS, MailContent, MailKind, SignedIn, User
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -17,6 +16,7 @@ from subgraphs.auth.errors import (
     InvalidRefreshToken,
     TooManyAttempts,
 )
+from subgraphs.auth.mails import MailNotWanted
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import LAPTOP, MAIL_REQUESTED, PASSWORD, sign_in, sign_up
 

@@ -5,15 +5,18 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from chassis import dead_letters
 from chassis.dead_letters import DeadLetter, DeadLetterNotFoundError
 from chassis.events import Event
+from notifier.account_mails import AccountMailRenderer, mail_writer
 from notifier.addresses import AddressDigests
 from notifier.dead_letters import DeadLetters
 from notifier.domain import (
+    AccountMail,
+    AccountMailKind,
     Delivery,
     Draft,
     EmailSettings,
@@ -27,8 +30,8 @@ from notifier.domain import (
     Tweet,
     UnsubscribeLink,
 )
-from notifier.ports import Repositories, UnitOfWork
-from notifier.rendering import MailRenderer
+from notifier.ports import Repositories, UnitOfWork, Write
+from notifier.rendering import RetweetMails
 from notifier.sender import Sender, SendingPolicy
 from notifier.service import NotifierService
 
@@ -43,6 +46,7 @@ class _Tables:
     recipients: dict[UUID, Recipient] = field(default_factory=dict)
     deleted: set[UUID] = field(default_factory=set)
     unsubscribed: set[bytes] = field(default_factory=set)
+    refused: dict[bytes, datetime] = field(default_factory=dict)
     window_ends: dict[bytes, datetime] = field(default_factory=dict)
     tweets: dict[UUID, Tweet | None] = field(default_factory=dict)
     retweets: dict[tuple[UUID, UUID], tuple[Retweet, datetime]] = field(default_factory=dict)
@@ -77,6 +81,20 @@ class FakeAddressRepository:
         ends = self._tables.window_ends
         return max((ends[digest] for digest in digests if digest in ends), default=None)
 
+    async def refuse(self, address: str, at: datetime) -> None:
+        refused, digest = self._tables.refused, DIGESTS.of(address)
+        refused[digest] = max(at, refused.get(digest, at))
+
+    async def prove(self, address: str, at: datetime) -> None:
+        refused = self._tables.refused
+        for digest in DIGESTS.all(address):
+            if digest in refused and refused[digest] < at:
+                del refused[digest]
+
+    async def undeliverable_since(self, address: str) -> datetime | None:
+        refused = self._tables.refused
+        return max((refused[d] for d in DIGESTS.all(address) if d in refused), default=None)
+
 
 @dataclass
 class FakeRecipientRepository:
@@ -94,15 +112,20 @@ class FakeRecipientRepository:
             return user
         digests = DIGESTS.all(user.email) if user.email else ()
         suppressed = not self._tables.unsubscribed.isdisjoint(digests)
+        refused = [self._tables.refused[d] for d in digests if d in self._tables.refused]
         wanted = user.settings.retweets
-        return replace(user, settings=EmailSettings(wanted and not suppressed, suppressed))
+        in_effect = EmailSettings(wanted and not suppressed, suppressed, max(refused, default=None))
+        return replace(user, settings=in_effect)
 
-    async def register(self, recipient: Recipient) -> None:
-        earlier = self._tables.recipients.get(recipient.user_id)
-        if earlier and earlier.settings and not _is_newer(recipient, earlier):
+    async def merge(self, recipient: Recipient) -> None:
+        earlier = self._tables.recipients.get(recipient.user_id) or Recipient(recipient.user_id)
+        if earlier.settings and not (recipient.settings and _is_newer(recipient, earlier)):
             at = earlier.settings_changed_at
             recipient = replace(recipient, settings=earlier.settings, settings_changed_at=at)
-        self._save(recipient)
+        proven, known = recipient.email_verified_at, earlier.email_verified_at
+        if known and not (proven and proven > known):
+            recipient = replace(recipient, email=earlier.email, email_verified_at=known)
+        self._save(replace(recipient, username=recipient.username or earlier.username))
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
         known = [self.known(user_id) for user_id in ids]
@@ -191,6 +214,12 @@ class FakeDeliveryRepository:
                 due_at = max(delivery.due_at, now)
                 self._change(delivery.id, {State.WAITING}, state=State.PENDING, due_at=due_at)
 
+    async def postpone(self, recipient_id: UUID, until: datetime) -> None:
+        for delivery in self._all():
+            if delivery.recipient_id == recipient_id:
+                due_at = max(delivery.due_at, until)
+                self._change(delivery.id, UNSENT | {State.WAITING}, due_at=due_at)
+
     async def lock(self, delivery_id: UUID) -> Delivery | None:
         return self._tables.deliveries.get(delivery_id)
 
@@ -199,19 +228,32 @@ class FakeDeliveryRepository:
         standing = [d for d in to_them if d.state is not State.CANCELLED]
         return max(standing, key=lambda d: d.id, default=None)
 
-    async def lease(self, limit: int, *, now: datetime, until: datetime) -> Sequence[UUID]:
+    async def lease(
+        self, limit: int, *, account_mails: int, now: datetime, until: datetime
+    ) -> Sequence[UUID]:
         due = sorted((d for d in self._unsent() if d.due_at <= now), key=lambda d: d.due_at)
-        for d in due[:limit]:
-            first = d.first_leased_at or now
-            self._save(replace(d, attempts=d.attempts + 1, due_at=until, first_leased_at=first))
-        return [delivery.id for delivery in due[:limit]]
+        first = [d for d in due if d.account_mail_id][:account_mails]
+        leased = [*first, *(d for d in due if not d.account_mail_id)][:limit]
+        for d in leased:
+            at = d.first_leased_at or now
+            self._save(replace(d, attempts=d.attempts + 1, due_at=until, first_leased_at=at))
+        return [delivery.id for delivery in leased]
 
-    async def next_due(self) -> datetime | None:
-        return min((d.due_at for d in self._unsent()), default=None)
+    async def next_due(self, *, account_mails: bool = True) -> datetime | None:
+        unsent = [d for d in self._unsent() if account_mails or not d.account_mail_id]
+        return min((d.due_at for d in unsent), default=None)
 
     async def waiting_since(self) -> datetime | None:
-        waiting = [d.created_at for d in self._all() if d.state is State.WAITING]
-        return min(waiting, default=None)
+        recipients = self._tables.recipients
+        waiting = [d for d in self._all() if d.state is State.WAITING and d.recipient_id]
+        return min(
+            (
+                d.created_at
+                for d in waiting
+                if d.recipient_id and recipients[d.recipient_id].username is None
+            ),
+            default=None,
+        )
 
     async def drafts(self, ids: Collection[UUID]) -> Sequence[Draft]:
         return [
@@ -238,7 +280,11 @@ class FakeDeliveryRepository:
         first = {r.retweeter_id: r.username for r in reversed(retweets)}
         return Draft(
             delivery=delivery,
-            recipient=FakeRecipientRepository(tables).known(delivery.recipient_id),
+            recipient=(
+                FakeRecipientRepository(tables).known(delivery.recipient_id)
+                if delivery.recipient_id
+                else None
+            ),
             reported=reported[:5],
             tweets=len(reported),
             names=[first[user] for user in users[:2]],
@@ -252,10 +298,14 @@ class FakeDeliveryRepository:
                 outcome.state is State.SENT
                 or (delivery.state in UNSENT and delivery.attempts == outcome.attempt)
             ):
+                waits = outcome.state is State.WAITING
+                if waits and outcome.attempt == 1:
+                    delivery = replace(delivery, first_leased_at=None)
                 self._save(
                     replace(
                         delivery,
                         state=outcome.state,
+                        digest=delivery.digest or waits,
                         sent_at=outcome.at if outcome.state is State.SENT else None,
                         due_at=outcome.due_at,
                         last_error=outcome.error,
@@ -316,7 +366,11 @@ class FakeRepositories:
         deliveries = [
             d.id
             for d in tables.deliveries.values()
-            if d.state in {State.CANCELLED, State.WAITING} and d.created_at < before
+            if (
+                d.state in {State.CANCELLED, State.WAITING}
+                or (d.state is State.SENT and d.account_mail_id)
+            )
+            and d.created_at < before
         ]
         for delivery_id in deliveries:
             del tables.deliveries[delivery_id]
@@ -333,7 +387,7 @@ class FakeRepositories:
         ended = [digest for digest, end in tables.window_ends.items() if end < before]
         for digest in ended:
             del tables.window_ends[digest]
-        windows = set(ended) - tables.unsubscribed
+        windows = set(ended) - tables.unsubscribed - set(tables.refused)
         return len(events) + len(deliveries) + len(retweets) + len(windows)
 
 
@@ -416,6 +470,24 @@ class FakeMailer:
         self.mails.append(mail)
 
 
+@dataclass
+class FakeAccountMails:
+    """Auth as the sender of mails about accounts sees it: the next answer to each mail's id."""
+
+    mails: dict[UUID, AccountMail | Exception] = field(default_factory=dict)
+    fetched: list[UUID] = field(default_factory=list)
+    outage: Exception | None = None
+
+    async def fetch(self, mail_id: UUID) -> AccountMail:
+        self.fetched.append(mail_id)
+        if self.outage:
+            raise self.outage
+        mail = self.mails[mail_id]
+        if isinstance(mail, Exception):
+            raise mail
+        return mail
+
+
 @dataclass(frozen=True)
 class Person:
     id: UUID
@@ -435,12 +507,26 @@ def tweet_of(person: Person, number: int = 0) -> Tweet:
     return Tweet(UUID(int=person.id.int + 0x1000 * (number + 1)), person.id, f"tweet {number}")
 
 
-def mail_renderer() -> MailRenderer:
-    return MailRenderer(
+def retweet_mails() -> RetweetMails:
+    return RetweetMails(
         "Chirp",
         "https://chirp.example/tweets/{id}",
         lambda user_id, _: f"https://chirp.example/unsubscribe/{user_id}",
     )
+
+
+def account_mail(
+    to: Person = ADA, kind: AccountMailKind = AccountMailKind.RESET_PASSWORD, **changes: Any
+) -> AccountMail:
+    mail = AccountMail(
+        kind=kind,
+        address=address(to),
+        username=to.name,
+        link_path="/account/reset-password?code=c0de",
+        short_code="12345678",
+        valid_for=10 * MINUTE,
+    )
+    return replace(mail, **changes)
 
 
 def address(person: Person) -> str:
@@ -470,6 +556,7 @@ class FakeNotifier:
             RetryPolicy(attempts=3, base=2 * MINUTE, cap=10 * MINUTE)
         )
     )
+    account_mails: FakeAccountMails = field(default_factory=FakeAccountMails)
     rejected_events: RejectedEvents = field(default_factory=FakeRejectedEvents)
     service: NotifierService = field(init=False)
     sender: Sender = field(init=False)
@@ -495,10 +582,21 @@ class FakeNotifier:
         return Sender(
             self.unit_of_work,
             mailer or self.mailer,
-            mail_renderer(),
+            self.write,
             self.policy,
             now=self.clock,
             chance=lambda: 0.0,
+        )
+
+    @property
+    def write(self) -> Write:
+        return mail_writer(
+            retweet_mails(),
+            self.account_mails,
+            AccountMailRenderer("Chirp", "https://chirp.example"),
+            lambda address: self.unit_of_work.read(
+                lambda r: r.addresses.undeliverable_since(address)
+            ),
         )
 
     def new_id(self) -> UUID:
@@ -507,11 +605,32 @@ class FakeNotifier:
     # -- events of other services ----------------------------------------------------------------
 
     async def registered(
-        self, person: Person, *, retweets: bool = False, changed_at: datetime | None = None
+        self,
+        person: Person,
+        *,
+        retweets: bool = False,
+        changed_at: datetime | None = None,
+        proven: bool = True,
     ) -> None:
+        verified_at = self.clock.now if proven else None
         settings = EmailSettings(retweets)
-        user = Recipient(person.id, settings, person.name, address(person), changed_at)
-        await self.service.register_user(person.id, user)
+        user = Recipient(person.id, settings, person.name, address(person), changed_at, verified_at)
+        await self.service.save_user(person.id, user)
+
+    async def proven(
+        self, person: Person, email: str | None = None, *, ago: timedelta = timedelta()
+    ) -> None:
+        """Handle a proof of an address, by default of the person's."""
+        at = self.clock.now - ago
+        user = Recipient(person.id, email=email or address(person), email_verified_at=at)
+        await self.service.save_user(self.new_id(), user)
+
+    async def asked(self, mail: AccountMail | Exception) -> UUID:
+        """Handle auth's request for a mail about an account. Return the mail's id."""
+        mail_id = self.new_id()
+        self.account_mails.mails[mail_id] = mail
+        await self.service.add_account_mail(self.new_id(), mail_id)
+        return mail_id
 
     async def deleted(self, person: Person) -> None:
         await self.service.forget_user(self.new_id(), person.id)

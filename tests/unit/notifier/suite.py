@@ -330,8 +330,9 @@ class ForgetUser:
         service = notifier.service
 
         def register(person: Person) -> Callable[[UUID], Awaitable[None]]:
-            user = Recipient(person.id, wanted, person.name, f"{person.name}@example.com")
-            return lambda event_id: service.register_user(event_id, user)
+            email, now = f"{person.name}@example.com", notifier.clock.now
+            user = Recipient(person.id, wanted, person.name, email, email_verified_at=now)
+            return lambda event_id: service.save_user(event_id, user)
 
         events: list[Callable[[UUID], Awaitable[None]]] = [
             register(grace),
@@ -359,7 +360,9 @@ class ForgetUser:
         await notifier.registered(ADA, retweets=True)
         await notifier.retweeted(GRACE)
         leased = await notifier.unit_of_work.transaction(
-            lambda r: r.deliveries.lease(1, now=notifier.clock.now, until=notifier.clock.now)
+            lambda r: r.deliveries.lease(
+                1, account_mails=1, now=notifier.clock.now, until=notifier.clock.now
+            )
         )
         await notifier.deleted(ADA)
         assert await notifier.unit_of_work.read(lambda r: r.deliveries.drafts(leased)) == []
@@ -814,7 +817,7 @@ class Sending:
     ) -> None:
         now = notifier.clock.now
         await notifier.unit_of_work.transaction(
-            lambda r: r.deliveries.lease(1, now=now, until=now + 3 * MINUTE)
+            lambda r: r.deliveries.lease(1, account_mails=1, now=now, until=now + 3 * MINUTE)
         )
         assert await notifier.later(2 * MINUTE) == []
         assert await notifier.later(MINUTE) == [BY_GRACE]
@@ -825,7 +828,7 @@ class Sending:
         for _ in range(3):
             now = notifier.clock.now
             await notifier.unit_of_work.transaction(
-                lambda r, now=now: r.deliveries.lease(1, now=now, until=now)  # type: ignore[misc]
+                lambda r, now=now: r.deliveries.lease(1, account_mails=1, now=now, until=now)  # type: ignore[misc]
             )
         assert await notifier.sent() == []
         assert [dead.last_error for dead in await notifier.dead()] == ["no attempt had an outcome"]
@@ -920,7 +923,9 @@ class DeadMails:
         await notifier.registered(KEN, retweets=True)
         await notifier.retweeted(GRACE, tweet_of(KEN))
         (delivery_id,) = await notifier.unit_of_work.transaction(
-            lambda r: r.deliveries.lease(1, now=notifier.clock.now, until=notifier.clock.now)
+            lambda r: r.deliveries.lease(
+                1, account_mails=1, now=notifier.clock.now, until=notifier.clock.now
+            )
         )
         for action in (
             notifier.dead_letters.get,

@@ -14,6 +14,7 @@ REGISTERED = {
     "username": ADA.name,
     "email": address(ADA),
     "emailSettings": {"retweets": True},
+    "emailVerifiedAt": "2026-11-01T12:00:00Z",
 }
 RETWEETED = {
     "retweetId": str(uuid4()),

@@ -4,6 +4,7 @@ After an intended change run `UPDATE_MAILS=1 python -m pytest tests/unit/notifie
 and review the diff.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ import pytest
 from chassis.text import count_characters
 from notifier.domain import Delivery, Draft, EmailSettings, Mail, Recipient, ReportedTweet, Tweet
 from notifier.rendering import list_retweeters
-from tests.unit.notifier.fakes import ADA, mail_renderer
+from tests.unit.notifier.fakes import ADA, retweet_mails
 
 MAILS = Path(__file__).with_name("mails")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -30,7 +31,7 @@ def draft(names: Sequence[str] = ("grace",), number: int = 1, text: str = TEXT) 
     tweet = Tweet(UUID(int=7), ADA.id, text)
     return Draft(
         Delivery(UUID(int=1), UUID(int=2), ADA.id, tweet.id, "<1@x>", False, NOW, NOW),
-        Recipient(ADA.id, EmailSettings(True), "ada", "ada@example.com"),
+        Recipient(ADA.id, EmailSettings(True), "ada", "ada@example.com", None, NOW),
         [ReportedTweet(tweet, names, number)],
         1,
         names,
@@ -47,7 +48,7 @@ def digest_of_tweets(shown: int, tweets: int) -> Draft:
 
 
 def rendered(draft: Draft) -> Mail:
-    return mail_renderer()(draft)
+    return asyncio.run(retweet_mails()(draft))
 
 
 class ParsedHtml(HTMLParser):
@@ -134,6 +135,7 @@ class TestHtml:
         for part in ("grace retweeted your", "One line,", "another", "ada, you get this mail"):
             assert part in mail.text
             assert part in " ".join(ParsedHtml(mail.html).text.split())
+        assert mail.unsubscribe_url
         assert mail.unsubscribe_url in mail.text
 
     def test_html_supports_dark_mode(self) -> None:
@@ -167,7 +169,9 @@ class TestText:
         assert '> and <b>another</b> & "more".' in rendered(draft()).text
 
     def test_recipient_without_a_name_is_addressed_without_one(self) -> None:
-        nameless = replace(draft(), recipient=Recipient(ADA.id, EmailSettings(True), None, "a@b.c"))
+        recipient = draft().recipient
+        assert recipient
+        nameless = replace(draft(), recipient=replace(recipient, username=None))
         assert "You get this mail because" in rendered(nameless).text
 
 

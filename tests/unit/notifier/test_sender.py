@@ -25,7 +25,6 @@ from tests.unit.notifier.fakes import (
     FakeNotifier,
     FakeUnitOfWork,
     T,
-    mail_renderer,
     tweet_of,
 )
 
@@ -70,7 +69,7 @@ def sender_of(notifier: FakeNotifier, mailer: Any = None, **options: Any) -> Sen
     return Sender(
         notifier.unit_of_work,
         mailer or notifier.mailer,
-        mail_renderer(),
+        notifier.write,
         notifier.policy,
         **arguments,
     )
@@ -159,7 +158,9 @@ class TestLeaseDue:
         assert await sender.lease_due() is None
         assert await notifier.unit_of_work.read(lambda r: r.deliveries.next_due()) is not None
         due = await notifier.unit_of_work.transaction(
-            lambda r: r.deliveries.lease(9, now=notifier.clock.now, until=notifier.clock.now)
+            lambda r: r.deliveries.lease(
+                9, account_mails=9, now=notifier.clock.now, until=notifier.clock.now
+            )
         )
         assert len(due) == 1
         mailer.release.set()
@@ -176,7 +177,9 @@ class TestLeaseDue:
         await settle()
         assert len(mailer.started) == 2
         rest = await notifier.unit_of_work.transaction(
-            lambda r: r.deliveries.lease(20, now=notifier.clock.now, until=notifier.clock.now)
+            lambda r: r.deliveries.lease(
+                20, account_mails=9, now=notifier.clock.now, until=notifier.clock.now
+            )
         )
         assert len(rest) == 4
         mailer.release.set()

@@ -1,0 +1,143 @@
+"""Writes mails about accounts: fetches their content from auth and renders it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from notifier.domain import AccountMail, AccountMailKind, Draft, Mail
+from notifier.errors import MailNotWanted
+from notifier.ports import AccountMails, Write
+from notifier.templates import render
+
+_GROUP = 4
+"""Digits of a code that are shown together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one kind of mail. `{product}` and `{username}` are replaced in them."""
+
+    headline: str
+    lead: str
+    button: str
+    validity: str
+    """`{time}` in it is the time in which the code is valid."""
+    otherwise: str
+
+
+_BOTH = "The link and the code are valid for {time}."
+_WORDS = {
+    AccountMailKind.VERIFY_EMAIL: _Words(
+        "Confirm your address",
+        "{username}, confirm that you read the mails to this address. {product} sends no other "
+        "mail to it before.",
+        "Confirm this address",
+        _BOTH,
+        "If you have no account at {product}, ignore this mail.",
+    ),
+    AccountMailKind.CHANGE_EMAIL: _Words(
+        "Confirm your new address",
+        "{username}, confirm that this is the new address of your {product} account. It takes "
+        "effect then.",
+        "Confirm the new address",
+        _BOTH,
+        "If you did not ask for this, ignore this mail. Nothing changes.",
+    ),
+    AccountMailKind.RESET_PASSWORD: _Words(
+        "Reset your password",
+        "{username}, a new password was asked for your {product} account. Choosing one signs out "
+        "all your devices.",
+        "Choose a new password",
+        _BOTH,
+        "If you did not ask for this, ignore this mail. Your password stays as it is.",
+    ),
+    AccountMailKind.EMAIL_CHANGED: _Words(
+        "Your address was changed",
+        "{username}, your {product} account now has another address. If you changed it, you have "
+        "nothing to do. If not, take this address back.",
+        "Take this address back",
+        "The link is valid for {time}.",
+        "Taking it back signs out all devices, and a mail follows with which you choose a new "
+        "password.",
+    ),
+    AccountMailKind.PASSWORD_CHANGED: _Words(
+        "Your password was changed",
+        "{username}, the password of your {product} account was changed. If you changed it, you "
+        "have nothing to do. If not, reset it now.",
+        "Reset your password",
+        "The link is valid for {time}.",
+        "Resetting it signs out all devices.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMailRenderer:
+    """`public_url` is the address of the edge, without a slash at its end."""
+
+    product: str
+    public_url: str
+
+    def __call__(self, mail: AccountMail, message_id: str) -> Mail:
+        words = _WORDS[mail.kind]
+        values = {"product": self.product, "username": mail.username}
+        content = {
+            **values,
+            "headline": words.headline,
+            "lead": words.lead.format(**values),
+            "button": words.button,
+            "url": mail.link_path and f"{self.public_url}{mail.link_path}",
+            "code": grouped(mail.short_code),
+            "validity": mail.valid_for and words.validity.format(time=spelled(mail.valid_for)),
+            "otherwise": words.otherwise.format(**values),
+        }
+        return Mail(
+            message_id=message_id,
+            to=mail.address,
+            to_name=mail.username,
+            subject=words.headline,
+            text=render("account.txt", **content),
+            html=render("account.html", **content),
+        )
+
+
+def mail_writer(
+    retweets: Write,
+    accounts: AccountMails,
+    renderer: AccountMailRenderer,
+    undeliverable_since: Callable[[str], Awaitable[datetime | None]],
+) -> Write:
+    """Return the writer of every mail; `retweets` writes those about retweets.
+
+    `undeliverable_since` tells whether the mail server has refused an address.
+    """
+
+    async def write(draft: Draft) -> Mail:
+        delivery = draft.delivery
+        if delivery.account_mail_id is None:
+            return await retweets(draft)
+        mail = await accounts.fetch(delivery.account_mail_id)
+        if not mail.kind.proves_address and await undeliverable_since(mail.address):
+            raise MailNotWanted("the address is undeliverable")
+        return renderer(mail, delivery.message_id)
+
+    return write
+
+
+def grouped(code: str) -> str:
+    """Return `1234 5678` for `12345678`."""
+    return " ".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
+
+
+def spelled(time: timedelta) -> str:
+    """Return `3 days`, `1 hour` or `10 minutes`, in the largest unit without a remainder.
+
+    Seconds beyond whole minutes are left out.
+    """
+    minutes = int(time.total_seconds()) // 60
+    number, unit = minutes, "minute"
+    for larger, length in (("day", 24 * 60), ("hour", 60)):
+        if minutes % length == 0:
+            number, unit = minutes // length, larger
+            break
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

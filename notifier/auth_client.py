@@ -1,0 +1,74 @@
+"""Fetches the content of mails about accounts from auth, over gRPC."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import grpc
+
+from chassis.channels import channel_options
+from chassis.settings import Secret
+from notifier import account_mails_pb2 as pb
+from notifier.domain import AccountMail, AccountMailKind
+from notifier.errors import ContentUnavailable, MailNotWanted, UnknownContent
+
+if TYPE_CHECKING:
+    from grpc.aio import UnaryUnaryMultiCallable
+
+SERVICE = "auth.v1.AccountMails"
+SECRET = "x-mail-secret"  # noqa: S105
+"""The metadata with the secret that auth and the notifier share."""
+
+_TIMEOUT = 3.0  # seconds
+_KINDS = {
+    pb.KIND_VERIFY_EMAIL: AccountMailKind.VERIFY_EMAIL,
+    pb.KIND_CHANGE_EMAIL: AccountMailKind.CHANGE_EMAIL,
+    pb.KIND_RESET_PASSWORD: AccountMailKind.RESET_PASSWORD,
+    pb.KIND_EMAIL_CHANGED: AccountMailKind.EMAIL_CHANGED,
+    pb.KIND_PASSWORD_CHANGED: AccountMailKind.PASSWORD_CHANGED,
+}
+
+
+class GrpcAccountMails:
+    """A client of `auth.v1.AccountMails`. It connects with the first call and reconnects itself."""
+
+    def __init__(self, target: str, secret: Secret) -> None:
+        """`target` is `host:port`, or another target that gRPC resolves."""
+        self._target = target
+        self._metadata = ((SECRET, str(secret)),)
+        self._get: UnaryUnaryMultiCallable[pb.GetMailRequest, pb.GetMailResponse]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the channel inside the block; only there may `fetch` be called."""
+        options = channel_options(SERVICE)
+        async with grpc.aio.insecure_channel(self._target, options=options) as channel:
+            self._get = channel.unary_unary(
+                f"/{SERVICE}/GetMail",
+                request_serializer=pb.GetMailRequest.SerializeToString,
+                response_deserializer=pb.GetMailResponse.FromString,
+            )
+            yield
+
+    async def fetch(self, mail_id: UUID) -> AccountMail:
+        request = pb.GetMailRequest(mail_id=str(mail_id))
+        try:
+            answer = await self._get(request, timeout=_TIMEOUT, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise ContentUnavailable(f"auth: {error.code().name}") from error
+        outcome = answer.WhichOneof("outcome")
+        if outcome == "not_wanted":
+            raise MailNotWanted(answer.not_wanted)
+        if outcome != "mail" or answer.mail.kind not in _KINDS:
+            raise UnknownContent("auth gave content of an unknown kind")
+        mail = answer.mail
+        return AccountMail(
+            kind=_KINDS[mail.kind],
+            address=mail.address,
+            username=mail.username,
+            link_path=mail.link_path,
+            short_code=mail.short_code,
+            valid_for=timedelta(seconds=mail.valid_seconds),
+        )
