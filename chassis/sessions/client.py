@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ from uuid import UUID
 import grpc
 import structlog
 
-from chassis.errors import ClientError, StreamSessionEnded, TokenExpired, TokenRefused
+from chassis.errors import ClientError, Refusal, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions import sessions_pb2 as pb
 
@@ -58,6 +58,11 @@ _OPTIONS = [
     ("grpc.http2.max_pings_without_data", 0),
 ]
 
+_REFUSALS: Mapping[int, Refusal] = {
+    pb.REFUSAL_EXPIRED: Refusal.EXPIRED,
+    pb.REFUSAL_SESSION_ENDED: Refusal.SESSION_ENDED,
+}
+
 _log = structlog.get_logger("chassis.sessions")
 
 
@@ -75,7 +80,7 @@ class Sessions(Protocol):
     """
 
     async def verify(self, token: str) -> Principal:
-        """Return a token's principal. Raises TokenRefused, TokenExpired or StreamSessionEnded."""
+        """Return a token's principal. Raises TokenRefused."""
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         """Return those of the sessions that have ended while a token of theirs may be valid."""
@@ -116,11 +121,7 @@ class GrpcSessions:
             raise _unavailable(error) from error
         if answer.WhichOneof("outcome") == "principal":
             return _principal(answer.principal)
-        if answer.refusal == pb.REFUSAL_EXPIRED:
-            raise TokenExpired
-        if answer.refusal == pb.REFUSAL_SESSION_ENDED:
-            raise StreamSessionEnded
-        raise TokenRefused
+        raise TokenRefused(_REFUSALS.get(answer.refusal, Refusal.INVALID))
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         asked = list(session_ids)

@@ -18,22 +18,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from chassis.app import STREAM_PATH, subgraph_app
-from chassis.errors import (
-    Overloaded,
-    StreamEnded,
-    StreamSessionEnded,
-    TokenExpired,
-    TokenRefused,
-    TooSlow,
-)
+from chassis.errors import Overloaded, Refusal, TokenRefused
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
-from chassis.graphql.streaming import StreamLimits, Streams
+from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.server import configuration
 from chassis.shutdown import Shutdown
+from graphql_streams import Limits, SessionEnded, StreamEnded, TokenExpired, TooSlow
 from stack.ports import free_ports
 from tests.unit.chassis.known_sessions import KnownSessions
 
@@ -86,7 +80,7 @@ class Context(RequestContext):
 Info = strawberry.Info[Context, None]
 ENDS: dict[str, type[StreamEnded]] = {
     "expired": TokenExpired,
-    "ended": StreamSessionEnded,
+    "ended": SessionEnded,
     "slow": TooSlow,
 }
 
@@ -204,9 +198,9 @@ async def authenticate(token: str) -> Principal:
         case "good":
             return person(7)
         case "expired":
-            raise TokenExpired
+            raise TokenRefused(Refusal.EXPIRED)
         case "ended":
-            raise StreamSessionEnded
+            raise TokenRefused(Refusal.SESSION_ENDED)
         case "away":
             raise Overloaded
         case "broken":
@@ -297,14 +291,15 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
+async def serving(limits: Limits | None = None) -> AsyncIterator[Running]:
     world, shutdown = World(), Shutdown()
     schema = build_schema(query=Query, mutation=Mutation, subscription=Subscription)
     streams = Streams(
         schema,
         lambda connection, principal: Context(**Context.caller(connection, principal), world=world),
         authenticate,
-        limits or StreamLimits(),
+        limits or Limits(),
+        KnownSessions(),
     )
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.app import STREAM_PATH
-from chassis.graphql.streaming import StreamLimits
+from graphql_streams import Limits
 from tests.integration.chassis.streaming.server import (
     MULTIPART,
     SSE,
@@ -96,7 +96,7 @@ class TestMultipart:
 
     async def test_stream_opens_before_the_first_event_and_sends_heartbeats(self) -> None:
         async with (
-            serving(StreamLimits(heartbeat_seconds=0.1)) as server,
+            serving(Limits(heartbeat_seconds=0.1)) as server,
             server.stream(EVENTS, MULTIPART) as response,
         ):
             chunks = response.aiter_text()
@@ -220,7 +220,7 @@ class TestEventStream:
 
     async def test_stream_sends_heartbeats(self) -> None:
         async with (
-            serving(StreamLimits(heartbeat_seconds=0.1)) as server,
+            serving(Limits(heartbeat_seconds=0.1)) as server,
             server.stream(EVENTS, SSE) as response,
         ):
             await read_until(response.aiter_text(), ":\n\n:\n\n:\n\n")
@@ -470,8 +470,8 @@ class TestEnds:
 
 
 class TestLimits:
-    async def test_streams_per_user_are_limited(self) -> None:
-        async with serving(StreamLimits(streams_per_user=1)) as server:
+    async def test_connections_per_caller_are_limited(self) -> None:
+        async with serving(Limits(connections_per_caller=1)) as server:
             async with server.stream(EVENTS, SSE):
                 for accept in (SSE, MULTIPART):
                     refused = await server.post(EVENTS, accept)
@@ -491,7 +491,7 @@ class TestLimits:
         request = f"POST {STREAM_PATH} HTTP/1.1\r\n" + "".join(
             f"{name}: {value}\r\n" for name, value in headers.items()
         )
-        async with serving(StreamLimits(send_seconds=0.5)) as server:
+        async with serving(Limits(send_seconds=0.5)) as server:
             with socket.create_connection(("127.0.0.1", server.port)) as client:
                 client.sendall(request.encode() + b"\r\n" + body)
                 await asyncio.wait_for(server.world.closed.wait(), 15)
@@ -501,7 +501,7 @@ class TestLimits:
 
     async def test_client_that_reads_again_gets_the_reason(self) -> None:
         async with (
-            serving(StreamLimits(send_seconds=1)) as server,
+            serving(Limits(send_seconds=1)) as server,
             server.stream("subscription { flood { big } }", SSE) as response,
         ):
             await asyncio.wait_for(server.world.closed.wait(), 15)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from chassis.app import STREAM_PATH
-from chassis.graphql.streaming import StreamLimits
+from graphql_streams import Limits
 from tests.integration.chassis.streaming.server import (
     PROTOCOL,
     TRUSTED,
@@ -149,7 +149,7 @@ class TestConnectionInit:
             assert await client.closed() == (code, reason)
 
     async def test_missing_init_closes_the_socket(self) -> None:
-        async with serving(StreamLimits(init_seconds=0.2)) as server, server.socket() as client:
+        async with serving(Limits(init_seconds=0.2)) as server, server.socket() as client:
             assert await client.closed() == (4408, "Connection initialisation timeout")
 
     @pytest.mark.parametrize("token", ["good", "slow"])
@@ -490,7 +490,7 @@ class TestEnds:
 class TestLimits:
     async def test_operations_per_socket_are_limited(self) -> None:
         async with (
-            serving(StreamLimits(operations_per_socket=1)) as server,
+            serving(Limits(operations_per_socket=1)) as server,
             server.initialised() as client,
         ):
             await client.subscribe(EVENTS, "a")
@@ -504,7 +504,7 @@ class TestLimits:
 
     async def test_completed_operation_counts_until_it_has_ended(self) -> None:
         async with (
-            serving(StreamLimits(operations_per_socket=1)) as server,
+            serving(Limits(operations_per_socket=1)) as server,
             server.initialised() as client,
         ):
             for number in range(3):
@@ -537,7 +537,7 @@ class TestLimits:
             writer.close()
 
     async def test_sockets_per_user_are_limited(self) -> None:
-        async with serving(StreamLimits(streams_per_user=1)) as server:
+        async with serving(Limits(connections_per_caller=1)) as server:
             async with server.initialised():
                 async with server.socket() as second:
                     await second.send(init("good"))
@@ -551,7 +551,7 @@ class TestLimits:
 
     async def test_idle_socket_is_closed(self) -> None:
         async with (
-            serving(StreamLimits(idle_seconds=0.3)) as server,
+            serving(Limits(idle_seconds=0.3)) as server,
             server.initialised() as client,
         ):
             await client.subscribe(EVENTS)
@@ -563,7 +563,7 @@ class TestLimits:
 
     async def test_client_that_does_not_read_is_disconnected(self) -> None:
         async with (
-            serving(StreamLimits(send_seconds=0.5)) as server,
+            serving(Limits(send_seconds=0.5)) as server,
             server.initialised(max_queue=1, close_timeout=0.1) as client,
         ):
             await client.subscribe("subscription { flood { big } }")
