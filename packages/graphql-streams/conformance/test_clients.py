@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from streams_server import Running, until
 
 CLIENT = str(Path(__file__).with_name("client.mjs"))

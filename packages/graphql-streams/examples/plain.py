@@ -1,8 +1,5 @@
-"""`uvicorn plain:app`, with graphql-core."""
-
-import asyncio
-
 from graphql import build_schema
+
 from graphql_streams import Caller, Streams
 from graphql_streams.graphql_core import subscriptions
 
@@ -12,7 +9,6 @@ schema = build_schema("type Query { a: Int } type Subscription { countdown(from:
 async def countdown(root, info, **arguments):
     for number in range(arguments["from"], -1, -1):
         yield {"countdown": number}
-        await asyncio.sleep(0.1)
 
 
 async def authenticate(handshake):

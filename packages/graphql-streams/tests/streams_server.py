@@ -320,6 +320,30 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[int]:
+    """Serve an ASGI application on the port that is returned."""
+    port = free_port()
+    config = uvicorn.Config(
+        app,
+        port=port,
+        ws=WebSocketsSansIOProtocol,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()  # without the main loop, which would take a tenth of a second to end
+    try:
+        yield port
+    finally:
+        server.force_exit = True
+        await server.shutdown()
+
+
+@asynccontextmanager
 async def serving(limits: Limits | None = None) -> AsyncIterator[Running]:
     world, sessions = World(), KnownSessions()
 
@@ -339,26 +363,11 @@ async def serving(limits: Limits | None = None) -> AsyncIterator[Running]:
         limits or Limits(),
         sessions,
     )
-    port = free_port()
-    config = uvicorn.Config(
-        streams,
-        port=port,
-        ws=WebSocketsSansIOProtocol,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()  # without the main loop, which would take a tenth of a second to end
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False
-    ) as http:
+    async with (
+        listening(streams) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as http,
+    ):
         try:
             yield Running(port, world, sessions, streams, http)
         finally:
             streams.close()
-            server.force_exit = True
-            await server.shutdown()

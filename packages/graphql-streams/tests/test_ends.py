@@ -1,20 +1,22 @@
 """Expiry, revocation and limits, with fields that know nothing of tokens, on every transport."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+
 from graphql_streams import Limits
 from streams_server import MULTIPART, SSE, Running, serving, until
-from websockets.exceptions import ConnectionClosed
 
 EVENTS = "subscription { events { number } }"
 EXPIRED = "The access token has expired."
 ENDED = "The session has ended."
 
-Rest = Callable[[], Awaitable[str]]
+Rest = Callable[[], Coroutine[Any, Any, str]]
 
 
 @asynccontextmanager
@@ -89,9 +91,7 @@ class TestIdleSocket:
 
 @transports
 class TestRevocation:
-    async def test_end_of_the_session_ends_any_field(
-        self, server: Running, transport: str
-    ) -> None:
+    async def test_end_of_the_session_ends_any_field(self, server: Running, transport: str) -> None:
         async with subscribed(server, transport) as rest:
             await until(lambda: server.world.running)
             server.streams.connections.end_sessions(["session of ada"])
