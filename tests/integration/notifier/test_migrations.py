@@ -150,4 +150,4 @@ class TestLease:
                 """
             )
         )
-        assert any("deliveries_account_mails_due_at" in row[0] for row in plan)
+        assert any("deliveries_account_mails_due_at" in row["QUERY PLAN"] for row in plan)
