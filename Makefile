@@ -3,10 +3,8 @@ PYTHON_IN = .venv/bin/python
 STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
-# Python keeps what it compiles, in .venv: else every start compiles all packages again. So it is too
-# for those who set PYTHONDONTWRITEBYTECODE to keep the folders of their sources clean.
+# Python keeps what it compiles: else every start would compile all packages again.
 unexport PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
 .DEFAULT_GOAL := help
 .PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup setup-stack

@@ -61,13 +61,13 @@ fi
 if ! usable; then
     python=$(find_python)
     say "Making the environment $environment with $("$python" --version)"
-    # It goes on beside the installation of the packages, and beside the start that follows.
-    [ "$list" != stack ] || "$python" -m stack fetch &
     if ! "$python" -m venv --without-pip --clear "$environment"; then
         say "$python cannot make an environment. On Debian and Ubuntu the module venv is a package of"
         say "its own (python3-venv). Without root, name another Python: make PYTHON=/path/to/it up"
         exit 1
     fi
+    # It goes on beside the installation of the packages, and beside the start that follows.
+    [ "$list" != stack ] || "$python" -m stack fetch &
 fi
 
 say "Installing the packages of requirements/$list.txt (once, some seconds)"
