@@ -49,7 +49,7 @@ class Stack:
     ) -> None:
         """Without `kind` it runs the Apollo Router if installed, else the stand-in.
 
-        The stand-in runs, too, if `download` fails or is slower than the start of all else. With
+        With a `download`, the stand-in runs if it is installed or the download takes longer. With
         `hot_reload` the router takes a new supergraph while it serves. Raises StackError when the
         router that is asked for is missing.
         """
@@ -342,8 +342,11 @@ class Stack:
         )
 
     def _await_download(self) -> None:
-        """Take the router that is being downloaded, unless all else waits for it by then."""
-        if self._download is None:
+        """Take the router that is being downloaded, if the stand-in is not faster to be had.
+
+        An installed stand-in is; else it is installed once everything else waits for the router.
+        """
+        if self._download is None or node.are_installed(node.ROUTER_PACKAGES):
             return
         while self._download.running and not self._waits_for_router.is_set():
             self._download.wait(_POLL)
