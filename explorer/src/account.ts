@@ -1,6 +1,6 @@
 /** Signs in, up and out without the editor, for the bar at the top. */
 
-import { isRecord, type Post, UnreachableError } from "./api.ts";
+import { type Body, isRecord, type Post, UnreachableError } from "./api.ts";
 import type { Exchange, Session } from "./session.ts";
 import type { SignedIn } from "./sign-in.ts";
 
@@ -37,12 +37,17 @@ export async function enter(
       ? (["signIn", SIGN_IN, { login: username, password }] as const)
       : (["signUp", SIGN_UP, { username, email, password }] as const);
   const { body, serverTime } = await post({ query, variables: { input } });
-  const result = body.data?.[name];
-  const who = signedIn(result);
+  const who = signedIn(body.data?.[name]);
   if (who) {
     session.open(who, serverTime);
     return null;
   }
+  return refusalOf(body, name);
+}
+
+/** Returns why an operation with this root field failed. */
+export function refusalOf(body: Body, name: string): Refusal {
+  const result = body.data?.[name];
   if (!isRecord(result)) {
     return { message: body.errors?.[0]?.message ?? "The request failed. Try again.", fields: {} };
   }

@@ -4,7 +4,9 @@ import { type FormEvent, useId, useRef, useState } from "react";
 
 import { enter, leave, type Refusal } from "./account.ts";
 import { UnreachableError } from "./api.ts";
-import { post, session } from "./page.ts";
+import { needsProof } from "./address.ts";
+import { AddressPanel } from "./address-panel.tsx";
+import { address, post, session } from "./page.ts";
 import { useStore } from "./store.ts";
 
 export function Bar() {
@@ -16,7 +18,10 @@ export function Bar() {
         Chirp <span>explorer</span>
       </a>
       {state.is === "signed-in" ? (
-        <SignedIn username={state.tokens.username} renews={state.tokens.refreshToken !== null} />
+        <>
+          <SignedIn username={state.tokens.username} renews={state.tokens.refreshToken !== null} />
+          <AddressPanel />
+        </>
       ) : (
         <SignedOut why={state.why} />
       )}
@@ -26,6 +31,7 @@ export function Bar() {
 
 function SignedIn({ username, renews }: { username: string | null; renews: boolean }) {
   const [leaving, setLeaving] = useState(false);
+  const known = useStore(address.state);
   const signOut = async (): Promise<void> => {
     setLeaving(true);
     await leave(post, session);
@@ -38,6 +44,7 @@ function SignedIn({ username, renews }: { username: string | null; renews: boole
       <p role="status" className="name">
         <span className="unseen">Signed in as </span>
         <strong>{username ?? "unknown user"}</strong>
+        {known && !needsProof(known) && <small>{known.email}, confirmed</small>}
         {!renews && <small>until the access token expires</small>}
       </p>
       <button type="button" disabled={leaving} onClick={() => void signOut()}>
@@ -114,6 +121,7 @@ function SignedOut({ why }: { why: string | null }) {
       >
         {isNew ? "I have an account" : "New here?"}
       </button>
+      {!isNew && <a href="/account/forgot-password">Forgot password?</a>}
       <p role="alert" id={id} className="refusal">
         {refusal && textOf(refusal)}
       </p>

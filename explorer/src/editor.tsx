@@ -21,7 +21,7 @@ import { linkedTweet, SIGN_IN_TO_READ } from "./linked-tweet.ts";
 import { mend } from "./mend.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { readOperation } from "./operation.ts";
-import { health, notice, post, session, sleep } from "./page.ts";
+import { address, health, notice, post, session, sleep } from "./page.ts";
 import { serves } from "./services.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
@@ -77,6 +77,7 @@ async function run(
 ): Promise<ExecutionResult> {
   try {
     const answer = await client.send(request, operation, headers);
+    if (operation) void address.after(operation);
     const explained = explain(answer, operation);
     // The schema may arrive after the tweet's page has asked the user to sign in.
     if (explained || notice.get() !== SIGN_IN_TO_READ) notice.set(explained);

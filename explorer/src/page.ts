@@ -1,6 +1,7 @@
 /** The composition root of the page: the parts that the first paint needs, without the editor. */
 
 import { exchange } from "./account.ts";
+import { AddressWatch } from "./address.ts";
 import { post as send, type Post, UnreachableError } from "./api.ts";
 import type { Notice } from "./explain.ts";
 import { askHealthz, HealthWatch } from "./health.ts";
@@ -39,5 +40,8 @@ export const session = new Session({
     return () => clearTimeout(timer);
   },
 });
+
+export const address = new AddressWatch(post, session);
+addEventListener("focus", () => void address.returned());
 
 export const notice = new Store<Notice | null>(null);

@@ -6,7 +6,7 @@ import { type Operation, Selected } from "./operation.ts";
 const OPENING = ["signUp", "signIn", "refreshSession"];
 const CLOSING = ["signOut", "signOutEverywhere"];
 /** These may have ended this session or another one. */
-const DOUBTFUL = ["revokeSession", "deleteAccount"];
+const DOUBTFUL = ["revokeSession", "deleteAccount", "resetPassword", "restoreEmail"];
 
 /** The characters of a token (RFC 6750): a message under the same alias does not match. */
 const TOKEN = /^[\w\-.~+/]+=*$/;

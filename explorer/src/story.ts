@@ -50,6 +50,23 @@ ${SIGNED_IN}
     ),
   ],
   [
+    "auth",
+    tab(
+    `# Confirm your address: put the code of the mail into
+# the variables. \`make up\` printed the address of the
+# mailbox that shows the mail. Until then no other mail
+# is sent to you. The bar at the top does the same.
+mutation VerifyEmail($code: String!) {
+  verifyEmail(code: $code) {
+    __typename
+    ... on EmailVerified { user { email emailVerified } }
+    ... on Error { message }
+  }
+}`,
+    { code: "" },
+    ),
+  ],
+  [
     "tweets",
     tab(
     `# Tweet up to 280 characters, as a reader counts
@@ -129,16 +146,51 @@ subscription WatchMyFeed {
     "notifier",
     tab(
     `# Whether you get a mail when another user retweets
-# you. No mail is sent until you switch it on. An
-# address that unsubscribed by the link in a mail gets
-# none.
+# you. No mail is sent until you switch it on and your
+# address is confirmed. An address that unsubscribed by
+# the link in a mail, or that the mail server refuses,
+# gets none.
 mutation Settings($retweets: Boolean!) {
   updateEmailSettings(input: { retweets: $retweets }) {
     retweets
     addressUnsubscribed
+    undeliverableSince
   }
 }`,
     { retweets: true },
+    ),
+  ],
+  [
+    "auth",
+    tab(
+    `# Change your password. Your other sessions end, on
+# every device. A mail tells you.
+mutation ChangePassword($current: String!, $new: String!) {
+  changePassword(currentPassword: $current, newPassword: $new) {
+    __typename
+    ... on PasswordChanged { sessionIds }
+    ... on Error { message }
+    ... on InvalidInputError { problems { field message } }
+  }
+}`,
+    { current: "correct horse", new: "correct horse battery" },
+    ),
+  ],
+  [
+    "auth",
+    tab(
+    `# Move to another address. It becomes yours with the
+# code that is mailed to it (VerifyEmail). The old one
+# can be taken back for three days.
+mutation ChangeEmail($newEmail: String!, $password: String!) {
+  changeEmail(newEmail: $newEmail, password: $password) {
+    __typename
+    ... on CodeRequested { email validSeconds }
+    ... on Error { message }
+    ... on InvalidInputError { problems { field message } }
+  }
+}`,
+    { newEmail: "ada@example.org", password: "correct horse battery" },
     ),
   ],
   [

@@ -62,11 +62,13 @@ test.each(["signOut", "signOutEverywhere"])("%s signs out, under an alias too", 
   expect(outcome(query, null)).toEqual({ is: "unchanged" });
 });
 
-test("an operation that may have ended the session is doubtful", () => {
-  expect(outcome("mutation { revokeSession(id: 1) { __typename } }", {
-    revokeSession: { __typename: "SignedOut" },
-  })).toEqual({ is: "doubtful" });
-});
+test.each(["revokeSession", "deleteAccount", "resetPassword", "restoreEmail"])(
+  "%s may have ended the session: it is doubtful",
+  (field) => {
+    const data = { [field]: { __typename: "It" } };
+    expect(outcome(`mutation { ${field} { __typename } }`, data)).toEqual({ is: "doubtful" });
+  },
+);
 
 test.each([
   ["mutation { x: signIn { __typename } }", true],

@@ -26,6 +26,7 @@ from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.codes import HmacCodes
+from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
@@ -172,7 +173,7 @@ class _Auth:
 
     @cached_property
     def credentials(self) -> Credentials:
-        return Credentials(self.unit_of_work, self.passwords, normalize_email)
+        return Credentials(self.unit_of_work, self.passwords, normalize_email, is_common)
 
     @cached_property
     def mails(self) -> AccountMails:

@@ -1,5 +1,6 @@
 """Finds the account of a login and checks its password."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from subgraphs.auth.domain import Login, Password, User
@@ -12,6 +13,7 @@ class Credentials:
     unit_of_work: UnitOfWork
     passwords: PasswordHasher
     normalize_email: EmailNormalizer
+    is_common_password: Callable[[str], bool]
 
     async def by_login(self, typed: str) -> User | None:
         """Return the user with this username or address."""

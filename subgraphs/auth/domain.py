@@ -238,13 +238,21 @@ class Password:
             return cls(typed)
         return cls(unicodedata.normalize("NFC", typed))
 
-    def problems(self, *, username: str, email: str) -> list[Problem]:
-        """Return why an account may not have this password."""
+    def problems(
+        self, *, username: str, email: str, is_common: Callable[[str], bool]
+    ) -> list[Problem]:
+        """Return why an account may not have this password.
+
+        `is_common` returns whether many accounts have it: those are guessed first.
+        """
         if len(self.text) not in PASSWORD_LENGTH:
             shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
             return [Problem("password", f"Password must be {shortest} to {longest} characters.")]
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
+        if is_common(self.text):
+            message = "This password is among the most common ones. Choose another."
+            return [Problem("password", message)]
         return []
 
 

@@ -41,10 +41,7 @@ from subgraphs.auth.types.sessions import (
     SignUpInput,
     SignUpResult,
 )
-from subgraphs.auth.types.users import (
-    User,
-    find_user,
-)
+from subgraphs.auth.types.users import NEW_PASSWORD, User, find_user
 
 
 @strawberry.type
@@ -247,12 +244,7 @@ class Mutation:
         self,
         info: Info,
         current_password: Annotated[str, strawberry.argument(description="The password so far.")],
-        new_password: Annotated[
-            str,
-            strawberry.argument(
-                description="8 to 128 characters; neither the username nor the address."
-            ),
-        ],
+        new_password: Annotated[str, strawberry.argument(description=NEW_PASSWORD)],
     ) -> ChangePasswordResult:
         principal = info.context.require(Scope.WRITE)
         ended = await info.context.recovery.change_password(

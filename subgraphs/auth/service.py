@@ -228,7 +228,9 @@ class AuthService:
             email = self.credentials.normalize_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
-        problems += password.problems(username=username, email=email)
+        problems += password.problems(
+            username=username, email=email, is_common=self.credentials.is_common_password
+        )
         if problems:
             raise InvalidInput(problems)
         return email

@@ -12,7 +12,7 @@ from subgraphs.auth.types.errors import (
     InvalidInputError,
     TooManyAttemptsError,
 )
-from subgraphs.auth.types.users import User
+from subgraphs.auth.types.users import NEW_PASSWORD, User
 
 
 @strawberry.type(description="A mail with a code was requested.")
@@ -99,9 +99,7 @@ class ResetPasswordInput:
     code: str = strawberry.field(
         description="The code in the link of the mail, or the short code beside it."
     )
-    new_password: str = strawberry.field(
-        description="8 to 128 characters; neither the username nor the address."
-    )
+    new_password: str = strawberry.field(description=NEW_PASSWORD)
     email: str | None = strawberry.field(
         default=None, description="The account's address. Needed with the short code."
     )

@@ -15,7 +15,7 @@ from subgraphs.auth.types.errors import (
     SessionNotFoundError,
     UsernameTakenError,
 )
-from subgraphs.auth.types.users import User
+from subgraphs.auth.types.users import NEW_PASSWORD, User
 
 
 @strawberry.type(description="A sign-in on one device.")
@@ -135,9 +135,7 @@ class SignUpInput:
         description="A unique e-mail address, shown only to its owner. At most 64 bytes before the "
         "@-sign, 254 in all. White space around it is removed."
     )
-    password: str = strawberry.field(
-        description="8 to 128 characters; neither the username nor the address."
-    )
+    password: str = strawberry.field(description=NEW_PASSWORD)
     email_settings: SignUpEmailSettingsInput | None = strawberry.field(
         default=None, description="No mail is sent if this is left out."
     )

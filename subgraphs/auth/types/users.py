@@ -8,6 +8,12 @@ from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
 
+NEW_PASSWORD = (
+    "8 to 128 characters; neither the username nor the address, nor one of the most common "
+    "passwords."
+)
+"""The description of each input that is a new password."""
+
 
 @strawberry.federation.type(keys=["id"], description="A person with an account.")
 class User:

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from chassis.logging import RequestLog
+from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.domain import Password, User
 from subgraphs.auth.errors import InvalidCode, InvalidInput, Problem
 from subgraphs.auth.pages import account_routes
@@ -49,7 +50,10 @@ class FakeAccounts:
         else:
             raise InvalidCode
         password = Password.parse(new_password)
-        if problems := password.problems(username=self.user.username, email=self.user.email):
+        problems = password.problems(
+            username=self.user.username, email=self.user.email, is_common=is_common
+        )
+        if problems:
             raise InvalidInput([Problem("newPassword", each.message) for each in problems])
         return ENDED
 

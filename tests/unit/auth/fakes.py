@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from chassis.events import Event
 from chassis.ports import T
 from subgraphs.auth.codes import HmacCodes
+from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import (
     Account,
@@ -396,7 +397,9 @@ class FakeAuth:
 
     def __post_init__(self) -> None:
         self.throttle = FakeThrottle(self.clock)
-        self.credentials = Credentials(self.unit_of_work, self.passwords, normalize_email)
+        self.credentials = Credentials(
+            self.unit_of_work, self.passwords, normalize_email, is_common
+        )
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
         )

@@ -272,7 +272,7 @@ class ResetPassword:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)
         (mail,) = await mails(auth)
-        for bad in ("short", ADDRESS):
+        for bad in ("short", ADDRESS, "password123"):
             with pytest.raises(InvalidInput) as invalid:
                 await auth.recovery.reset_password(mail.code, bad, None, NETWORK)
             assert [p.field for p in invalid.value.problems] == ["newPassword"]

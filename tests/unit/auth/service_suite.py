@@ -20,6 +20,7 @@ from subgraphs.auth.errors import (
     InvalidCredentials,
     InvalidInput,
     InvalidRefreshToken,
+    Problem,
     SessionNotFound,
     UsernameTaken,
 )
@@ -137,6 +138,14 @@ LONG = "a" + "\u0300\u0316" * 60_000
 
 class Snapshot:
     """The events from which a service without data builds its state."""
+
+    async def test_common_password_is_refused(self, auth: FakeAuth) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            await auth.service.sign_up(
+                username="ada", email="ada@example.com", password="Password123", device=LAPTOP
+            )
+        message = "This password is among the most common ones. Choose another."
+        assert refused.value.problems == [Problem("password", message)]
 
     async def test_snapshot_holds_registrations_and_deletions_by_id(self, auth: FakeAuth) -> None:
         users = [(await sign_up(auth.service, name)).user for name in ("ada", "grace", "joan")]

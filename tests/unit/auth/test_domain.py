@@ -57,7 +57,9 @@ class TestLogin:
 
 class TestPassword:
     def problems(self, password: str) -> list[str]:
-        found = Password.parse(password).problems(username="ada_lovelace", email="ada@example.com")
+        found = Password.parse(password).problems(
+            username="ada_lovelace", email="ada@example.com", is_common=lambda p: p == "common one"
+        )
         assert {problem.field for problem in found} <= {"password"}
         return [problem.message for problem in found]
 
@@ -93,6 +95,10 @@ class TestPassword:
     @pytest.mark.parametrize("password", ["Ada_Lovelace", "ADA_LOVELACE", "ada@example.COM"])
     def test_username_or_address_as_password_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must not be your username or address."]
+
+    def test_common_password_is_refused(self) -> None:
+        message = "This password is among the most common ones. Choose another."
+        assert self.problems("common one") == [message]
 
     def test_representation_hides_the_password(self) -> None:
         assert "correct horse" not in repr(Password.parse("correct horse"))

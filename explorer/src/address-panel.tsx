@@ -1,0 +1,86 @@
+/** The part of the bar that asks for the proof of the user's address. */
+
+import { type FormEvent, useId, useRef, useState } from "react";
+
+import type { Refusal } from "./account.ts";
+import { type Address, needsProof } from "./address.ts";
+import { UnreachableError } from "./api.ts";
+import { address } from "./page.ts";
+import { useStore } from "./store.ts";
+
+const SENT = "A mail with another code is on its way.";
+
+export function AddressPanel() {
+  const known = useStore(address.state);
+  return known && needsProof(known) ? <Proof key={known.email} address={known} /> : null;
+}
+
+function Proof({ address: { email, undeliverableSince } }: { address: Address }) {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [news, setNews] = useState<string | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+
+  const act = async (action: () => Promise<Refusal | null>, done: string): Promise<void> => {
+    setBusy(true);
+    setNews(null);
+    setProblem(null);
+    try {
+      const refused = await action();
+      if (refused) setProblem(refused.message);
+      else setNews(done);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      setProblem(error.message);
+    } finally {
+      setBusy(false);
+      input.current?.focus();
+    }
+  };
+  const submit = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const code = String(new FormData(event.currentTarget).get("code") ?? "");
+    void act(() => address.prove(code), "");
+  };
+
+  return (
+    <form className="proof" aria-label="Confirm your address" onSubmit={submit}>
+      <p id={`${id}-why`}>
+        {undeliverableSince === null
+          ? `${email} is not confirmed: no other mail is sent to it.`
+          : `The mail server refused ${email} on ${dateOf(undeliverableSince)}. Confirm it again.`}
+      </p>
+      <label>
+        <span>Code from the mail</span>
+        <input
+          ref={input}
+          required
+          name="code"
+          inputMode="numeric"
+          autoComplete="one-time-code"
+          spellCheck={false}
+          aria-invalid={problem !== null}
+          aria-describedby={problem === null ? `${id}-why` : `${id}-problem`}
+        />
+      </label>
+      <button type="submit" className="primary" disabled={busy}>
+        Confirm
+      </button>
+      <button
+        type="button"
+        className="link"
+        disabled={busy}
+        onClick={() => void act(() => address.mailAgain(), SENT)}
+      >
+        Send the confirmation again
+      </button>
+      <p role="status" className="news">{news}</p>
+      <p role="alert" id={`${id}-problem`} className="refusal">{problem}</p>
+    </form>
+  );
+}
+
+function dateOf(time: string): string {
+  return new Date(time).toLocaleDateString(undefined, { dateStyle: "medium" });
+}

@@ -1,0 +1,117 @@
+/** Whether the address of the signed-in user is proven, and how the bar proves it. */
+
+import { refusalOf, type Refusal } from "./account.ts";
+import { isRecord, type Post, UnreachableError } from "./api.ts";
+import type { Operation } from "./operation.ts";
+import { isEnded, type Session } from "./session.ts";
+import { serves } from "./services.ts";
+import { Store } from "./store.ts";
+
+const PROBLEM = "... on Error { message }";
+const VERIFY = `mutation VerifyEmail($code: String!) { verifyEmail(code: $code) {
+  __typename ${PROBLEM} } }`;
+const REQUEST = `mutation RequestEmailVerification { requestEmailVerification {
+  __typename ${PROBLEM} } }`;
+
+export interface Address {
+  email: string;
+  isProven: boolean;
+  /** When the mail server refused the address for good; null if it did not, or since a proof. */
+  undeliverableSince: string | null;
+}
+
+export function needsProof({ isProven, undeliverableSince }: Address): boolean {
+  return !isProven || undeliverableSince !== null;
+}
+
+export class AddressWatch {
+  /** Null while it is not known, or no user is signed in. */
+  readonly state = new Store<Address | null>(null);
+  #username: string | null = null;
+
+  constructor(
+    private readonly post: Post,
+    private readonly session: Session,
+  ) {
+    session.state.subscribe(() => void this.#follow());
+    void this.#follow();
+  }
+
+  /** Reads the address again. */
+  async look(): Promise<void> {
+    const before = this.session.tokens?.username ?? null;
+    const found = before === null ? null : await this.#read();
+    if ((this.session.tokens?.username ?? null) === before) this.state.set(found);
+  }
+
+  /** Looks again after an operation that may have proven the address. */
+  async after(operation: Operation): Promise<void> {
+    if (operation.kind === "mutation" && operation.roots.has("verifyEmail")) await this.look();
+  }
+
+  /** Looks again when the user returns to the window, perhaps from the link in the mail. */
+  async returned(): Promise<void> {
+    const known = this.state.get();
+    if (known && needsProof(known)) await this.look();
+  }
+
+  /** Proves the address with the short code of a mail. Returns null on success. */
+  async prove(code: string): Promise<Refusal | null> {
+    const refused = await this.#run(VERIFY, "verifyEmail", "EmailVerified", { code });
+    if (!refused) await this.look();
+    return refused;
+  }
+
+  /** Has the confirmation mailed again. Returns null on success. */
+  async mailAgain(): Promise<Refusal | null> {
+    return this.#run(REQUEST, "requestEmailVerification", "CodeRequested", {});
+  }
+
+  /** Looks when another user has signed in, not at each renewal of the token. */
+  async #follow(): Promise<void> {
+    const username = this.session.tokens?.username ?? null;
+    if (username === this.#username) return;
+    this.#username = username;
+    this.state.set(null);
+    await this.look();
+  }
+
+  async #read(): Promise<Address | null> {
+    const settings = serves("notifier") ? "emailSettings { undeliverableSince }" : "";
+    try {
+      const { body } = await this.#send({ query: `{ me { email emailVerified ${settings} } }` });
+      const me = body.data?.["me"];
+      // A session without the scope account:read does not see them.
+      if (!isRecord(me) || typeof me["email"] !== "string") return null;
+      const since = isRecord(me["emailSettings"]) && me["emailSettings"]["undeliverableSince"];
+      return {
+        email: me["email"],
+        isProven: me["emailVerified"] === true,
+        undeliverableSince: typeof since === "string" ? since : null,
+      };
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      return null;
+    }
+  }
+
+  async #run(
+    query: string,
+    field: string,
+    success: string,
+    variables: Record<string, unknown>,
+  ): Promise<Refusal | null> {
+    const { body } = await this.#send({ query, variables });
+    const result = body.data?.[field];
+    return isRecord(result) && result["__typename"] === success ? null : refusalOf(body, field);
+  }
+
+  async #send(request: Parameters<Post>[0]): ReturnType<Post> {
+    const token = await this.session.token();
+    const answer = await this.post(request, { token });
+    if (token !== null && isEnded(answer)) {
+      this.session.close(answer.body.errors?.[0]?.message ?? "The session has ended.", token);
+    }
+    return answer;
+  }
+}
