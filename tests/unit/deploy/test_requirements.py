@@ -12,6 +12,6 @@ def pins(name: str) -> set[str]:
 
 class TestLists:
     def test_development_contains_every_pin_of_the_stack(self) -> None:
-        """`make check` adds to an environment that `make up` has made, and changes nothing in it."""
+        """`make check` adds to an environment that `make up` has made, without a change."""
         assert len(pins("stack")) > 20
         assert pins("stack") <= pins("dev")
