@@ -16,7 +16,10 @@ from stack.console import Console
 from stack.ports import free_ports
 from stack.process import HttpProbe, Process
 from stack.services import settings_of
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+
+# The auth processes are asked directly; a router only carries the mutation.
+pytestmark = ON_ONE_ROUTER
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 
