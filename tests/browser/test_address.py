@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import expect
 
 from client.mailbox import Mailbox, link_in, short_code_in
+from tests.browser.accessibility import problems
 from tests.browser.conftest import Open
 from tests.browser.explorer import Explorer
-from tests.browser.test_page import problems
 from tests.stack import ON_ONE_ROUTER
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("notifier")]
@@ -108,4 +108,4 @@ class TestAccessibility:
         explorer.proof.get_by_label("Code from the mail").fill("0000 0000")
         explorer.proof.get_by_role("button", name="Confirm", exact=True).click()
         expect(explorer.proof.get_by_role("alert")).to_contain_text("code")
-        assert problems(explorer) == []
+        assert problems(explorer.page) == []
