@@ -3,31 +3,37 @@ PYTHON_IN = .venv/bin/python
 STACK = $(PYTHON_IN) -m stack
 UV = .venv/bin/uv
 
+# Python keeps what it compiles: else every start would compile all packages again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup
+.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup:
-	@PYTHON="$(PYTHON)" stack/setup.sh
+	@PYTHON="$(PYTHON)" stack/setup.sh dev
 
-up: setup  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in for the Node gateway)
+setup-stack:  # what a running stack needs, without the tools and the tests' packages
+	@PYTHON="$(PYTHON)" stack/setup.sh stack
+
+up: setup-stack  ## start everything on this machine; Ctrl-C stops it (ROUTER=stand-in for the Node gateway)
 	@exec $(STACK) up $(if $(ROUTER),--router $(ROUTER)) $(if $(VERBOSE),--verbose)
 
-dev: setup  ## the same, and restart what an edit concerns
+dev: setup-stack  ## the same, and restart what an edit concerns
 	@exec $(STACK) dev $(if $(ROUTER),--router $(ROUTER)) $(if $(VERBOSE),--verbose)
 
-status: setup  ## list the processes of a running stack: port, health, version
+status: setup-stack  ## list the processes of a running stack: port, health, version
 	@exec $(STACK) status
 
-logs: setup  ## follow the logs of a running stack, or of one process (SERVICE=tweets)
+logs: setup-stack  ## follow the logs of a running stack, or of one process (SERVICE=tweets)
 	@exec $(STACK) logs $(if $(SERVICE),--service $(SERVICE))
 
-demo: setup  ## show a running stack at work: two people tweet and retweet
+demo: setup-stack  ## show a running stack at work: two people tweet and retweet
 	@exec $(STACK) demo
 
-probe: setup  ## use a running stack once as people do, and show how long each step took
+probe: setup-stack  ## use a running stack once as people do, and show how long each step took
 	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
@@ -54,7 +60,7 @@ bench: setup  ## what each layer costs here, beside what else there is (ROWS=…
 	@$(PYTHON_IN) -m bench $(ROWS) $(BENCH)
 	@$(PYTHON_IN) -m bench.report
 
-migrate: setup  ## bring the databases to the newest schema
+migrate: setup-stack  ## bring the databases to the newest schema
 	@exec $(STACK) migrate
 
 subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singular: ITEM=like; EXTENDS=tweets or auth)
@@ -78,10 +84,10 @@ protos: setup  ## generate the messages of auth's gRPC services, for it and for 
 explorer: setup  ## build the page at the front door (make up does, when its sources have changed)
 	@exec $(STACK) explorer
 
-router: setup  ## install the Apollo Router: download the release, or build it
+router: setup-stack  ## install the Apollo Router: download the release, or build it
 	@exec $(STACK) router
 
-router-from-source: setup  ## build the Apollo Router (cargo, about 25 minutes on two cores)
+router-from-source: setup-stack  ## build the Apollo Router (cargo, about 25 minutes on two cores)
 	@exec $(STACK) router-from-source
 
 format: setup  ## format the code and mend what the linter can

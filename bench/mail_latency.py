@@ -61,6 +61,7 @@ def main() -> None:
         try:
             sink.start()
             stack.start()
+            stack.start_pages(wait=True)
             took = measure(stack.url("edge"), arrivals, arguments.mails)
         finally:
             stack.stop()

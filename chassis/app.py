@@ -46,9 +46,7 @@ def subgraph_app(
     resources of the service. `checks` are the checks of `/readyz`. `streams` serves subscriptions.
     `routes` are further routes; each authenticates its callers by itself.
     """
-
-    def guarded(app: ASGIApp) -> ASGIApp:
-        return TrustedCallers(BodyLimit(app, MAX_BODY_SIZE), router_secret)
+    limited = BodyLimit(ActingSession(graphql, sessions), MAX_BODY_SIZE)
 
     @asynccontextmanager
     async def run(_: Starlette) -> AsyncIterator[None]:
@@ -60,12 +58,13 @@ def subgraph_app(
             yield
 
     served: list[BaseRoute] = [
-        Route("/graphql", traced(guarded(ActingSession(graphql, sessions)))),
+        Route("/graphql", traced(TrustedCallers(limited, router_secret))),
     ]
     if streams:
         # A separate path, for requests that the edge sends past the router: subscriptions only.
-        served.append(Route(STREAM_PATH, guarded(streams)))
-        served.append(WebSocketRoute(STREAM_PATH, guarded(streams)))
+        trusted = TrustedCallers(streams, router_secret)  # has its own limit of the body
+        served.append(Route(STREAM_PATH, trusted))
+        served.append(WebSocketRoute(STREAM_PATH, trusted))
     app = Starlette(
         routes=[*served, *health_routes(checks, shutdown), metrics.route(), *routes],
         middleware=[Middleware(RequestLog)],

@@ -76,13 +76,6 @@ class BadRequest(ClientError):
     default = "The request is not valid."
 
 
-class PersistedQueryNotFound(ClientError):
-    """The client must send the document with its hash; clients compare this very message."""
-
-    code = "PERSISTED_QUERY_NOT_FOUND"
-    default = "PersistedQueryNotFound"
-
-
 class BadUserInput(ClientError):
     """An argument or a variable has a value that the field does not accept."""
 
@@ -100,71 +93,6 @@ class Overloaded(ClientError):
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
-
-_STATUS = {
-    PersistedQueryNotFound.code: 200,
-    Unauthenticated.code: 401,
-    Forbidden.code: 403,
-    "TOO_MANY_REQUESTS": 429,
-    INTERNAL_SERVER_ERROR: 500,
-    Overloaded.code: 503,
-}
-
-
-def status_for(code: str) -> int:
-    """Return the HTTP status of a response that holds an error of this code and no data."""
-    return _STATUS.get(code, 400)
-
-
-class StreamEnded(ClientError):
-    """Ends an open subscription, and the connection that carries it.
-
-    A subscription's generator raises it. A WebSocket is closed with `close_code`.
-    """
-
-    close_code: ClassVar[int]
-
-
-class TokenExpired(StreamEnded):
-    """The client must refresh its token and subscribe again from its last cursor."""
-
-    code = "UNAUTHENTICATED"
-    reason = Refusal.EXPIRED.name
-    default = Refusal.EXPIRED.value
-    close_code = 4401
-
-
-class StreamSessionEnded(StreamEnded):
-    """The client must sign in again."""
-
-    code = "FORBIDDEN"
-    reason = Refusal.SESSION_ENDED.name
-    default = Refusal.SESSION_ENDED.value
-    close_code = 4403
-
-
-class TooSlow(StreamEnded):
-    """The client must subscribe again from its last cursor."""
-
-    code = "SERVICE_UNAVAILABLE"
-    default = "The subscriber reads too slowly. Subscribe again from the last cursor."
-    close_code = 1013
-
-
-class Interrupted(StreamEnded):
-    """A part that the stream needs is away; the client may try again from its last cursor."""
-
-    code = "SERVICE_UNAVAILABLE"
-    default = "The stream was interrupted. Subscribe again from the last cursor."
-    close_code = 1013
-
-
-class Restarting(StreamEnded):
-    """The client must subscribe again from its last cursor; another process serves it."""
-
-    code = "SERVICE_UNAVAILABLE"
-    default = "The server restarts. Subscribe again from the last cursor."
-    close_code = 1012
 
 
 def error_body(code: str, message: str, reason: str | None = None) -> bytes:

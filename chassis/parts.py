@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -10,7 +11,6 @@ from starlette.routing import BaseRoute
 
 from chassis.app import open_database, subgraph_app
 from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
-from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.graphql.context import RequestContext
@@ -20,6 +20,7 @@ from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.migrations import versions_of
 from chassis.outbox import OutboxRelay
+from chassis.principal import Principal
 from chassis.sessions.client import GrpcSessions
 from chassis.sessions.guard import SessionGuard
 from chassis.sessions.revocations import revocation_subscriber
@@ -27,6 +28,10 @@ from chassis.settings import ServiceSettings
 from chassis.shutdown import Shutdown
 from chassis.streams import CLAIM_IDLE, StreamConsumer, connect
 from chassis.topology import declared
+from graphql_streams import Limits
+
+if TYPE_CHECKING:
+    from chassis.broadcast import Subscriber
 
 _AUTH = "auth"
 
@@ -49,6 +54,7 @@ class Parts:
         self.database = Database(settings.database_url, pool_size=settings.database_pool_size)
         self.redis = connect(settings.redis_url)
         self.metrics.database(self.database)
+        self._revocations: Subscriber | None = None
         self.relay: OutboxRelay | None = None
         if self.service.publishes:
             self.relay = OutboxRelay(
@@ -132,6 +138,25 @@ class Parts:
 
         return running
 
+    def streams(
+        self,
+        schema: SubgraphSchema,
+        make_context: Callable[[HTTPConnection, Principal], RequestContext],
+        limits: Limits,
+    ) -> Streams:
+        """Return the transports of the schema's subscriptions, for `app`.
+
+        A connection ends with its session before `signOut` answers (docs/adr/0006).
+        """
+        self._revocations = revocation_subscriber(
+            self.redis,
+            self.sessions,
+            open_sessions=lambda: streams.connections.sessions(),
+            on_ended=lambda session_ids: streams.connections.end_sessions(session_ids),
+        )
+        streams = Streams(schema, make_context, self.sessions.verify, limits, self._revocations)
+        return streams
+
     def app(
         self,
         schema: SubgraphSchema,
@@ -140,7 +165,6 @@ class Parts:
         *,
         running: Sequence[Running] = (),
         snapshot: ReadPage | None = None,
-        watch: Subscriber | None = None,
         guard: SessionGuard | None = None,
         streams: Streams | None = None,
         routes: Sequence[BaseRoute] = (),
@@ -149,12 +173,12 @@ class Parts:
 
         `make_context` builds the context of each operation. `running` are opened in order, after
         the database, Redis and the outbox, and closed in reverse. `snapshot` reads a page of the
-        state that other services ask for. `watch` replaces the default one for a service that
-        needs more of it than refused writes; `guard` is for the service that asks no other one
-        about sessions. `streams` and `routes` as in `subgraph_app`.
+        state that other services ask for. `guard` is for the service that asks no other one about
+        sessions. `streams` is what the method of that name returned; `routes` as in
+        `subgraph_app`.
         """
         if guard is None:
-            watch = watch or revocation_subscriber(self.redis, self.sessions)
+            watch = self._revocations or revocation_subscriber(self.redis, self.sessions)
             guard = SessionGuard(watch, self.sessions.has_ended)
             running = (self.sessions.running, watch.following, *running)
 

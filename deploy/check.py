@@ -26,7 +26,7 @@ def parts() -> dict[str, Command]:
     """Return the command of each part, by its name."""
     excluded = [f"--exclude=^{file.relative_to(ROOT)}$" for file in sorted(undeclared())]
     return {
-        TESTS: _python("pytest", "tests/unit", "tests/contract", "packages", *_SPREAD),
+        TESTS: _python("pytest", "tests/unit", "tests/contract", "packages", *_OFFLINE, *_SPREAD),
         "types": _python("mypy", *excluded),
         **{f"types of {folder.name}": _types_of(folder) for folder in sorted(PACKAGES.iterdir())},
         "manifests": _python("deploy.validate"),
@@ -37,6 +37,9 @@ def parts() -> dict[str, Command]:
         "generated": _python("deploy.generate", "--check"),
     }
 
+
+_OFFLINE = ("--ignore-glob=packages/*/conformance",)
+"""Without the tests that install clients from npm."""
 
 _SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
 """One process for each core; a file's fixtures are made in one of them only."""

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from chassis.topology import TopologyError
@@ -21,7 +22,7 @@ from stack.process import ROOT, StackError, StoppedError
 
 def main() -> int:
     arguments = _parser().parse_args()
-    console = Console(quiet=arguments.command in {"up", "dev"} and not arguments.verbose)
+    console = Console(quiet=not arguments.verbose)
     interrupted = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda *_: interrupted.set())
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("--settings", type=Path, default=ROOT / ".env", help="the settings file")
     parser.add_argument("--data", type=Path, default=ROOT / ".data", help="the data folder")
+    parser.set_defaults(verbose=True)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("up", "start everything; Ctrl-C stops it"),
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the databases up to date")
     commands.add_parser("supergraph", help="export the schemas and compose them")
     commands.add_parser("explorer", help="build the explorer's page")
+    fetching = commands.add_parser("fetch", help="download the Apollo Router, or its stand-in")
+    fetching.set_defaults(verbose=False)
     commands.add_parser("router", help="install the Apollo Router, by download or from source")
     commands.add_parser("router-from-source", help="build the Apollo Router")
     showing = commands.add_parser("demo", help="two people use a running stack")
@@ -142,6 +146,22 @@ def _router(arguments: argparse.Namespace, commands: Commands) -> None:
         router_binary.build(commands)
 
 
+def _fetch(_: argparse.Namespace, commands: Commands) -> None:
+    """Begin what a first start needs, while the Python packages are installed.
+
+    It runs on the Python of the system. What it cannot do, the start does, or shows why.
+    """
+    from stack import node, router_binary
+
+    release = os.environ.get("ROUTER_RELEASE_URL") or router_binary.RELEASE
+    try:
+        router_binary.download(commands.console, commands.interrupted, release)
+    except (OSError, StackError):
+        if node.installed_node():
+            with suppress(StackError):
+                node.install_packages(commands, node.ROUTER_PACKAGES)
+
+
 def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
     from stack import demo, mailbox
     from stack.environment import prepare
@@ -163,6 +183,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {
     "migrate": _migrate,
     "supergraph": _supergraph,
     "explorer": _explorer,
+    "fetch": _fetch,
     "router": _router,
     "router-from-source": _router,
     "demo": _demo,

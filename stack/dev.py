@@ -55,6 +55,7 @@ def run(
             commands.console.write(welcome(stack, settings, data, download))
             commands.console.step("Watching the files of the services")
             while not commands.interrupted.is_set():
+                stack.start_pages()
                 developed.react(watch.next(_POLL))
         except StoppedError:
             pass

@@ -46,22 +46,23 @@ def explorer(
 
 def build(commands: Commands) -> bool:
     """Build the page if its sources have changed; return whether they had. Raises StackError."""
-    if _is_built():
+    if is_built():
         return False
     node = install_packages(commands, PACKAGES)
     with locked(PACKAGES / "index.html", commands.interrupted):
-        if not _is_built():
+        if not is_built():
             _build(node, commands)
     return True
 
 
-def _is_built() -> bool:
+def is_built() -> bool:
+    """Return whether the page is that of the present sources."""
     return _STAMP.exists() and _STAMP.read_text() == _digest()
 
 
 def _build(node: Path, commands: Commands) -> None:
     digest = _digest()
-    commands.console.step("Building the explorer (once, some seconds)")
+    commands.console.step("Building the explorer's page")
     vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
     commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
     commands.run("explorer", node, PACKAGES / "weigh.mjs")

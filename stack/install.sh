@@ -6,7 +6,8 @@ bin=$(dirname "$0")/../.venv/bin
 
 # uv takes seconds where pip takes a minute, and does not read the settings of pip: those that name
 # the source of packages are passed on.
-pip_settings=$("$bin/python" -m pip config list 2>/dev/null || true)
+base=$(sed -n 's/^executable = //p' "$bin/../pyvenv.cfg")
+pip_settings=$("$base" -m pip config list 2>/dev/null || "$bin/python" -m pip config list 2>/dev/null || true)
 pip_setting() { printf '%s\n' "$pip_settings" | sed -n "s/^global\.$1='\(.*\)'\$/\1/p" | sed 's/\\n/ /g'; }
 index=${PIP_INDEX_URL:-$(pip_setting index-url)}
 extra=${PIP_EXTRA_INDEX_URL:-$(pip_setting extra-index-url)}

@@ -12,35 +12,45 @@ from stack.locks import locked
 from stack.process import ROOT, StackError
 
 REQUIREMENTS = ROOT / "requirements" / "node.txt"
+_LOCK = "package-lock.json"
+_STAMP = "node_modules/.installed"
 ROUTER_PACKAGES = ROOT / "router"
 """The folder with the packages of the composer and of the stand-in."""
+
+_OPTIONS = ("--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def find_node(commands: Commands) -> Path:
     """Return Node.js from PATH if its version suffices, else from a wheel, which is installed."""
-    for candidate in (shutil.which("node"), _wheel_node()):
-        if candidate and _suffices(_version(candidate)):
-            return Path(candidate)
+    if node := installed_node():
+        return node
     with locked(REQUIREMENTS, commands.interrupted):
         return _install_node(commands)
 
 
+def installed_node() -> Path | None:
+    """Return Node.js from PATH if its version suffices, else that of the wheel, or `None`."""
+    for candidate in (shutil.which("node"), _wheel_node()):
+        if candidate and _suffices(_version(candidate)):
+            return Path(candidate)
+    return None
+
+
 def _install_node(commands: Commands) -> Path:
     """Return the wheel's Node.js, which another process may have installed. Raises StackError."""
-    if (node := _wheel_node()) and _suffices(_version(node)):
-        return Path(node)
+    if node := installed_node():
+        return node
     commands.console.step("No Node.js ≥ 22.12 or 20.19 in PATH: installing one into .venv")
-    pip = (sys.executable, "-m", "pip", "install", "--require-hashes", "-r", REQUIREMENTS)
     try:
-        commands.run("pip", *pip)
+        commands.run("install", ROOT / "stack" / "install.sh", sys.executable, REQUIREMENTS)
     except StackError as failure:
         raise StackError(
             f"{failure}\nThe first start needs a network: Node.js is fetched once."
         ) from failure
-    node = _wheel_node()
+    node = installed_node()
     if node is None:
-        raise StackError(f"{REQUIREMENTS} installs no Node.js")
-    return Path(node)
+        raise StackError(f"{REQUIREMENTS} installs no Node.js that suffices")
+    return node
 
 
 def install_packages(commands: Commands, folder: Path) -> Path:
@@ -50,21 +60,30 @@ def install_packages(commands: Commands, folder: Path) -> Path:
     StackError.
     """
     node = find_node(commands)
-    lock = folder / "package-lock.json"
-    with locked(lock, commands.interrupted):
-        stamp = folder / "node_modules" / ".installed"
-        wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
-        if not (stamp.exists() and stamp.read_text() == wanted):
+    with locked(folder / _LOCK, commands.interrupted):
+        if not are_installed(folder):
+            stamp = folder / _STAMP
             stamp.unlink(missing_ok=True)
+            wanted = _digest(folder)
             _install_packages(commands, node, folder)
             stamp.write_text(wanted)
     return node
 
 
+def are_installed(folder: Path) -> bool:
+    """Return whether the packages that package-lock.json names are in the folder."""
+    stamp = folder / _STAMP
+    return stamp.exists() and stamp.read_text() == _digest(folder)
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / _LOCK).read_bytes()).hexdigest()
+
+
 def _install_packages(commands: Commands, node: Path, folder: Path) -> None:
     where = folder.relative_to(ROOT)
     commands.console.step(f"Installing the npm packages of {where}/ (once, about half a minute)")
-    npm = ("ci", "--ignore-scripts", "--loglevel=error", "--prefix", folder)
+    npm = ("ci", *_OPTIONS, "--prefix", folder)
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     try:
         commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs requirements/dev.txt and the packages of this repository into .venv; does nothing while
-# both are current.
+# Installs requirements/LIST.txt and the packages of this repository into .venv: stack/setup.sh LIST.
+# LIST is `stack`, which suffices to run the system, or `dev`, all that tests and tools need too.
+# Does nothing while both are current.
 set -eu
 cd "$(dirname "$0")/.."
 
+list=$1
 environment=.venv
-stamp=$environment/.installed
 
 say() { printf '==> %s\n' "$1" >&2; }
 
@@ -23,41 +24,58 @@ find_python() {
     exit 1
 }
 
-# Identifies the requirements and the Python that installs them.
-wanted() { { "$environment/bin/python" --version; cat requirements/uv.txt requirements/dev.txt packages/*/pyproject.toml; } | cksum; }
-
-# Its scripts contain its path, so an environment that was moved or copied cannot be used.
-usable() {
-    new_enough "$environment/bin/python" && "$environment/bin/python" -m pip --version >/dev/null 2>&1 &&
-        "$environment/bin/python" -c 'import sys, pathlib
-sys.exit(sys.argv[1] not in pathlib.Path(sys.prefix, "bin", "pip").read_text().partition("\n")[0])' \
-        "$PWD/$environment/" 2>/dev/null
+# Identifies a list, and the Python and the folder that it is installed for. An environment that was
+# moved or copied cannot be used: its scripts contain its path.
+wanted() {
+    printf '%s ' "$PWD"
+    { "$environment/bin/python" --version; cat requirements/uv.txt "requirements/$1.txt" packages/*/pyproject.toml; } | cksum
 }
 
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD $(wanted 2>/dev/null)" ]; then
+stamp() { printf '%s/.installed-%s' "$environment" "$1"; }
+
+usable() {
+    new_enough "$environment/bin/python" && grep -qsF "$PWD " "$environment"/.installed-*
+}
+
+# uv comes by the pip of the Python itself, where it has one: to make another takes seconds.
+install_uv() {
+    base=$(sed -n 's/^executable = //p' "$environment/pyvenv.cfg")
+    set -- install --disable-pip-version-check --quiet --require-hashes -r requirements/uv.txt
+    if "$base" -m pip --version >/dev/null 2>&1; then
+        "$base" -m pip --python "$environment/bin/python" "$@"
+    else
+        "$environment/bin/python" -m ensurepip >/dev/null && "$environment/bin/python" -m pip "$@"
+    fi
+}
+
+# The packages of this repository have no hashes; all that they and their build need is installed.
+install_own() {
+    "$environment/bin/uv" pip install --python "$environment/bin/python" --quiet --offline \
+        --no-deps --no-build-isolation $(printf -- '--editable %s ' packages/*/)
+}
+
+if [ "$(cat "$(stamp "$list")" 2>/dev/null)" = "$(wanted "$list" 2>/dev/null)" ]; then
     exit 0
 fi
 
 if ! usable; then
     python=$(find_python)
     say "Making the environment $environment with $("$python" --version)"
-    if ! "$python" -m venv --clear "$environment"; then
+    if ! "$python" -m venv --without-pip --clear "$environment"; then
         say "$python cannot make an environment. On Debian and Ubuntu the module venv is a package of"
         say "its own (python3-venv). Without root, name another Python: make PYTHON=/path/to/it up"
         exit 1
     fi
+    # It goes on beside the installation of the packages, and beside the start that follows.
+    [ "$list" != stack ] || "$python" -m stack fetch &
 fi
 
-say "Installing the packages of requirements/dev.txt (once, some seconds)"
-if ! "$environment/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes \
-    -r requirements/uv.txt ||
-    ! stack/install.sh "$environment/bin/python" requirements/dev.txt ||
-    # The packages of this repository have no hashes; all that they and their build need is installed.
-    ! "$environment/bin/uv" pip install --python "$environment/bin/python" --quiet --offline \
-        --no-deps --no-build-isolation $(printf -- '--editable %s ' packages/*/); then
+say "Installing the packages of requirements/$list.txt (once, some seconds)"
+if ! install_uv || ! stack/install.sh "$environment/bin/python" "requirements/$list.txt" || ! install_own; then
     say "The packages could not be installed. The first start needs a network that reaches PyPI."
     say "Behind a proxy set HTTPS_PROXY; for another index set PIP_INDEX_URL (or UV_DEFAULT_INDEX),"
     say "for other certificates SSL_CERT_FILE. Then run the same command again."
     exit 1
 fi
-printf '%s' "$PWD $(wanted)" >"$stamp"
+wanted "$list" >"$(stamp "$list")"
+[ "$list" != dev ] || wanted stack >"$(stamp stack)" # which dev contains

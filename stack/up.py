@@ -6,6 +6,7 @@ from pathlib import Path
 from stack import supergraph
 from stack.commands import Commands
 from stack.environment import prepare
+from stack.explorer import EXPLORER
 from stack.mailbox import address as mailbox_address
 from stack.mailbox import is_wanted
 from stack.preload import Preloader
@@ -14,6 +15,8 @@ from stack.router import VERSION, Kind, find_router
 from stack.router_binary import RELEASE, Download
 from stack.supervisor import Stack
 
+_BUILDING = "  (is being built: about half a minute)"
+_INSTALLING = "  (is being installed)"
 WELCOME = Path(__file__).with_name("welcome.txt")
 
 
@@ -56,7 +59,12 @@ def welcome(stack: Stack, settings: dict[str, str], data: Path, download: Downlo
     url = stack.url("edge").replace("127.0.0.1", "localhost")
     mailbox = mailbox_address(settings) if is_wanted(settings) else "none: mail is sent"
     return WELCOME.read_text().format(
-        url=url, mailbox=mailbox, router=describe_router(stack.kind, download), data=data
+        url=url,
+        building=_BUILDING if EXPLORER in stack.missing_pages else "",
+        mailbox=mailbox,
+        installing=_INSTALLING if "mailbox" in stack.missing_pages else "",
+        router=describe_router(stack.kind, download),
+        data=data,
     )
 
 

@@ -82,8 +82,11 @@ def _link_packages(root: Path) -> None:
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)
     validate.install()
-    linked = [explorer.PACKAGES / "dist", validate.ENVIRONMENT]
-    for folder in (ROUTER_PACKAGES, mailbox.PACKAGES):
+    shutil.copytree(
+        explorer.PACKAGES / "dist", root / "explorer" / "dist"
+    )  # a fork may build its own
+    linked = [validate.ENVIRONMENT]
+    for folder in (ROUTER_PACKAGES, mailbox.PACKAGES, explorer.PACKAGES):
         install_packages(commands, folder)
         linked.append(folder / "node_modules")
     names = [path.relative_to(ROOT) for path in linked]

@@ -110,6 +110,7 @@ def started(folder: Path, router: Kind, **chosen: str) -> Iterator[RunningStack]
         running = Stack(settings, folder / "data", commands, router)
         try:
             running.start()
+            running.start_pages(wait=True)
             yield RunningStack(
                 kind=running.kind,
                 url=running.url("edge"),

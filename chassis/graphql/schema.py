@@ -1,8 +1,7 @@
 """Builds a federated Strawberry schema with limits, a document cache and masked errors."""
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from enum import StrEnum
 from functools import cached_property
@@ -16,7 +15,10 @@ from strawberry.extensions import SchemaExtension
 from strawberry.federation import Schema
 from strawberry.printer import print_schema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema import (
+    StrawberryGraphQLCoreExecutionContext,
+    SubscriptionResult,
+)
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.execution import PreExecutionError
@@ -35,9 +37,10 @@ from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
+from graphql_streams import Refused
+from graphql_streams.strawberry import Started
 from strawberry_compiled import CompilingExecutionContext
 
-_SUBSCRIBED = "subscribed"
 _log = structlog.get_logger("chassis.graphql")
 
 _JSON = {"None": "null", "True": "true", "False": "false"}
@@ -59,7 +62,7 @@ class SchemaError(Exception):
 def is_internal(error: GraphQLError) -> bool:
     """Return whether the error was caused by the server and not by the request."""
     cause = error.original_error
-    if cause is None or isinstance(cause, (ClientError, *_WRONG_OPERATION)):
+    if cause is None or isinstance(cause, (ClientError, Refused, *_WRONG_OPERATION)):
         return False
     if isinstance(cause, GraphQLError):
         # graphql-core raises an error without nodes if it cannot serialize a resolver's result.
@@ -125,16 +128,6 @@ class MaskedStreams(SchemaExtension):
         yield
 
 
-class Subscribed(SchemaExtension):
-    """Strawberry extension: calls the callback of `events` once the subscription has started."""
-
-    def on_execute(self) -> Iterator[None]:
-        yield
-        notify = (self.execution_context.operation_extensions or {}).get(_SUBSCRIBED)
-        if callable(notify):  # a client may send this key with a JSON value
-            notify()
-
-
 class _ClassifyingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Sets the code of invalid variables, which `_code` could not tell from validation errors."""
 
@@ -178,7 +171,7 @@ class SubgraphSchema(Schema):
         """
         extensions = [*extensions]
         super().__init__(
-            extensions=[ReadDocument, MaskedStreams, Subscribed, *extensions],
+            extensions=[ReadDocument, MaskedStreams, Started, *extensions],
             execution_context_class=_EXECUTORS[executor],
             config=CONFIG,
             **options,
@@ -279,41 +272,24 @@ class SubgraphSchema(Schema):
         mask_all(result)
         return result
 
-    async def events(
-        self,
-        query: str,
-        variables: dict[str, Any] | None,
-        operation_name: str | None,
-        context: object,
-        *,
-        subscribed: Callable[[], None] | None = None,
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        """Yield the masked results of a subscription; a query or mutation yields an error.
-
-        An error of the operation itself is the first and only result. Otherwise `subscribed` is
-        called before the first event.
-        """
-        results = await self.subscribe(
-            query,
-            variable_values=variables,
-            context_value=context,
-            operation_name=operation_name,
-            operation_extensions={_SUBSCRIBED: subscribed},
-        )
-        try:
-            async with aclosing(results):
-                async for result in results:
-                    yield result
-                    # Other tasks get a turn even if the next event is ready already.
-                    await asyncio.sleep(0)
-        except GraphQLError as error:  # a syntax error, which Strawberry does not handle here
-            yield PreExecutionError(data=None, errors=[mask(error)])
+    async def subscribe(self, *args: Any, **kwargs: Any) -> SubscriptionResult:
+        """Return the masked results of a subscription; another operation yields an error."""
+        return _with_syntax_errors(await super().subscribe(*args, **kwargs))
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Log errors; Strawberry calls this."""
         _log_failures(errors, execution_context.operation_name if execution_context else None)
+
+
+async def _with_syntax_errors(results: SubscriptionResult) -> SubscriptionResult:
+    try:
+        async with aclosing(results):
+            async for result in results:
+                yield result
+    except GraphQLError as error:  # a syntax error, which Strawberry does not handle here
+        yield PreExecutionError(data=None, errors=[mask(error)])
 
 
 def _failed(error: Exception, operation_name: str | None) -> ExecutionResult:

@@ -17,12 +17,11 @@ from chassis.errors import (
     BadRequest,
     ClientError,
     error_response,
-    status_for,
 )
 from chassis.graphql.context import MUTATIONS_HEADER, RequestContext
-from chassis.graphql.request import GraphQLRequest, is_json
 from chassis.graphql.schema import SubgraphSchema
 from chassis.tracing import span
+from graphql_streams import GraphQLRequest, Refused, is_json, status_for
 
 _JSON = (b"content-type", b"application/json")
 _MUTATIONS = MUTATIONS_HEADER.encode()
@@ -58,7 +57,7 @@ class GraphQLView:
             response.headers.update(error.headers or {})
             await response(scope, receive, send)
             return
-        except ClientError as error:
+        except (ClientError, Refused) as error:
             response = error_response(status_for(error.code), error.code, str(error))
             await response(scope, receive, send)
             return
@@ -71,7 +70,7 @@ class GraphQLView:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, int]:
         """Return the status, the body and the number of mutations that ran.
 
-        Raises HTTPException or ClientError.
+        Raises HTTPException, ClientError or Refused.
         """
         if scope["method"] != "POST":
             raise HTTPException(405, "Send GraphQL requests by POST.", {"allow": "POST"})

@@ -1,7 +1,7 @@
 """Asks auth to verify tokens, and which sessions have ended, over gRPC."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ import grpc
 import structlog
 
 from chassis.channels import channel_options
-from chassis.errors import ClientError, StreamSessionEnded, TokenExpired, TokenRefused
+from chassis.errors import ClientError, Refusal, TokenRefused
 from chassis.principal import Principal
 from chassis.sessions import sessions_pb2 as pb
 
@@ -34,6 +34,11 @@ _OPTIONS = channel_options(
     },
 )
 
+_REFUSALS: Mapping[int, Refusal] = {
+    pb.REFUSAL_EXPIRED: Refusal.EXPIRED,
+    pb.REFUSAL_SESSION_ENDED: Refusal.SESSION_ENDED,
+}
+
 _log = structlog.get_logger("chassis.sessions")
 
 
@@ -51,7 +56,7 @@ class Sessions(Protocol):
     """
 
     async def verify(self, token: str) -> Principal:
-        """Return a token's principal. Raises TokenRefused, TokenExpired or StreamSessionEnded."""
+        """Return a token's principal. Raises TokenRefused."""
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         """Return those of the sessions that have ended while a token of theirs may be valid."""
@@ -92,11 +97,7 @@ class GrpcSessions:
             raise _unavailable(error) from error
         if answer.WhichOneof("outcome") == "principal":
             return _principal(answer.principal)
-        if answer.refusal == pb.REFUSAL_EXPIRED:
-            raise TokenExpired
-        if answer.refusal == pb.REFUSAL_SESSION_ENDED:
-            raise StreamSessionEnded
-        raise TokenRefused
+        raise TokenRefused(_REFUSALS.get(answer.refusal, Refusal.INVALID))
 
     async def ended(self, session_ids: Collection[str]) -> Collection[str]:
         asked = list(session_ids)

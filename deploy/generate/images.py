@@ -51,7 +51,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
         Block(_DIGITALOCEAN, "images", released),
         Block(".github/workflows/release.yml", "images", _matrix(topology)),
         Block(".dockerignore", "folders", _folders(topology)),
-        Block("requirements/dev.in", "services", _requirements(topology)),
+        Block("requirements/stack.in", "services", _requirements(topology)),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from chassis.topology import Topology
+from chassis.topology import ROOT, Topology
 from deploy.generate.engine import Block, Output
 
 _OURS = ("bench", "client", "deploy", "router", "stack", "tests")
@@ -13,9 +13,11 @@ def outputs(topology: Topology) -> Sequence[Output]:
     """Return the blocks of `.importlinter` and `pyproject.toml`."""
     modules = [service.module for service in topology.services.values()]
     packages = list(dict.fromkeys(module.partition(".")[0] for module in modules))
+    libraries = sorted(folder.parent.name for folder in ROOT.glob("packages/*/src/*/py.typed"))
     checked = ", ".join(f'"{name}"' for name in ("chassis", *packages, *_OURS))
     return [
-        Block(".importlinter", "packages", _lines(packages)),
+        Block(".importlinter", "packages", _lines([*libraries, *packages])),
+        Block(".importlinter", "libraries", _lines(libraries)),
         Block(".importlinter", "containers", _lines(modules)),
         Block(".importlinter", "independent", _lines(modules)),
         Block(".importlinter", "unknown to the chassis", _lines(packages)),

@@ -68,6 +68,7 @@ def main() -> None:
         stack = Stack(settings, folder / "data", commands)
         try:
             stack.start()
+            stack.start_pages(wait=True)
             take(stack.url("edge"))
         finally:
             stack.stop()

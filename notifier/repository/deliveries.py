@@ -101,17 +101,20 @@ class SqlDeliveryRepository:
             UPDATE deliveries
             SET attempts = attempts + 1, due_at = :until, taken_at = coalesce(taken_at, :now)
             WHERE id = ANY(ARRAY(
-                (
+                SELECT id FROM (
                     SELECT id FROM deliveries
                     WHERE account_mail_id IS NOT NULL
                         AND state IN ('pending', 'failed') AND due_at <= :now
                     ORDER BY due_at LIMIT :account_mails FOR UPDATE SKIP LOCKED
-                ) UNION ALL (
+                ) account_mails
+                UNION ALL
+                SELECT id FROM (
                     SELECT id FROM deliveries
                     WHERE account_mail_id IS NULL
                         AND state IN ('pending', 'failed') AND due_at <= :now
                     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
-                ) LIMIT :limit
+                ) retweet_mails
+                LIMIT :limit
             ))
             RETURNING id
             """,

@@ -6,7 +6,7 @@ from pathlib import Path
 from chassis.topology import declared
 from stack import log_lines
 from stack.commands import Commands
-from stack.node import install_packages
+from stack.node import are_installed, install_packages
 from stack.process import HttpProbe, Process
 
 HOST = "127.0.0.1"
@@ -28,6 +28,11 @@ def is_wanted(settings: Mapping[str, str]) -> bool:
 def address(settings: Mapping[str, str]) -> str:
     """Return the address of the mailbox's page."""
     return f"http://{HOST}:{settings['MAILBOX_PORT']}"
+
+
+def is_installed() -> bool:
+    """Return whether the packages of the mailbox are installed."""
+    return are_installed(PACKAGES)
 
 
 def mailbox(data: Path, settings: Mapping[str, str], commands: Commands, log: Path) -> Process:

@@ -94,7 +94,8 @@ class _Pages:
             return _unrestored()
         return page(
             "Your address is restored",
-            "Your account has its former address again, and every session has ended.",
+            "Your account has its former address again. Every session has ended, and the old "
+            "password is no longer accepted.",
             "Now choose a new password: a mail with a link to do so is on its way to you.",
             links=[_go_on()],
         )
@@ -201,8 +202,8 @@ def _unverified() -> Response:
 def _ask_to_restore(code: str) -> Response:
     return page(
         "Take your address back?",
-        "Your account gets its former address again, and every session ends. Do this if the "
-        "address of your account was changed and you did not want that.",
+        "Your account gets its former address again, every session ends, and you choose a new "
+        "password. Do this if the address of your account was changed and you did not want that.",
         form=Form("Take it back", RESTORE_EMAIL, hidden={"code": code}),
     )
 

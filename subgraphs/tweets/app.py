@@ -1,6 +1,6 @@
 """The composition root of the tweets service."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -10,10 +10,8 @@ from uuid_utils.compat import uuid7
 from chassis.backfill import by_id
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
-from chassis.graphql.streaming import Streams
 from chassis.parts import Parts
 from chassis.principal import Principal
-from chassis.sessions.revocations import revocation_subscriber
 from chassis.shutdown import Shutdown
 from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
@@ -40,20 +38,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         return TweetsContext.from_connection(connection, principal, service=service, feed=feed)
 
     schema = build_schema(introspection=settings.introspection)
-    streams = Streams(schema, make_context, parts.sessions.verify, settings.streams)
-
-    def end_sessions(session_ids: Collection[str]) -> None:
-        streams.connections.end_sessions(session_ids)
-        subscriptions.end_sessions(session_ids)
-
-    watch = revocation_subscriber(
-        parts.redis,
-        parts.sessions,
-        open_sessions=streams.connections.sessions,
-        on_ended=end_sessions,
-    )
+    streams = parts.streams(schema, make_context, settings.streams)
     registry = parts.metrics.registry
-    feed = Feed(parts.redis, service, subscriptions, watch, feed_delay(registry))
+    feed = Feed(parts.redis, service, subscriptions, feed_delay(registry))
     count_subscriptions(registry, streams, subscriptions)
     return parts.app(
         schema,
@@ -61,7 +48,6 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         shutdown,
         running=[feed.running, parts.consumer(handler(service))],
         snapshot=by_id(service.snapshot),
-        watch=watch,
         streams=streams,
     )
 

@@ -17,13 +17,12 @@ from redis.asyncio import Redis
 
 from chassis.background import Backoff, running
 from chassis.database import UNAVAILABLE
-from chassis.errors import BadUserInput, Interrupted, StreamSessionEnded
+from chassis.errors import BadUserInput
 from chassis.events import Event, MalformedEventError
-from chassis.principal import Principal
 from chassis.streams import FIELD, INFRASTRUCTURE
+from graphql_streams import Interrupted
 from subgraphs.tweets.domain import FeedPage
 from subgraphs.tweets.events import STREAM, feed_item
-from subgraphs.tweets.ports import EndedSessions
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.subscriptions import Subscription, Subscriptions
 
@@ -55,7 +54,6 @@ class Feed:
         redis: Redis,
         service: TweetService,
         subscriptions: Subscriptions,
-        sessions: EndedSessions,
         record: Callable[[datetime], None] = lambda _: None,
         *,
         reconcile_every: float = _RECONCILE_SECONDS,
@@ -67,7 +65,6 @@ class Feed:
         self.subscriptions = subscriptions
         self._redis = redis
         self._service = service
-        self._sessions = sessions
         self._record = record
         self._reconcile_every = reconcile_every
         self._following = Backoff("follow feeds", stream=STREAM)
@@ -83,14 +80,14 @@ class Feed:
         async with running(following, self._keep_reconciling()):
             yield
 
-    async def subscribe(self, principal: Principal, after: int | None = None) -> Subscription:
+    async def subscribe(self, owner_id: UUID, after: int | None = None) -> Subscription:
         """Subscribe to what follows the position `after`, or to what is new from now on.
 
-        Raises StreamEnded where the session has ended or the database is unavailable, BadUserInput
-        for a position that the feed does not have.
+        Raises Interrupted if the database is unavailable, BadUserInput for a position that the feed
+        does not have.
         """
         # It is registered before the head is read, so that no item is missed in between.
-        subscription = Subscription(principal, self._read, self._sessions, self.subscriptions)
+        subscription = Subscription(owner_id, self._read, self.subscriptions)
         try:
             await self._start(subscription, after)
         except BaseException:
@@ -99,8 +96,6 @@ class Feed:
         return subscription
 
     async def _start(self, subscription: Subscription, after: int | None) -> None:
-        if self._sessions.has_ended(subscription.session_id):
-            raise StreamSessionEnded
         owner_id = subscription.owner_id
         with _interrupting():
             async with self._readers:

@@ -89,19 +89,5 @@ class Repositories(Protocol):
 
 UnitOfWork = ports.UnitOfWork[Repositories]
 
-
-class EndedSessions(Protocol):
-    """The ended sessions that this process knows of."""
-
-    @property
-    def is_current(self) -> bool:
-        """Whether every ended session is known. While it is False, no item may be delivered."""
-
-    async def current(self) -> None:
-        """Wait until `is_current` is True."""
-
-    def has_ended(self, session_id: str) -> bool: ...
-
-
 CharacterCounter = Callable[[str], int]
 """Counts user-perceived characters."""

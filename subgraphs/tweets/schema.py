@@ -120,7 +120,7 @@ class Subscription:
     ) -> AsyncGenerator[TweetFeedItem, None]:
         viewer = info.context.require(Scope.READ)
         # Subscribes before the first item is requested, so that no item is missed until then.
-        return _items(await info.context.feed.subscribe(viewer, feed_position(after)))
+        return _items(await info.context.feed.subscribe(viewer.user_id, feed_position(after)))
 
 
 async def _items(

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chassis.graphql.streaming import StreamLimits
 from chassis.settings import ServiceSettings, read_environment
+from graphql_streams import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
     """The settings that every service has, and the limits of subscriptions."""
 
-    streams: StreamLimits
+    streams: Limits
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -19,8 +19,8 @@ class Settings(ServiceSettings):
         with read_environment(variables) as read:
             return cls(
                 **cls.common(read, "tweets"),
-                streams=StreamLimits(
-                    streams_per_user=read.integer("TWEETS_STREAMS_PER_USER", 20, at_least=1),
+                streams=Limits(
+                    connections_per_caller=read.integer("TWEETS_STREAMS_PER_USER", 20, at_least=1),
                     operations_per_socket=read.integer(
                         "TWEETS_OPERATIONS_PER_SOCKET", 20, at_least=1
                     ),

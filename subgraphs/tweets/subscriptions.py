@@ -8,43 +8,29 @@ missing. See docs/adr/0011.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
-from time import time
-from typing import TypeVar
 from uuid import UUID
 
-from chassis.errors import StreamEnded, StreamSessionEnded, TokenExpired
-from chassis.principal import Principal
 from subgraphs.tweets.domain import FeedItem, FeedPage
-from subgraphs.tweets.ports import EndedSessions
 
 _BUFFER = 100
 """Broadcast items that may wait for one subscription. With more, it reads all from the database."""
-
-_SESSION_CHECK = 0.2
-"""Seconds between checks of `_end` while the ended sessions are not known up to now."""
-
-K = TypeVar("K")
 
 
 class Subscription:
     """An async iterator over a user's feed, in order, without gaps or repetitions.
 
-    It ends by raising StreamEnded. It counts as open until `end`, `aclose` or an error.
+    It counts as open until `aclose` or an error. Tokens and sessions are the transport's concern.
     """
 
     def __init__(
         self,
-        principal: Principal,
+        owner_id: UUID,
         read: Callable[[UUID, int], Awaitable[FeedPage]],
-        sessions: EndedSessions,
         subscriptions: "Subscriptions",
     ) -> None:
         """Add the subscription to `subscriptions`. `read` reads the feed after a position."""
-        self.owner_id = principal.user_id
-        self.session_id = str(principal.session_id)
+        self.owner_id = owner_id
         self._read_page = read
-        self._sessions = sessions
         self._subscriptions = subscriptions
         # `_position`: the last item ready or delivered. `_head`: the last that is known to exist.
         self._position = 0
@@ -52,10 +38,7 @@ class Subscription:
         self._ready: deque[FeedItem] = deque()
         self._broadcast: deque[FeedItem] = deque()
         self._is_behind = False
-        self._end: StreamEnded | None = None
         self._wake = asyncio.Event()
-        lifetime = principal.expires_at.timestamp() - time()
-        self._expiry = asyncio.get_running_loop().call_later(lifetime, self.end, TokenExpired())
         subscriptions.add(self)
 
     @property
@@ -82,12 +65,6 @@ class Subscription:
         if self._head < head:
             self._fall_behind()
 
-    def end(self, reason: StreamEnded) -> None:
-        """Deliver no more items, and raise `reason` instead."""
-        self._end = self._end or reason
-        self._subscriptions.remove(self)
-        self._wake.set()
-
     def __aiter__(self) -> "Subscription":
         return self
 
@@ -95,20 +72,16 @@ class Subscription:
         try:
             while not self._ready:
                 await self._prepare()
-            await self._check_session()
             return self._ready.popleft()
         except BaseException:
             await self.aclose()
             raise
 
     async def aclose(self) -> None:
-        self._expiry.cancel()
         self._subscriptions.remove(self)
 
     async def _prepare(self) -> None:
         """Do one step: wait for an item, take one, or read a page. May leave nothing ready."""
-        if self._end:
-            raise self._end
         if self._is_behind:
             await self._read()
         elif not self._broadcast:
@@ -133,30 +106,21 @@ class Subscription:
         self._is_behind = True
         self._wake.set()
 
-    async def _check_session(self) -> None:
-        """Wait until the ended sessions are known up to now. Raises StreamEnded after `end`."""
-        while not self._sessions.is_current and not self._end:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SESSION_CHECK):
-                    await self._sessions.current()
-        if self._end:
-            raise self._end
-
 
 class Subscriptions:
-    """The open subscriptions of this process, by the owner of the feed and by session."""
+    """The open subscriptions of this process, by the owner of the feed."""
 
     def __init__(self) -> None:
         self._by_owner: dict[UUID, set[Subscription]] = {}
-        self._by_session: dict[str, set[Subscription]] = {}
 
     def add(self, subscription: Subscription) -> None:
         self._by_owner.setdefault(subscription.owner_id, set()).add(subscription)
-        self._by_session.setdefault(subscription.session_id, set()).add(subscription)
 
     def remove(self, subscription: Subscription) -> None:
-        _remove(self._by_owner, subscription.owner_id, subscription)
-        _remove(self._by_session, subscription.session_id, subscription)
+        if members := self._by_owner.get(subscription.owner_id):
+            members.discard(subscription)
+            if not members:
+                del self._by_owner[subscription.owner_id]
 
     def __len__(self) -> int:
         return sum(map(len, self._by_owner.values()))
@@ -167,16 +131,3 @@ class Subscriptions:
     @property
     def owners(self) -> Collection[UUID]:
         return self._by_owner.keys()
-
-    def end_sessions(self, session_ids: Collection[str]) -> None:
-        """End the subscriptions of these sessions. None of them delivers an item after this."""
-        for session_id in session_ids:
-            for subscription in [*self._by_session.get(session_id, ())]:
-                subscription.end(StreamSessionEnded())
-
-
-def _remove(index: dict[K, set[Subscription]], key: K, subscription: Subscription) -> None:
-    if members := index.get(key):
-        members.discard(subscription)
-        if not members:
-            del index[key]

@@ -1,4 +1,4 @@
-"""A real browser on a real stack. Its complaints and requests to other hosts fail the test."""
+"""A real browser. Its complaints and requests to other hosts fail the test."""
 
 import os
 import secrets
@@ -36,7 +36,7 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: Path, stack: RunningStack) -> Iterator[Browser]:
+def browser(chromium: Path) -> Iterator[Browser]:
     """Closed after each module: while it is open, no other test can run an event loop."""
     with sync_playwright() as playwright:
         # No other host can be resolved.

@@ -8,25 +8,12 @@ from playwright.sync_api import Browser, Route, expect
 
 from stack.commands import Commands
 from stack.console import Console
-from stack.explorer import PACKAGES, build
+from stack.explorer import build
+from tests.browser.accessibility import problems
 from tests.browser.conftest import Open
-from tests.browser.explorer import Explorer
 from tests.stack import ON_ONE_ROUTER, RunningStack
 
-AXE = PACKAGES / "node_modules" / "axe-core" / "axe.min.js"
-
 pytestmark = ON_ONE_ROUTER
-
-
-def problems(explorer: Explorer) -> list[str]:
-    """Return the problems that axe finds, one line each."""
-    explorer.page.evaluate(AXE.read_text())
-    found = explorer.page.evaluate("axe.run()")
-    return [
-        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 class TestAccessibility:
@@ -37,13 +24,13 @@ class TestAccessibility:
         expect(explorer.notice).to_contain_text("You are not signed in.")
         explorer.page.get_by_role("button", name="Show Documentation Explorer").click()
         expect(explorer.page.get_by_role("link", name="Mutation")).to_be_visible()
-        assert problems(explorer) == []
+        assert problems(explorer.page) == []
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.tweet_elsewhere("Hello")
         expect(explorer.events).to_have_count(1)
         explorer.page.get_by_role("button", name="Show History").click()
-        assert problems(explorer) == []
+        assert problems(explorer.page) == []
 
 
 class TestPolicy:

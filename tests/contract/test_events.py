@@ -71,7 +71,8 @@ class TestProducers:
         assert json.loads(event.to_json()) == json.loads((EXAMPLES / f"{name}.json").read_text())
 
     def test_every_event_has_an_example(self) -> None:
-        assert {file.stem for file in EXAMPLES.iterdir()} == set(PRODUCED)
+        examples = {file.stem for file in EXAMPLES.iterdir()}
+        assert examples == {*PRODUCED, notifier.EMAIL_VERIFIED, notifier.ACCOUNT_MAIL_REQUESTED}
 
     @pytest.mark.parametrize("name", PRODUCED)
     def test_event_ids_are_deterministic_and_unique(self, name: str) -> None:
@@ -146,6 +147,19 @@ class TestTheNotifierAsConsumer:
         assert (undone.id, undone.tweet_id, undone.undone) == (RETWEET.id, TWEET.id, True)
         assert notifier.deleted_tweet(example("tweet-deleted")) == TWEET.id
         assert notifier.deleted_user(example("user-deleted")) == ADA.id
+
+    def test_notifier_reads_a_proof_and_a_requested_mail(self) -> None:
+        def example(name: str) -> Event:
+            return Event.from_json((EXAMPLES / f"{name}.json").read_text())
+
+        assert notifier.verified_user(example("email-verified")) == notifier_domain.Recipient(
+            ADA.id, email="ada@example.com", email_verified_at=LATER
+        )
+        requested = example("account-mail-requested")
+        mail_id = UUID("01993c20-0000-7000-8000-000000000001")
+        assert notifier.requested_account_mail(requested) == mail_id
+        # The content, with its code and its address, is never in an event.
+        assert requested.data == {"mailId": str(mail_id)}
 
     def test_notifier_handles_the_types_that_are_published(self) -> None:
         handled = {

@@ -1,5 +1,6 @@
 """`make dev` in a copy of the repository, whose files are edited while it runs."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,11 @@ class Developed:
         """Save auth's schema with further fields of `Query`."""
         self._schema.write_text(self._before.replace(QUERY, QUERY + "".join(fields), 1))
 
+    def edit_page(self, title: str) -> None:
+        """Save the page with another title."""
+        page = self._root / "explorer" / "index.html"
+        page.write_text(re.sub("<title>.*</title>", f"<title>{title}</title>", page.read_text()))
+
     def edit_declaration(self) -> None:
         """Save services.toml with another comment."""
         declaration = self._root / "services.toml"
@@ -68,6 +74,16 @@ class Developed:
             return self.ask("{ answer }") == {"answer": answer}
 
         eventually(is_answered, f"{answer} is answered", PATIENCE)
+
+    def wait_for_page(self, title: str) -> None:
+        def is_served() -> bool:
+            try:
+                page = httpx.get(self._url, headers={"accept": "text/html"}, trust_env=False)
+            except httpx.TransportError:
+                return False
+            return f"<title>{title}</title>" in page.text
+
+        eventually(is_served, f"the page has the title {title}", PATIENCE)
 
     def wait_for_line(self, text: str) -> None:
         def is_shown() -> bool:
@@ -138,3 +154,15 @@ class TestDev:
             running.wait_for_line("Starting again")
             running.wait_for_answer("five")
             assert {running.status(name) for name in ("edge", "router", "auth")} == {"healthy"}
+
+
+@pytest.mark.needs("explorer")
+class TestPage:
+    def test_edit_of_a_source_rebuilds_the_page_while_the_api_answers(self, tmp_path: Path) -> None:
+        with developed(tmp_path, Kind.STAND_IN) as running:
+            running.edit_page("Edited once")
+            running.wait_for_line("Building the explorer's page")
+            assert running.ask("{ __typename }") == {"__typename": "Query"}
+            running.wait_for_page("Edited once")
+            running.edit_page("Edited twice")
+            running.wait_for_page("Edited twice")

@@ -6,25 +6,35 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
+import strawberry
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from chassis.backfill import Backfill, BackfillTable, HttpOwner
-from chassis.background import Backoff, running
+from chassis.background import Backoff
 from chassis.broadcast import Subscriber
 from chassis.database import Database
-from chassis.graphql.streaming import Connections, StreamLimits
+from chassis.graphql.schema import build_schema
+from chassis.graphql.streaming import Streams
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
 from chassis.shutdown import Shutdown
 from chassis.streams import StreamConsumer
+from graphql_streams import Limits
 from stack.ports import free_ports
 from tests.integration.chassis.conftest import STREAM
+from tests.unit.chassis.known_sessions import KnownSessions
 
 ROOT = Path(__file__).parents[3]
+
+
+@strawberry.type
+class Query:
+    hello: str
 
 
 class CrashError(Exception):
@@ -74,7 +84,9 @@ def subscriber(_: Database, redis: Redis) -> AbstractAsyncContextManager[None]:
 
 
 def streams(_: Database, __: Redis) -> AbstractAsyncContextManager[None]:
-    return running(Connections(StreamLimits()).close_on(Shutdown()))
+    schema = build_schema(query=Query)
+    served = Streams(schema, Mock(), Mock(), Limits(), KnownSessions())
+    return served.running(Shutdown())
 
 
 class TestKinds:
@@ -88,7 +100,7 @@ class TestKinds:
             (backfill, Backfill, "_follow"),
             (subscriber, Backoff, "retry_forever"),
             (subscriber, Subscriber, "_keep_reconciling"),
-            (streams, Connections, "close_on"),
+            (streams, Streams, "_close_on"),
         ],
     )
     async def test_crash_is_logged_once_and_ends_the_block(

@@ -24,10 +24,11 @@ from chassis.events import Event
 from chassis.principal import Principal
 from chassis.sessions.revocations import STREAM as REVOCATIONS
 from chassis.shutdown import Shutdown
+from notifier.account_mails_pb2 import GetMailResponse, Kind
 from notifier.app import create_app
 from notifier.settings import Settings
 from stack.ports import free_ports
-from tests.account_mails import MAIL_SECRET
+from tests.account_mails import MAIL_SECRET, mail
 from tests.integration.conftest import FakeAuth
 from tests.integration.notifier.smtp import Fault, SmtpSink
 from tests.settings import addresses
@@ -159,6 +160,68 @@ def unsubscribe_path(mail: EmailMessage) -> str:
     return str(link)
 
 
+class TestAccountMail:
+    async def test_it_is_fetched_from_auth_and_sent(
+        self,
+        client: httpx.AsyncClient,
+        redis: Redis,
+        sink: SmtpSink,
+        auth_grpc: FakeAuth,
+        database: Database,
+    ) -> None:
+        mail_id = uuid4()
+        auth_grpc.mail = lambda asked: mail() if asked == mail_id else GetMailResponse()
+        await publish(redis, "auth", "account-mail-requested", {"mailId": str(mail_id)})
+        await until(lambda: sink.mails)
+        (sent,) = sink.mails
+        assert sent["Subject"] == "Reset your password"
+        assert sent["To"] == "ada <ada@example.com>"
+        assert sent["Auto-Submitted"] == "auto-generated"
+        for name in ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Precedence"):
+            assert name not in sent
+        for kind in ("plain", "html"):
+            content = part(sent, kind)
+            assert "http://localhost:4000/account/reset-password?code=c0de" in content
+            assert "1234 5678" in content
+            assert "10 minutes" in content
+        stored = await database.read(
+            lambda c: c.fetch_val("SELECT string_agg(d::text, '') FROM deliveries d")
+        )
+        assert str(mail_id) in stored
+        for private in ("c0de", "1234", "ada"):
+            assert private not in stored
+
+    async def test_refused_address_gets_only_confirmations_until_it_is_proven(
+        self,
+        client: httpx.AsyncClient,
+        redis: Redis,
+        sink: SmtpSink,
+        auth_grpc: FakeAuth,
+        handled: Handled,
+    ) -> None:
+        await register(redis, ADA, "ada", retweets=True)
+        await handled(1)
+        sink.plan("RCPT", "550 5.1.1 <ada@example.com> unknown")
+        await retweet(redis, uuid7(), GRACE, "grace")
+        await until(lambda: "RCPT" in sink.commands)
+        while (since := (await settings_of_ada(client))["undeliverableSince"]) is None:
+            await asyncio.sleep(0.01)
+        assert datetime.fromisoformat(since) <= datetime.now(UTC)
+        for kind in (Kind.KIND_PASSWORD_CHANGED, Kind.KIND_VERIFY_EMAIL):
+            auth_grpc.mail = lambda _, kind=kind: mail(kind=kind)  # type: ignore[misc]
+            await publish(redis, "auth", "account-mail-requested", {"mailId": str(uuid4())})
+            await handled(3 if kind == Kind.KIND_PASSWORD_CHANGED else 4)
+            await asyncio.sleep(0.5)
+        await until(lambda: sink.mails)
+        await publish(
+            redis, "auth", "email-verified", {"userId": str(ADA), "email": "ada@example.com"}
+        )
+        await until(lambda: len(sink.mails) == 2)
+        subjects = [sent["Subject"] for sent in sink.mails]
+        assert subjects == ["Confirm your address", "grace retweeted your tweet"]
+        assert (await settings_of_ada(client))["undeliverableSince"] is None
+
+
 class TestRetweet:
     async def test_each_author_gets_exactly_one_mail(
         self, client: httpx.AsyncClient, redis: Redis, sink: SmtpSink, handled: Handled
@@ -264,6 +327,15 @@ async def opt_in(client: httpx.AsyncClient) -> dict[str, bool]:
         updateEmailSettings(input: {retweets: true}) { retweets addressUnsubscribed } }"""
     answer = await client.post("/graphql", json={"query": mutation}, headers=FROM_THE_EDGE)
     settings: dict[str, bool] = answer.json()["data"]["updateEmailSettings"]
+    return settings
+
+
+async def settings_of_ada(client: httpx.AsyncClient) -> dict[str, Any]:
+    query = """query ($them: [_Any!]!) { _entities(representations: $them) {
+        ... on User { emailSettings { undeliverableSince } } } }"""
+    body = {"query": query, "variables": {"them": [{"__typename": "User", "id": str(ADA)}]}}
+    answer = await client.post("/graphql", json=body, headers=FROM_THE_EDGE)
+    settings: dict[str, Any] = answer.json()["data"]["_entities"][0]["emailSettings"]
     return settings
 
 
@@ -468,7 +540,7 @@ class TestCommands:
         )
         await register(redis, ADA, "ada", retweets=True)
         await handled(1)
-        sink.plan("RCPT", "550 5.1.1 <ada@example.com> unknown")
+        sink.plan("DATA", "550 5.1.1 <ada@example.com> unknown")
         await retweet(redis, uuid7(), GRACE, "grace")
         await publish(redis, "auth", "user-deleted", {"userId": "nobody"})
         async with asyncio.timeout(20):
@@ -485,7 +557,7 @@ class TestCommands:
         status, listed, _ = await self.run(variables, "dead-letters", "list")
         mail, event = listed.splitlines()
         assert status == 0
-        assert mail.endswith("RCPT: 550 5.1.1")
+        assert mail.endswith("DATA: 550 5.1.1")
         assert event.endswith("MalformedEventError: data.userId is not an id")
         assert "ada@" not in listed
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from notifier.domain import Mail
-from notifier.errors import MailDeferred, MailRefused, MailServerUnavailable
+from notifier.errors import AddressRefused, MailDeferred, MailRefused, MailServerUnavailable
 from notifier.mailer import Security, SmtpMailer, SmtpServer
 from notifier.mime import MimeComposer
 from tests.integration.notifier.smtp import Fault, SmtpSink
@@ -87,14 +87,27 @@ class TestSend:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("command", ["RCPT", "DATA"])
-    async def test_5xx_refuses_the_mail(
-        self, mailer: SmtpMailer, sink: SmtpSink, command: str
+    @pytest.mark.parametrize(
+        ("command", "answer", "refusal"),
+        [
+            ("RCPT", "550 5.1.1 <ada@example.com>: no such user", AddressRefused),
+            ("RCPT", "553 <ada@example.com>: no such user", AddressRefused),
+            ("RCPT", "554 5.7.1 <ada@example.com>: relay access denied", MailRefused),
+            ("DATA", "550 5.1.1 <ada@example.com>: no such user", MailRefused),
+        ],
+    )
+    async def test_5xx_refuses_the_address_or_the_mail(
+        self,
+        mailer: SmtpMailer,
+        sink: SmtpSink,
+        command: str,
+        answer: str,
+        refusal: type[Exception],
     ) -> None:
-        sink.plan(command, "550 5.1.1 <ada@example.com>: no such user")
-        with pytest.raises(MailRefused) as refused:
+        sink.plan(command, answer)
+        with pytest.raises(refusal) as refused:
             await mailer.send(MAIL)
-        assert str(refused.value) == f"{command}: 550 5.1.1"
+        assert str(refused.value) == f"{command}: {answer.partition(' <')[0]}"
         await mailer.send(MAIL)
         assert (len(sink.mails), sink.connections) == (1, 1)
 
@@ -105,7 +118,7 @@ class TestRefused:
             assert modern.envelopes[0].rcpt_tos == ["ädä@example.com"]
             assert "SMTPUTF8" in modern.envelopes[0].mail_options
             assert modern.mails[0]["To"] == "ada <ädä@example.com>"
-        with pytest.raises(MailRefused, match="internationalised"):
+        with pytest.raises(AddressRefused, match="internationalised"):
             await mailer.send(replace(MAIL, to="ädä@example.com"))
         await mailer.send(replace(MAIL, to="ada@bücher.example"))
 

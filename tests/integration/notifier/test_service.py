@@ -17,7 +17,7 @@ from notifier.ports import Repositories
 from notifier.repository import SqlRepositories
 from notifier.service import NotifierService
 from tests.integration.conftest import is_empty, outbox, somebody_waits, until
-from tests.unit.notifier import suite
+from tests.unit.notifier import account_suite, suite
 from tests.unit.notifier.fakes import (
     ADA,
     DIGESTS,
@@ -80,6 +80,30 @@ class TestDeadMails(suite.DeadMails):
 
 
 class TestPurge(suite.Purge):
+    pass
+
+
+class TestAccountMails(account_suite.AccountMails):
+    pass
+
+
+class TestAuthAway(account_suite.AuthAway):
+    pass
+
+
+class TestProvenAddresses(account_suite.ProvenAddresses):
+    pass
+
+
+class TestChangedAddresses(account_suite.ChangedAddresses):
+    pass
+
+
+class TestRefusedAddresses(account_suite.RefusedAddresses):
+    pass
+
+
+class TestAnyOrder(account_suite.AnyOrder):
     pass
 
 

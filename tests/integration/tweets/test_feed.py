@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.outbox import OutboxRelay
-from chassis.principal import Principal
 from chassis.streams import connect
 from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
@@ -24,17 +22,7 @@ from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.subscriptions import Subscription, Subscriptions
 from tests.integration.conftest import Server
-from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
-
-
-def principal(author: Author) -> Principal:
-    return Principal(
-        user_id=author.id,
-        username=author.username,
-        scopes=frozenset({"tweets:read"}),
-        session_id=UUID(int=1),
-        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
-    )
+from tests.unit.tweets.fakes import ADA, BOB, CAT
 
 
 class Replica:
@@ -50,7 +38,7 @@ class Replica:
             now=lambda: datetime.now(UTC),
             new_id=uuid7,
         )
-        self.feed = Feed(self._redis, self.service, Subscriptions(), FakeEndedSessions())
+        self.feed = Feed(self._redis, self.service, Subscriptions())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Replica"]:
@@ -82,7 +70,7 @@ async def is_idle(subscription: Subscription) -> bool:
 
 async def test_item_reaches_the_subscriptions_of_every_process(replicas: list[Replica]) -> None:
     here, there = replicas
-    subscriptions = [await replica.feed.subscribe(principal(ADA)) for replica in replicas]
+    subscriptions = [await replica.feed.subscribe(ADA.id) for replica in replicas]
     tweet = await here.service.create_tweet(ADA, "Hi")
     for subscription in subscriptions:
         assert await take(subscription, 1) == [FeedItem(1, FeedKind.TWEETED, ADA, tweet)]
@@ -98,7 +86,7 @@ async def test_items_of_a_valkey_outage_are_delivered_in_order(
     replicas: list[Replica], server: Server
 ) -> None:
     here, there = replicas
-    async with aclosing(await there.feed.subscribe(principal(ADA))) as subscription:
+    async with aclosing(await there.feed.subscribe(ADA.id)) as subscription:
         tweets = [await here.service.create_tweet(ADA, "before")]
         assert [item.tweet for item in await take(subscription, 1)] == tweets
         server.lose_data()
@@ -131,7 +119,7 @@ class Storm:
         seen = [0]
         while not (self.is_over and seen[-1] == await self.head(user)):
             feed = self.chance.choice(self.replicas).feed
-            async with aclosing(await feed.subscribe(principal(user), seen[-1])) as subscription:
+            async with aclosing(await feed.subscribe(user.id, seen[-1])) as subscription:
                 with suppress(TimeoutError):
                     for _ in range(self.chance.randrange(1, 40)):
                         async with asyncio.timeout(0.5):

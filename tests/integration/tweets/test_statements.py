@@ -22,7 +22,7 @@ from subgraphs.tweets.repository import SqlRepositories
 from subgraphs.tweets.schema import build_schema
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.subscriptions import Subscriptions
-from tests.unit.tweets.fakes import ADA, BOB, CAT, FakeEndedSessions
+from tests.unit.tweets.fakes import ADA, BOB, CAT
 
 SCHEMA = build_schema()
 VIEWER = Principal(
@@ -56,7 +56,7 @@ class Counted:
             client_address="",
             user_agent="",
             service=self.service,
-            feed=Feed(Mock(), self.service, Subscriptions(), FakeEndedSessions()),
+            feed=Feed(Mock(), self.service, Subscriptions()),
         )
         result = await SCHEMA.execute(document, variables, context_value=context)
         await asyncio.sleep(0)  # the driver calls its loggers in the next turn

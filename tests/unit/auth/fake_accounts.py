@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from chassis.logging import RequestLog
 from subgraphs.auth.common_passwords import is_common
@@ -71,6 +72,10 @@ class FakeAccounts:
             raise InvalidCode
 
 
-def pages_app(accounts: FakeAccounts) -> Starlette:
-    """Return an application that serves the pages alone, with the log of a service."""
-    return Starlette(routes=account_routes(accounts), middleware=[Middleware(RequestLog)])
+def pages_app(accounts: FakeAccounts, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return an application that serves the pages and `routes`, with the log of a service."""
+    app = Starlette(
+        routes=[*routes, *account_routes(accounts)], middleware=[Middleware(RequestLog)]
+    )
+    app.router.redirect_slashes = False  # as in chassis/app.py
+    return app

@@ -1,5 +1,6 @@
 """The ended sessions that a test declares."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from chassis.sessions.guard import SessionGuard
@@ -22,6 +23,11 @@ class KnownSessions:
     @property
     def guard(self) -> SessionGuard:
         return SessionGuard(self, self._ask)
+
+    async def current(self) -> None:
+        """Do not return while the process is not current."""
+        while not self.is_current:
+            await asyncio.sleep(0.01)
 
     def has_ended(self, session_id: str) -> bool:
         self.looked += 1

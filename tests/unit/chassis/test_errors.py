@@ -4,16 +4,14 @@ import json
 
 import pytest
 
+import graphql_streams
 from chassis.errors import (
     ClientError,
     Refusal,
     SessionEnded,
-    StreamSessionEnded,
-    TokenExpired,
     TokenRefused,
     Unauthenticated,
     error_body,
-    status_for,
 )
 from chassis.sessions import sessions_pb2
 
@@ -31,12 +29,12 @@ class TestRefusal:
         ("error", "refusal"),
         [
             (SessionEnded(), Refusal.SESSION_ENDED),
-            (StreamSessionEnded(), Refusal.SESSION_ENDED),
-            (TokenExpired(), Refusal.EXPIRED),
+            (graphql_streams.SessionEnded(), Refusal.SESSION_ENDED),
+            (graphql_streams.TokenExpired(), Refusal.EXPIRED),
         ],
     )
     def test_errors_of_requests_and_streams_share_reason_and_text(
-        self, error: ClientError, refusal: Refusal
+        self, error: ClientError | graphql_streams.Refused, refusal: Refusal
     ) -> None:
         assert (error.reason, str(error)) == (refusal.name, refusal.value)
 
@@ -54,21 +52,6 @@ class TestRefusal:
 class TestClientError:
     def test_error_without_a_reason_has_only_a_code(self) -> None:
         assert Unauthenticated().extensions == {"code": "UNAUTHENTICATED"}
-
-    @pytest.mark.parametrize(
-        ("code", "status"),
-        [
-            ("PERSISTED_QUERY_NOT_FOUND", 200),
-            ("BAD_USER_INPUT", 400),
-            ("UNAUTHENTICATED", 401),
-            ("FORBIDDEN", 403),
-            ("TOO_MANY_REQUESTS", 429),
-            ("INTERNAL_SERVER_ERROR", 500),
-            ("SERVICE_UNAVAILABLE", 503),
-        ],
-    )
-    def test_status_follows_the_code(self, code: str, status: int) -> None:
-        assert status_for(code) == status
 
 
 class TestErrorBody:

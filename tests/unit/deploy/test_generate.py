@@ -214,7 +214,7 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "requirements": (
         'requirements = "mailer"',
         "",
-        {COMPOSE, RELEASES, "requirements/dev.in: services"},
+        {COMPOSE, RELEASES, "requirements/stack.in: services"},
     ),
     "target": ('target = "mailer"', "", {COMPOSE, RELEASES}),
     "resources": ('resources = { cpu = "1m" }', "", {OWN}),

@@ -599,6 +599,11 @@ class FakeNotifier:
             ),
         )
 
+    def forget_all(self) -> None:
+        """Empty the tables of the fake, which takes long to copy many rows."""
+        if isinstance(self.unit_of_work, FakeUnitOfWork):
+            self.unit_of_work.tables = _Tables()
+
     def new_id(self) -> UUID:
         return UUID(int=next(self._ids))
 

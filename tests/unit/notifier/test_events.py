@@ -14,7 +14,9 @@ from notifier.events import (
     deleted_user,
     new_retweet,
     registered_user,
+    requested_account_mail,
     undone_retweet,
+    verified_user,
 )
 
 ID = UUID("01993c1e-0000-7000-8000-000000000001")
@@ -54,6 +56,17 @@ class TestRead:
             ID, EmailSettings(retweets=True), "ada", "ada@example.com"
         )
 
+    def test_registered_user_may_have_a_proven_address(self) -> None:
+        user = registered_user(event(REGISTERED | {"emailVerifiedAt": "2026-11-01T12:00:00Z"}))
+        assert user.email_verified_at == TIME
+
+    def test_verified_user_has_the_time_of_the_event(self) -> None:
+        user = verified_user(event({"userId": str(ID), "email": "ada@example.com"}))
+        assert user == Recipient(ID, email="ada@example.com", email_verified_at=TIME)
+
+    def test_requested_account_mail(self) -> None:
+        assert requested_account_mail(event({"mailId": str(ID)})) == ID
+
     def test_registered_user_of_a_snapshot_has_the_time_of_the_settings(self) -> None:
         user = registered_user(event(settings(changedAt="2026-11-01T12:00:00Z")))
         assert user.settings_changed_at == TIME
@@ -90,6 +103,10 @@ class TestRead:
             (registered_user, settings(changedAt="yesterday"), "emailSettings.changedAt"),
             (registered_user, settings(changedAt="2026-11-01T12:00:00"), "emailSettings.changedAt"),
             (registered_user, settings(changedAt=None), "emailSettings.changedAt"),
+            (registered_user, REGISTERED | {"emailVerifiedAt": "now"}, "emailVerifiedAt"),
+            (verified_user, {"userId": str(ID)}, "email"),
+            (verified_user, {"userId": str(ID), "email": "a@b\nBcc: eve@x"}, "email"),
+            (requested_account_mail, {"mailId": "1"}, "mailId"),
             (registered_user, REGISTERED | {"username": ""}, "username"),
             (registered_user, REGISTERED | {"username": "ada\r\nBcc: eve@x"}, "username"),
             (registered_user, REGISTERED | {"email": "a@b\nBcc: eve@x"}, "email"),

@@ -10,14 +10,14 @@ import pytest
 from chassis.principal import Principal
 from notifier.context import NotifierContext
 from notifier.schema import build_schema
-from tests.unit.notifier.fakes import ADA, GRACE, FakeNotifier, Person
+from tests.unit.notifier.fakes import ADA, GRACE, FakeNotifier, Person, address
 
 SCHEMA = build_schema()
 ALL = frozenset({"account:read", "account:write"})
 SETTINGS = """
 query ($them: [_Any!]!) {
   _entities(representations: $them) {
-    ... on User { id emailSettings { retweets addressUnsubscribed } }
+    ... on User { id emailSettings { retweets addressUnsubscribed undeliverableSince } }
   }
 }
 """
@@ -66,9 +66,19 @@ class TestEmailSettings:
         answer = await ask(SETTINGS, principal(ADA), them=[user(ADA), user(GRACE)])
         assert answer["errors"] == []
         assert [entity["emailSettings"] for entity in answer["data"]["_entities"]] == [
-            {"retweets": True, "addressUnsubscribed": False},
+            {"retweets": True, "addressUnsubscribed": False, "undeliverableSince": None},
             None,
         ]
+
+    async def test_owner_sees_when_the_address_was_refused(
+        self, ask: Ask, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        at = notifier.clock.now
+        await notifier.unit_of_work.transaction(lambda r: r.addresses.refuse(address(ADA), at))
+        answer = await ask(SETTINGS, principal(ADA), them=[user(ADA)])
+        (entity,) = answer["data"]["_entities"]
+        assert entity["emailSettings"]["undeliverableSince"] == "2026-11-01T12:00:00+00:00"
 
     async def test_anonymous_caller_gets_null(self, ask: Ask) -> None:
         answer = await ask(SETTINGS, None, them=[user(ADA)])

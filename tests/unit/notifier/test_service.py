@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.notifier import suite
+from tests.unit.notifier import account_suite, suite
 from tests.unit.notifier.fakes import FakeNotifier
 
 
@@ -52,4 +52,28 @@ class TestDeadMails(suite.DeadMails):
 
 
 class TestPurge(suite.Purge):
+    pass
+
+
+class TestAccountMails(account_suite.AccountMails):
+    pass
+
+
+class TestAuthAway(account_suite.AuthAway):
+    pass
+
+
+class TestProvenAddresses(account_suite.ProvenAddresses):
+    pass
+
+
+class TestChangedAddresses(account_suite.ChangedAddresses):
+    pass
+
+
+class TestRefusedAddresses(account_suite.RefusedAddresses):
+    pass
+
+
+class TestAnyOrder(account_suite.AnyOrder):
     pass

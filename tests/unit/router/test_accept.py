@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.graphql.streaming.accept import media_ranges
-from chassis.graphql.streaming.protocols import negotiate
+from graphql_streams.accept import media_ranges
+from graphql_streams.formats import negotiate
 from router.accept import EVENT_STREAM, JSON, MULTIPART_SUBSCRIPTION
 
 URQL = (

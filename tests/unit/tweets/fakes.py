@@ -1,6 +1,5 @@
 """Fakes of the tweets service's ports, without I/O."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -186,27 +185,6 @@ class FakeUnitOfWork:
 
     async def events(self) -> list[Event]:
         return self.repositories.events.events
-
-
-@dataclass
-class FakeEndedSessions:
-    """The ended sessions that a test names. Clearing `known` makes them uncertain."""
-
-    ended: set[str] = field(default_factory=set)
-    known: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.known.set()
-
-    @property
-    def is_current(self) -> bool:
-        return self.known.is_set()
-
-    async def current(self) -> None:
-        await self.known.wait()
-
-    def has_ended(self, session_id: str) -> bool:
-        return session_id in self.ended
 
 
 def tweet_service(unit_of_work: UnitOfWork) -> TweetService:

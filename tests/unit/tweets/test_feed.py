@@ -4,34 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from chassis.events import Event
-from chassis.principal import Principal
 from chassis.streams import FIELD
 from subgraphs.tweets.domain import Tweet
 from subgraphs.tweets.events import STREAM
 from subgraphs.tweets.feed import Feed
 from subgraphs.tweets.service import TweetService
 from subgraphs.tweets.subscriptions import Subscription, Subscriptions
-from tests.unit.tweets.fakes import ADA, BOB, FakeEndedSessions, FakeUnitOfWork
+from tests.unit.tweets.fakes import ADA, BOB, FakeUnitOfWork
 from tests.unit.tweets.service_suite import Events
 
 Entry = tuple[str, dict[str, str]]
-
-PRINCIPAL = Principal(
-    user_id=ADA.id,
-    username=ADA.username,
-    scopes=frozenset({"tweets:read"}),
-    session_id=UUID(int=1),
-    expires_at=datetime(2100, 1, 1, tzinfo=UTC),
-)
 
 
 @dataclass
@@ -81,7 +71,7 @@ def delays() -> list[datetime]:
 
 @pytest.fixture
 def feed(service: TweetService, stream: FakeStream, delays: list[datetime]) -> Feed:
-    return Feed(cast("Redis", stream), service, Subscriptions(), FakeEndedSessions(), delays.append)
+    return Feed(cast("Redis", stream), service, Subscriptions(), delays.append)
 
 
 @asynccontextmanager
@@ -94,7 +84,7 @@ async def following(feed: Feed, stream: FakeStream) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def subscribed(feed: Feed) -> AsyncIterator[Subscription]:
-    async with aclosing(await feed.subscribe(PRINCIPAL)) as subscription:
+    async with aclosing(await feed.subscribe(ADA.id)) as subscription:
         yield subscription
 
 
@@ -230,7 +220,7 @@ class TestFollowing:
         publish: Callable[..., Any],
     ) -> None:
         async with following(feed, stream):
-            subscriptions = [await feed.subscribe(PRINCIPAL) for _ in range(250)]
+            subscriptions = [await feed.subscribe(ADA.id) for _ in range(250)]
             await publish(service.create_tweet(ADA, "Hi"))
             assert [await positions(each, 1) for each in subscriptions] == [[1]] * 250
 
@@ -242,7 +232,7 @@ class TestFollowing:
         publish: Callable[..., Any],
     ) -> None:
         async with following(feed, stream):
-            subscriptions = [await feed.subscribe(PRINCIPAL) for _ in range(250)]
+            subscriptions = [await feed.subscribe(ADA.id) for _ in range(250)]
             await publish(service.create_tweet(ADA, "Hi"))
             seen: set[int] = set()
             while len(seen) < 3:
@@ -294,7 +284,6 @@ class TestReconciling:
             cast("Redis", stream),
             service,
             Subscriptions(),
-            FakeEndedSessions(),
             reconcile_every=0.0,
         )
 
@@ -348,7 +337,7 @@ class TestReaders:
             return await read(work)
 
         monkeypatch.setattr(unit_of_work, "read", blocked)
-        tasks = [asyncio.create_task(feed.subscribe(PRINCIPAL)) for _ in range(6)]
+        tasks = [asyncio.create_task(feed.subscribe(ADA.id)) for _ in range(6)]
         for _ in range(20):
             await asyncio.sleep(0)
         assert reading == 4

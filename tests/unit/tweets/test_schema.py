@@ -20,7 +20,6 @@ from tests.unit.tweets.fakes import (
     ADA,
     BOB,
     NOBODY,
-    FakeEndedSessions,
     FakeTweetRepository,
     FakeUnitOfWork,
 )
@@ -51,7 +50,7 @@ def context_of(caller: Principal | None, service: TweetService) -> TweetsContext
         client_address="",
         user_agent="",
         service=service,
-        feed=Feed(Mock(), service, Subscriptions(), FakeEndedSessions()),
+        feed=Feed(Mock(), service, Subscriptions()),
     )
 
 

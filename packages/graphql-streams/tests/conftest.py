@@ -1,10 +1,14 @@
 """A server for each test."""
 
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.integration.chassis.streaming.server import Running, serving
+sys.path.insert(0, str(Path(__file__).parent))
+
+from streams_server import Running, serving
 
 
 @pytest.fixture

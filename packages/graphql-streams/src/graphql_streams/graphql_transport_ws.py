@@ -1,4 +1,4 @@
-"""The protocol graphql-transport-ws: messages, credentials and close codes."""
+"""The protocol graphql-transport-ws: messages and close codes."""
 
 import asyncio
 import json
@@ -6,20 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Send
 
-from chassis.errors import (
-    ClientError,
-    Forbidden,
-    Overloaded,
-    StreamEnded,
-    TokenRefused,
-    Unauthenticated,
-)
-from chassis.graphql.request import InvalidJson, decode
-from chassis.principal import bearer_token
-
-from .connections import TooManyStreams
+from .errors import Refused
+from .interfaces import Receive, Send
+from .request import InvalidJson, decode
 from .results import encode
 
 PROTOCOL = "graphql-transport-ws"
@@ -41,21 +31,12 @@ IDLE = Close(1000, "No active operations")
 NOT_INITIALISED = Close(4401, "Unauthorized")
 TWO_INITS = Close(4429, "Too many initialisation requests")
 INTERNAL_FAILURE = Close(4500, "Internal server error")
-_CLOSE_CODES = {
-    Unauthenticated.code: 4401,
-    Forbidden.code: 4403,
-    TooManyStreams.code: 4429,
-    Overloaded.code: 1013,
-}
+TOO_LONG = Close(1009, "Message too long")
 
 
-def close_for(error: ClientError) -> Close:
+def close_for(error: Refused) -> Close:
     """Return the close frame for an error."""
-    if isinstance(error, StreamEnded):
-        code = error.close_code
-    else:
-        code = _CLOSE_CODES.get(error.code, INTERNAL_FAILURE.code)
-    return Close(code, str(error))
+    return Close(error.close_code, str(error))
 
 
 class ProtocolError(Exception):
@@ -81,10 +62,13 @@ class MessageChannel:
     within `send_seconds`, and ProtocolError for an invalid message.
     """
 
-    def __init__(self, receive: Receive, send: Send, send_seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, *, send_seconds: float, message_bytes: int
+    ) -> None:
         self._receive = receive
         self._send = send
         self._send_seconds = send_seconds
+        self._message_bytes = message_bytes
 
     async def accept(self, subprotocol: str | None) -> None:
         await self._receive()  # websocket.connect
@@ -97,6 +81,8 @@ class MessageChannel:
         text = event.get("text")
         if text is None:
             raise invalid_message("not a text frame")
+        if len(text) > self._message_bytes or len(text.encode()) > self._message_bytes:
+            raise ProtocolError(TOO_LONG)
         message = decode(text)
         if isinstance(message, InvalidJson):
             message = _salvage(text, message)
@@ -126,29 +112,12 @@ class MessageChannel:
             raise ClientLeft from None
 
 
-def token_in(payload: object) -> str | None:
-    """Return the token in the payload of `connection_init`, or None if it is missing or blank.
-
-    The payload is `{"authorization": "Bearer …"}`, or the same under `headers`; the case of the
-    names does not matter. Raises ProtocolError for other credentials.
-    """
-    if payload is None:
-        return None
-    if not isinstance(payload, dict):
+def init_payload(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the payload of `connection_init`. Raises ProtocolError."""
+    payload = message.get("payload")
+    if payload is not None and not isinstance(payload, dict):
         raise invalid_message("the payload is not an object")
-    fields = {name.lower(): value for name, value in payload.items()}
-    if not fields.get("authorization") and isinstance(fields.get("headers"), dict):
-        fields = {name.lower(): value for name, value in fields["headers"].items()}
-    credentials = fields.get("authorization")
-    if credentials is None:
-        return None
-    if not isinstance(credentials, str):
-        raise invalid_message("`authorization` is not a string")
-    try:
-        token = bearer_token(credentials.encode())
-    except TokenRefused as error:
-        raise ProtocolError(close_for(error)) from None
-    return None if token is None else token.decode()
+    return payload
 
 
 def invalid_message(problem: str) -> ProtocolError:

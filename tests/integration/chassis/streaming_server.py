@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -18,22 +18,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from chassis.app import STREAM_PATH, subgraph_app
-from chassis.errors import (
-    Overloaded,
-    StreamEnded,
-    StreamSessionEnded,
-    TokenExpired,
-    TokenRefused,
-    TooSlow,
-)
+from chassis.errors import Overloaded, Refusal, TokenRefused
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import build_schema
-from chassis.graphql.streaming import StreamLimits, Streams
+from chassis.graphql.streaming import Streams
 from chassis.graphql.view import GraphQLView
 from chassis.metrics import Metrics
 from chassis.principal import Principal
 from chassis.server import configuration
 from chassis.shutdown import Shutdown
+from graphql_streams import Limits, SessionEnded, StreamEnded, TokenExpired, TooSlow
 from stack.ports import free_ports
 from tests.unit.chassis.known_sessions import KnownSessions
 
@@ -51,13 +45,17 @@ MULTIPART = "multipart/mixed;subscriptionSpec=1.0, application/json"
 SSE = "text/event-stream"
 
 
-def person(number: int = 1) -> Principal:
+def person(number: int = 1, lifetime: float | None = None) -> Principal:
+    """Return a principal whose token expires in `lifetime` seconds, or in 2100."""
+    expires_at = datetime(2100, 1, 1, tzinfo=UTC)
+    if lifetime is not None:
+        expires_at = datetime.now(UTC) + timedelta(seconds=lifetime)
     return Principal(
         user_id=UUID(int=number),
         username=f"user{number}",
         scopes=frozenset({"a"}),
         session_id=UUID(int=number + 1000),
-        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        expires_at=expires_at,
     )
 
 
@@ -86,7 +84,7 @@ class Context(RequestContext):
 Info = strawberry.Info[Context, None]
 ENDS: dict[str, type[StreamEnded]] = {
     "expired": TokenExpired,
-    "ended": StreamSessionEnded,
+    "ended": SessionEnded,
     "slow": TooSlow,
 }
 
@@ -104,10 +102,6 @@ class Event:
         info.context.world.waiting = True
         await info.context.world.gate.wait()
         return True
-
-    @strawberry.field
-    def big(self) -> str:
-        return "x" * 50_000
 
 
 @strawberry.type
@@ -154,27 +148,6 @@ class Subscription:
             world.closed.set()
 
     @strawberry.subscription
-    async def flood(self, info: Info) -> AsyncGenerator[Event, None]:
-        """Yield large events as fast as they are read."""
-        info.context.world.running += 1
-        try:
-            for number in range(1_000_000):
-                info.context.world.queue.put_nowait(number)
-                yield Event(number=number)
-        finally:
-            info.context.world.running -= 1
-            info.context.world.closed.set()
-
-    @strawberry.subscription
-    async def stubborn(self, info: Info) -> AsyncGenerator[int, None]:
-        """Take time to end, like a subscription that waits for the database."""
-        gate = asyncio.ensure_future(info.context.world.gate.wait())
-        while not gate.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(gate)
-        yield 1
-
-    @strawberry.subscription
     async def whoami(self, info: Info) -> AsyncGenerator[str, None]:
         yield info.context.require().username
 
@@ -204,9 +177,9 @@ async def authenticate(token: str) -> Principal:
         case "good":
             return person(7)
         case "expired":
-            raise TokenExpired
+            raise TokenRefused(Refusal.EXPIRED)
         case "ended":
-            raise StreamSessionEnded
+            raise TokenRefused(Refusal.SESSION_ENDED)
         case "away":
             raise Overloaded
         case "broken":
@@ -224,6 +197,7 @@ class Running:
 
     port: int
     world: World
+    sessions: KnownSessions
     streams: Streams
     shutdown: Shutdown
     http: httpx.AsyncClient
@@ -297,14 +271,15 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
-    world, shutdown = World(), Shutdown()
+async def serving(limits: Limits | None = None) -> AsyncIterator[Running]:
+    world, sessions, shutdown = World(), KnownSessions(), Shutdown()
     schema = build_schema(query=Query, mutation=Mutation, subscription=Subscription)
     streams = Streams(
         schema,
         lambda connection, principal: Context(**Context.caller(connection, principal), world=world),
         authenticate,
-        limits or StreamLimits(),
+        limits or Limits(),
+        sessions,
     )
 
     @asynccontextmanager
@@ -314,7 +289,7 @@ async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
     app = subgraph_app(
         GraphQLView(schema, lambda request: RequestContext(**RequestContext.caller(request))),
         router_secret=SECRET,
-        sessions=KnownSessions().guard,
+        sessions=sessions.guard,
         lifespan=nothing,
         checks={},
         metrics=Metrics(),
@@ -330,7 +305,7 @@ async def serving(limits: StreamLimits | None = None) -> AsyncIterator[Running]:
         base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False
     ) as http:
         try:
-            yield Running(port, world, streams, shutdown, http)
+            yield Running(port, world, sessions, streams, shutdown, http)
         finally:
             server.should_exit = True
             await task

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from chassis.errors import BadRequest, PersistedQueryNotFound
+from .errors import BadRequest, PersistedQueryNotFound
 
 _MEDIA_TYPES = frozenset({"application/json", "application/graphql-response+json"})
 _SHAPE = (

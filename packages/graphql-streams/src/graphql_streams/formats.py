@@ -9,7 +9,7 @@ from .results import encode
 Error = dict[str, Any]
 
 
-class HttpProtocol(Protocol):
+class Format(Protocol):
     """Formats the chunks of a response body; each chunk is a whole message."""
 
     @property
@@ -35,7 +35,7 @@ class HttpProtocol(Protocol):
     def refusal(self, errors: list[Error]) -> tuple[str, bytes] | None:
         """Return the content type and body of the response to a refused request.
 
-        Returns None if the protocol reports the refusal in a stream.
+        Returns None if the format reports the refusal in a stream.
         """
 
 
@@ -105,8 +105,8 @@ class EventStream:
         return None
 
 
-def negotiate(accept: Iterable[str]) -> HttpProtocol | None:
-    """Return the supported protocol that the client prefers, or None."""
+def negotiate(accept: Iterable[str]) -> Format | None:
+    """Return the supported format that the client prefers, or None."""
     ranges = media_ranges(accept)
     for wanted in ranges:
         if wanted.name == "text/event-stream":

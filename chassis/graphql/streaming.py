@@ -1,0 +1,125 @@
+"""Serves the subscriptions of a subgraph with graphql-streams (docs/adr/0012).
+
+This module gives the package this product's callers, revocations, shutdown and log.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from time import perf_counter
+
+import structlog
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
+
+import graphql_streams
+from chassis.background import running
+from chassis.errors import ClientError, Refusal, TokenRefused
+from chassis.graphql.context import RequestContext
+from chassis.graphql.schema import SubgraphSchema
+from chassis.logging import bound
+from chassis.principal import Principal, principal_from, require
+from chassis.shutdown import Shutdown
+from graphql_streams import (
+    Caller,
+    Handshake,
+    Limits,
+    Operation,
+    Refused,
+    Revocations,
+    SessionEnded,
+)
+from graphql_streams.strawberry import subscriptions
+
+_log = structlog.get_logger("chassis.streaming")
+
+MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
+
+
+class Streams:
+    """ASGI application: the subscriptions of a schema, for signed-in callers.
+
+    A connection ends with its token and its session, whatever the field.
+    """
+
+    TRANSPORTS = graphql_streams.TRANSPORTS
+
+    def __init__(
+        self,
+        schema: SubgraphSchema,
+        make_context: MakeContext,
+        verify: Callable[[str], Awaitable[Principal]],
+        limits: Limits,
+        revocations: Revocations,
+    ) -> None:
+        """`make_context` is called for each operation.
+
+        So data loaders do not cache for the lifetime of a socket. `verify` returns the principal of
+        the token in a socket's first message; it raises ClientError.
+        """
+
+        def context(operation: Operation) -> RequestContext:
+            connection = HTTPConnection(operation.handshake.scope)
+            return make_context(connection, operation.caller.value)
+
+        self._verify = verify
+        self._streams = graphql_streams.Streams(
+            subscriptions(schema, context), self._authenticate, limits, revocations
+        )
+        self.connections = self._streams.connections
+        self.open = self._streams.open
+        """The number of open connections by transport."""
+
+    def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
+        """End all connections when `shutdown` begins."""
+        return running(self._close_on(shutdown))
+
+    async def _close_on(self, shutdown: Shutdown) -> None:
+        await shutdown.begun()
+        self._streams.close()
+
+    async def _authenticate(self, handshake: Handshake) -> Caller:
+        """Return the caller: of a token in `connection_init`, or else as the edge verified it."""
+        token = graphql_streams.bearer_token(handshake.payload)
+        try:
+            principal = require(
+                principal_from(handshake.headers) if token is None else await self._verify(token)
+            )
+        except TokenRefused as error:
+            if error.refusal is Refusal.SESSION_ENDED:
+                raise SessionEnded from error
+            raise _refused(error) from error
+        except ClientError as error:
+            raise _refused(error) from error
+        return Caller(principal.user_id, str(principal.session_id), principal.expires_at, principal)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+        else:
+            await self._streams(scope, receive, send)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        code: int | None = None
+
+        async def noted(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "websocket.close":
+                code = message["code"]
+            await send(message)
+
+        request_id = HTTPConnection(scope).headers.get("x-request-id", "")
+        with bound(request_id=request_id):
+            started = perf_counter()
+            try:
+                await self._streams(scope, receive, noted)
+            finally:
+                _log.info(
+                    "socket closed",
+                    path=scope["path"],
+                    code=code,
+                    milliseconds=round((perf_counter() - started) * 1000, 2),
+                )
+
+
+def _refused(error: ClientError) -> Refused:
+    return Refused(str(error), code=error.code, reason=error.reason)

@@ -1,0 +1,84 @@
+"""The examples run, and README.md shows them."""
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from streams_server import MULTIPART, PROTOCOL, SSE, bearer, listening
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def example(name: str) -> ModuleType:
+    path = PACKAGE / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@asynccontextmanager
+async def client(port: int, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
+        yield http
+
+
+async def test_readme_shows_the_plain_example() -> None:
+    text = (PACKAGE / "examples" / "plain.py").read_text()
+    assert text in (PACKAGE / "README.md").read_text()
+
+
+@pytest.mark.parametrize("accept", [MULTIPART, SSE])
+async def test_plain_example_streams_responses(accept: str) -> None:
+    body = {"query": "subscription { countdown(from: 2) }"}
+    async with listening(example("plain").app) as port, client(port, accept=accept) as http:
+        text = (await http.post("/", json=body)).text
+    positions = [text.index(f'"countdown":{number}') for number in (2, 1, 0)]
+    assert positions == sorted(positions)
+
+
+async def test_strawberry_example_ends_a_session() -> None:
+    module = example("with_strawberry")
+    async with (
+        listening(module.app) as port,
+        connect(
+            f"ws://127.0.0.1:{port}/stream", subprotocols=[PROTOCOL], compression=None, proxy=None
+        ) as socket,
+    ):
+        await socket.send(json.dumps({"type": "connection_init", "payload": bearer("secret")}))
+        assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+        payload = {"query": "subscription { ticks }"}
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        assert json.loads(await socket.recv())["payload"] == {"data": {"ticks": "0 for ada"}}
+        module.sign_out("secret")
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(socket.recv(), 10)
+        assert (socket.close_code, socket.close_reason) == (4403, "The session has ended.")
+
+
+async def test_strawberry_example_opens_a_stream_and_reports_errors() -> None:
+    async with (
+        listening(example("with_strawberry").app) as port,
+        client(port, accept=MULTIPART, **bearer("secret")) as http,
+    ):
+        body = {"query": "subscription { ticks }"}
+        async with http.stream("POST", "/stream", json=body) as response:
+            assert "{}" in await anext(response.aiter_text())
+        for query in ("subscription {", "subscription { nothing }", "{ hello }"):
+            assert (await http.post("/stream", json={"query": query})).status_code == 400
+        answer = await http.post("/graphql", json={"query": "{ hello }"})
+        assert answer.json() == {"data": {"hello": "hello"}}

@@ -1,0 +1,101 @@
+"""The text of mails about accounts, compared with the files in `mails/`.
+
+After an intended change run `UPDATE_MAILS=1 python -m pytest <this file>` and review the diff.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from notifier.account_mails import AccountMailRenderer, grouped, spelled
+from notifier.domain import AccountMail, AccountMailKind, Mail
+from tests.unit.notifier.fakes import account_mail
+
+MAILS = Path(__file__).with_name("mails")
+PAGES = {
+    AccountMailKind.VERIFY_EMAIL: "verify-email?code=c0de",
+    AccountMailKind.CHANGE_EMAIL: "verify-email?code=c0de",
+    AccountMailKind.RESET_PASSWORD: "reset-password?code=c0de",
+    AccountMailKind.EMAIL_CHANGED: "restore-email?code=c0de",
+    AccountMailKind.PASSWORD_CHANGED: "forgot-password",
+}
+
+
+def content(kind: AccountMailKind) -> AccountMail:
+    mail = account_mail(kind=kind, link_path=f"/account/{PAGES[kind]}")
+    if kind is AccountMailKind.EMAIL_CHANGED:
+        return account_mail(
+            kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta(days=3)
+        )
+    if kind is AccountMailKind.PASSWORD_CHANGED:
+        return account_mail(
+            kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta()
+        )
+    return mail
+
+
+def rendered(mail: AccountMail) -> Mail:
+    return AccountMailRenderer("Chirp", "https://chirp.example")(mail, "<1@chirp.example>")
+
+
+@pytest.mark.parametrize("kind", AccountMailKind)
+class TestCommittedMails:
+    @pytest.mark.parametrize("part", ["txt", "html"])
+    def test_mail_equals_the_committed_file(self, kind: AccountMailKind, part: str) -> None:
+        mail = rendered(content(kind))
+        text = mail.text if part == "txt" else mail.html
+        file = MAILS / f"{kind}.{part}"
+        if os.environ.get("UPDATE_MAILS"):
+            file.write_text(text)
+        assert text == file.read_text()
+
+    def test_link_code_and_time_are_in_both_parts(self, kind: AccountMailKind) -> None:
+        given = content(kind)
+        mail = rendered(given)
+        for part in (mail.text, mail.html):
+            assert f"https://chirp.example{given.link_path}" in part
+            assert ("1234 5678" in part) is bool(given.short_code)
+            assert (spelled(given.valid_for) in part) is bool(given.valid_for)
+
+    def test_code_is_not_in_the_subject_or_the_preview(self, kind: AccountMailKind) -> None:
+        mail = rendered(content(kind))
+        preview = mail.html.partition("mso-hide:all;")[2].partition("</div>")[0]
+        assert "1234" not in mail.subject + preview
+
+    def test_mail_without_a_link_or_a_code_is_complete(self, kind: AccountMailKind) -> None:
+        mail = rendered(account_mail(kind=kind, link_path="", short_code="", valid_for=timedelta()))
+        assert "https://" not in mail.text
+        assert "code:" not in mail.text + mail.html
+        assert "valid for" not in mail.text + mail.html
+
+
+class TestRenderer:
+    def test_username_is_escaped_and_not_a_template(self) -> None:
+        mail = rendered(account_mail(username="<b>{product}{{7*7}}</b>"))
+        assert "&lt;b&gt;{product}{{7*7}}&lt;/b&gt;" in mail.html
+        assert "<b>{product}{{7*7}}</b>" in mail.text
+
+    def test_signature_delimiter_ends_in_a_space(self) -> None:
+        assert "\n-- \n" in rendered(account_mail()).text
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (timedelta(minutes=10), "10 minutes"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=3), "3 days"),
+        (timedelta(minutes=10, seconds=59), "10 minutes"),
+    ],
+)
+def test_time_is_spelled_in_its_largest_unit(time: timedelta, text: str) -> None:
+    assert spelled(time) == text
+
+
+def test_code_is_grouped_by_four() -> None:
+    assert [grouped(code) for code in ("", "12345678", "123456")] == ["", "1234 5678", "1234 56"]
