@@ -65,7 +65,10 @@ def main() -> None:
         folder = Path(directory)
         ports = on_free_ports()
         kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
-        settings = prepare(folder / "env", {**kept, **ports, "MAILBOX_PORT": "0", "AUTH_CODES_PER_NETWORK": "100000"})
+        settings = prepare(
+            folder / "env",
+            {**kept, **ports, "MAILBOX_PORT": "0", "AUTH_CODES_PER_NETWORK": "100000"},
+        )
         arrivals: Arrivals = multiprocessing.Queue()
         sink = multiprocessing.Process(
             target=serve_sink, args=(int(ports["MAIL_PORT"]), arrivals), daemon=True

@@ -54,7 +54,9 @@ def prove_address(http: httpx.Client, account: Account, mailbox: Mailbox) -> Non
     Raises TimeoutError, ApiError or httpx.HTTPError.
     """
     mail = mailbox.wait_for(account.email, lambda mail: bool(short_code_in(mail)))
-    expect("EmailVerified", run(http, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"])
+    expect(
+        "EmailVerified", run(http, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"]
+    )
 
 
 def text_of(mail: EmailMessage) -> str:
