@@ -10,6 +10,9 @@ from typing import Any
 
 import httpx
 
+from client.api import Account, expect, run
+from client.documents import VERIFY_EMAIL
+
 _TIMEOUT = 30.0  # seconds
 _PAUSE = 0.05  # seconds
 
@@ -43,6 +46,17 @@ class Mailbox:
             if time.monotonic() > deadline:
                 raise TimeoutError("the mail did not arrive")
             time.sleep(_PAUSE)
+
+
+def prove_address(http: httpx.Client, account: Account, mailbox: Mailbox) -> None:
+    """Prove the address of a new account, with the code from the mail of its sign-up.
+
+    Raises TimeoutError, ApiError or httpx.HTTPError.
+    """
+    mail = mailbox.wait_for(account.email, lambda mail: bool(short_code_in(mail)))
+    expect(
+        "EmailVerified", run(http, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"]
+    )
 
 
 def text_of(mail: EmailMessage) -> str:

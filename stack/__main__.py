@@ -163,9 +163,16 @@ def _fetch(_: argparse.Namespace, commands: Commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
-    from stack import demo
+    from stack import demo, mailbox
+    from stack.environment import prepare
 
-    demo.demonstrate(arguments.url, commands.console)
+    settings = prepare(arguments.settings, os.environ)
+    if not mailbox.is_wanted(settings):
+        raise StackError(
+            "The demo confirms an address with a code from the mailbox of `make up`, which these "
+            "settings do not start: see MAIL_HOST and MAILBOX_PORT."
+        )
+    demo.demonstrate(arguments.url, mailbox.address(settings), commands.console)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {

@@ -15,7 +15,9 @@ from client.documents import (
     MY_TWEETS,
     RETWEET,
     SIGN_OUT,
+    VERIFY_EMAIL,
 )
+from client.mailbox import Mailbox, short_code_in
 from stack.console import Console
 from stack.process import StackError
 
@@ -41,6 +43,10 @@ class DemoUser:
     @property
     def username(self) -> str:
         return self.account.username if self.account else ""
+
+    @property
+    def email(self) -> str:
+        return self.account.email if self.account else ""
 
     def sign_up(self) -> None:
         made = sign_up(self._http, f"{self.name}_{secrets.token_hex(4)}")
@@ -73,8 +79,11 @@ class DemoUser:
         self._console.write(self._console.paint(f"{answer.status_code} {text}", colour))
 
 
-def demonstrate(url: str, console: Console) -> None:
-    """Take both users through the product. Raises StackError when an answer is not as expected."""
+def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
+    """Take both users through the product. Raises StackError when an answer is not as expected.
+
+    `mailbox_url` is the address of the mailbox that takes the mails of the stack.
+    """
     missing = {"tweets", "notifier"} - declared().services.keys()
     if missing:
         raise StackError(
@@ -83,22 +92,29 @@ def demonstrate(url: str, console: Console) -> None:
         )
     ada, grace = DemoUser("ada", url, console), DemoUser("grace", url, console)
     try:
-        _use(ada, grace)
+        with connect(mailbox_url) as mailbox:
+            _use(ada, grace, Mailbox(mailbox))
     except ApiError as error:
         raise StackError(f"Unexpected answer: {error.problem}") from None
-    except httpx.TransportError as error:
-        raise StackError(f"No answer from {url} ({error}). Is `make up` running?") from None
+    except TimeoutError:
+        raise StackError(f"The mail that confirms an address is not in {mailbox_url}.") from None
+    except httpx.HTTPError as error:
+        raise StackError(
+            f"No answer from {_host(error)} ({error}). Is `make up` running?"
+        ) from None
     finally:
         ada.close()
         grace.close()
     console.write("")
-    console.step("Every answer is as expected. The mail to Ada is in the mailbox of `make up`.")
+    console.step(f"Every answer is as expected. The mails to Ada are in {mailbox_url}.")
     console.step(f"To try it by hand, open {url} in a browser.")
 
 
-def _use(ada: DemoUser, grace: DemoUser) -> None:
+def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
     for user in (ada, grace):
         user.sign_up()
+    mail = mailbox.wait_for(ada.email, lambda mail: bool(short_code_in(mail)))
+    expect("EmailVerified", ada.run(VERIFY_EMAIL, code=short_code_in(mail))["verifyEmail"])
     opted_in = ada.run(MAIL_ON_RETWEETS)["updateEmailSettings"]
     _demand(opted_in["retweets"] is True, "Ada gets mail about retweets")
     tweet = ada.run(CREATE_TWEET, text=_TEXT)["createTweet"]
@@ -116,6 +132,10 @@ def _use(ada: DemoUser, grace: DemoUser) -> None:
     grace.run(SIGN_OUT)
     _demand(grace.status(ME) == 401, "Grace's token is refused after signing out")
     _demand(ada.run(ME)["me"]["username"] == ada.username, "Ada is still signed in")
+
+
+def _host(error: httpx.HTTPError) -> str:
+    return f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
 
 
 def _masked(value: Any) -> Any:

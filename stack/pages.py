@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 
 from stack.process import Process
@@ -40,7 +41,9 @@ class Pages:
     def take(self, *, wait: bool) -> Iterator[tuple[str, Future[Process]]]:
         """Return, once, each page that has been made, or could not be; or wait for all."""
         for name, future in list(self._made.items()):
-            if wait or future.done():
+            if wait:
+                wait_for([future])
+            if future.done():
                 del self._made[name]
                 yield name, future
 

@@ -15,8 +15,7 @@ import pytest
 from chassis.topology import declared
 from client import api
 from client.api import Account
-from client.documents import VERIFY_EMAIL
-from client.mailbox import Mailbox, short_code_in
+from client.mailbox import Mailbox, prove_address
 from stack.commands import Commands
 from stack.console import Console
 from stack.environment import on_free_ports, prepare
@@ -162,12 +161,7 @@ def mailbox(stack: RunningStack) -> Iterator[Mailbox]:
 def prove(edge: httpx.Client, mailbox: Mailbox) -> Callable[[Account], None]:
     """Return a function that proves the address of a new account."""
 
-    def verify(account: Account) -> None:
-        mail = mailbox.wait_for(account.email, lambda mail: bool(short_code_in(mail)))
-        outcome = api.run(edge, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"]
-        assert outcome["user"] == {"id": account.id, "emailVerified": True}
-
-    return verify
+    return lambda account: prove_address(edge, account, mailbox)
 
 
 @pytest.fixture

@@ -278,6 +278,14 @@ class Budget:
         return self.key.partition(":")[0]
 
 
+def is_fictitious(address: str) -> bool:
+    """Return whether an address is below the top-level domain `example`, which never exists.
+
+    RFC 6761, 6.5. The prober's accounts have such addresses.
+    """
+    return address.lower().endswith(".example")
+
+
 def network_of(address: str) -> str:
     """Return the network whose attempts are counted together.
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from subgraphs.auth.domain import MAX_CODE_ATTEMPTS, AccountMail, Login, MailContent, MailKind, User
+from subgraphs.auth.domain import (
+    MAX_CODE_ATTEMPTS,
+    AccountMail,
+    Login,
+    MailContent,
+    MailKind,
+    User,
+    is_fictitious,
+)
 from subgraphs.auth.events import account_mail_requested
 from subgraphs.auth.ports import CodeMint, Repositories, UnitOfWork
 
@@ -50,8 +58,11 @@ class AccountMails:
         """Request a mail, in the caller's transaction.
 
         `user_id` None is for a password reset: the account is looked up when the mail is sent, so
-        that a request takes the same time whether the address has an account or not.
+        that a request takes the same time whether the address has an account or not. An address
+        that cannot exist gets no mail.
         """
+        if is_fictitious(address):
+            return
         seed = self.codes.seed()
         mail = AccountMail(
             id=self.new_id(),

@@ -64,6 +64,11 @@ class Explorer:
         self.bar.get_by_role("button", name="Sign up").click()
         self.expect_signed_in(name)
 
+    @property
+    def proof(self) -> Locator:
+        """The form in the bar that asks for the proof of the address."""
+        return self.bar.get_by_role("form", name="Confirm your address")
+
     def sign_out_elsewhere(self) -> None:
         """End the session outside of the page."""
         self._send("mutation { signOut { sessionIds } }")

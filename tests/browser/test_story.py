@@ -3,9 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
+from client.mailbox import Mailbox, short_code_in
 from tests.browser.conftest import Open
 from tests.browser.explorer import PASSWORD, Explorer
 from tests.stack import ON_ONE_ROUTER
+
+NEW_PASSWORD = "correct horse battery"
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
@@ -15,9 +18,17 @@ def account(name: str) -> dict[str, object]:
 
 
 class TestStory:
-    def test_tabs_work_from_signing_up_to_signing_out(self, explorer: Explorer, name: str) -> None:
+    def test_tabs_work_from_signing_up_to_signing_out(
+        self, explorer: Explorer, mailbox: Mailbox, name: str
+    ) -> None:
         explorer.run("SignUp", account(name))
         explorer.expect_signed_in(name)
+
+        address = f"{name}@example.com"
+        mail = mailbox.wait_for(address, lambda mail: bool(short_code_in(mail)))
+        proven = explorer.run("VerifyEmail", {"code": short_code_in(mail)})["data"]["verifyEmail"]
+        assert proven["user"] == {"email": address, "emailVerified": True}
+        expect(explorer.bar).to_contain_text(f"{address}, confirmed")
 
         tweet = explorer.run("Tweet", {"text": "Hello 👋"})["data"]["createTweet"]
         assert tweet["author"]["username"] == name
@@ -31,11 +42,18 @@ class TestStory:
         settings = explorer.run("Settings", {"retweets": True})["data"]
         assert settings["updateEmailSettings"]["retweets"] is True
 
+        passwords = {"current": PASSWORD, "new": NEW_PASSWORD}
+        changed = explorer.run("ChangePassword", passwords)["data"]["changePassword"]
+        assert changed == {"__typename": "PasswordChanged", "sessionIds": []}
+        moved = {"newEmail": f"{name}@example.org", "password": NEW_PASSWORD}
+        requested = explorer.run("ChangeEmail", moved)["data"]["changeEmail"]
+        assert requested["email"] == f"{name}@example.org"
+
         assert explorer.run("SignOut")["data"]["signOut"]["sessionIds"]
         explorer.expect_signed_out()
         expect(explorer.bar).to_contain_text("You have signed out.")
 
-        login = {"input": {"login": name, "password": PASSWORD}}
+        login = {"input": {"login": name, "password": NEW_PASSWORD}}
         assert explorer.run("SignIn", login)["data"]["signIn"]["__typename"] == "SignedIn"
         explorer.expect_signed_in(name)
 

@@ -18,9 +18,9 @@ from chassis.shutdown import Shutdown
 from notifier.account_mails_pb2 import GetMailResponse
 from notifier.auth_client import SERVICE as ACCOUNT_MAILS
 from subgraphs.auth.grpc_server import serving
-from subgraphs.auth.grpc_service import SERVICE, sessions_handler
+from subgraphs.auth.grpc_service import SESSIONS, sessions_handler
 from subgraphs.auth.verification import Verification
-from tests.account_mails import AccountMailsService, Handlers, mail
+from tests.account_mails import AccountMailsService, mail
 
 
 class Mails:
@@ -63,8 +63,7 @@ async def main(port: int, folder: Path) -> None:
     verification = Verification(_no_token, NoSessions(), _no_session, cache_size=1)
     mails = AccountMailsService(Mails(folder))
     async with serving(
-        Handlers(sessions_handler(verification), mails.handler()),
-        services=[SERVICE, ACCOUNT_MAILS],
+        {SESSIONS: sessions_handler(verification), ACCOUNT_MAILS: mails.handler()},
         address=f"127.0.0.1:{port}",
         can_answer=_healthy,
         shutdown=Shutdown(),

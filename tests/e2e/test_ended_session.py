@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from client.api import Account, run
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -74,6 +74,7 @@ class TestLaterFields:
 
 
 class TestDeletedAccount:
+    @ON_ONE_ROUTER  # an event removes them
     def test_tweets_and_retweets_disappear_though_tweets_is_killed(
         self, edge: httpx.Client, sign_up: Callable[[], Account], stack: RunningStack
     ) -> None:

@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 from client.api import Account, run
-from tests.stack import RunningStack, another_process, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, another_process, eventually
+
+# The auth processes are asked directly; a router only carries the mutation.
+pytestmark = ON_ONE_ROUTER
 
 SIGN_OUT = "mutation { signOut { sessionIds } }"
 

@@ -12,6 +12,7 @@ import pytest
 
 from client.api import Account, run, sign_up
 from client.documents import CREATE_TWEET, RETWEET
+from client.mailbox import Mailbox, prove_address
 from stack.ports import free_ports
 from stack.router import Kind
 from tests.e2e.collector import Collector, Span, collecting
@@ -45,6 +46,8 @@ def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[A
     """The spans of one retweet and the accounts involved."""
     with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
         ada, grace = sign_up(edge), sign_up(edge)
+        with httpx.Client(base_url=stack.mailbox_url, trust_env=False) as mailbox:
+            prove_address(edge, ada, Mailbox(mailbox))
         run(edge, OPT_IN, ada, on=True)
         tweet_id = run(edge, CREATE_TWEET, ada, text=TEXT)["createTweet"]["id"]
         literal = f'mutation {{ createTweet(input: {{text: "{TEXT}"}}) {{ __typename }} }}'

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from client.api import Account, bearer, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
 from tests.e2e.test_mail import OPT_IN, RetweetMails, mails  # noqa: F401  (a fixture)
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -82,6 +82,7 @@ class TestMetrics:
             "the mail is counted",
         )
 
+    @ON_ONE_ROUTER
     def test_unpublished_events_are_measured(
         self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:

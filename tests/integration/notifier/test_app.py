@@ -542,6 +542,7 @@ class TestCommands:
         await handled(1)
         sink.plan("DATA", "550 5.1.1 <ada@example.com> unknown")
         await retweet(redis, uuid7(), GRACE, "grace")
+        await handled(2)  # dead letters are listed by age
         await publish(redis, "auth", "user-deleted", {"userId": "nobody"})
         async with asyncio.timeout(20):
             while (

@@ -76,6 +76,14 @@ async def user_of(auth: FakeAuth, signed_in: SignedIn) -> User:
 
 
 class VerifyEmail:
+    async def test_address_that_cannot_exist_gets_no_mail(self, auth: FakeAuth) -> None:
+        signed_in = await auth.service.sign_up(
+            username="probe", email="Probe@Prober.EXAMPLE", password=PASSWORD, device=LAPTOP
+        )
+        await auth.recovery.request_email_verification(signed_in.user.id, NETWORK)
+        await auth.recovery.request_password_reset(signed_in.user.email, NETWORK)
+        assert [event.type for event in await auth.events()] == ["user-registered"]
+
     async def test_sign_up_mails_a_code_that_proves_the_address(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
         assert not ada.user.email_verified

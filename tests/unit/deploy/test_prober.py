@@ -9,7 +9,8 @@ import pytest
 from client.api import ApiError
 from deploy.prober.probe_account import ProbeAccount
 from deploy.prober.round import Round, Step, steps
-from subgraphs.auth.domain import username_problems
+from subgraphs.auth.domain import is_fictitious, username_problems
+from subgraphs.auth.emails import normalize_email
 
 SECRET = "p" * 32
 SIGNED_IN = {
@@ -41,6 +42,17 @@ class TestProbeAccount:
         assert account("prober_author").username == username
         assert account("prober_reader").username != username
         assert account("prober_author", "q" * 32).username != username
+
+    def test_address_gets_no_mail(self) -> None:
+        sent: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            sent.append(json.loads(request.content)["variables"]["input"]["email"])
+            return data({"signUp": SIGNED_IN})
+
+        ProbeAccount(client(answer), "prober", SECRET).sign_up()
+        (address,) = sent
+        assert is_fictitious(normalize_email(address))
 
     def test_password_does_not_contain_the_public_username(self) -> None:
         made = account("prober_author")

@@ -4,6 +4,7 @@ Run like `suite.py`: on the fakes and on PostgreSQL.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.domain import AccountMailKind, EmailSettings, Recipient, Tweet
+from notifier.delivery_log import DeliveryLog
+from notifier.domain import AccountMailKind, EmailSettings, Outcome, Recipient, State, Tweet
 from notifier.errors import (
     AddressRefused,
     ContentUnavailable,
@@ -260,6 +262,25 @@ class ProvenAddresses:
         await notifier.retweeted(JOAN)
         await notifier.proven(ADA)
         assert await notifier.sent() == ["grace and joan retweeted your tweet"]
+
+    @pytest.mark.parametrize("refused", [None, address(ADA)])
+    async def test_proof_during_an_attempt_that_makes_the_mail_wait_releases_it(
+        self, notifier: FakeNotifier, refused: str | None
+    ) -> None:
+        """The outcome of the attempt is saved after the proof."""
+        await notifier.registered(ADA, retweets=True)
+        await notifier.retweeted(GRACE)
+        now = notifier.clock.now
+        (delivery_id,) = await notifier.unit_of_work.transaction(
+            lambda r: r.deliveries.lease(1, account_mails=1, now=now, until=now + MINUTE)
+        )
+        notifier.clock.advance(SECOND)
+        await notifier.proven(ADA, NEW)
+        outcome = Outcome(delivery_id, 1, State.WAITING, now, now, counts=False)
+        outcome = replace(outcome, recipient_id=ADA.id, refused_address=refused)
+        await DeliveryLog(notifier.unit_of_work).save(outcome)
+        assert await notifier.sent() == [BY_GRACE]
+        assert [mail.to for mail in notifier.mailer.mails] == [NEW]
 
 
 class ChangedAddresses:

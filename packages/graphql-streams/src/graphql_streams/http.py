@@ -15,6 +15,9 @@ from .request import is_json
 from .results import encode, payloads
 
 _UNBUFFERED = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+_FIRST_STEP = 0.05
+"""Seconds in which a source that has started may fail, so that the response has a status."""
+
 _log = logging.getLogger("graphql_streams")
 
 
@@ -162,6 +165,7 @@ class HttpStream:
         """Open the stream and send heartbeats. Return the errors that `writer` has not sent."""
         ends: set[asyncio.Future[Any]] = {writer, client_left, connection.ended}
         await asyncio.wait({*ends, self._subscribed}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=_FIRST_STEP, return_when=asyncio.FIRST_COMPLETED)
         try:
             if not any(end.done() for end in ends):
                 await self._start()

@@ -7,10 +7,11 @@ from typing import Any
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from .errors import OperationFailed
+from .errors import BadRequest, OperationFailed
 from .interfaces import Operation, Subscribe
 
 _STARTED = "graphql_streams.started"
@@ -53,6 +54,8 @@ def subscriptions(
                     if isinstance(result, PreExecutionError):
                         raise OperationFailed(result.errors or [])
                     yield result
+        except InvalidOperationTypeError as error:  # some versions raise it
+            raise BadRequest("Only subscriptions are served here.") from error
         except GraphQLError as error:  # a syntax error that `ParserCache` raises
             raise OperationFailed([error]) from error
 
