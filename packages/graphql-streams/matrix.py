@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 VERSIONS = (
-    ("0.315.0", "3.2.6"),
     ("0.334.0", "3.3.0"),
     ("0.341.2", "3.3.2"),
 )
-"""Strawberry and graphql-core: the oldest, the newest, and some between."""
+"""Strawberry and graphql-core: the oldest and the newest."""
 
 
 def main() -> int:

@@ -41,14 +41,14 @@ def subscriptions(
 
     async def events(operation: Operation) -> AsyncGenerator[ExecutionResult, None]:
         request = operation.request
-        results = await schema.subscribe(
-            request.query,
-            variable_values=request.variables,
-            context_value=make_context(operation),
-            operation_name=request.operation_name,
-            operation_extensions={**(request.extensions or {}), _STARTED: operation.started},
-        )
         try:
+            results = await schema.subscribe(
+                request.query,
+                variable_values=request.variables,
+                context_value=make_context(operation),
+                operation_name=request.operation_name,
+                operation_extensions={**(request.extensions or {}), _STARTED: operation.started},
+            )
             async with aclosing(results) as events:
                 async for result in events:
                     if isinstance(result, PreExecutionError):
