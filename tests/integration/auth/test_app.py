@@ -64,17 +64,21 @@ async def test_sign_up_is_published(
 ) -> None:
     app = create_app(Settings.from_env(environment(auth_database_url, valkey_url)), Shutdown())
     transport = httpx.ASGITransport(app)
+
+    async def both_published() -> bool:
+        return bool(await redis.xlen("events.auth") == 2)
+
     async with started(app), httpx.AsyncClient(transport=transport, base_url="http://auth") as http:
         answer = await http.post(
             "/graphql", json={"query": SIGN_UP}, headers={"x-router-secret": SECRET}
         )
         assert answer.json() == {"data": {"signUp": {"__typename": "SignedIn"}}}
-        await until(lambda: redis.xlen("events.auth"))
-        ((_, fields),) = await redis.xrange("events.auth") or []
-    assert fields is not None
-    event = Event.from_json(str(fields["event"]))
-    assert event.type == "user-registered"
-    assert event.data["emailSettings"] == {"retweets": True}
+        await until(both_published)
+        entries = await redis.xrange("events.auth") or []
+    registered, requested = (Event.from_json(str(fields["event"])) for _, fields in entries)
+    assert registered.type == "user-registered"
+    assert registered.data["emailSettings"] == {"retweets": True}
+    assert requested.type == "account-mail-requested"
 
 
 async def test_ended_session_writes_nothing_without_redis(
