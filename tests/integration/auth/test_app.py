@@ -75,7 +75,7 @@ async def test_sign_up_is_published(
         assert answer.json() == {"data": {"signUp": {"__typename": "SignedIn"}}}
         await until(both_published)
         entries = await redis.xrange("events.auth") or []
-    registered, requested = (Event.from_json(str(fields["event"])) for _, fields in entries)
+    registered, requested = (Event.from_json(str((fields or {})["event"])) for _, fields in entries)
     assert registered.type == "user-registered"
     assert registered.data["emailSettings"] == {"retweets": True}
     assert requested.type == "account-mail-requested"
