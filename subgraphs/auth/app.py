@@ -206,6 +206,8 @@ class _Auth:
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
             revocations=self.announcer,
+            throttle=self.throttle,
+            limits=settings.limits,
             policy=Policy(
                 settings.scopes, settings.session_lifetime, settings.refresh_retry_window
             ),

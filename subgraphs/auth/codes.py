@@ -30,4 +30,5 @@ class HmacCodes:
         return str(int.from_bytes(digest) % 10**_DIGITS).zfill(_DIGITS)
 
     def hash(self, code: str) -> bytes:
-        return sha256(code.encode()).digest()
+        # JSON admits lone surrogates, which UTF-8 does not.
+        return sha256(code.encode(errors="surrogatepass")).digest()

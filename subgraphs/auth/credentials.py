@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from subgraphs.auth.domain import Login, Password, User
 from subgraphs.auth.errors import InvalidCredentials
-from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, UnitOfWork
+from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, Repositories, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,15 @@ class Credentials:
                 user.id, old=user.password_hash, new=new
             )
         )
+
+
+async def lock_authenticated(repositories: Repositories, user: User) -> User:
+    """Lock a user whose password was verified before the transaction. Returns the user of now.
+
+    Raises InvalidCredentials if the account was deleted or got another password since: a reset
+    that ends in the meantime is stronger than what the old password began.
+    """
+    locked = await repositories.users.lock(user.id)
+    if locked is None or locked.password_changed_at != user.password_changed_at:
+        raise InvalidCredentials
+    return locked

@@ -170,9 +170,17 @@ class AccountMail:
     attempts: int = 0
     """The number of wrong short codes."""
 
-    def is_valid(self, now: datetime) -> bool:
-        """Return whether the code of the mail may be used."""
-        return self.expires_at is not None and now < self.expires_at
+    def is_valid(self, user: User, now: datetime) -> bool:
+        """Return whether the code of this mail to `user` may be used."""
+        return self.expires_at is not None and now < self.expires_at and self.is_current(user)
+
+    def is_current(self, user: User) -> bool:
+        """Return False for a mail that was for an earlier address of the account.
+
+        A new address, or one that can be taken back, is not the account's, so it always counts.
+        """
+        own = self.kind in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
+        return not own or self.address == user.email
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +262,17 @@ class Password:
             message = "This password is among the most common ones. Choose another."
             return [Problem("password", message)]
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The attempts per `period` that the use cases allow."""
+
+    mails_per_address: int = 5
+    mails_per_network: int = 60
+    codes_per_network: int = 60
+    passwords_per_account: int = 10
+    period: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

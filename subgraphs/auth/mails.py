@@ -123,14 +123,14 @@ class AccountMails:
         mails = [
             mail
             for mail in await repositories.account_mails.of_user(user.id, kinds)
-            if mail.is_valid(now)
+            if mail.is_valid(user, now)
         ]
         if not is_short:
             return next(((mail, user) for mail in mails if mail.hash == code_hash), None)
         open_ = [m for m in mails if m.kind.has_short_code and m.attempts < MAX_CODE_ATTEMPTS]
         for mail in open_:
-            expected = self.codes.short_code(mail.seed)
-            if hmac.compare_digest(expected.encode(), typed.encode()):
+            expected = self.codes.hash(self.codes.short_code(mail.seed))
+            if hmac.compare_digest(expected, code_hash):
                 return mail, user
         await repositories.account_mails.count_attempt([mail.id for mail in open_])
         return None
@@ -155,13 +155,14 @@ async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[Acc
     """
     if mail.user_id is None:
         user = await repositories.users.by_login(Login(mail.address))
+        if user is None:
+            raise MailNotWanted("no account has its address")
+        mail = replace(mail, address=user.email, user_id=user.id)
     else:
-        (user,) = await repositories.users.by_ids([mail.user_id]) or (None,)
-    if user is None:
-        raise MailNotWanted("no account has its address")
-    if mail.kind is MailKind.RESET_PASSWORD:
-        kind = mail.kind if user.email_verified else MailKind.VERIFY_EMAIL
-        return replace(mail, kind=kind, address=user.email, user_id=user.id), user
-    if mail.kind is MailKind.VERIFY_EMAIL and mail.address != user.email:
+        # The foreign key: a mail that names its account is removed with it.
+        (user,) = await repositories.users.by_ids([mail.user_id])
+    if not mail.is_current(user):
         raise MailNotWanted("the account has another address now")
+    if mail.kind is MailKind.RESET_PASSWORD and not user.email_verified:
+        mail = replace(mail, kind=MailKind.VERIFY_EMAIL)
     return mail, user

@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chassis.errors import Unauthenticated
 from subgraphs.auth.domain import MailContent, MailKind, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -28,6 +29,7 @@ REFUSED = (
     InvalidCredentials,
     InvalidInput,
     TooManyAttempts,
+    Unauthenticated,
     UsernameTaken,
 )
 NAMES = ["ada", "grace", "joan"]
