@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from chassis.errors import Unauthenticated
 from chassis.ports import T
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
@@ -50,20 +49,20 @@ class RecoveryService:
 
     # -- proof of an address ---------------------------------------------------------------------
 
-    async def request_email_verification(self, user_id: UUID, network: str) -> str:
-        """Mail a code to the user's address, proven or not. Returns the address.
+    async def request_email_verification(self, user_id: UUID, network: str) -> str | None:
+        """Mail a code to the user's address, proven or not.
 
-        Raises Unauthenticated for a deleted account.
+        Returns the address, or None for an account that was deleted.
         """
         users = await self._read(lambda r: r.users.by_ids([user_id]))
         if not users:
-            raise Unauthenticated
+            return None
         await self._take_mail(users[0].email, network)
 
-        async def work(repositories: Repositories) -> str:
+        async def work(repositories: Repositories) -> str | None:
             user = await repositories.users.lock(user_id)
             if user is None:
-                raise Unauthenticated
+                return None
             await self.mails.request(repositories, MailKind.VERIFY_EMAIL, user.email, user_id)
             return user.email
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from chassis.errors import Unauthenticated
 from subgraphs.auth.domain import MAX_CODE_ATTEMPTS, MailContent, MailKind, SignedIn, User
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -196,7 +195,7 @@ class VerifyEmail:
         await auth.recovery.verify_email(mail.code, None, NETWORK)
 
     @pytest.mark.parametrize(
-        "code", ["", "x", "x" * 43, "é" * 9, "0" * 5000, "\ud800", "\ud800" * 43]
+        "code", ["", "x", "x" * 43, "é" * 9, "0" * 5000, "\ud800", "\ud800" * 9]
     )
     async def test_unknown_code_is_invalid(self, auth: FakeAuth, code: str) -> None:
         ada = await sign_up(auth.service)
@@ -215,21 +214,14 @@ class VerifyEmail:
         self, auth: FakeAuth
     ) -> None:
         limit = auth.recovery.limits.mails_per_address
-        for _ in range(limit + 1):
+        for _ in range(limit):
             ada = await sign_up(auth.service)
-            sent = len(await mails(auth))
+            assert len(await mails(auth)) == 1
             await auth.service.delete_account(ada.user.id, PASSWORD)
-        requested = [e for e in await auth.events() if e.type == MAIL_REQUESTED]
-        assert (len(requested), sent) == (limit, 0)
         ada = await sign_up(auth.service)
+        assert await mails(auth) == []
         await auth.recovery.request_email_verification(ada.user.id, NETWORK)
         assert len(await mails(auth)) == 1
-
-    async def test_request_for_a_deleted_account_is_unauthenticated(self, auth: FakeAuth) -> None:
-        ada = await sign_up(auth.service)
-        await auth.service.delete_account(ada.user.id, PASSWORD)
-        with pytest.raises(Unauthenticated):
-            await auth.recovery.request_email_verification(ada.user.id, NETWORK)
 
     async def test_requests_are_limited_for_an_address(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)

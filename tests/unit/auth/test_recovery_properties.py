@@ -9,7 +9,6 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import Unauthenticated
 from subgraphs.auth.domain import MailContent, MailKind, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -29,7 +28,6 @@ REFUSED = (
     InvalidCredentials,
     InvalidInput,
     TooManyAttempts,
-    Unauthenticated,
     UsernameTaken,
 )
 NAMES = ["ada", "grace", "joan"]
