@@ -146,6 +146,7 @@ class MailKind(StrEnum):
         return self in {self.VERIFY_EMAIL, self.CHANGE_EMAIL, self.RESET_PASSWORD}
 
 
+SHORT_CODE_DIGITS = 8
 MAX_CODE_ATTEMPTS = 5
 """Wrong short codes after which those of a mail are refused. The code in its link stays valid."""
 
@@ -175,12 +176,12 @@ class AccountMail:
         return self.expires_at is not None and now < self.expires_at and self.is_current(user)
 
     def is_current(self, user: User) -> bool:
-        """Return False for a mail that was for an earlier address of the account.
+        """Return False if the mail was for the address of the account, which has another now.
 
-        A new address, or one that can be taken back, is not the account's, so it always counts.
+        True for the other kinds: they go to a new or a previous address, or hold no code.
         """
-        own = self.kind in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
-        return not own or self.address == user.email
+        for_own_address = self.kind in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
+        return not for_own_address or self.address == user.email
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +267,7 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The attempts per `period` that the use cases allow."""
+    """How many attempts the use cases allow in each `period`."""
 
     mails_per_address: int = 5
     mails_per_network: int = 60
@@ -283,7 +284,7 @@ class Budget:
     """
 
     key: str = field(repr=False)
-    """The kind and what it is about: "reset.address:ada@example.com". Never stored or logged."""
+    """The kind and what it is about: "mail.address:ada@example.com". Never stored or logged."""
     limit: int
     period: timedelta
 

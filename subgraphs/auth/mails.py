@@ -8,6 +8,7 @@ from uuid import UUID
 
 from subgraphs.auth.domain import (
     MAX_CODE_ATTEMPTS,
+    SHORT_CODE_DIGITS,
     AccountMail,
     Login,
     MailContent,
@@ -27,7 +28,6 @@ _VALID = {
     MailKind.RESET_PASSWORD: CODE_VALID,
     MailKind.EMAIL_CHANGED: _TAKE_BACK_VALID,
 }
-_SHORT_CODE = 8  # digits
 _STALE = timedelta(days=1)
 """The age after which a mail with a code is no longer sent, because its user has given up on it."""
 
@@ -91,7 +91,7 @@ class AccountMails:
             if valid_for == CODE_VALID and now - mail.created_at > _STALE:
                 raise MailNotWanted("it was requested more than a day ago")
             mail, user = await _addressed(repositories, mail)
-            if valid_for:
+            if valid_for is not None:
                 mail = replace(mail, expires_at=now + valid_for)
             await repositories.account_mails.send(mail)
             return self._content(mail, user, valid_for)
@@ -105,13 +105,14 @@ class AccountMails:
         kinds: Collection[MailKind],
         user_id: UUID | None,
     ) -> tuple[AccountMail, User] | None:
-        """Return the mail with this valid code and its user, locked.
+        """Return the mail with this code, and its user, who is locked. None: the code is invalid.
 
-        A short code needs `user_id`, and a wrong one is counted. Returns None for an invalid code.
+        A short code needs `user_id`, the user who types it. A wrong one is counted, so the caller
+        commits even after None.
         """
         typed = "".join(code.split())
         code_hash = self.codes.hash(typed)
-        is_short = len(typed) <= _SHORT_CODE
+        is_short = len(typed) <= SHORT_CODE_DIGITS
         if not is_short:
             mail = await repositories.account_mails.by_hash(code_hash)
             user_id = mail.user_id if mail else None

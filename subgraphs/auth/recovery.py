@@ -34,10 +34,10 @@ stays: otherwise a reset through the new address would end it."""
 
 @dataclass(frozen=True, slots=True)
 class RecoveryService:
-    """Whatever ends sessions announces that before it returns: no process accepts their tokens.
+    """A method that ends sessions returns when no process accepts their tokens any more.
 
-    `network` is the client's network address. Every method that takes it, or that checks a
-    password, raises TooManyAttempts.
+    `network` is the client's network, as `domain.network_of` returns it. Every method raises
+    TooManyAttempts.
     """
 
     credentials: Credentials
@@ -94,7 +94,7 @@ class RecoveryService:
         EmailTaken.
         """
         address = self._normalized(new_email, "newEmail")
-        user = await self._authenticate(user_id, password)
+        user = await self.credentials.confirm(user_id, password)
         if address == user.email:
             raise InvalidInput([Problem("newEmail", "This is already your address.")])
         # Before the budget of the address, or others could use it up for its owner.
@@ -113,9 +113,9 @@ class RecoveryService:
     async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
         """Give an account its previous address back, with the code that was mailed to it.
 
-        Whoever changed the address knew the password. So all sessions end, the account has no
-        password until it is reset, and the mail for that is requested. Returns the ids of the
-        sessions ended. Raises InvalidCode or EmailTaken.
+        The thief who changed the address knew the password. So all sessions end, and the account
+        has no password until it is reset; the mail for that is requested. Returns the ids of the
+        sessions that ended. Raises InvalidCode or EmailTaken.
         """
         await self._take_code(network)
         now = self.now()
@@ -127,7 +127,7 @@ class RecoveryService:
             mail, user = redeemed
             await repositories.users.change_password(user.id, "", now)
             await repositories.account_mails.remove(user.id, _PENDING)
-            # Not the older ones: they give the address back to who had it even before.
+            # This right and the later ones. An older one stays: its address had the account before.
             await repositories.account_mails.remove(
                 user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
             )
@@ -189,7 +189,7 @@ class RecoveryService:
 
         Raises InvalidCredentials or InvalidInput.
         """
-        user = await self._authenticate(user_id, current)
+        user = await self.credentials.confirm(user_id, current)
         new_hash = await self._new_hash(user, new)
         now = self.now()
 
@@ -235,13 +235,6 @@ class RecoveryService:
         reserved = await repositories.account_mails.is_reserved(address, user.id, self.now())
         if reserved or (other and other.id != user.id):
             raise EmailTaken
-
-    async def _authenticate(self, user_id: UUID, password: str) -> User:
-        await self.throttle.take(
-            Budget(f"password.account:{user_id}", self.limits.passwords_per_account, self._period)
-        )
-        users = await self._read(lambda r: r.users.by_ids([user_id]))
-        return await self.credentials.authenticate(users[0] if users else None, password)
 
     async def _new_hash(self, user: User, typed: str) -> str:
         """Return the hash of a new password. Raises InvalidInput."""
@@ -289,7 +282,10 @@ class RecoveryService:
 
 
 def _valid(outcome: T | None) -> T:
-    """Return the outcome of a code. Raises InvalidCode for None, after the commit."""
+    """Return the outcome of a transaction that redeems a code. Raises InvalidCode for None.
+
+    Raised after the commit, so that a wrong short code stays counted.
+    """
     if outcome is None:
         raise InvalidCode
     return outcome

@@ -90,8 +90,8 @@ class AuthService:
         """Create an account, sign it in, and mail a code that proves its address.
 
         White space around the username and the address is removed: keyboards and clipboards add
-        it. Raises InvalidInput, UsernameTaken or EmailTaken. After too many sign-ups with one
-        address (each deleted before the next) the account gets no mail until it requests one.
+        it. After too many sign-ups with one address, whose accounts were deleted each time, no
+        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken or EmailTaken.
         """
         username = username.strip()
         chosen = Password.parse(password)
@@ -187,9 +187,11 @@ class AuthService:
         return ended
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
-        """End all sessions and remove the account. Raises InvalidCredentials."""
-        users = await self.users([user_id])
-        user = await self.credentials.authenticate(users.get(user_id), password)
+        """End all sessions and remove the account.
+
+        Raises InvalidCredentials or TooManyAttempts.
+        """
+        user = await self.credentials.confirm(user_id, password)
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
@@ -244,9 +246,9 @@ class AuthService:
         return email
 
     async def _may_mail(self, email: str) -> bool:
-        """Count a sign-up with an address. Return whether it may mail a code there.
+        """Count a sign-up with an address. Return whether a code may be mailed there.
 
-        The budget is separate: sign-ups by others must not use up the owner's requests.
+        The budget is separate from that of requests, which strangers could use up by sign-ups.
         """
         limits = self.limits
         key = f"sign-up.address:{email.lower()}"

@@ -399,7 +399,7 @@ class FakeAuth:
     def __post_init__(self) -> None:
         self.throttle = FakeThrottle(self.clock)
         self.credentials = Credentials(
-            self.unit_of_work, self.passwords, normalize_email, is_common
+            self.unit_of_work, self.passwords, normalize_email, is_common, self.throttle, Limits()
         )
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7

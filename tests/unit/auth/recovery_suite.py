@@ -499,6 +499,14 @@ class ChangeEmail:
 
 
 class DeleteAccount:
+    async def test_guesses_are_limited_for_an_account(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        for _ in range(auth.recovery.limits.passwords_per_account):
+            with pytest.raises(InvalidCredentials):
+                await auth.service.delete_account(ada.user.id, "wrong password")
+        with pytest.raises(TooManyAttempts):
+            await auth.service.delete_account(ada.user.id, PASSWORD)
+
     async def test_reset_in_the_meantime_wins(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         await reset_during_verification(auth)

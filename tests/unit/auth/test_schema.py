@@ -1,7 +1,7 @@
 """The queries and mutations of the auth service, in process and with fakes."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from strawberry.types import ExecutionResult
@@ -16,7 +16,6 @@ from subgraphs.auth.errors import (
     InvalidInput,
     TooManyAttempts,
 )
-from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.schema import build_schema
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import PASSWORD, sign_in, sign_up
@@ -297,6 +296,7 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
 
 PROVE = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
+DELETE = 'deleteAccount(password: "x")'
 FORGET = 'requestPasswordReset(email: "x")'
 RESTORE = 'restoreEmail(code: "x")'
 REQUEST = "requestEmailVerification"
@@ -305,7 +305,7 @@ CHANGE_EMAIL = 'changeEmail(newEmail: "x", password: "x")'
 TOO_MANY = TooManyAttempts(timedelta(seconds=90))
 
 
-class FailingRecovery:
+class FailingService:
     """Raises `failure` in every use case."""
 
     def __init__(self, failure: Exception) -> None:
@@ -327,6 +327,7 @@ class TestRecovery:
             *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),
             *((RESTORE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             (REQUEST, TOO_MANY),
+            *((DELETE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
             *(
                 (CHANGE_PASSWORD, failure)
                 for failure in (InvalidCredentials(), InvalidInput([]), TOO_MANY)
@@ -342,7 +343,8 @@ class TestRecovery:
         self, auth: FakeAuth, mutation: str, failure: Exception
     ) -> None:
         caller = await sign_up(auth.service)
-        auth.recovery = cast(RecoveryService, FailingRecovery(failure))
+        failing: Any = FailingService(failure)
+        auth.service, auth.recovery = failing, failing
         query = f"mutation {{ it: {mutation} {{ __typename ... on Error {{ message }} }} }}"
         answer = (await data(auth, query, caller))["it"]
         assert answer["__typename"] == f"{type(failure).__name__}Error"
