@@ -105,7 +105,7 @@ class TestSignUp:
             (
                 {"email": "ADA@example.com"},
                 "EmailTakenError",
-                "An account with this e-mail address exists. Sign in to it, or use another address.",
+                "An account with this e-mail address exists. Sign in, or use another address.",
             ),
             ({"password": "short"}, "InvalidInputError", "One or more input fields are invalid."),
         ],
