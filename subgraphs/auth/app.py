@@ -173,7 +173,14 @@ class _Auth:
 
     @cached_property
     def credentials(self) -> Credentials:
-        return Credentials(self.unit_of_work, self.passwords, normalize_email, is_common)
+        return Credentials(
+            unit_of_work=self.unit_of_work,
+            passwords=self.passwords,
+            normalize_email=normalize_email,
+            is_common_password=is_common,
+            throttle=self.throttle,
+            limits=self.settings.limits,
+        )
 
     @cached_property
     def mails(self) -> AccountMails:
@@ -206,6 +213,8 @@ class _Auth:
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
             revocations=self.announcer,
+            throttle=self.throttle,
+            limits=settings.limits,
             policy=Policy(
                 settings.scopes, settings.session_lifetime, settings.refresh_retry_window
             ),

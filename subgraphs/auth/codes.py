@@ -5,7 +5,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-_DIGITS = 8
+from subgraphs.auth.domain import SHORT_CODE_DIGITS
 
 
 class HmacCodes:
@@ -27,7 +27,8 @@ class HmacCodes:
     def short_code(self, seed: bytes) -> str:
         digest = hmac.digest(self._secret, b"short code\0" + seed, "sha256")
         # The remainder of 256 bits is as good as evenly distributed.
-        return str(int.from_bytes(digest) % 10**_DIGITS).zfill(_DIGITS)
+        return str(int.from_bytes(digest) % 10**SHORT_CODE_DIGITS).zfill(SHORT_CODE_DIGITS)
 
     def hash(self, code: str) -> bytes:
-        return sha256(code.encode()).digest()
+        # JSON admits lone surrogates, which UTF-8 does not.
+        return sha256(code.encode(errors="surrogatepass")).digest()

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
-from subgraphs.auth.domain import Login, Password, User
+from subgraphs.auth.domain import Budget, Limits, Login, Password, User
 from subgraphs.auth.errors import InvalidCredentials
-from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, UnitOfWork
+from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, Repositories, Throttle, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,8 @@ class Credentials:
     passwords: PasswordHasher
     normalize_email: EmailNormalizer
     is_common_password: Callable[[str], bool]
+    throttle: Throttle
+    limits: Limits
 
     async def by_login(self, typed: str) -> User | None:
         """Return the user with this username or address."""
@@ -34,6 +37,17 @@ class Credentials:
             await self._rehash(user, password)
         return user
 
+    async def confirm(self, user_id: UUID, typed: str) -> User:
+        """Return the signed-in user if this is their password.
+
+        Raises InvalidCredentials, or TooManyAttempts: a stolen access token must not serve to
+        guess the password.
+        """
+        limit = self.limits.passwords_per_account
+        await self.throttle.take(Budget(f"password.account:{user_id}", limit, self.limits.period))
+        users = await self.unit_of_work.read(lambda r: r.users.by_ids([user_id]))
+        return await self.authenticate(users[0] if users else None, typed)
+
     async def _rehash(self, user: User, password: Password) -> None:
         new = await self.passwords.hash(password.text)
         await self.unit_of_work.statement(
@@ -41,3 +55,15 @@ class Credentials:
                 user.id, old=user.password_hash, new=new
             )
         )
+
+
+async def lock_authenticated(repositories: Repositories, user: User) -> User:
+    """Lock a user whose password was verified before this transaction; return it read again.
+
+    Raises InvalidCredentials if the account has been deleted or its password changed since. So
+    nothing that was begun with the old password takes effect after a reset.
+    """
+    locked = await repositories.users.lock(user.id)
+    if locked is None or locked.password_changed_at != user.password_changed_at:
+        raise InvalidCredentials
+    return locked

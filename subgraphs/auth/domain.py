@@ -146,6 +146,7 @@ class MailKind(StrEnum):
         return self in {self.VERIFY_EMAIL, self.CHANGE_EMAIL, self.RESET_PASSWORD}
 
 
+SHORT_CODE_DIGITS = 8
 MAX_CODE_ATTEMPTS = 5
 """Wrong short codes after which those of a mail are refused. The code in its link stays valid."""
 
@@ -170,9 +171,17 @@ class AccountMail:
     attempts: int = 0
     """The number of wrong short codes."""
 
-    def is_valid(self, now: datetime) -> bool:
-        """Return whether the code of the mail may be used."""
-        return self.expires_at is not None and now < self.expires_at
+    def is_valid(self, user: User, now: datetime) -> bool:
+        """Return whether the code of this mail to `user` may be used."""
+        return self.expires_at is not None and now < self.expires_at and self.is_current(user)
+
+    def is_current(self, user: User) -> bool:
+        """Return False if the mail was for the address of the account, which has another now.
+
+        True for the other kinds: they go to a new or a previous address, or hold no code.
+        """
+        for_own_address = self.kind in {MailKind.VERIFY_EMAIL, MailKind.RESET_PASSWORD}
+        return not for_own_address or self.address == user.email
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +266,17 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many attempts the use cases allow in each `period`."""
+
+    mails_per_address: int = 5
+    mails_per_network: int = 60
+    codes_per_network: int = 60
+    passwords_per_account: int = 10
+    period: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """At most `limit` attempts for `key` in any `period`, refilled evenly.
 
@@ -264,7 +284,7 @@ class Budget:
     """
 
     key: str = field(repr=False)
-    """The kind and what it is about: "reset.address:ada@example.com". Never stored or logged."""
+    """The kind and what it is about: "mail.address:ada@example.com". Never stored or logged."""
     limit: int
     period: timedelta
 

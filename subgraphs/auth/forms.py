@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from chassis.pages import Field
-from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH
+from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH, SHORT_CODE_DIGITS
 from subgraphs.auth.errors import InvalidInput
 
 MAX_SIZE = 8 * 1024
@@ -77,7 +77,7 @@ def code_field() -> Field:
         "autocomplete": "one-time-code",
         "inputmode": "numeric",
     }
-    return Field("code", "Code", attributes, hint="The 8 digits in the mail.")
+    return Field("code", "Code", attributes, hint=f"The {SHORT_CODE_DIGITS} digits in the mail.")
 
 
 def password_field() -> Field:

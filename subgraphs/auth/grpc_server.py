@@ -47,8 +47,8 @@ async def serving(
     """Serve while the block runs. Raises OSError when the address is in use.
 
     `handlers` are the services by name. The health service answers SERVING, for the process and
-    each of them, while `can_answer`
-    is true and no shutdown is announced. With `reflected`, clients may list the services.
+    each of them, while `can_answer` is true and no shutdown is announced. With `reflected`,
+    clients may list the services.
     """
     server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=1000)
     server.add_generic_rpc_handlers(list(handlers.values()))

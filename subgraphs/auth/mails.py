@@ -8,6 +8,7 @@ from uuid import UUID
 
 from subgraphs.auth.domain import (
     MAX_CODE_ATTEMPTS,
+    SHORT_CODE_DIGITS,
     AccountMail,
     Login,
     MailContent,
@@ -27,7 +28,6 @@ _VALID = {
     MailKind.RESET_PASSWORD: CODE_VALID,
     MailKind.EMAIL_CHANGED: _TAKE_BACK_VALID,
 }
-_SHORT_CODE = 8  # digits
 _STALE = timedelta(days=1)
 """The age after which a mail with a code is no longer sent, because its user has given up on it."""
 
@@ -91,7 +91,7 @@ class AccountMails:
             if valid_for == CODE_VALID and now - mail.created_at > _STALE:
                 raise MailNotWanted("it was requested more than a day ago")
             mail, user = await _addressed(repositories, mail)
-            if valid_for:
+            if valid_for is not None:
                 mail = replace(mail, expires_at=now + valid_for)
             await repositories.account_mails.send(mail)
             return self._content(mail, user, valid_for)
@@ -105,13 +105,14 @@ class AccountMails:
         kinds: Collection[MailKind],
         user_id: UUID | None,
     ) -> tuple[AccountMail, User] | None:
-        """Return the mail with this valid code and its user, locked.
+        """Return the mail with this code, and its user, who is locked. None: the code is invalid.
 
-        A short code needs `user_id`, and a wrong one is counted. Returns None for an invalid code.
+        A short code needs `user_id`, the user who types it. A wrong one is counted, so the caller
+        commits even after None.
         """
         typed = "".join(code.split())
         code_hash = self.codes.hash(typed)
-        is_short = len(typed) <= _SHORT_CODE
+        is_short = len(typed) <= SHORT_CODE_DIGITS
         if not is_short:
             mail = await repositories.account_mails.by_hash(code_hash)
             user_id = mail.user_id if mail else None
@@ -123,14 +124,14 @@ class AccountMails:
         mails = [
             mail
             for mail in await repositories.account_mails.of_user(user.id, kinds)
-            if mail.is_valid(now)
+            if mail.is_valid(user, now)
         ]
         if not is_short:
             return next(((mail, user) for mail in mails if mail.hash == code_hash), None)
         open_ = [m for m in mails if m.kind.has_short_code and m.attempts < MAX_CODE_ATTEMPTS]
         for mail in open_:
-            expected = self.codes.short_code(mail.seed)
-            if hmac.compare_digest(expected.encode(), typed.encode()):
+            expected = self.codes.hash(self.codes.short_code(mail.seed))
+            if hmac.compare_digest(expected, code_hash):
                 return mail, user
         await repositories.account_mails.count_attempt([mail.id for mail in open_])
         return None
@@ -155,13 +156,14 @@ async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[Acc
     """
     if mail.user_id is None:
         user = await repositories.users.by_login(Login(mail.address))
+        if user is None:
+            raise MailNotWanted("no account has its address")
+        mail = replace(mail, address=user.email, user_id=user.id)
     else:
-        (user,) = await repositories.users.by_ids([mail.user_id]) or (None,)
-    if user is None:
-        raise MailNotWanted("no account has its address")
-    if mail.kind is MailKind.RESET_PASSWORD:
-        kind = mail.kind if user.email_verified else MailKind.VERIFY_EMAIL
-        return replace(mail, kind=kind, address=user.email, user_id=user.id), user
-    if mail.kind is MailKind.VERIFY_EMAIL and mail.address != user.email:
+        # The foreign key: a mail that names its account is removed with it.
+        (user,) = await repositories.users.by_ids([mail.user_id])
+    if not mail.is_current(user):
         raise MailNotWanted("the account has another address now")
+    if mail.kind is MailKind.RESET_PASSWORD and not user.email_verified:
+        mail = replace(mail, kind=MailKind.VERIFY_EMAIL)
     return mail, user

@@ -121,7 +121,7 @@ class AccountMailRepository(Protocol):
     async def lock(self, mail_id: UUID) -> AccountMail | None:
         """Return a mail, locked until the end of the transaction.
 
-        For the notifier; who redeems a code locks the user, before reading the mail.
+        For mails that the notifier fetches. To redeem a code, lock the user instead.
         """
 
     async def send(self, mail: AccountMail) -> None:
@@ -139,7 +139,10 @@ class AccountMailRepository(Protocol):
     async def remove(
         self, user_id: UUID, kinds: Collection[MailKind], *, since: datetime | None = None
     ) -> None:
-        """Remove a user's mails of these kinds, by default of any age, so their codes are void."""
+        """Remove a user's mails of these kinds, so that their codes are void.
+
+        With `since`, only those that were requested then or later.
+        """
 
     async def is_reserved(self, address: str, user_id: UUID, now: datetime) -> bool:
         """Return whether another user than `user_id` may take this address back."""

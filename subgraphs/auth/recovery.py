@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.ports import T
-from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
-    AccountMail,
     Budget,
+    Limits,
     Login,
     MailKind,
     Password,
@@ -18,7 +18,6 @@ from subgraphs.auth.domain import (
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCode,
-    InvalidCredentials,
     InvalidInput,
     Problem,
 )
@@ -30,26 +29,15 @@ from subgraphs.auth.service import end_sessions
 _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
 _PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
 """The kinds whose codes a change of the password makes void. The right to take an address back
-stays: who reads the new address could otherwise end it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The attempts per `period` that recovery allows."""
-
-    mails_per_address: int = 5
-    mails_per_network: int = 60
-    codes_per_network: int = 60
-    passwords_per_account: int = 10
-    period: timedelta = timedelta(hours=1)
+stays: otherwise a reset through the new address would end it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryService:
-    """Whatever ends sessions announces that before it returns: no process accepts their tokens.
+    """A method that ends sessions returns when no process accepts their tokens any more.
 
-    `network` is the client's network address. Every method that takes it, or that checks a
-    password, raises TooManyAttempts.
+    `network` is the client's network, as `domain.network_of` returns it. Every method raises
+    TooManyAttempts.
     """
 
     credentials: Credentials
@@ -61,20 +49,24 @@ class RecoveryService:
 
     # -- proof of an address ---------------------------------------------------------------------
 
-    async def request_email_verification(self, user_id: UUID, network: str) -> str:
-        """Mail a code to the user's address, proven or not. Returns the address.
+    async def request_email_verification(self, user_id: UUID, network: str) -> str | None:
+        """Mail a code to the user's address, proven or not.
 
-        Raises InvalidCredentials for a deleted account.
+        Returns the address, or None for an account that was deleted.
         """
         users = await self._read(lambda r: r.users.by_ids([user_id]))
         if not users:
-            raise InvalidCredentials
-        address = users[0].email
-        await self._take_mail(address, network)
-        await self._transaction(
-            lambda r: self.mails.request(r, MailKind.VERIFY_EMAIL, address, user_id)
-        )
-        return address
+            return None
+        await self._take_mail(users[0].email, network)
+
+        async def work(repositories: Repositories) -> str | None:
+            user = await repositories.users.lock(user_id)
+            if user is None:
+                return None
+            await self.mails.request(repositories, MailKind.VERIFY_EMAIL, user.email, user_id)
+            return user.email
+
+        return await self._transaction(work)
 
     async def verify_email(self, code: str, user_id: UUID | None, network: str) -> User:
         """Prove the address that a code was mailed to; in a change, it becomes the account's.
@@ -91,8 +83,6 @@ class RecoveryService:
             mail, user = redeemed
             if mail.kind is MailKind.CHANGE_EMAIL:
                 return await self._move(repositories, user, mail.address)
-            if mail.address != user.email:
-                return None
             return await self._prove(repositories, user, mail.address)
 
         return _valid(await self._transaction(work))
@@ -104,12 +94,15 @@ class RecoveryService:
         EmailTaken.
         """
         address = self._normalized(new_email, "newEmail")
-        user = await self._authenticate(user_id, password)
+        user = await self.credentials.confirm(user_id, password)
         if address == user.email:
             raise InvalidInput([Problem("newEmail", "This is already your address.")])
+        # Before the budget of the address, or others could use it up for its owner.
+        await self._read(lambda r: self._refuse_taken(r, user, address))
         await self._take_mail(address, network)
 
         async def work(repositories: Repositories) -> None:
+            await lock_authenticated(repositories, user)
             await self._refuse_taken(repositories, user, address)
             await repositories.account_mails.remove(user_id, [MailKind.CHANGE_EMAIL])
             await self.mails.request(repositories, MailKind.CHANGE_EMAIL, address, user_id)
@@ -120,9 +113,9 @@ class RecoveryService:
     async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
         """Give an account its previous address back, with the code that was mailed to it.
 
-        Whoever changed the address knew the password. So all sessions end, the account has no
-        password until it is reset, and the mail for that is requested. Returns the ids of the
-        sessions ended. Raises InvalidCode or EmailTaken.
+        The thief who changed the address knew the password. So all sessions end, and the account
+        has no password until it is reset; the mail for that is requested. Returns the ids of the
+        sessions that ended. Raises InvalidCode or EmailTaken.
         """
         await self._take_code(network)
         now = self.now()
@@ -134,7 +127,7 @@ class RecoveryService:
             mail, user = redeemed
             await repositories.users.change_password(user.id, "", now)
             await repositories.account_mails.remove(user.id, _PENDING)
-            # Not the older ones: they give the address back to who had it even before.
+            # This right and the later ones. An older one stays: its address had the account before.
             await repositories.account_mails.remove(
                 user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
             )
@@ -166,22 +159,26 @@ class RecoveryService:
         the code valid.
         """
         await self._take_code(network)
-        named = await self.credentials.by_login(email) if email else None
+        # Not a username: everyone knows it, and could use up the attempts at the short code.
+        named = await self.credentials.by_login(email) if email and "@" in email else None
         named_id = named.id if named else None
 
-        async def redeem(repositories: Repositories) -> tuple[AccountMail, User] | None:
-            return await self.mails.redeem(repositories, code, [MailKind.RESET_PASSWORD], named_id)
+        async def redeem(repositories: Repositories) -> User | None:
+            redeemed = await self.mails.redeem(
+                repositories, code, [MailKind.RESET_PASSWORD], named_id
+            )
+            return redeemed[1] if redeemed else None
 
         # Hashing takes long, so it holds no lock.
-        _, user = _valid(await self._transaction(redeem))
+        user = _valid(await self._transaction(redeem))
         new_hash = await self._new_hash(user, new_password)
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID] | None:
-            redeemed = await redeem(repositories)
-            if redeemed is None:
+            locked = await redeem(repositories)
+            if locked is None:
                 return None
-            return await self._replace_password(repositories, redeemed[1], new_hash, now)
+            return await self._replace_password(repositories, locked, new_hash, now)
 
         return await self._announced(_valid(await self._transaction(work)))
 
@@ -192,21 +189,15 @@ class RecoveryService:
 
         Raises InvalidCredentials or InvalidInput.
         """
-        user = await self._authenticate(user_id, current)
+        user = await self.credentials.confirm(user_id, current)
         new_hash = await self._new_hash(user, new)
         now = self.now()
 
-        async def work(repositories: Repositories) -> Sequence[UUID] | None:
-            locked = await repositories.users.lock(user_id)
-            # A reset in the meantime was made without the current password, and wins.
-            if locked is None or locked.password_changed_at != user.password_changed_at:
-                return None
+        async def work(repositories: Repositories) -> Sequence[UUID]:
+            locked = await lock_authenticated(repositories, user)
             return await self._replace_password(repositories, locked, new_hash, now, session_id)
 
-        ended = await self._transaction(work)
-        if ended is None:
-            raise InvalidCredentials
-        return await self._announced(ended)
+        return await self._announced(await self._transaction(work))
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -219,8 +210,6 @@ class RecoveryService:
 
     async def _move(self, repositories: Repositories, user: User, address: str) -> User:
         """Give an account another, proven address; a proven previous one may take it back."""
-        # Codes for a reset were mailed to the previous address.
-        await repositories.account_mails.remove(user.id, [MailKind.RESET_PASSWORD])
         moved = await self._prove(repositories, user, address)
         if user.email_verified:
             await self.mails.request(repositories, MailKind.EMAIL_CHANGED, user.email, user.id)
@@ -246,13 +235,6 @@ class RecoveryService:
         reserved = await repositories.account_mails.is_reserved(address, user.id, self.now())
         if reserved or (other and other.id != user.id):
             raise EmailTaken
-
-    async def _authenticate(self, user_id: UUID, password: str) -> User:
-        await self.throttle.take(
-            Budget(f"password.account:{user_id}", self.limits.passwords_per_account, self._period)
-        )
-        users = await self._read(lambda r: r.users.by_ids([user_id]))
-        return await self.credentials.authenticate(users[0] if users else None, password)
 
     async def _new_hash(self, user: User, typed: str) -> str:
         """Return the hash of a new password. Raises InvalidInput."""
@@ -300,7 +282,10 @@ class RecoveryService:
 
 
 def _valid(outcome: T | None) -> T:
-    """Return the outcome of a code. Raises InvalidCode for None, after the commit."""
+    """Return the outcome of a transaction that redeems a code. Raises InvalidCode for None.
+
+    Raised after the commit, so that a wrong short code stays counted.
+    """
     if outcome is None:
         raise InvalidCode
     return outcome

@@ -6,14 +6,13 @@ from uuid import UUID
 
 import strawberry
 
+from chassis.errors import Unauthenticated
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
 from subgraphs.auth.errors import SessionNotFound
-from subgraphs.auth.types.errors import (
-    EXCEPTION_HANDLERS,
-)
+from subgraphs.auth.types.errors import EXCEPTION_HANDLERS
 from subgraphs.auth.types.recovery import (
     ChangeEmailResult,
     ChangePasswordResult,
@@ -150,9 +149,12 @@ class Mutation:
     async def request_email_verification(self, info: Info) -> RequestEmailVerificationResult:
         principal = info.context.require(Scope.WRITE)
         context = info.context
-        return CodeRequested.to(
-            await context.recovery.request_email_verification(principal.user_id, context.network)
+        address = await context.recovery.request_email_verification(
+            principal.user_id, context.network
         )
+        if address is None:
+            raise Unauthenticated
+        return CodeRequested.to(address)
 
     @strawberry.mutation(
         description="Proves an address; after `changeEmail` it becomes the account's."

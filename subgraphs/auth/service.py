@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Event
-from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
     Account,
+    Budget,
     DeletedUser,
     Device,
     EmailSettings,
+    Limits,
     MailKind,
     Password,
     Session,
@@ -27,6 +29,7 @@ from subgraphs.auth.errors import (
     InvalidRefreshToken,
     Problem,
     SessionNotFound,
+    TooManyAttempts,
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.mails import AccountMails
@@ -35,6 +38,7 @@ from subgraphs.auth.ports import (
     RefreshTokenMint,
     Repositories,
     RevocationAnnouncer,
+    Throttle,
     UnitOfWork,
 )
 
@@ -68,6 +72,8 @@ class AuthService:
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokenMint
     revocations: RevocationAnnouncer
+    throttle: Throttle
+    limits: Limits
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -84,7 +90,8 @@ class AuthService:
         """Create an account, sign it in, and mail a code that proves its address.
 
         White space around the username and the address is removed: keyboards and clipboards add
-        it. Raises InvalidInput, UsernameTaken or EmailTaken.
+        it. After too many sign-ups with one address, whose accounts were deleted each time, no
+        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken or EmailTaken.
         """
         username = username.strip()
         chosen = Password.parse(password)
@@ -98,13 +105,15 @@ class AuthService:
         )
         session = self._new_session(user, None, device)
         refresh_token = self.refresh_tokens.first()
+        mails_code = await self._may_mail(email)
 
         async def work(repositories: Repositories) -> None:
             await repositories.users.add(user, email_settings)
             if await repositories.account_mails.is_reserved(email, user.id, user.created_at):
                 raise EmailTaken
             await repositories.events.add(user_registered(user, email_settings))
-            await self.mails.request(repositories, MailKind.VERIFY_EMAIL, email, user.id)
+            if mails_code:
+                await self.mails.request(repositories, MailKind.VERIFY_EMAIL, email, user.id)
             await self._open(repositories, session, user, refresh_token)
 
         await self.unit_of_work.transaction(work)
@@ -178,14 +187,15 @@ class AuthService:
         return ended
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
-        """End all sessions and remove the account. Raises InvalidCredentials."""
-        users = await self.users([user_id])
-        await self.credentials.authenticate(users.get(user_id), password)
+        """End all sessions and remove the account.
+
+        Raises InvalidCredentials or TooManyAttempts.
+        """
+        user = await self.credentials.confirm(user_id, password)
         now = self.now()
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
-            if not await repositories.users.lock(user_id):
-                return []
+            await lock_authenticated(repositories, user)
             ended = await end_sessions(repositories, user_id, now)
             await repositories.users.remove(user_id, now)
             await repositories.events.add(user_deleted(user_id, now))
@@ -234,6 +244,19 @@ class AuthService:
         if problems:
             raise InvalidInput(problems)
         return email
+
+    async def _may_mail(self, email: str) -> bool:
+        """Count a sign-up with an address. Return whether a code may be mailed there.
+
+        The budget is separate from that of requests, which strangers could use up by sign-ups.
+        """
+        limits = self.limits
+        key = f"sign-up.address:{email.lower()}"
+        try:
+            await self.throttle.take(Budget(key, limits.mails_per_address, limits.period))
+        except TooManyAttempts:
+            return False
+        return True
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
         """Return a new session for these scopes, or for all if `scopes` is None."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from chassis.settings import Secret, ServiceSettings, read_environment
 from chassis.topology import declared
-from subgraphs.auth.recovery import Limits
+from subgraphs.auth.domain import Limits
 
 
 @dataclass(frozen=True, slots=True)

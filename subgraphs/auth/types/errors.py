@@ -81,7 +81,7 @@ EXCEPTION_HANDLERS = (
     ErrorAsData.saying(
         errors.EmailTaken,
         EmailTakenError,
-        "An account with this e-mail address exists. Sign in instead.",
+        "An account with this e-mail address exists. Sign in, or use another address.",
     ),
     ErrorAsData.saying(
         errors.InvalidCredentials, InvalidCredentialsError, "The login or the password is wrong."

@@ -13,6 +13,7 @@ from subgraphs.auth.types.errors import (
     InvalidInputError,
     InvalidRefreshTokenError,
     SessionNotFoundError,
+    TooManyAttemptsError,
     UsernameTakenError,
 )
 from subgraphs.auth.types.users import NEW_PASSWORD, User
@@ -112,7 +113,7 @@ RevokeSessionResult = Annotated[
     ),
 ]
 DeleteAccountResult = Annotated[
-    AccountDeleted | InvalidCredentialsError,
+    AccountDeleted | InvalidCredentialsError | TooManyAttemptsError,
     strawberry.union(
         "DeleteAccountResult", description="The deleted account, or the reason for a failure."
     ),

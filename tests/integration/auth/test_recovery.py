@@ -19,6 +19,7 @@ from tests.unit.auth.recovery_suite import (
     NEW_PASSWORD,
     ChangeEmail,
     ChangePassword,
+    DeleteAccount,
     ResetPassword,
     RestoreEmail,
     VerifyEmail,
@@ -104,6 +105,10 @@ class TestChangePassword(ChangePassword):
 
 
 class TestChangeEmail(ChangeEmail):
+    pass
+
+
+class TestDeleteAccount(DeleteAccount):
     pass
 
 

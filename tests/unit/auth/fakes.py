@@ -20,6 +20,7 @@ from subgraphs.auth.domain import (
     Budget,
     DeletedUser,
     EmailSettings,
+    Limits,
     Login,
     MailKind,
     RefreshToken,
@@ -31,7 +32,7 @@ from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
-from subgraphs.auth.recovery import Limits, RecoveryService
+from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
@@ -398,7 +399,7 @@ class FakeAuth:
     def __post_init__(self) -> None:
         self.throttle = FakeThrottle(self.clock)
         self.credentials = Credentials(
-            self.unit_of_work, self.passwords, normalize_email, is_common
+            self.unit_of_work, self.passwords, normalize_email, is_common, self.throttle, Limits()
         )
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
@@ -422,6 +423,8 @@ class FakeAuth:
             access_tokens=self.access_tokens,
             refresh_tokens=HmacRefreshTokens("a secret of thirty-two characters"),
             revocations=self.revocations,
+            throttle=self.throttle,
+            limits=Limits(),
             policy=Policy(scopes),
             now=self.clock,
             new_id=uuid4,

@@ -17,6 +17,7 @@ from subgraphs.auth.errors import (
     TooManyAttempts,
 )
 from subgraphs.auth.mails import MailNotWanted
+from subgraphs.auth.ports import Repositories
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import LAPTOP, MAIL_REQUESTED, PASSWORD, sign_in, sign_up
 
@@ -193,7 +194,9 @@ class VerifyEmail:
             await auth.recovery.verify_email(mail.short_code, ada.user.id, NETWORK)
         await auth.recovery.verify_email(mail.code, None, NETWORK)
 
-    @pytest.mark.parametrize("code", ["", "x", "x" * 43, "é" * 9, "0" * 5000])
+    @pytest.mark.parametrize(
+        "code", ["", "x", "x" * 43, "é" * 9, "0" * 5000, "\ud800", "\ud800" * 9]
+    )
     async def test_unknown_code_is_invalid(self, auth: FakeAuth, code: str) -> None:
         ada = await sign_up(auth.service)
         await mails(auth)
@@ -206,6 +209,19 @@ class VerifyEmail:
         (mail,) = await mails(auth)
         with pytest.raises(InvalidCode):
             await auth.recovery.verify_email(mail.code, None, NETWORK)
+
+    async def test_sign_ups_with_one_address_mail_as_often_as_the_limit(
+        self, auth: FakeAuth
+    ) -> None:
+        limit = auth.recovery.limits.mails_per_address
+        for _ in range(limit):
+            ada = await sign_up(auth.service)
+            assert len(await mails(auth)) == 1
+            await auth.service.delete_account(ada.user.id, PASSWORD)
+        ada = await sign_up(auth.service)
+        assert await mails(auth) == []
+        await auth.recovery.request_email_verification(ada.user.id, NETWORK)
+        assert len(await mails(auth)) == 1
 
     async def test_requests_are_limited_for_an_address(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
@@ -300,21 +316,14 @@ class ResetPassword:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)
         (mail,) = await mails(auth)
-        for address in (None, "nobody@example.com"):
+        for address in (None, "nobody@example.com", "ada"):
             with pytest.raises(InvalidCode):
                 await auth.recovery.reset_password(mail.short_code, NEW_PASSWORD, address, NETWORK)
         await auth.recovery.reset_password(mail.short_code, NEW_PASSWORD, ADDRESS, NETWORK)
 
     async def test_sign_in_that_verified_the_old_password_fails(self, auth: FakeAuth) -> None:
         await verified(auth)
-        await auth.recovery.request_password_reset(ADDRESS, NETWORK)
-        (mail,) = await mails(auth)
-
-        async def reset() -> None:
-            auth.passwords.before_verify = None
-            await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
-
-        auth.passwords.before_verify = reset
+        await reset_during_verification(auth)
         with pytest.raises(InvalidCredentials):
             await sign_in(auth.service)
 
@@ -373,14 +382,7 @@ class ChangePassword:
 
     async def test_reset_in_the_meantime_wins(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
-        await auth.recovery.request_password_reset(ADDRESS, NETWORK)
-        (mail,) = await mails(auth)
-
-        async def reset() -> None:
-            auth.passwords.before_verify = None
-            await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
-
-        auth.passwords.before_verify = reset
+        await reset_during_verification(auth)
         with pytest.raises(InvalidCredentials):
             await auth.recovery.change_password(
                 ada.user.id, ada.session.id, PASSWORD, "a third password"
@@ -450,6 +452,34 @@ class ChangeEmail:
         with pytest.raises(EmailTaken):
             await auth.recovery.change_email(ada.user.id, "Grace@example.com", PASSWORD, NETWORK)
 
+    async def test_taken_address_leaves_the_budget_of_its_owner(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        await sign_up(auth.service, "grace")
+        for _ in range(auth.recovery.limits.mails_per_address):
+            with pytest.raises(EmailTaken):
+                await auth.recovery.change_email(
+                    ada.user.id, "grace@example.com", PASSWORD, NETWORK
+                )
+        await auth.recovery.request_password_reset("grace@example.com", NETWORK)
+
+    async def test_reset_in_the_meantime_wins(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        await reset_during_verification(auth)
+        with pytest.raises(InvalidCredentials):
+            await auth.recovery.change_email(ada.user.id, NEW_ADDRESS, PASSWORD, NETWORK)
+        assert MailKind.CHANGE_EMAIL not in await kinds(auth)
+
+    async def test_reset_for_the_previous_address_is_not_mailed_again(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        await auth.recovery.request_password_reset(ADDRESS, NETWORK)
+        reset = await newest(auth, MailKind.RESET_PASSWORD)
+        await auth.recovery.change_email(ada.user.id, NEW_ADDRESS, PASSWORD, NETWORK)
+        change = await newest(auth, MailKind.CHANGE_EMAIL)
+        await auth.recovery.verify_email(change.code, None, NETWORK)
+        assert await kinds(auth) == [MailKind.EMAIL_CHANGED]
+        with pytest.raises(InvalidCode):
+            await auth.recovery.reset_password(reset.code, NEW_PASSWORD, None, NETWORK)
+
     async def test_address_taken_before_the_proof_is_taken(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         await auth.recovery.change_email(ada.user.id, "grace@example.com", PASSWORD, NETWORK)
@@ -466,6 +496,23 @@ class ChangeEmail:
         with pytest.raises(InvalidInput) as invalid:
             await auth.recovery.change_email(ada.user.id, address, PASSWORD, NETWORK)
         assert [p.field for p in invalid.value.problems] == ["newEmail"]
+
+
+class DeleteAccount:
+    async def test_guesses_are_limited_for_an_account(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        for _ in range(auth.recovery.limits.passwords_per_account):
+            with pytest.raises(InvalidCredentials):
+                await auth.service.delete_account(ada.user.id, "wrong password")
+        with pytest.raises(TooManyAttempts):
+            await auth.service.delete_account(ada.user.id, PASSWORD)
+
+    async def test_reset_in_the_meantime_wins(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        await reset_during_verification(auth)
+        with pytest.raises(InvalidCredentials):
+            await auth.service.delete_account(ada.user.id, PASSWORD)
+        assert (await user_of(auth, ada)).username == "ada"
 
 
 class RestoreEmail:
@@ -499,6 +546,28 @@ class RestoreEmail:
         await auth.recovery.reset_password(reset.code, NEW_PASSWORD, None, NETWORK)
         await auth.recovery.restore_email(notice.code, NETWORK)
         assert (await user_of(auth, ada)).email == ADDRESS
+
+    async def test_reset_mailed_to_the_new_address_during_the_restoration_is_void(
+        self, auth: FakeAuth
+    ) -> None:
+        await with_new_address(auth)
+        notice = await newest(auth, MailKind.EMAIL_CHANGED)
+        await auth.recovery.request_password_reset(NEW_ADDRESS, NETWORK)
+        reset = await newest(auth, MailKind.RESET_PASSWORD)
+        sent = await auth.unit_of_work.read(
+            lambda r: r.account_mails.by_hash(auth.mails.codes.hash(reset.code))
+        )
+        assert sent
+        await auth.recovery.restore_email(notice.code, NETWORK)
+
+        async def send(repositories: Repositories) -> None:
+            await repositories.account_mails.add(sent)
+            await repositories.account_mails.send(sent)
+
+        # As when the notifier fetched the mail before the restoration and auth commits after it.
+        await auth.unit_of_work.transaction(send)
+        with pytest.raises(InvalidCode):
+            await auth.recovery.reset_password(reset.code, NEW_PASSWORD, None, NETWORK)
 
     async def test_reader_of_a_later_address_cannot_take_it_back_for_good(
         self, auth: FakeAuth
@@ -551,6 +620,18 @@ class RestoreEmail:
         auth.clock.advance(days=5)
         (notice,) = await mails(auth)
         await auth.recovery.restore_email(notice.code, NETWORK)
+
+
+async def reset_during_verification(auth: FakeAuth) -> None:
+    """Let a reset of the password end while the next use case verifies the old one."""
+    await auth.recovery.request_password_reset(ADDRESS, NETWORK)
+    mail = await newest(auth, MailKind.RESET_PASSWORD)
+
+    async def reset() -> None:
+        auth.passwords.before_verify = None
+        await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
+
+    auth.passwords.before_verify = reset
 
 
 async def only_seed(auth: FakeAuth) -> bytes:

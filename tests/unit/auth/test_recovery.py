@@ -6,6 +6,7 @@ from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.recovery_suite import (
     ChangeEmail,
     ChangePassword,
+    DeleteAccount,
     ResetPassword,
     RestoreEmail,
     VerifyEmail,
@@ -30,6 +31,10 @@ class TestChangePassword(ChangePassword):
 
 
 class TestChangeEmail(ChangeEmail):
+    pass
+
+
+class TestDeleteAccount(DeleteAccount):
     pass
 
 

@@ -1,5 +1,6 @@
 """The queries and mutations of the auth service, in process and with fakes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,13 @@ from strawberry.types import ExecutionResult
 from chassis.principal import Principal
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.domain import Device, SignedIn
+from subgraphs.auth.errors import (
+    EmailTaken,
+    InvalidCode,
+    InvalidCredentials,
+    InvalidInput,
+    TooManyAttempts,
+)
 from subgraphs.auth.schema import build_schema
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.service_suite import PASSWORD, sign_in, sign_up
@@ -97,7 +105,7 @@ class TestSignUp:
             (
                 {"email": "ADA@example.com"},
                 "EmailTakenError",
-                "An account with this e-mail address exists. Sign in instead.",
+                "An account with this e-mail address exists. Sign in, or use another address.",
             ),
             ({"password": "short"}, "InvalidInputError", "One or more input fields are invalid."),
         ],
@@ -284,3 +292,66 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
         recovery=auth.recovery,
     )
     assert context.device == Device("x" * 300, "")
+
+
+PROVE = 'verifyEmail(code: "x")'
+RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
+DELETE = 'deleteAccount(password: "x")'
+FORGET = 'requestPasswordReset(email: "x")'
+RESTORE = 'restoreEmail(code: "x")'
+REQUEST = "requestEmailVerification"
+CHANGE_PASSWORD = 'changePassword(currentPassword: "x", newPassword: "x")'
+CHANGE_EMAIL = 'changeEmail(newEmail: "x", password: "x")'
+TOO_MANY = TooManyAttempts(timedelta(seconds=90))
+
+
+class FailingService:
+    """Raises `failure` in every use case."""
+
+    def __init__(self, failure: Exception) -> None:
+        self._failure = failure
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: object) -> None:
+            raise self._failure
+
+        return fail
+
+
+class TestRecovery:
+    @pytest.mark.parametrize(
+        ("mutation", "failure"),
+        [
+            *((PROVE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
+            *((RESET, failure) for failure in (InvalidCode(), InvalidInput([]), TOO_MANY)),
+            *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),
+            *((RESTORE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
+            (REQUEST, TOO_MANY),
+            *((DELETE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
+            *(
+                (CHANGE_PASSWORD, failure)
+                for failure in (InvalidCredentials(), InvalidInput([]), TOO_MANY)
+            ),
+            *(
+                (CHANGE_EMAIL, failure)
+                for failure in (InvalidCredentials(), InvalidInput([]), EmailTaken(), TOO_MANY)
+            ),
+        ],
+        ids=lambda value: value.partition("(")[0] if isinstance(value, str) else repr(value),
+    )
+    async def test_each_failure_is_an_error_value(
+        self, auth: FakeAuth, mutation: str, failure: Exception
+    ) -> None:
+        caller = await sign_up(auth.service)
+        failing: Any = FailingService(failure)
+        auth.service, auth.recovery = failing, failing
+        query = f"mutation {{ it: {mutation} {{ __typename ... on Error {{ message }} }} }}"
+        answer = (await data(auth, query, caller))["it"]
+        assert answer["__typename"] == f"{type(failure).__name__}Error"
+        assert answer["message"]
+
+    async def test_request_for_a_deleted_account_is_unauthenticated(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        await auth.service.delete_account(caller.user.id, PASSWORD)
+        query = f"mutation {{ {REQUEST} {{ __typename }} }}"
+        assert await code(auth, query, caller) == "UNAUTHENTICATED"
