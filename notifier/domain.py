@@ -192,9 +192,17 @@ class AccountMailKind(StrEnum):
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
 
     @property
-    def proves_address(self) -> bool:
-        """Whether it asks the reader to prove the address, which may be undeliverable so far."""
-        return self in (AccountMailKind.VERIFY_EMAIL, AccountMailKind.CHANGE_EMAIL)
+    def ignores_refusals(self) -> bool:
+        """Whether it is sent to an undeliverable address, too.
+
+        The user has requested it and waits for it. Without it they could neither prove the address
+        nor, with a forgotten password, sign in to do so.
+        """
+        return self in (
+            AccountMailKind.VERIFY_EMAIL,
+            AccountMailKind.CHANGE_EMAIL,
+            AccountMailKind.RESET_PASSWORD,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,16 +148,21 @@ class Sender:
         times = [now + self._policy.poll]
         if next_due:
             times.append(max(next_due, self._mail_server.until or now))
-        if self._auth.pauses and self._auth.until:
+        if self._auth.is_pausing and self._auth.until:
             times.append(self._auth.until)
         return max(_MIN_WAIT, (min(times) - now).total_seconds())
 
     @property
     def _account_mail_limit(self) -> int:
-        """How many mails about accounts may be leased: none, or one alone, while auth is away."""
+        """How many mails about accounts may be leased now.
+
+        None in a pause, however the mails of before it end; one alone after a pause.
+        """
+        if self._auth.is_pausing:
+            return 0
         if self._auth.is_over:
             return self._room
-        return 0 if self._auth.pauses or self._account_mails_in_flight else 1
+        return 0 if self._account_mails_in_flight else 1
 
     @property
     def _room(self) -> int:
@@ -176,7 +181,7 @@ class Sender:
     async def _lease(self) -> int:
         """Lease and start as many due deliveries as there is room for. Return their number."""
         now = self._now()
-        if self._is_busy or self._mail_server.pauses:
+        if self._is_busy or self._mail_server.is_pausing:
             return 0
         limit = self._room if self._mail_server.is_over else 1
         account_mails = self._account_mail_limit
@@ -218,7 +223,8 @@ class Sender:
         if delivery.attempts > self._policy.retry.attempts:
             # The processes with the earlier leases ended before they saved an outcome.
             return self._outcome(delivery, State.DEAD, "no attempt had an outcome")
-        paused = self._mail_server.pauses or (delivery.account_mail_id and self._auth.pauses)
+        needs_auth = delivery.account_mail_id is not None
+        paused = self._mail_server.is_pausing or (needs_auth and self._auth.is_pausing)
         if self._now() + self._policy.attempt > delivery.due_at or paused:
             # The lease is too old, or a server became unavailable: give the lease back.
             return self._not_attempted(delivery, "not attempted", timedelta())
@@ -238,14 +244,14 @@ class Sender:
         delivery = draft.delivery
         try:
             async with asyncio.timeout(self._policy.attempt.total_seconds()):
-                outcome = await self._hand_over(await self._write(draft), delivery)
+                outcome = await self._hand_over(await self._written(draft), delivery)
         except MailNotWanted as unwanted:
             outcome = self._outcome(delivery, State.CANCELLED, str(unwanted))
         except MailMustWait as early:
             outcome = self._outcome(delivery, State.WAITING, str(early), counts=False)
         except ContentUnavailable as unavailable:
             wait = self._auth.failed(str(unavailable))
-            return self._not_attempted(delivery, str(unavailable), wait)
+            outcome = self._not_attempted(delivery, str(unavailable), wait)
         except UnknownContent as unknown:
             wait = self._policy.longest_pause
             outcome = self._not_attempted(delivery, str(unknown), wait)
@@ -254,9 +260,22 @@ class Sender:
         except Exception as error:
             _log.exception("mail failed", delivery=str(delivery.id))
             outcome = self._failure(delivery, type(error).__name__)
-        if delivery.account_mail_id:
-            self._auth.succeeded()
         return outcome
+
+    async def _written(self, draft: Draft) -> Mail:
+        """Return the mail of a draft. An answer of auth, whatever it says, ends its outage."""
+        try:
+            mail = await self._write(draft)
+        except (MailNotWanted, UnknownContent):
+            self._auth_answered(draft)
+            raise
+        self._auth_answered(draft)
+        return mail
+
+    def _auth_answered(self, draft: Draft) -> None:
+        if draft.delivery.account_mail_id and not self._auth.is_over:
+            self._auth.succeeded()
+            self.wake()
 
     async def _hand_over(self, mail: Mail, delivery: Delivery) -> Outcome:
         """Return the outcome of sending a written mail."""
