@@ -15,6 +15,7 @@ from notifier.delivery_log import DeliveryLog
 from notifier.domain import Delivery, Draft, Mail, Outcome, RetryPolicy, State
 from notifier.errors import (
     AddressRefused,
+    ContentFailed,
     ContentUnavailable,
     MailDeferred,
     MailMustWait,
@@ -252,6 +253,8 @@ class Sender:
         except ContentUnavailable as unavailable:
             wait = self._auth.failed(str(unavailable))
             outcome = self._not_attempted(delivery, str(unavailable), wait)
+        except ContentFailed as failed:
+            outcome = self._failure(delivery, str(failed))
         except UnknownContent as unknown:
             wait = self._policy.longest_pause
             outcome = self._not_attempted(delivery, str(unknown), wait)
@@ -266,7 +269,7 @@ class Sender:
         """Return the mail of a draft. An answer of auth, whatever it says, ends its outage."""
         try:
             mail = await self._write(draft)
-        except (MailNotWanted, UnknownContent):
+        except (MailNotWanted, ContentFailed, UnknownContent):
             self._auth_answered(draft)
             raise
         self._auth_answered(draft)

@@ -16,6 +16,7 @@ from notifier.delivery_log import DeliveryLog
 from notifier.domain import AccountMailKind, EmailSettings, Outcome, Recipient, State, Tweet
 from notifier.errors import (
     AddressRefused,
+    ContentFailed,
     ContentUnavailable,
     MailDeferred,
     MailNotWanted,
@@ -181,6 +182,18 @@ class AuthAway:
         notifier.account_mails.outage = AWAY
         await notifier.sent()
         assert await notifier.sender.lease_due() == 1
+
+    async def test_mail_that_auth_fails_at_holds_up_no_other_and_is_dead_in_the_end(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.asked(ContentFailed("auth: INTERNAL"))
+        for n in range(1, 21):
+            await notifier.asked(account_mail(ADA))
+            assert await notifier.sent() == [RESET] * n
+            await notifier.later(60 * MINUTE)
+        (letter,) = await notifier.dead_letters.all()
+        assert letter.reason == "auth: INTERNAL"
+        assert len(notifier.account_mails.fetched) == 20 + notifier.policy.retry.attempts
 
     async def test_unknown_content_waits_alone_without_counting(
         self, notifier: FakeNotifier
