@@ -23,6 +23,7 @@ class _Words:
     validity: str
     """`{time}` in it is the time in which the code is valid. Empty for a mail without a code."""
     otherwise: str
+    """The last paragraph: for a reader who did not ask for the mail or the change."""
 
 
 _BOTH = "The link and the code are valid for {time}."

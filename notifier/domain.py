@@ -11,8 +11,8 @@ class State(StrEnum):
     """The state of a delivery."""
 
     WAITING = "waiting"
-    """It cannot be sent yet: the recipient's registration has not arrived, or their address is not
-    proven or undeliverable."""
+    """It cannot be sent yet: the recipient's registration has not arrived, their address is not
+    proven, or it is undeliverable."""
     PENDING = "pending"
     FAILED = "failed"
     """The last attempt failed; another one follows."""

@@ -1,4 +1,4 @@
-"""Growing pauses while a server that mails need is unavailable."""
+"""Exponential backoff while a server that mails need is unavailable."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

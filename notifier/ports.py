@@ -179,7 +179,7 @@ class Repositories(Protocol):
     async def purge(self, before: datetime) -> int:
         """Remove handled events, unsent mails and windows of before that time. Return the rows.
 
-        Events of that time must have left the streams. Sent mails are kept.
+        Events of that time must have left the streams. Sent mails about retweets are kept.
         """
 
 

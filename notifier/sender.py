@@ -120,7 +120,7 @@ class Sender:
     def _account_mail_limit(self) -> int:
         """How many mails about accounts may be leased now.
 
-        None in a pause, however the mails of before it end; one alone after a pause.
+        While auth is unavailable: none in a pause, and after it one alone.
         """
         if self._attempts.auth.is_pausing:
             return 0
