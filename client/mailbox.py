@@ -25,7 +25,7 @@ class Mailbox:
         self._http = http
 
     def of(self, address: str) -> list[EmailMessage]:
-        """Return all mails to an address as received."""
+        """Return all mails to an address, the oldest first."""
         listed: list[dict[str, Any]] = self._http.get("/email").raise_for_status().json()
         return [
             message_from_bytes(
@@ -54,9 +54,8 @@ def prove_address(http: httpx.Client, account: Account, mailbox: Mailbox) -> Non
     Raises TimeoutError, ApiError or httpx.HTTPError.
     """
     mail = mailbox.wait_for(account.email, lambda mail: bool(short_code_in(mail)))
-    expect(
-        "EmailVerified", run(http, VERIFY_EMAIL, account, code=short_code_in(mail))["verifyEmail"]
-    )
+    result = run(http, VERIFY_EMAIL, account, code=short_code_in(mail))
+    expect("EmailVerified", result["verifyEmail"])
 
 
 def text_of(mail: EmailMessage) -> str:

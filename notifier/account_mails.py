@@ -21,8 +21,9 @@ class _Words:
     lead: str
     button: str
     validity: str
-    """`{time}` in it is the time in which the code is valid."""
+    """`{time}` in it is the time in which the code is valid. Empty for a mail without a code."""
     otherwise: str
+    """The last paragraph: for a reader who did not ask for the mail or the change."""
 
 
 _BOTH = "The link and the code are valid for {time}."
@@ -65,7 +66,7 @@ _WORDS = {
         "{username}, the password of your {product} account was changed. If you changed it, you "
         "have nothing to do. If not, reset it now.",
         "Reset your password",
-        "The link is valid for {time}.",
+        "",
         "Resetting it signs out all devices.",
     ),
 }
@@ -109,7 +110,7 @@ def mail_writer(
 ) -> Write:
     """Return the writer of every mail; `retweets` writes those about retweets.
 
-    `undeliverable_since` tells whether the mail server has refused an address.
+    `undeliverable_since` returns when the mail server last refused an address, or None.
     """
 
     async def write(draft: Draft) -> Mail:
@@ -117,7 +118,7 @@ def mail_writer(
         if delivery.account_mail_id is None:
             return await retweets(draft)
         mail = await accounts.fetch(delivery.account_mail_id)
-        if not mail.kind.proves_address and await undeliverable_since(mail.address):
+        if not mail.kind.ignores_refusals and await undeliverable_since(mail.address):
             raise MailNotWanted("the address is undeliverable")
         return renderer(mail, delivery.message_id)
 

@@ -12,7 +12,7 @@ from chassis.channels import channel_options
 from chassis.settings import Secret
 from notifier import account_mails_pb2 as pb
 from notifier.domain import AccountMail, AccountMailKind
-from notifier.errors import ContentUnavailable, MailNotWanted, UnknownContent
+from notifier.errors import ContentFailed, ContentUnavailable, MailNotWanted, UnknownContent
 
 if TYPE_CHECKING:
     from grpc.aio import UnaryUnaryMultiCallable
@@ -22,6 +22,8 @@ SECRET = "x-mail-secret"  # noqa: S105
 """The metadata with the secret that auth and the notifier share."""
 
 _TIMEOUT = 3.0  # seconds
+_ONE_MAIL = {grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT}
+"""Failures that concern one mail. Any other is an outage of auth, for every mail."""
 _KINDS = {
     pb.KIND_VERIFY_EMAIL: AccountMailKind.VERIFY_EMAIL,
     pb.KIND_CHANGE_EMAIL: AccountMailKind.CHANGE_EMAIL,
@@ -57,7 +59,9 @@ class GrpcAccountMails:
         try:
             answer = await self._get(request, timeout=_TIMEOUT, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
-            raise ContentUnavailable(f"auth: {error.code().name}") from error
+            code = error.code()
+            failure = ContentFailed if code in _ONE_MAIL else ContentUnavailable
+            raise failure(f"auth: {code.name}") from error
         outcome = answer.WhichOneof("outcome")
         if outcome == "not_wanted":
             raise MailNotWanted(answer.not_wanted)

@@ -11,8 +11,8 @@ class State(StrEnum):
     """The state of a delivery."""
 
     WAITING = "waiting"
-    """It cannot be sent yet: the recipient's registration has not arrived, or their address is not
-    proven or undeliverable."""
+    """It cannot be sent yet: the recipient's registration has not arrived, their address is not
+    proven, or it is undeliverable."""
     PENDING = "pending"
     FAILED = "failed"
     """The last attempt failed; another one follows."""
@@ -192,9 +192,17 @@ class AccountMailKind(StrEnum):
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
 
     @property
-    def proves_address(self) -> bool:
-        """Whether it asks the reader to prove the address, which may be undeliverable so far."""
-        return self in (AccountMailKind.VERIFY_EMAIL, AccountMailKind.CHANGE_EMAIL)
+    def ignores_refusals(self) -> bool:
+        """Whether it is sent to an undeliverable address, too.
+
+        The user has requested it and waits for it. Without it they could neither prove the address
+        nor, with a forgotten password, sign in to do so.
+        """
+        return self in (
+            AccountMailKind.VERIFY_EMAIL,
+            AccountMailKind.CHANGE_EMAIL,
+            AccountMailKind.RESET_PASSWORD,
+        )
 
 
 @dataclass(frozen=True, slots=True)

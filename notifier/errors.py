@@ -16,6 +16,13 @@ class ContentUnavailable(Exception):
     """
 
 
+class ContentFailed(Exception):
+    """Auth fails at the content of this mail, and not necessarily at others.
+
+    A retry may succeed.
+    """
+
+
 class UnknownContent(Exception):
     """Auth, in a newer release, gave content that this release cannot send."""
 

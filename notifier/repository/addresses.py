@@ -22,7 +22,7 @@ class SqlAddressRepository:
     _digests: AddressDigests
 
     async def suppressed(self, addresses: Collection[str | None]) -> Mapping[str, Suppression]:
-        """Return why no mail is sent to those of the addresses that get none."""
+        """Return the suppressed ones of these addresses, each with the reason."""
         known = {digest: a for a in addresses if a for digest in self._digests.all(a)}
         if not known:
             return {}

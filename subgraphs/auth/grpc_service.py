@@ -10,6 +10,7 @@ import grpc
 import structlog
 from grpc.aio import ServicerContext
 
+from chassis.database import UNAVAILABLE
 from chassis.errors import TokenRefused
 from chassis.principal import Principal
 from subgraphs.auth import account_mails_pb2
@@ -84,9 +85,15 @@ def account_mails_handler(mails: AccountMails, secret: str) -> grpc.GenericRpcHa
             await _refuse(context, "mail_id must be a UUID.")
         try:
             content = await mails.content(mail_id)
+            return account_mails_pb2.GetMailResponse(mail=_mail(content))
         except MailNotWanted as reason:
             return account_mails_pb2.GetMailResponse(not_wanted=str(reason))
-        return account_mails_pb2.GetMailResponse(mail=_mail(content))
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            # Not an outage: the notifier would let every other mail wait for this one.
+            _log.exception("account mail failed", mail=str(mail_id))
+            await context.abort(grpc.StatusCode.INTERNAL, "Auth fails at this mail.")
 
     return grpc.method_handlers_generic_handler(
         ACCOUNT_MAILS,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn, cast
 from uuid import UUID, uuid4
 
 import grpc
@@ -11,13 +11,23 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from chassis.database import DatabaseUnavailableError
 from chassis.errors import Refusal, TokenRefused
 from chassis.sessions.client import MAX_SESSIONS, GrpcSessions, IdentityUnavailable
+from chassis.settings import Secret
 from chassis.shutdown import Shutdown
+from notifier.auth_client import GrpcAccountMails
+from notifier.errors import ContentFailed, ContentUnavailable
 from stack.ports import free_ports
 from subgraphs.auth import grpc_service
 from subgraphs.auth.grpc_server import serving
-from subgraphs.auth.grpc_service import SESSIONS, sessions_handler
+from subgraphs.auth.grpc_service import (
+    ACCOUNT_MAILS,
+    SESSIONS,
+    account_mails_handler,
+    sessions_handler,
+)
+from subgraphs.auth.mails import AccountMails
 from tests.unit.auth.test_authorize import World
 
 Call = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -199,6 +209,41 @@ class TestConnection:
                 await check(b"\n\x24" + str(uuid4()).encode())
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert refused.value.details() == "Auth cannot answer right now."
+
+
+class TestGetMail:
+    @pytest.mark.parametrize(
+        ("error", "failure"),
+        [
+            (ValueError("a mail of an unknown kind"), ContentFailed("auth: INTERNAL")),
+            (DatabaseUnavailableError("away"), ContentUnavailable("auth: UNAVAILABLE")),
+        ],
+    )
+    async def test_failure_at_one_mail_differs_from_an_outage(
+        self, error: Exception, failure: Exception
+    ) -> None:
+        class Mails:
+            async def content(self, _: UUID) -> NoReturn:
+                raise error
+
+        async def healthy() -> bool:
+            return True
+
+        address, secret = f"127.0.0.1:{free_ports(1)[0]}", "m" * 32
+        handler = account_mails_handler(cast("AccountMails", Mails()), secret)
+        client = GrpcAccountMails(address, Secret(secret))
+        async with (
+            serving(
+                {ACCOUNT_MAILS: handler},
+                address=address,
+                can_answer=healthy,
+                shutdown=Shutdown(),
+                reflected=False,
+            ),
+            client.running(),
+        ):
+            with pytest.raises(type(failure), match=rf"^{failure}$"):
+                await client.fetch(uuid4())
 
 
 async def eventually_verified(client: GrpcSessions, token: str) -> None:

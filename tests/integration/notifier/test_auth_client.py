@@ -13,7 +13,7 @@ from chassis.shutdown import Shutdown
 from notifier import account_mails_pb2 as pb
 from notifier.auth_client import SERVICE, GrpcAccountMails
 from notifier.domain import AccountMail, AccountMailKind
-from notifier.errors import ContentUnavailable, MailNotWanted, UnknownContent
+from notifier.errors import ContentFailed, ContentUnavailable, MailNotWanted, UnknownContent
 from stack.ports import free_ports
 from subgraphs.auth.grpc_server import serving
 from tests.account_mails import MAIL_SECRET, AccountMailsService, Refused, mail
@@ -89,6 +89,13 @@ class TestFetch:
             raise Refused(status)
 
         with pytest.raises(ContentUnavailable, match=rf"^auth: {status.name}$"):
+            await fetch(answer)
+
+    async def test_failure_at_one_mail_is_no_outage(self) -> None:
+        def answer(_: UUID) -> pb.GetMailResponse:
+            raise Refused(grpc.StatusCode.INTERNAL)
+
+        with pytest.raises(ContentFailed, match=r"^auth: INTERNAL$"):
             await fetch(answer)
 
     async def test_wrong_secret_is_an_outage(self) -> None:

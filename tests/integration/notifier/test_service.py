@@ -80,7 +80,18 @@ class TestDeadMails(suite.DeadMails):
 
 
 class TestPurge(suite.Purge):
-    pass
+    async def test_address_about_which_nothing_is_known_any_more_is_removed(
+        self, notifier: FakeNotifier, database: Database
+    ) -> None:
+        now = notifier.clock.now
+
+        async def work(repositories: Repositories) -> int:
+            await repositories.addresses.refuse("a@example.com", now)
+            await repositories.addresses.prove("a@example.com", now + MINUTE)
+            return await repositories.purge(now)
+
+        assert await notifier.unit_of_work.transaction(work) == 1
+        assert await is_empty(database, "addresses")
 
 
 class TestAccountMails(account_suite.AccountMails):

@@ -16,6 +16,7 @@ from notifier.delivery_log import DeliveryLog
 from notifier.domain import AccountMailKind, EmailSettings, Outcome, Recipient, State, Tweet
 from notifier.errors import (
     AddressRefused,
+    ContentFailed,
     ContentUnavailable,
     MailDeferred,
     MailNotWanted,
@@ -181,6 +182,18 @@ class AuthAway:
         notifier.account_mails.outage = AWAY
         await notifier.sent()
         assert await notifier.sender.lease_due() == 1
+
+    async def test_mail_that_auth_fails_at_holds_up_no_other_and_is_dead_in_the_end(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.asked(ContentFailed("auth: INTERNAL"))
+        for n in range(1, 21):
+            await notifier.asked(account_mail(ADA))
+            assert await notifier.sent() == [RESET] * n
+            await notifier.later(60 * MINUTE)
+        (letter,) = await notifier.dead_letters.all()
+        assert letter.reason == "auth: INTERNAL"
+        assert len(notifier.account_mails.fetched) == 20 + notifier.policy.retry.attempts
 
     async def test_unknown_content_waits_alone_without_counting(
         self, notifier: FakeNotifier
@@ -377,17 +390,20 @@ class RefusedAddresses:
         assert (await notifier.settings(ADA)).undeliverable_since is None
 
     @pytest.mark.parametrize("kind", AccountMailKind)
-    async def test_only_mails_that_prove_the_address_are_sent(
+    async def test_only_mails_that_the_user_requested_are_sent(
         self, notifier: FakeNotifier, kind: AccountMailKind
     ) -> None:
+        """A user with a forgotten password could not sign in to prove the address again."""
         await notifier.asked(account_mail(ADA, kind))
         sent = await notifier.later(60 * MINUTE)
-        assert bool(sent) is (kind in (AccountMailKind.VERIFY_EMAIL, AccountMailKind.CHANGE_EMAIL))
+        notices = (AccountMailKind.EMAIL_CHANGED, AccountMailKind.PASSWORD_CHANGED)
+        assert bool(sent) is (kind not in notices)
 
     async def test_address_is_refused_in_any_case_of_its_letters(
         self, notifier: FakeNotifier
     ) -> None:
-        await notifier.asked(account_mail(ADA, address=address(ADA).upper()))
+        notice = AccountMailKind.PASSWORD_CHANGED
+        await notifier.asked(account_mail(ADA, notice, address=address(ADA).upper()))
         assert await notifier.later(60 * MINUTE) == []
 
     async def test_refused_confirmation_is_cancelled(self, notifier: FakeNotifier) -> None:

@@ -13,6 +13,7 @@ from chassis.dead_letters import DeadLetter, DeadLetterNotFoundError
 from chassis.events import Event
 from notifier.account_mails import AccountMailRenderer, mail_writer
 from notifier.addresses import AddressDigests
+from notifier.attempts import SendingPolicy
 from notifier.dead_letters import DeadLetters
 from notifier.domain import (
     AccountMail,
@@ -32,7 +33,7 @@ from notifier.domain import (
 )
 from notifier.ports import Repositories, UnitOfWork, Write
 from notifier.rendering import RetweetMails
-from notifier.sender import Sender, SendingPolicy
+from notifier.sender import Sender
 from notifier.service import NotifierService
 
 T = TypeVar("T")

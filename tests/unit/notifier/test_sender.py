@@ -13,7 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from chassis.tracing import configure_tracing, end_tracing
 from notifier.domain import Mail, Outcome, State
-from notifier.errors import MailDeferred, MailServerUnavailable
+from notifier.errors import ContentUnavailable, MailDeferred, MailServerUnavailable
 from notifier.ports import Repositories
 from notifier.sender import Sender
 from tests.unit.notifier.fakes import (
@@ -25,6 +25,7 @@ from tests.unit.notifier.fakes import (
     FakeNotifier,
     FakeUnitOfWork,
     T,
+    account_mail,
     tweet_of,
 )
 
@@ -264,6 +265,49 @@ class TestPause:
         await sender.deliver_due()
         assert [(o.state, o.counts) for o in outcomes] == [(State.FAILED, False)] * 2
         assert {o.error for o in outcomes} == {"connecting: SMTPConnectError", "not attempted"}
+
+
+class TestAuthPause:
+    """While auth does not give the content of mails about accounts."""
+
+    async def test_success_of_an_earlier_mail_does_not_end_the_pause(
+        self, notifier: FakeNotifier
+    ) -> None:
+        outcomes: list[Outcome] = []
+        mailer = HoldingMailer()
+        sender = sender_of(notifier, mailer, record=outcomes.append)
+        await notifier.asked(account_mail(ADA))
+        await sender.lease_due()
+        await settle()
+        notifier.account_mails.outage = ContentUnavailable("auth: UNAVAILABLE")
+        await notifier.asked(account_mail(ADA))
+        await sender.lease_due()
+        await settle()
+        mailer.release.set()
+        await settle()
+        await notifier.asked(account_mail(ADA))
+        assert await sender.lease_due() == 1
+        await settle()
+        assert [outcome.state for outcome in outcomes] == [State.FAILED, State.SENT]
+
+    async def test_outage_ends_when_auth_answers_although_the_mail_server_is_slow(
+        self, notifier: FakeNotifier
+    ) -> None:
+        mailer = HoldingMailer()
+        sender = sender_of(notifier, mailer)
+        notifier.account_mails.outage = ContentUnavailable("auth: UNAVAILABLE")
+        for _ in range(2):
+            await notifier.asked(account_mail(ADA))
+        await sender.lease_due()
+        await settle()
+        notifier.account_mails.outage = None
+        notifier.clock.advance(SECOND)
+        for started in (1, 2):
+            await sender.lease_due()
+            await settle()
+            assert len(mailer.started) == started
+        mailer.release.set()
+        await settle()
 
 
 class TestAttempt:
