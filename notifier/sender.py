@@ -266,7 +266,8 @@ class Sender:
             wait = self._mail_server.failed(str(unavailable))
             return self._not_attempted(delivery, str(unavailable), wait)
         except AddressRefused as refused:
-            # Nobody can prove the address by an old mail about an account, so it does not wait.
+            # A proof of the address releases mails that wait; the code in an old mail about an
+            # account has expired by then.
             state = State.CANCELLED if delivery.account_mail_id else State.WAITING
             outcome = self._outcome(delivery, state, str(refused), counts=False)
             outcome = replace(outcome, refused_address=mail.to)
