@@ -1,4 +1,4 @@
-"""Many WebSocket clients that use little processor time, so that the server is what is measured.
+"""Many WebSocket clients that use little processor time, so that figures show the server.
 
 Frames are read and written by hand, without a library or a task per socket; only unmasked text of
 the server is read. Masks are zero: the protocol allows it, and the text of a frame stays as it is.

@@ -1,4 +1,4 @@
-"""Run what is measured: servers, services, routers, edges and references, on free ports."""
+"""Runs the systems under test: servers, services, routers, edges and references, on free ports."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Forward paging in the domain: a number of items after the position of an item."""
+"""Pagination in use cases: the request for a page, and the page. GraphQL has types of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Asks for the `first` items of a list, or for the `first` items after the item `after`."""
+    """Requests the `first` items of a list that is ordered by id, or those after the id `after`."""
 
     first: int
     after: UUID | None = None
-    """The id of an item, which may have been deleted since."""
+    """The id of an item. It marks a position even after the item was deleted."""
 
 
 @dataclass(frozen=True, slots=True)

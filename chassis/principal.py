@@ -27,7 +27,7 @@ class Principal:
     expires_at: datetime
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that carry this principal inside; `principal_from` reads them back."""
+        """Return the headers that the edge adds for this principal; `principal_from` reads them."""
         return {
             "x-auth-user-id": str(self.user_id),
             "x-auth-username": self.username,
@@ -109,6 +109,7 @@ class TrustedCallers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
             given = [value for name, value in scope["headers"] if name == _SECRET_HEADER]
+            # The edge replaces the header, so a request with two did not come from it.
             if len(given) != 1 or not compare_digest(given[0], self._secret):
                 response = error_response(
                     403, Forbidden.code, "This port accepts requests from the edge only."

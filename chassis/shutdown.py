@@ -95,7 +95,7 @@ class StopOnCrash:
                     await receive()
                 raise
 
-        async def noted(message: Message) -> None:
+        async def send_masked(message: Message) -> None:
             nonlocal is_started
             is_started = is_started or message["type"] == "lifespan.startup.complete"
             if self._shutdown.is_crash and "message" in message:
@@ -103,4 +103,4 @@ class StopOnCrash:
                 message = {"type": message["type"]}
             await send(message)
 
-        await self._app(scope, held, noted)
+        await self._app(scope, held, send_masked)

@@ -25,8 +25,11 @@ class Span:
 
     def set(self, attribute: str, value: Value) -> None: ...
 
-    def fail(self, kind: str) -> None:
-        """Mark the span as failed; `kind` is an error code or an exception class."""
+    def fail(self, error_type: str) -> None:
+        """Mark the span as failed.
+
+        `error_type` is an error code, a status or the name of an exception class.
+        """
 
 
 class _RealSpan(Span):
@@ -41,11 +44,11 @@ class _RealSpan(Span):
     def set(self, attribute: str, value: Value) -> None:
         self._span.set_attribute(attribute, value)
 
-    def fail(self, kind: str) -> None:
+    def fail(self, error_type: str) -> None:
         from opentelemetry.trace import StatusCode
 
-        self._span.set_attribute("error.type", kind)
-        self._span.set_status(StatusCode.ERROR, kind)
+        self._span.set_attribute("error.type", error_type)
+        self._span.set_status(StatusCode.ERROR, error_type)
 
 
 _OFF = nullcontext(Span())
@@ -73,6 +76,7 @@ def configure_tracing(
 
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         processor = BatchSpanProcessor(exporter, schedule_delay_millis=1000)
+    # ALWAYS_OFF is for spans without a parent: only the edge starts traces.
     _provider = TracerProvider(
         sampler=ParentBased(ALWAYS_OFF), resource=Resource({"service.name": service})
     )

@@ -27,7 +27,7 @@ def _run_purge(arguments: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove handled events, cancelled mails, and mails that never got an address"
+    text = "remove old events and mails that are no longer needed; keeps suppressed addresses"
     purge = add("purge", help=text, description=text)
     purge.add_argument("--days", type=int, default=90, help="the minimum age; 90 by default")
     purge.set_defaults(run=_run_purge)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from chassis.topology import declared
 from stack.mailbox import is_wanted
-from stack.postgres import HOST, serves_postgres
-from stack.valkey import serves_valkey
+from stack.postgres import HOST, is_local_postgres
+from stack.valkey import is_local_valkey
 
 
 class Addresses:
@@ -32,12 +32,12 @@ class Addresses:
     def runs_postgres(self) -> bool:
         """Whether a service has its database in the PostgreSQL server of the stack."""
         port = int(self._settings["POSTGRES_PORT"])
-        return any(serves_postgres(url, port) for url in self.databases)
+        return any(is_local_postgres(url, port) for url in self.databases)
 
     @property
     def runs_valkey(self) -> bool:
         """Whether REDIS_URL is the Valkey server of the stack."""
-        return serves_valkey(self._settings["REDIS_URL"], self._settings["REDIS_PORT"])
+        return is_local_valkey(self._settings["REDIS_URL"], self._settings["REDIS_PORT"])
 
     def ports(self) -> dict[str, tuple[str, int]]:
         """Return host and port of all that the stack starts, by setting."""

@@ -92,7 +92,7 @@ class Postgres:
 
     def create_databases(self, urls: Iterable[str]) -> None:
         """Create the role and the database of each URL of this server, or set their password."""
-        local = [url for url in urls if serves_postgres(url, self._port)]
+        local = [url for url in urls if is_local_postgres(url, self._port)]
         asyncio.run(self._create_databases(local))
 
     async def _create_databases(self, urls: list[str]) -> None:
@@ -121,8 +121,8 @@ class Postgres:
         return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
 
-def serves_postgres(url: str, port: int) -> bool:
-    """Return whether a database URL is that of the server that the stack starts on this port."""
+def is_local_postgres(url: str, port: int) -> bool:
+    """Return whether the stack starts the server of this URL, on `port` of this machine."""
     parts = urlsplit(url)
     return parts.hostname in {HOST, "localhost"} and parts.port == port
 

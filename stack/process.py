@@ -76,6 +76,8 @@ class Process:
     ) -> None:
         """`is_routine` chooses the lines that a quiet console leaves out; `log` takes every line.
 
+        `ask_to_stop` sends `stop_signal`; the kernel sends `orphan_signal` if the supervisor dies.
+
         With a `preloader` the command must be `python -m MODULE …`, which the preloader forks.
         """
         self.name = name

@@ -1,4 +1,4 @@
-"""The Valkey server from a wheel; it speaks the Redis protocol and keeps an append-only file."""
+"""Starts Valkey, a server of the Redis protocol, from a wheel, with an append-only file."""
 
 import signal
 import socket
@@ -15,7 +15,10 @@ HOST = "127.0.0.1"
 
 
 def valkey(data: Path, url: str, console: Console) -> Process:
-    """Return the server for a URL like redis://:password@127.0.0.1:4179/0."""
+    """Return the process that serves a URL like redis://:password@127.0.0.1:4179/0.
+
+    The password is in a file, because other users can read the arguments of a process.
+    """
     parts = urlsplit(url)
     port = parts.port or 6379
     files = data / "valkey"
@@ -34,8 +37,8 @@ def valkey(data: Path, url: str, console: Console) -> Process:
     )
 
 
-def serves_valkey(url: str, port: str) -> bool:
-    """Return whether the URL is that of the server that the stack starts on this port."""
+def is_local_valkey(url: str, port: str) -> bool:
+    """Return whether the stack starts the server of this URL, on `port` of this machine."""
     parts = urlsplit(url)
     return parts.hostname in {HOST, "localhost"} and str(parts.port) == port
 
@@ -53,7 +56,10 @@ def _configuration(files: Path, port: int, password: str) -> str:
 
 
 def _answers(port: int) -> bool:
-    """Return whether the server has loaded its data: before, PING is answered with `-LOADING`."""
+    """Return whether the server has loaded its data; until then it answers PING with `-LOADING`.
+
+    A server with a password has loaded them when it answers `-NOAUTH`: no password is sent here.
+    """
     try:
         with socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(b"PING\r\n")

@@ -9,8 +9,9 @@ from chassis.topology import FILE, declared
 def scope_problems(service: str, checked: type[StrEnum] | None) -> Iterator[str]:
     """Yield one line for each scope that is checked but not declared, or declared but not checked.
 
-    A session holds declared scopes only, so no caller would pass the check of another one. Raises
-    TopologyError for an undeclared service.
+    A session holds declared scopes only, so no caller would pass the check of an undeclared one. A
+    declared scope without a check would permit nothing. `checked` is None for a service without
+    scopes. Raises TopologyError for an undeclared service.
     """
     stanza = declared()[service]
     key = f"{FILE}: [services.{service}] scopes"

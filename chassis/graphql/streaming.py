@@ -42,6 +42,7 @@ class Streams:
     """
 
     TRANSPORTS = graphql_streams.TRANSPORTS
+    """The keys of `open`."""
 
     def __init__(
         self,
@@ -99,9 +100,10 @@ class Streams:
             await self._streams(scope, receive, send)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a socket and log its end; RequestLog does this for HTTP streams."""
         code: int | None = None
 
-        async def noted(message: Message) -> None:
+        async def record_code(message: Message) -> None:
             nonlocal code
             if message["type"] == "websocket.close":
                 code = message["code"]
@@ -111,7 +113,7 @@ class Streams:
         with bound(request_id=request_id):
             started = perf_counter()
             try:
-                await self._streams(scope, receive, noted)
+                await self._streams(scope, receive, record_code)
             finally:
                 _log.info(
                     "socket closed",

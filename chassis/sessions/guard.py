@@ -37,12 +37,12 @@ class SessionGuard:
         self._ask = ask
 
     def require_live(self, session_id: str) -> None:
-        """Raise SessionEnded for a session that this process knows to have ended."""
+        """Raise SessionEnded for a session that this process knows to have ended. Does no I/O."""
         if self._known.has_ended(session_id):
             raise SessionEnded
 
     async def verify_live(self, session_id: str) -> None:
-        """Raise SessionEnded for a session that has ended. Raises what `ask` raises, too."""
+        """Raise SessionEnded for a session that has ended. Also raises what `ask` raises."""
         self.require_live(session_id)
         if not self._known.is_current and await self._ask(session_id):
             raise SessionEnded
@@ -75,7 +75,8 @@ class ActingSession:
 def require_live_session() -> None:
     """Raise SessionEnded if the running request's session is known to have ended.
 
-    Does nothing outside a request, or for an anonymous one.
+    Does no I/O, so every resolver can call it. Does nothing outside a request, or for an anonymous
+    one.
     """
     if acting := _acting.get():
         guard, session_id = acting
@@ -85,8 +86,8 @@ def require_live_session() -> None:
 async def verify_live_session() -> None:
     """Raise SessionEnded if the running request's session has ended.
 
-    While this process may lack ended sessions, the guard asks. Raises what its `ask` raises:
-    without an answer nothing may be written.
+    Called before a write. While the process may not know every ended session, the guard asks auth.
+    Raises what its `ask` raises: without an answer nothing may be written.
     """
     if acting := _acting.get():
         guard, session_id = acting

@@ -11,7 +11,7 @@ from subgraphs.auth.domain import SHORT_CODE_DIGITS
 class HmacCodes:
     """Implements the port CodeMint by HMAC-SHA256.
 
-    Whoever reads the database finds seeds, and cannot derive a code without the secret.
+    The database holds seeds only; no code can be derived from one without the secret.
     """
 
     def __init__(self, secret: str) -> None:

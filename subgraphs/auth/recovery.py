@@ -113,9 +113,9 @@ class RecoveryService:
     async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
         """Give an account its previous address back, with the code that was mailed to it.
 
-        The thief who changed the address knew the password. So all sessions end, and the account
-        has no password until it is reset; the mail for that is requested. Returns the ids of the
-        sessions that ended. Raises InvalidCode or EmailTaken.
+        The change of the address needed the password, so a thief may know it: all sessions end, the
+        account has no password until it is reset, and the mail for that is requested. Returns the
+        ids of the sessions ended. Raises InvalidCode or EmailTaken.
         """
         await self._take_code(network)
         now = self.now()

@@ -21,7 +21,7 @@ class TestSmoke:
     def test_running_system_passes(self, stack: RunningStack) -> None:
         result = smoke(stack.url)
         assert result.returncode == 0, result.stdout + result.stderr
-        assert result.stdout.count("ok ") == (6 if "notifier" in declared().services else 5)
+        assert result.stdout.count("ok ") == (7 if "notifier" in declared().services else 6)
 
     def test_unexpected_response_of_the_edge_fails(self, stack: RunningStack) -> None:
         """The router's own port has no /healthz and accepts invalid tokens."""

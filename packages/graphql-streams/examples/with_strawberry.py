@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import strawberry
+import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.asgi import GraphQL
@@ -21,7 +22,7 @@ from graphql_streams import (
 from graphql_streams.strawberry import Started, subscriptions
 
 USERS = {"secret": "ada"}
-"""Names by token; yours come from a JWT or a database."""
+"""Names by token; an application reads them from a JWT or a database."""
 
 
 @strawberry.type
@@ -64,3 +65,16 @@ app = Starlette(
         WebSocketRoute("/stream", streams),
     ]
 )
+
+
+class Server(uvicorn.Server):
+    """Ends the subscriptions when the process is asked to stop; uvicorn would wait for them."""
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        streams.close()
+        await asyncio.sleep(0.1)  # so that clients get the reason before uvicorn closes
+
+
+if __name__ == "__main__":
+    Server(uvicorn.Config(app)).run()

@@ -11,10 +11,11 @@ from types import ModuleType
 
 import httpx
 import pytest
+import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from streams_server import MULTIPART, PROTOCOL, SSE, bearer, listening
+from streams_server import MULTIPART, PROTOCOL, SSE, bearer, free_port, listening, until
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -82,3 +83,26 @@ async def test_strawberry_example_opens_a_stream_and_reports_errors() -> None:
             assert (await http.post("/stream", json={"query": query})).status_code == 400
         answer = await http.post("/graphql", json={"query": "{ hello }"})
         assert answer.json() == {"data": {"hello": "hello"}}
+
+
+async def test_strawberry_example_tells_a_stream_that_the_server_stops() -> None:
+    module = example("with_strawberry")
+    port = free_port()
+    server = module.Server(uvicorn.Config(module.app, port=port, log_config=None))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    async with (
+        client(port, accept=SSE, **bearer("secret")) as http,
+        http.stream("POST", "/stream", json={"query": "subscription { ticks }"}) as response,
+    ):
+        text = response.aiter_text()
+        assert await anext(text)
+        server.should_exit = True
+        try:
+            async with asyncio.timeout(10):
+                rest = "".join([chunk async for chunk in text])
+        finally:
+            server.force_exit = True
+    assert "The server restarts." in rest
+    assert rest.endswith("event: complete\ndata:\n\n")
+    await asyncio.wait_for(serving, 10)

@@ -25,12 +25,13 @@ from .websocket import Socket
 _log = logging.getLogger("graphql_streams")
 
 TRANSPORTS = ("websocket", "multipart", "sse")
+"""The keys of `Streams.open`."""
 
 
 class Streams:
-    """Serves subscriptions, and nothing else, to callers that `authenticate` knows.
+    """ASGI application: serves subscriptions, on any path, to callers that `authenticate` accepts.
 
-    The path does not matter. Other operations than subscriptions are for `subscribe` to refuse.
+    `subscribe` must refuse queries and mutations, as the adapters do.
     """
 
     def __init__(

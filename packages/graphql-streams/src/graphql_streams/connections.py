@@ -23,10 +23,11 @@ class Limits:
     """Limits of sockets and HTTP streams; times are in seconds."""
 
     connections: int = 10_000
-    """Sockets and HTTP streams in one process, those without a known caller included."""
+    """Sockets and HTTP streams in one process, those that are not authenticated yet included."""
     connections_per_caller: int = 20
     """Sockets and HTTP streams of one caller in one process."""
     operations_per_socket: int = 20
+    """Active operations; as many again may be ending."""
     message_bytes: int = 256 * 1024
     """The size of a request, and of a message on a socket. The server has a limit too."""
     init_seconds: float = 3
@@ -36,7 +37,7 @@ class Limits:
     send_seconds: float = 10
     """How long a message may wait for a client that does not read."""
     heartbeat_seconds: float = 5
-    """Between heartbeats of an HTTP stream, as Apollo's protocol requires."""
+    """The interval of heartbeats on an HTTP stream, which Apollo's protocol requires."""
 
 
 class Connection:
@@ -63,7 +64,7 @@ class Connection:
             self._expiry = loop.call_later(lifetime, self.end, TokenExpired())
 
     def end(self, reason: StreamEnded) -> None:
-        """End the connection: from now on only the reason can be sent."""
+        """End the connection: after this call only the reason can be sent."""
         if not self.ended.done():
             self.ended.set_result(reason)
             self.stop()
@@ -87,7 +88,7 @@ class Connection:
 
 
 class Connections:
-    """The open sockets and streams of this process."""
+    """The open sockets and streams of this process; `len()` is their number."""
 
     def __init__(self, limits: Limits, revocations: Revocations | None = None) -> None:
         """Without `revocations`, sessions end only by `end_sessions`, and events never wait."""

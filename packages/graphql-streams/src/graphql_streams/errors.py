@@ -1,4 +1,4 @@
-"""The errors that a client sees, and what they become: a status, a close code, a GraphQL error."""
+"""The errors that clients see, with their HTTP status, close code and GraphQL error."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
@@ -37,7 +37,8 @@ class GraphQLError(Protocol):
         """The path of the field; None for an error of the whole operation."""
 
     @property
-    def original_error(self) -> Exception | None: ...
+    def original_error(self) -> Exception | None:
+        """The exception of a resolver; None for an error of another origin."""
 
 
 class Refused(Exception):
@@ -86,7 +87,7 @@ class BadRequest(Refused):
 
 
 class PersistedQueryNotFound(Refused):
-    """The client must send the document with its hash; clients compare this very message."""
+    """The client must send the document with its hash. Clients recognise the message."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
     default = "PersistedQueryNotFound"
@@ -114,7 +115,7 @@ class TooManyStreams(Refused):
 
 
 class Overloaded(Refused):
-    """The process has as many connections as it may have."""
+    """The process has reached `Limits.connections`."""
 
     code = "SERVICE_UNAVAILABLE"
     default = "The server has too many connections. Try again shortly."
@@ -135,7 +136,7 @@ class OperationFailed(Refused):
 class StreamEnded(Refused):
     """Ends the connection, with all its operations.
 
-    A resolver of a subscription may raise it, too. The client gets the message, and subscribes
+    A resolver of a subscription may raise it. The client gets the message, and subscribes
     again on a new connection.
     """
 
@@ -166,13 +167,13 @@ class TooSlow(StreamEnded):
 
 
 class Interrupted(StreamEnded):
-    """A part that the stream needs is away; the client may try again from its last cursor."""
+    """A dependency of the stream is unavailable; the client may resume from its last cursor."""
 
     default = "The stream was interrupted. Subscribe again from the last cursor."
 
 
 class Restarting(StreamEnded):
-    """The process stops; the client must subscribe again, and another process serves it."""
+    """The process stops; the client must connect and subscribe again."""
 
     default = "The server restarts. Subscribe again from the last cursor."
 

@@ -133,7 +133,7 @@ def id_of(message: dict[str, Any]) -> str:
 
 
 def payload_of(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the payload of a ping for its pong, without one that is not valid JSON."""
+    """Return the payload of a ping as a field of its pong; no field if it is not valid JSON."""
     payload = message.get("payload")
     return {} if payload is None or isinstance(payload, InvalidJson) else {"payload": payload}
 

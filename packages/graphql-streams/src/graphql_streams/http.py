@@ -16,7 +16,7 @@ from .results import encode, payloads
 
 _UNBUFFERED = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 _FIRST_STEP = 0.05
-"""Seconds in which a source that has started may fail, so that the response has a status."""
+"""Seconds from `started` to the 200: a source that fails in between is refused with a status."""
 
 _log = logging.getLogger("graphql_streams")
 
@@ -36,7 +36,7 @@ class Response:
 
 
 class HttpRefusal(Exception):
-    """The request is not one that a stream can answer."""
+    """The request is refused before it is read: `Accept`, method, content type or size."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -147,7 +147,7 @@ class HttpStream:
         client_left = asyncio.create_task(self._client_left())
         connection.stop = writer.cancel  # a cancelled write has written nothing
         try:
-            last_error = await self._accompany(writer, client_left, connection)
+            last_error = await self._hold_open(writer, client_left, connection)
         finally:
             for task in (writer, client_left):
                 task.cancel()
@@ -156,7 +156,7 @@ class HttpStream:
             with suppress(SendTimeout):
                 await self._fail(last_error)
 
-    async def _accompany(
+    async def _hold_open(
         self,
         writer: asyncio.Task[None],
         client_left: asyncio.Task[None],

@@ -1,4 +1,4 @@
-"""What an application implements: operations, authentication and revocations."""
+"""The interfaces that an application implements: operations, authentication and revocations."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Handshake:
-    """What a client sent to open a connection."""
+    """The request that opens a connection: a POST, or an upgrade with its `connection_init`."""
 
     scope: Scope
     """The ASGI scope of the POST, or of the upgrade to a WebSocket."""
@@ -34,28 +34,28 @@ class Handshake:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who opened a connection, and for how long it may live."""
+    """The principal of a connection, its session, and the end of its lifetime."""
 
     id: Hashable
-    """Connections are counted by this."""
+    """Counted by `Limits.connections_per_caller`: anonymous clients need different ids too."""
     session_id: str | None = None
-    """`Connections.end_sessions` ends the connections of a session."""
+    """The id that `Connections.end_sessions` takes; None for a caller without a session."""
     expires_at: datetime | None = None
-    """When the connection ends; the time has a time zone."""
+    """When the connection ends, as a time with a time zone; None for no limit."""
     value: Any = None
-    """Anything of yours."""
+    """Data of the application, for its resolvers; this package does not read it."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One subscription of a caller."""
+    """One subscription of a caller. A socket may have several."""
 
     request: GraphQLRequest
     caller: Caller
     handshake: Handshake
     started: Callable[[], None] = field(default=lambda: None)
-    """Opens the HTTP stream, so that the client knows before the first event. Call it when the
-    operation is valid and no event can be missed any more."""
+    """Sends the headers of an HTTP stream before its first event; no effect on a WebSocket. Call it
+    when the operation is valid and no event can be missed any more."""
 
 
 class Result(Protocol):
@@ -65,13 +65,16 @@ class Result(Protocol):
     """
 
     @property
-    def data(self) -> Mapping[str, Any] | None: ...
+    def data(self) -> Mapping[str, Any] | None:
+        """The data of the response, ready for JSON."""
 
     @property
-    def errors(self) -> Sequence[GraphQLError] | None: ...
+    def errors(self) -> Sequence[GraphQLError] | None:
+        """The errors of the response; None or empty without one."""
 
     @property
-    def extensions(self) -> Mapping[str, Any] | None: ...
+    def extensions(self) -> Mapping[str, Any] | None:
+        """The extensions of the response, ready for JSON."""
 
 
 class Subscribe(Protocol):
@@ -89,13 +92,17 @@ class Authenticate(Protocol):
     """Identifies callers."""
 
     async def __call__(self, handshake: Handshake, /) -> Caller:
-        """Return the caller of a connection. Raises Refused."""
+        """Return the caller of a connection.
+
+        Raises Refused, whose message, code and reason the client sees. Any other exception is
+        logged and masked.
+        """
 
 
 class Revocations(Protocol):
     """The ended sessions, as far as this process knows them.
 
-    Whoever learns of an ended session calls `Connections.end_sessions`, too.
+    An application that learns of an ended session must also call `Connections.end_sessions`.
     """
 
     @property
@@ -105,7 +112,8 @@ class Revocations(Protocol):
     async def current(self) -> None:
         """Return when `is_current` is True."""
 
-    def has_ended(self, session_id: str, /) -> bool: ...
+    def has_ended(self, session_id: str, /) -> bool:
+        """Return whether this process knows that the session has ended."""
 
 
 _SCHEME = "bearer "

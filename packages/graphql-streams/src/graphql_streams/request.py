@@ -26,7 +26,7 @@ class InvalidJson:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """The parameters of one operation."""
+    """The parameters of one operation, as GraphQL over HTTP names them."""
 
     query: str
     variables: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Turns what `subscribe` yields into payloads, and decides which of them may be sent."""
+"""Turns the results of `subscribe` into payloads, and decides when each may be sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
