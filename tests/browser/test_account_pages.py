@@ -205,6 +205,7 @@ class TestPrivacy:
             assert CODE not in request.url
             assert "referer" not in headers
             assert CODE not in str(headers)
+        page.wait_for_load_state("networkidle")  # the browser asks for an icon, too
         forgive(watch, 503)  # there is no explorer behind the link
 
     def test_pages_work_without_a_script(self, open_page: Open) -> None:

@@ -17,6 +17,7 @@ from client.api import Account, sign_up
 from client.documents import CREATE_TWEET, MY_TWEETS, SIGN_IN
 from stack.commands import Commands
 from stack.console import Console
+from stack.edge import edge as edge_process
 from stack.ports import free_ports
 from stack.process import HttpProbe, Process
 from stack.services import module, settings_of
@@ -69,23 +70,23 @@ def replicas(stack: RunningStack, tmp_path: Path) -> Iterator[Replicas]:
             ],
         }
         ports = {"AUTH": auth, "TWEETS": tweets, "EDGE": edge, "ROUTER": router}
-        front = Stack(
-            settings | {f"{name}_PORT": str(port) for name, port in ports.items()},
-            tmp_path,
-            Commands(console, threading.Event()),
-            stack.kind,
-        )
+        around = settings | {f"{name}_PORT": str(port) for name, port in ports.items()}
+        front = Stack(around, tmp_path, Commands(console, threading.Event()), stack.kind)
+        url = f"http://127.0.0.1:{edge}"
         started = [balanced, *processes["auth"], *processes["tweets"]]
         try:
             for process in started:
                 process.start()
             for process in started:
                 process.wait_until_ready(threading.Event())
-            for make in (front._router_process, front._edge):
+            for make in (
+                front._router_process,
+                lambda: edge_process(tmp_path, around, url, console),
+            ):
                 started.insert(0, make())
                 started[0].start()
                 started[0].wait_until_ready(threading.Event())
-            yield Replicas(f"http://127.0.0.1:{edge}", processes)
+            yield Replicas(url, processes)
         finally:
             for process in started:
                 process.ask_to_stop()
