@@ -56,8 +56,10 @@ def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[A
         run(edge, RETWEET, grace, id=tweet_id)
 
     def trace() -> list[Span]:
-        mails = [span.trace for span in collector.spans if span.name == "send mail"]
-        return [span for span in collector.spans if span.trace in mails]
+        # The mails that confirm an address have traces of their own, without tweets.
+        of_tweets = {span.trace for span in collector.spans if span.service == "tweets"}
+        mails = {span.trace for span in collector.spans if span.name == "send mail"}
+        return [span for span in collector.spans if span.trace in mails & of_tweets]
 
     def is_whole() -> bool:
         spans = trace()
