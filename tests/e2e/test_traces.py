@@ -56,10 +56,10 @@ def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[A
         run(edge, RETWEET, grace, id=tweet_id)
 
     def trace() -> list[Span]:
-        # The mails that confirm an address have traces of their own, without tweets.
-        of_tweets = {span.trace for span in collector.spans if span.service == "tweets"}
+        # The mails that confirm an address belong to the traces of the sign-ups.
+        retweets = {span.trace for span in collector.spans if span.name == "graphql retweet"}
         mails = {span.trace for span in collector.spans if span.name == "send mail"}
-        return [span for span in collector.spans if span.trace in mails & of_tweets]
+        return [span for span in collector.spans if span.trace in mails & retweets]
 
     def is_whole() -> bool:
         spans = trace()
