@@ -25,6 +25,12 @@ mutation ($token: String!) {
 }"""
 SIGN_OUT = """
 mutation { signOut { sessionIds } }"""
+CHANGE_PASSWORD = """
+mutation ($current: String!, $new: String!) {
+  changePassword(currentPassword: $current, newPassword: $new) {
+    __typename ... on PasswordChanged { sessionIds }
+  }
+}"""
 VERIFY_EMAIL = """
 mutation ($code: String!) {
   verifyEmail(code: $code) { __typename ... on EmailVerified { user { id emailVerified } } }

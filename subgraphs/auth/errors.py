@@ -50,3 +50,8 @@ class TooManyAttempts(Exception):
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__(f"retry after {retry_after}")
         self.retry_after = retry_after
+
+    @property
+    def seconds(self) -> int:
+        """The wait in whole seconds, rounded up."""
+        return -(-self.retry_after // timedelta(seconds=1))

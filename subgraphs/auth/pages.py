@@ -6,7 +6,6 @@ link into the form, so that the address of the page after it holds none.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from math import ceil
 from typing import Protocol
 from uuid import UUID
@@ -154,7 +153,7 @@ def _with_refusals(show: Show) -> Show:
         try:
             return await show(request)
         except TooManyAttempts as error:
-            return _too_many_attempts(error.retry_after)
+            return _too_many_attempts(error.seconds)
         except EmailTaken:
             return page(
                 "This address belongs to another account",
@@ -256,8 +255,7 @@ def _ask_for_address(email: str = "", problems: Mapping[str, str] | None = None)
     )
 
 
-def _too_many_attempts(retry_after: timedelta) -> Response:
-    seconds = max(1, ceil(retry_after.total_seconds()))
+def _too_many_attempts(seconds: int) -> Response:
     return page(
         "Too many attempts",
         f"Try again in {_duration(seconds)}. Until then this is refused, also with the right code.",

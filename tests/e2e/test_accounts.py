@@ -11,20 +11,17 @@ import pytest
 
 from client import api
 from client.api import Account, run, send
-from client.documents import RETWEET, SIGN_IN, TWEET_FEED
+from client.documents import CHANGE_PASSWORD, RETWEET, SIGN_IN, TWEET_FEED
 from client.mailbox import Mailbox, code_in, link_in, short_code_in
 from client.subscription import subscribed
 from tests.e2e.forms import send_form
 from tests.e2e.test_mail import OPT_IN, tweet
-from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+from tests.stack import RunningStack, eventually
 
-pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
+pytestmark = pytest.mark.needs("tweets", "notifier")
 
 SignUp = Callable[[], Account]
 
-CHANGE_PASSWORD = """mutation ($current: String!, $new: String!) {
-    changePassword(currentPassword: $current, newPassword: $new) {
-        __typename ... on PasswordChanged { sessionIds } } }"""
 CHANGE_EMAIL = """mutation ($new: String!, $password: String!) {
     changeEmail(newEmail: $new, password: $password) {
         __typename ... on CodeRequested { email } } }"""

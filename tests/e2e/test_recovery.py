@@ -8,7 +8,7 @@ import pytest
 
 from client import api
 from client.api import Account, expect, run
-from client.documents import CREATE_TWEET, TWEET_FEED
+from client.documents import CHANGE_PASSWORD, CREATE_TWEET, TWEET_FEED
 from client.mailbox import Mailbox, code_in
 from client.subscription import subscribed
 from tests.stack import RunningStack, another_process
@@ -21,11 +21,6 @@ FORGOT = """mutation ($email: String!) {
 }"""
 RESET = """mutation ($input: ResetPasswordInput!) {
     resetPassword(input: $input) { __typename ... on PasswordChanged { sessionIds } }
-}"""
-CHANGE = """mutation ($current: String!, $new: String!) {
-    changePassword(currentPassword: $current, newPassword: $new) {
-        __typename ... on PasswordChanged { sessionIds }
-    }
 }"""
 
 
@@ -87,7 +82,8 @@ class TestEveryProcess:
                 current = api.sign_in(edge, old.username, NEW_PASSWORD)
             else:
                 given = {"current": old.password, "new": NEW_PASSWORD}
-                expect("PasswordChanged", run(edge, CHANGE, current, **given)["changePassword"])
+                outcome = run(edge, CHANGE_PASSWORD, current, **given)["changePassword"]
+                expect("PasswordChanged", outcome)
             assert [status(url, old) for url in auths] == [401, 401]
             assert [status(url, current) for url in auths] == [200, 200]
             run(edge, CREATE_TWEET, current, text="after")

@@ -1,7 +1,5 @@
 """The types of expected errors, and the mapping of domain exceptions to them."""
 
-from datetime import timedelta
-
 import strawberry
 
 from chassis.graphql.result_errors import Error, ErrorAsData
@@ -53,8 +51,7 @@ class TooManyAttemptsError(Error):
     )
 
     @classmethod
-    def after(cls, wait: timedelta) -> "TooManyAttemptsError":
-        seconds = -(-wait // timedelta(seconds=1))
+    def after(cls, seconds: int) -> "TooManyAttemptsError":
         number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
         plural = "" if number == 1 else "s"
         return cls(
@@ -104,6 +101,6 @@ EXCEPTION_HANDLERS = (
     ErrorAsData(
         errors.TooManyAttempts,
         TooManyAttemptsError,
-        lambda error: TooManyAttemptsError.after(error.retry_after),
+        lambda error: TooManyAttemptsError.after(error.seconds),
     ),
 )

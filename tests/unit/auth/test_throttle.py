@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from subgraphs.auth.domain import Budget, network_of
+from subgraphs.auth.errors import TooManyAttempts
 from subgraphs.auth.throttle import LocalBudgets, RedisThrottle
 from subgraphs.auth.types.errors import TooManyAttemptsError
 from tests.unit.auth.fakes import FakeClock, FakeThrottle
@@ -177,6 +178,6 @@ class TestTooManyAttemptsError:
         ],
     )
     def test_time_is_rounded_up(self, wait: timedelta, seconds: int, words: str) -> None:
-        error = TooManyAttemptsError.after(wait)
+        error = TooManyAttemptsError.after(TooManyAttempts(wait).seconds)
         assert error.retry_after == seconds
         assert error.message == f"Too many attempts. Try again in {words}."
