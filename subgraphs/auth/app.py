@@ -41,12 +41,15 @@ from subgraphs.auth.grpc_service import (
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.origins import BoundOrigin, current_origin
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
+from subgraphs.auth.security_events import Origin
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import AuthService, Policy
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.throttle import RedisThrottle
@@ -100,7 +103,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         guard=SessionGuard(auth.revocations, verification.has_ended),
         routes=[_jwks_route(auth.keys), *account_routes(recovery)],
     )
-    return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
+    return _by_path(
+        traced(Authorizer(verification, count_answers(registry))), BoundOrigin(subgraph)
+    )
 
 
 def event_handler(settings: Settings, database: Database) -> EventHandler:
@@ -118,6 +123,8 @@ class _Auth:
     wake_relay: Callable[[], None]
     refused: Callable[[str], None]
     """Records an attempt that a budget of this kind refused."""
+    origin: Callable[[], Origin] = current_origin
+    """Returns who causes the work that is running."""
 
     @cached_property
     def keys(self) -> KeyRing:
@@ -180,7 +187,12 @@ class _Auth:
             is_common_password=is_common,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
         )
+
+    @cached_property
+    def security_log(self) -> SecurityLog:
+        return SecurityLog(self.unit_of_work, self.origin, now=_now, new_id=uuid7)
 
     @cached_property
     def mails(self) -> AccountMails:
@@ -200,6 +212,7 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
             now=_now,
         )
 
@@ -215,6 +228,7 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
+            security_log=self.security_log,
             policy=Policy(
                 settings.scopes, settings.session_lifetime, settings.refresh_retry_window
             ),

@@ -18,6 +18,7 @@ MAX_INPUT_LENGTH = 4 * 128
 """Characters of a password or an address before NFC normalisation, which leaves one for four at
 most. It takes time that grows with the square of the length, so longer text is not normalised."""
 
+_MAX_USER_AGENT_LENGTH = 300
 _USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
 _RESERVED = frozenset(
     """
@@ -44,6 +45,8 @@ class User:
     """When the address was proven, the last time. Each proof is later than the one before."""
     password_changed_at: datetime | None = None
     """None: the password is that of sign-up."""
+    disabled_at: datetime | None = None
+    """When an operator disabled the account: no session is opened and no code accepted then."""
 
     @property
     def email_verified(self) -> bool:
@@ -84,6 +87,11 @@ class Device:
 
     user_agent: str
     address: str
+
+    @classmethod
+    def seen(cls, user_agent: str, address: str) -> "Device":
+        """Return the device of a request; of a long user agent it keeps the beginning."""
+        return cls(user_agent[:_MAX_USER_AGENT_LENGTH], address)
 
 
 @dataclass(frozen=True, slots=True)

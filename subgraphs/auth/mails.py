@@ -118,7 +118,7 @@ class AccountMails:
             user_id = mail.user_id if mail else None
         # The user is locked before the mails are read: every use of a code does so.
         user = await repositories.users.lock(user_id) if user_id else None
-        if user is None:
+        if user is None or user.disabled_at:
             return None
         now = self.now()
         mails = [
@@ -164,6 +164,8 @@ async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[Acc
         (user,) = await repositories.users.by_ids([mail.user_id])
     if not mail.is_current(user):
         raise MailNotWanted("the account has another address now")
+    if user.disabled_at and mail.kind.has_short_code:
+        raise MailNotWanted("the account is disabled")
     if mail.kind is MailKind.RESET_PASSWORD and not user.email_verified:
         mail = replace(mail, kind=MailKind.VERIFY_EMAIL)
     return mail, user

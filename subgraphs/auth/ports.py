@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis import ports
+from chassis.paging import Page, PageRequest
 from chassis.ports import T
 from subgraphs.auth.domain import (
     AccessToken,
@@ -20,6 +21,7 @@ from subgraphs.auth.domain import (
     Session,
     User,
 )
+from subgraphs.auth.security_events import SecurityEvent
 
 
 class UserRepository(Protocol):
@@ -68,7 +70,8 @@ class SessionRepository(Protocol):
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         """Add a session with its first refresh token.
 
-        Returns False if the user does not exist, or has changed the password since `user` was read.
+        Returns False if the user does not exist or is disabled, or has changed the password since
+        `user` was read.
         """
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
@@ -148,6 +151,22 @@ class AccountMailRepository(Protocol):
         """Return whether another user than `user_id` may take this address back."""
 
 
+class SecurityEventRepository(Protocol):
+    """Security events; none is ever changed."""
+
+    async def add(self, event: SecurityEvent) -> None: ...
+
+    async def add_refused(self, event: SecurityEvent, once_since: datetime | None) -> None:
+        """Add the event of an attempt that was refused. Does nothing if the user does not exist.
+
+        With `once_since`, does nothing either if the user has an event of this kind since then. A
+        crash of the database may lose events that were added this way in the last second.
+        """
+
+    async def of_user(self, user_id: UUID, page: PageRequest) -> Page[SecurityEvent]:
+        """Return a page of the user's events, the newest first."""
+
+
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -162,6 +181,9 @@ class Repositories(Protocol):
 
     @property
     def account_mails(self) -> AccountMailRepository: ...
+
+    @property
+    def security_events(self) -> SecurityEventRepository: ...
 
     @property
     def events(self) -> ports.EventOutbox: ...

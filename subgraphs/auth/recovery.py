@@ -24,6 +24,8 @@ from subgraphs.auth.errors import (
 from subgraphs.auth.events import email_verified
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
+from subgraphs.auth.security_events import SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
 _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
@@ -45,6 +47,7 @@ class RecoveryService:
     revocations: RevocationAnnouncer
     throttle: Throttle
     limits: Limits
+    security_log: SecurityLog
     now: Callable[[], datetime]
 
     # -- proof of an address ---------------------------------------------------------------------
@@ -82,8 +85,11 @@ class RecoveryService:
                 return None
             mail, user = redeemed
             if mail.kind is MailKind.CHANGE_EMAIL:
-                return await self._move(repositories, user, mail.address)
-            return await self._prove(repositories, user, mail.address)
+                kind, proven = SecurityEventKind.EMAIL_CHANGED, self._move
+            else:
+                kind, proven = SecurityEventKind.EMAIL_VERIFIED, self._prove
+            await self.security_log.add(repositories, kind, user.id)
+            return await proven(repositories, user, mail.address)
 
         return _valid(await self._transaction(work))
 
@@ -106,6 +112,8 @@ class RecoveryService:
             await self._refuse_taken(repositories, user, address)
             await repositories.account_mails.remove(user_id, [MailKind.CHANGE_EMAIL])
             await self.mails.request(repositories, MailKind.CHANGE_EMAIL, address, user_id)
+            kind = SecurityEventKind.EMAIL_CHANGE_REQUESTED
+            await self.security_log.add(repositories, kind, user_id)
 
         await self._transaction(work)
         return address
@@ -133,6 +141,8 @@ class RecoveryService:
             )
             await self._prove(repositories, user, mail.address)
             await self.mails.request(repositories, MailKind.RESET_PASSWORD, mail.address, user.id)
+            kind = SecurityEventKind.EMAIL_RESTORED
+            await self.security_log.add(repositories, kind, user.id)
             return await end_sessions(repositories, user.id, now)
 
         return await self._announced(_valid(await self._transaction(work)))
@@ -178,6 +188,8 @@ class RecoveryService:
             locked = await redeem(repositories)
             if locked is None:
                 return None
+            kind = SecurityEventKind.PASSWORD_RESET
+            await self.security_log.add(repositories, kind, locked.id)
             return await self._replace_password(repositories, locked, new_hash, now)
 
         return await self._announced(_valid(await self._transaction(work)))
@@ -195,6 +207,8 @@ class RecoveryService:
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
             locked = await lock_authenticated(repositories, user)
+            kind = SecurityEventKind.PASSWORD_CHANGED
+            await self.security_log.add(repositories, kind, user_id)
             return await self._replace_password(repositories, locked, new_hash, now, session_id)
 
         return await self._announced(await self._transaction(work))

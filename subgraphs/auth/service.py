@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Event
+from chassis.paging import Page, PageRequest
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
     Account,
@@ -41,6 +42,8 @@ from subgraphs.auth.ports import (
     Throttle,
     UnitOfWork,
 )
+from subgraphs.auth.security_events import SecurityEvent, SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 
 NO_EMAIL = EmailSettings()
 
@@ -74,6 +77,7 @@ class AuthService:
     revocations: RevocationAnnouncer
     throttle: Throttle
     limits: Limits
+    security_log: SecurityLog
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -114,7 +118,9 @@ class AuthService:
             await repositories.events.add(user_registered(user, email_settings))
             if mails_code:
                 await self.mails.request(repositories, MailKind.VERIFY_EMAIL, email, user.id)
-            await self._open(repositories, session, user, refresh_token)
+            await self._open(
+                repositories, session, user, refresh_token, SecurityEventKind.SIGNED_UP
+            )
 
         await self.unit_of_work.transaction(work)
         return self._signed_in(user, session, refresh_token)
@@ -128,12 +134,15 @@ class AuthService:
         InvalidCredentials or InvalidInput.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self.credentials.authenticate(await self.credentials.by_login(login), password)
+        user = await self.credentials.authenticate(
+            await self.credentials.by_login(login), password, SecurityEventKind.SIGN_IN_FAILED
+        )
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
+        kind = SecurityEventKind.SIGNED_IN
 
-        await self.unit_of_work.statement(
-            lambda repositories: self._open(repositories, session, user, refresh_token)
+        await self.unit_of_work.transaction(
+            lambda repositories: self._open(repositories, session, user, refresh_token, kind)
         )
         return self._signed_in(user, session, refresh_token)
 
@@ -157,6 +166,12 @@ class AuthService:
             if token.used_at is None:
                 await self._rotate(repositories, session, token_hash, successor, now)
             elif not await self._repeats(repositories, token.used_at, successor, now):
+                await self.security_log.add(
+                    repositories,
+                    SecurityEventKind.REFRESH_TOKEN_REUSED,
+                    session.user_id,
+                    session_id=session.id,
+                )
                 return _Theft(
                     await end_sessions(repositories, session.user_id, now, only=session.id)
                 )
@@ -173,15 +188,15 @@ class AuthService:
 
     async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
         """End one session. Returns the ids of the sessions ended: none if it had ended before."""
-        return await self._end(user_id, session_id)
+        return await self._end(SecurityEventKind.SIGNED_OUT, user_id, session_id)
 
     async def sign_out_everywhere(self, user_id: UUID) -> Sequence[UUID]:
         """End all sessions of a user. Returns their ids."""
-        return await self._end(user_id)
+        return await self._end(SecurityEventKind.SIGNED_OUT_EVERYWHERE, user_id)
 
     async def revoke_session(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
         """End one of the user's own sessions. Raises SessionNotFound."""
-        ended = await self._end(user_id, session_id)
+        ended = await self._end(SecurityEventKind.SESSION_REVOKED, user_id, session_id)
         if not ended:
             raise SessionNotFound
         return ended
@@ -196,10 +211,8 @@ class AuthService:
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
             await lock_authenticated(repositories, user)
-            ended = await end_sessions(repositories, user_id, now)
-            await repositories.users.remove(user_id, now)
-            await repositories.events.add(user_deleted(user_id, now))
-            return ended
+            await self.security_log.add(repositories, SecurityEventKind.ACCOUNT_DELETED, user_id)
+            return await remove_user(repositories, user_id, now)
 
         await self.revocations.announce(await self.unit_of_work.transaction(work))
 
@@ -214,6 +227,12 @@ class AuthService:
             lambda repositories: repositories.sessions.of_user(user_id, self.now())
         )
         return [self._current(session) for session in sessions]
+
+    async def security_events(self, user_id: UUID, page: PageRequest) -> Page[SecurityEvent]:
+        """Return a page of what happened to the user's account, the newest first."""
+        return await self.unit_of_work.read(
+            lambda repositories: repositories.security_events.of_user(user_id, page)
+        )
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store what a user chose in the notifier.
@@ -276,11 +295,17 @@ class AuthService:
         return replace(session, scopes=session.current_scopes(self.policy.scopes))
 
     async def _open(
-        self, repositories: Repositories, session: Session, user: User, refresh_token: str
+        self,
+        repositories: Repositories,
+        session: Session,
+        user: User,
+        refresh_token: str,
+        kind: SecurityEventKind,
     ) -> None:
         token_hash = self.refresh_tokens.hash(refresh_token)
         if not await repositories.sessions.open(session, user, token_hash):
             raise InvalidCredentials
+        await self.security_log.add(repositories, kind, user.id, session_id=session.id)
 
     async def _rotate(
         self,
@@ -308,11 +333,18 @@ class AuthService:
         following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
         return following is not None and following.used_at is None
 
-    async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
+    async def _end(
+        self, kind: SecurityEventKind, user_id: UUID, session_id: UUID | None = None
+    ) -> Sequence[UUID]:
         now = self.now()
-        ended = await self.unit_of_work.transaction(
-            lambda repositories: end_sessions(repositories, user_id, now, only=session_id)
-        )
+
+        async def work(repositories: Repositories) -> Sequence[UUID]:
+            ended = await end_sessions(repositories, user_id, now, only=session_id)
+            if ended:
+                await self.security_log.add(repositories, kind, user_id, session_id=session_id)
+            return ended
+
+        ended = await self.unit_of_work.transaction(work)
         await self.revocations.announce(ended)
         return ended
 
@@ -336,6 +368,17 @@ async def end_sessions(
     ended = await repositories.sessions.end(user_id, now, only=only, keep=keep)
     if ended:
         await repositories.events.add(session_revoked(user_id, ended, now))
+    return ended
+
+
+async def remove_user(repositories: Repositories, user_id: UUID, now: datetime) -> Sequence[UUID]:
+    """Remove an account and end its sessions, in the caller's transaction.
+
+    Returns the ids of the sessions. The caller announces them after the commit.
+    """
+    ended = await end_sessions(repositories, user_id, now)
+    await repositories.users.remove(user_id, now)
+    await repositories.events.add(user_deleted(user_id, now))
     return ended
 
 

@@ -117,11 +117,12 @@ class SqlUserRepository:
             (
                 SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
                     SELECT id, username, email, password_hash, created_at, retweet_emails,
-                           email_settings_changed_at, email_verified_at, password_changed_at
+                           email_settings_changed_at, email_verified_at, password_changed_at,
+                           disabled_at
                     FROM users WHERE id > :after ORDER BY id LIMIT :limit
                 ) living
             ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
                 FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY id LIMIT :limit
@@ -140,6 +141,7 @@ def _user(row: Row) -> User:
         created_at=row["created_at"],
         email_verified_at=row["email_verified_at"],
         password_changed_at=row["password_changed_at"],
+        disabled_at=row["disabled_at"],
     )
 
 
