@@ -190,6 +190,11 @@ class AccountMailKind(StrEnum):
     RESET_PASSWORD = "reset-password"  # noqa: S105
     EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_ENABLED = "account-enabled"
+    SESSIONS_ENDED = "sessions-ended"
+    RESET_REQUIRED = "reset-required"
+    ACCOUNT_DELETED = "account-deleted"
 
     @property
     def ignores_refusals(self) -> bool:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from chassis.cli import AddCommand, run
 from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
-from subgraphs.auth.app import create_app, event_handler
+from subgraphs.auth.accounts_command import add_accounts
+from subgraphs.auth.app import create_app, event_handler, operating
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
@@ -67,7 +68,12 @@ async def _purge(settings: Settings) -> int:
             ended_before=now - 2 * settings.access_token_lifetime,
             # A token that is sent again later is refused, but no longer recognised as stolen.
             used_before=now - settings.session_lifetime,
-        ) + await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT)
+        ) + sum(
+            [
+                await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT),
+                await repositories.security_events.purge(now - settings.security_events_kept),
+            ]
+        )
 
     try:
         return await database.transaction(lambda connection: purge(SqlRepositories.on(connection)))
@@ -80,8 +86,9 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove expired and ended sessions that no valid token names, and old account mails"
+    text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    add_accounts(add, operating)
     text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
     keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
     for name, command, text in (

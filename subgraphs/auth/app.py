@@ -14,11 +14,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from chassis.app import traced
+from chassis.app import open_database, traced
 from chassis.backfill import by_id
 from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
+from chassis.migrations import versions_of
 from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
@@ -41,6 +42,7 @@ from subgraphs.auth.grpc_service import (
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.operators import OperatorService
 from subgraphs.auth.origins import BoundOrigin, current_origin
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
@@ -112,6 +114,19 @@ def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+@asynccontextmanager
+async def operating(settings: Settings, operator: str) -> AsyncIterator[OperatorService]:
+    """Open the use cases of operators, for commands beside a running system.
+
+    Its processes publish the events. Raises DatabaseUnavailableError or SchemaNotCurrentError.
+    """
+    database = Database(settings.database_url, pool_size=1)
+    origin = Origin(operator=operator)
+    auth = _Auth(settings, database, lambda: None, lambda _: None, lambda: origin)
+    async with open_database(database, versions_of("auth")), auth.redis:
+        yield auth.operators
 
 
 @dataclass(frozen=True)
@@ -212,6 +227,16 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
+            now=_now,
+        )
+
+    @cached_property
+    def operators(self) -> OperatorService:
+        return OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.announcer,
             security_log=self.security_log,
             now=_now,
         )

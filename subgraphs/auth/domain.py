@@ -148,6 +148,13 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     """To the previous address, with a code that takes it back."""
     PASSWORD_CHANGED = "password-changed"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_ENABLED = "account-enabled"
+    SESSIONS_ENDED = "sessions-ended"
+    """By an operator."""
+    RESET_REQUIRED = "reset-required"
+    ACCOUNT_DELETED = "account-deleted"
+    """By an operator."""
 
     @property
     def has_short_code(self) -> bool:
@@ -178,6 +185,8 @@ class AccountMail:
     """When the code expires. None: the mail was not sent yet, so its code does not exist."""
     attempts: int = 0
     """The number of wrong short codes."""
+    username: str | None = None
+    """Of a deleted account, which `user_id` cannot name."""
 
     def is_valid(self, user: User, now: datetime) -> bool:
         """Return whether the code of this mail to `user` may be used."""

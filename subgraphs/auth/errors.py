@@ -32,6 +32,10 @@ class InvalidCredentials(Exception):
     """The login names no account, or the password is wrong; a client never learns which."""
 
 
+class AccountNotFound(Exception):
+    """No account has the username, the address or the id that an operator named."""
+
+
 class InvalidRefreshToken(Exception):
     """The refresh token is unknown or used up, or its session has ended."""
 

@@ -54,12 +54,14 @@ class AccountMails:
         kind: MailKind,
         address: str,
         user_id: UUID | None = None,
+        *,
+        username: str | None = None,
     ) -> None:
         """Request a mail, in the caller's transaction.
 
         `user_id` None is for a password reset: the account is looked up when the mail is sent, so
         that a request takes the same time whether the address has an account or not. An address
-        that cannot exist gets no mail.
+        that cannot exist gets no mail. `username` is for an account that this transaction deletes.
         """
         if is_fictitious(address):
             return
@@ -72,9 +74,23 @@ class AccountMails:
             seed=seed,
             hash=self.codes.hash(self.codes.code(seed)),
             created_at=self.now(),
+            username=username,
         )
         await repositories.account_mails.add(mail)
         await repositories.events.add(account_mail_requested(mail))
+
+    async def notify(self, repositories: Repositories, kind: MailKind, user: User) -> bool:
+        """Request a mail to a user if the address is proven. Returns whether it is.
+
+        A mail about the deletion of the account holds what it says, because the account is gone.
+        """
+        if not user.email_verified:
+            return False
+        if kind is MailKind.ACCOUNT_DELETED:
+            await self.request(repositories, kind, user.email, username=user.username)
+        else:
+            await self.request(repositories, kind, user.email, user.id)
+        return True
 
     async def content(self, mail_id: UUID) -> MailContent:
         """Return what a mail says; its code is valid from now on. Raises MailNotWanted.
@@ -90,6 +106,8 @@ class AccountMails:
             valid_for = _VALID.get(mail.kind)
             if valid_for == CODE_VALID and now - mail.created_at > _STALE:
                 raise MailNotWanted("it was requested more than a day ago")
+            if mail.username is not None:
+                return MailContent(mail.kind, mail.address, mail.username)
             mail, user = await _addressed(repositories, mail)
             if valid_for is not None:
                 mail = replace(mail, expires_at=now + valid_for)

@@ -56,6 +56,12 @@ class UserRepository(Protocol):
     async def remove(self, user_id: UUID, now: datetime) -> None:
         """Remove the account; its id and the time stay, as a DeletedUser."""
 
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        """Store since when a locked user is disabled; None for one that is not."""
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        """Return when the account with this id was deleted; None if it was not."""
+
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store the settings. Does nothing if the user does not exist or later ones are stored."""
 

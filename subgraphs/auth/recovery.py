@@ -29,7 +29,7 @@ from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
 _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
-_PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
+PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
 """The kinds whose codes a change of the password makes void. The right to take an address back
 stays: otherwise a reset through the new address would end it."""
 
@@ -134,7 +134,7 @@ class RecoveryService:
                 return None
             mail, user = redeemed
             await repositories.users.change_password(user.id, "", now)
-            await repositories.account_mails.remove(user.id, _PENDING)
+            await repositories.account_mails.remove(user.id, PENDING)
             # This right and the later ones. An older one stays: its address had the account before.
             await repositories.account_mails.remove(
                 user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
@@ -238,7 +238,7 @@ class RecoveryService:
         keep: UUID | None = None,
     ) -> Sequence[UUID]:
         await repositories.users.change_password(user.id, new_hash, now)
-        await repositories.account_mails.remove(user.id, _PENDING)
+        await repositories.account_mails.remove(user.id, PENDING)
         if user.email_verified:
             await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
         return await end_sessions(repositories, user.id, now, keep=keep)

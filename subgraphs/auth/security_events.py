@@ -20,13 +20,13 @@ class SecurityEventKind(StrEnum):
     SIGNED_OUT = "signed-out"
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere"
     SESSION_REVOKED = "session-revoked"
-    REFRESH_TOKEN_REUSED = "refresh-token-reused"  # noqa: S105
+    REFRESH_TOKEN_REUSED = "refresh-token-reused"
     EMAIL_VERIFIED = "email-verified"
     EMAIL_CHANGE_REQUESTED = "email-change-requested"
     EMAIL_CHANGED = "email-changed"
     EMAIL_RESTORED = "email-restored"
-    PASSWORD_CHANGED = "password-changed"  # noqa: S105
-    PASSWORD_RESET = "password-reset"  # noqa: S105
+    PASSWORD_CHANGED = "password-changed"
+    PASSWORD_RESET = "password-reset"
     ACCOUNT_DELETED = "account-deleted"
     ACCOUNT_VIEWED = "account-viewed"
     ACCOUNT_DISABLED = "account-disabled"
@@ -74,8 +74,8 @@ _DESCRIPTIONS = {
 class Reason(StrEnum):
     """Why an attempt was refused."""
 
-    WRONG_PASSWORD = "wrong-password"  # noqa: S105
-    NO_PASSWORD = "no-password"  # noqa: S105
+    WRONG_PASSWORD = "wrong-password"
+    NO_PASSWORD = "no-password"
     ACCOUNT_DISABLED = "account-disabled"
 
 

@@ -27,6 +27,7 @@ class Settings(ServiceSettings):
     session_lifetime: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    security_events_kept: timedelta
     token_cache_size: int
     argon2_memory_kib: int
     argon2_passes: int
@@ -62,6 +63,9 @@ class Settings(ServiceSettings):
                     passwords_per_account=read.integer(
                         "AUTH_PASSWORDS_PER_ACCOUNT", 10, at_least=1
                     ),
+                ),
+                security_events_kept=timedelta(
+                    days=read.integer("AUTH_SECURITY_EVENT_DAYS", 90, at_least=1)
                 ),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
                 argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),

@@ -1,4 +1,4 @@
-"""Security events, and accounts that an operator has disabled."""
+"""Security events, and what operators do to accounts."""
 
 from alembic import op
 
@@ -35,11 +35,14 @@ def upgrade() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
         """,
         "ALTER TABLE users ADD COLUMN disabled_at timestamptz",
+        # Of a deleted account: a mail about its deletion names it, and no row of users does.
+        "ALTER TABLE account_mails ADD COLUMN username text",
     ):
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE account_mails DROP COLUMN username")
     op.execute("ALTER TABLE users DROP COLUMN disabled_at")
     op.execute("DROP TABLE security_events")
     op.execute("DROP FUNCTION refuse_change()")

@@ -16,8 +16,8 @@ class SqlAccountMailRepository:
     async def add(self, mail: AccountMail) -> None:
         await self._connection.execute(
             """
-            INSERT INTO account_mails (id, kind, address, user_id, seed, hash, created_at)
-            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at)
+            INSERT INTO account_mails (id, kind, address, user_id, seed, hash, created_at, username)
+            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at, :username)
             """,
             {
                 "id": mail.id,
@@ -27,6 +27,7 @@ class SqlAccountMailRepository:
                 "seed": mail.seed,
                 "hash": mail.hash,
                 "created_at": mail.created_at,
+                "username": mail.username,
             },
         )
 
@@ -121,4 +122,5 @@ def _mail(row: Row) -> AccountMail:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         attempts=row["attempts"],
+        username=row["username"],
     )

@@ -100,6 +100,17 @@ class SqlUserRepository:
             {"id": user_id, "now": now},
         )
 
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        await self._connection.execute(
+            "UPDATE users SET disabled_at = :at WHERE id = :id", {"id": user_id, "at": at}
+        )
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        at: datetime | None = await self._connection.fetch_val(
+            "SELECT deleted_at FROM deleted_users WHERE id = :id", {"id": user_id}
+        )
+        return at
+
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         await self._connection.execute(
             """

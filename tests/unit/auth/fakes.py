@@ -33,6 +33,7 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.operators import OperatorService
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.security_events import Origin, SecurityEvent, first_id
@@ -122,6 +123,13 @@ class FakeUserRepository:
         )
         self._tables.users[user.id] = proven
         return proven
+
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        self._tables.users[user_id] = replace(self._tables.users[user_id], disabled_at=at)
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        deleted = self._tables.deleted.get(user_id)
+        return deleted.deleted_at if deleted else None
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         known = self._tables.email_settings.get(user_id)
@@ -426,6 +434,7 @@ class FakeAuth:
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
     recovery: RecoveryService = field(init=False)
+    operators: OperatorService = field(init=False)
 
     @classmethod
     def in_memory(cls) -> "FakeAuth":
@@ -456,6 +465,14 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
+            security_log=self.security_log,
+            now=self.clock,
+        )
+
+        self.operators = OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.revocations,
             security_log=self.security_log,
             now=self.clock,
         )
