@@ -69,7 +69,7 @@ _ACTS = (
     ),
     _Act(
         "delete",
-        "delete the account and all its data, as `deleteAccount` does",
+        "delete the account and its data, as `deleteAccount` does",
         OperatorService.delete,
         "deleted",
     ),

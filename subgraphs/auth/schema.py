@@ -147,7 +147,8 @@ class Mutation:
         return _signed_out(await info.context.service.revoke_session(principal.user_id, session_id))
 
     @strawberry.mutation(
-        description="Deletes your account and all its data (scope `account:write`)."
+        description="Deletes your account and its data (scope `account:write`). Its security "
+        "events are kept for some months, without a name."
     )
     async def delete_account(
         self,
