@@ -40,6 +40,14 @@ class SessionNotFound(Exception):
     """The user has no live session with this id."""
 
 
+class ReauthenticationRequired(Exception):
+    """The session was opened longer ago than `max_age`, so the password is needed again."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        super().__init__(f"the session is older than {max_age}")
+        self.max_age = max_age
+
+
 class InvalidCode(Exception):
     """The code is unknown, used, or has expired."""
 

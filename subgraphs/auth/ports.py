@@ -80,10 +80,8 @@ class SessionRepository(Protocol):
     async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
         """Return the session of a refresh token, locked until the end of the transaction."""
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
-        """Store that a session was refreshed."""
+    async def prolong(self, session: Session) -> None:
+        """Store the times and `all_scopes` of a session that was refreshed."""
 
     async def end(
         self,

@@ -1,8 +1,8 @@
 """The use cases of accounts and sessions."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from chassis.events import Event
@@ -28,11 +28,11 @@ from subgraphs.auth.errors import (
     InvalidInput,
     InvalidRefreshToken,
     Problem,
-    SessionNotFound,
     TooManyAttempts,
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
     RefreshTokenMint,
@@ -43,16 +43,6 @@ from subgraphs.auth.ports import (
 )
 
 NO_EMAIL = EmailSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The choices of a deployment: the scopes that exist, and how long sessions live."""
-
-    scopes: frozenset[str]
-    session_lifetime: timedelta = timedelta(days=30)
-    refresh_retry_window: timedelta = timedelta(seconds=30)
-    """How long after its first use a refresh token may be exchanged again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +142,10 @@ class AuthService:
         async def work(repositories: Repositories) -> tuple[User, Session] | _Theft | None:
             session = await repositories.sessions.lock_by_refresh_token(token_hash)
             token = await repositories.refresh_tokens.get(token_hash)
-            if session is None or token is None or session.expires_at <= now:
+            if session is None or token is None or self._current(session).expires_at <= now:
                 return None
             if token.used_at is None:
-                await self._rotate(repositories, session, token_hash, successor, now)
+                session = await self._rotate(repositories, session, token_hash, successor, now)
             elif not await self._repeats(repositories, token.used_at, successor, now):
                 return _Theft(
                     await end_sessions(repositories, session.user_id, now, only=session.id)
@@ -170,21 +160,6 @@ class AuthService:
             raise InvalidRefreshToken
         user, session = outcome
         return self._signed_in(user, self._current(session), successor)
-
-    async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """End one session. Returns the ids of the sessions ended: none if it had ended before."""
-        return await self._end(user_id, session_id)
-
-    async def sign_out_everywhere(self, user_id: UUID) -> Sequence[UUID]:
-        """End all sessions of a user. Returns their ids."""
-        return await self._end(user_id)
-
-    async def revoke_session(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """End one of the user's own sessions. Raises SessionNotFound."""
-        ended = await self._end(user_id, session_id)
-        if not ended:
-            raise SessionNotFound
-        return ended
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
         """End all sessions and remove the account.
@@ -210,10 +185,12 @@ class AuthService:
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
         """Return the user's live sessions with their current scopes, the last used first."""
-        sessions = await self.unit_of_work.read(
-            lambda repositories: repositories.sessions.of_user(user_id, self.now())
+        now = self.now()
+        stored = await self.unit_of_work.read(
+            lambda repositories: repositories.sessions.of_user(user_id, now)
         )
-        return [self._current(session) for session in sessions]
+        sessions = [self._current(session) for session in stored]
+        return [session for session in sessions if session.expires_at > now]
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store what a user chose in the notifier.
@@ -260,20 +237,10 @@ class AuthService:
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
         """Return a new session for these scopes, or for all if `scopes` is None."""
-        now = self.now()
-        return Session(
-            id=self.new_id(),
-            user_id=user.id,
-            scopes=self.policy.scopes if scopes is None else scopes,
-            all_scopes=scopes is None,
-            device=device,
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + self.policy.session_lifetime,
-        )
+        return self.policy.new_session(self.new_id(), user, scopes, device, self.now())
 
     def _current(self, session: Session) -> Session:
-        return replace(session, scopes=session.current_scopes(self.policy.scopes))
+        return self.policy.current(session)
 
     async def _open(
         self, repositories: Repositories, session: Session, user: User, refresh_token: str
@@ -289,15 +256,12 @@ class AuthService:
         token_hash: bytes,
         successor: str,
         now: datetime,
-    ) -> None:
+    ) -> Session:
         await repositories.refresh_tokens.add(self.refresh_tokens.hash(successor), session.id, now)
         await repositories.refresh_tokens.use(token_hash, now)
-        await repositories.sessions.prolong(
-            session.id,
-            now=now,
-            expires_at=now + self.policy.session_lifetime,
-            all_scopes=session.has_all_scopes(self.policy.scopes),
-        )
+        refreshed = self.policy.refreshed(session, now)
+        await repositories.sessions.prolong(refreshed)
+        return refreshed
 
     async def _repeats(
         self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
@@ -307,14 +271,6 @@ class AuthService:
             return False
         following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
         return following is not None and following.used_at is None
-
-    async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
-        now = self.now()
-        ended = await self.unit_of_work.transaction(
-            lambda repositories: end_sessions(repositories, user_id, now, only=session_id)
-        )
-        await self.revocations.announce(ended)
-        return ended
 
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
         access_token = self.access_tokens.issue(user, session, self.now())

@@ -25,6 +25,8 @@ class Settings(ServiceSettings):
     scopes: frozenset[str]
     access_token_lifetime: timedelta
     session_lifetime: timedelta
+    session_max_lifetime: timedelta
+    reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
     token_cache_size: int
@@ -52,6 +54,12 @@ class Settings(ServiceSettings):
                     seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
                 ),
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
+                session_max_lifetime=timedelta(
+                    days=read.integer("AUTH_SESSION_MAX_DAYS", 90, at_least=1)
+                ),
+                reauthentication_max_age=timedelta(
+                    seconds=read.integer("AUTH_REAUTHENTICATION_SECONDS", 15 * 60, at_least=1)
+                ),
                 refresh_retry_window=timedelta(
                     seconds=read.integer("AUTH_REFRESH_RETRY_SECONDS", 30)
                 ),

@@ -76,16 +76,19 @@ class SqlSessionRepository:
         )
         return _session(row) if row else None
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
+    async def prolong(self, session: Session) -> None:
         await self._connection.execute(
             """
             UPDATE sessions
-            SET last_used_at = :now, expires_at = :expires_at, all_scopes = :all_scopes
+            SET last_used_at = :last_used_at, expires_at = :expires_at, all_scopes = :all_scopes
             WHERE id = :id
             """,
-            {"id": session_id, "now": now, "expires_at": expires_at, "all_scopes": all_scopes},
+            {
+                "id": session.id,
+                "last_used_at": session.last_used_at,
+                "expires_at": session.expires_at,
+                "all_scopes": session.all_scopes,
+            },
         )
 
     async def end(

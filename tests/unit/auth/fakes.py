@@ -31,9 +31,11 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import RecoveryService
-from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.service import AuthService
+from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
@@ -168,12 +170,13 @@ class FakeSessionRepository:
         token = self._tables.tokens.get(token_hash)
         return self._tables.sessions.get(token.session_id) if token else None
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
-        session = self._tables.sessions[session_id]
-        self._tables.sessions[session_id] = replace(
-            session, last_used_at=now, expires_at=expires_at, all_scopes=all_scopes
+    async def prolong(self, session: Session) -> None:
+        known = self._tables.sessions[session.id]
+        self._tables.sessions[session.id] = replace(
+            known,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            all_scopes=session.all_scopes,
         )
 
     async def end(
@@ -389,6 +392,7 @@ class FakeAuth:
     credentials: Credentials = field(init=False)
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
+    sessions: SessionService = field(init=False)
     recovery: RecoveryService = field(init=False)
 
     @classmethod
@@ -405,6 +409,15 @@ class FakeAuth:
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
         )
         self.service = self.declaring(SCOPES)
+        self.sessions = SessionService(
+            credentials=self.credentials,
+            access_tokens=self.access_tokens,
+            refresh_tokens=self.service.refresh_tokens,
+            revocations=self.revocations,
+            policy=self.service.policy,
+            now=self.clock,
+            new_id=uuid4,
+        )
         self.recovery = RecoveryService(
             credentials=self.credentials,
             mails=self.mails,
@@ -414,7 +427,7 @@ class FakeAuth:
             now=self.clock,
         )
 
-    def declaring(self, scopes: frozenset[str]) -> AuthService:
+    def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
         return AuthService(
             unit_of_work=self.unit_of_work,
@@ -425,7 +438,7 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
-            policy=Policy(scopes),
+            policy=Policy(scopes, **policy),
             now=self.clock,
             new_id=uuid4,
         )
