@@ -146,7 +146,7 @@ class _Auth:
     def policy(self) -> Policy:
         settings = self.settings
         return Policy(
-            settings.scopes,
+            settings.roles,
             session_lifetime=settings.session_lifetime,
             session_max_lifetime=settings.session_max_lifetime,
             refresh_retry_window=settings.refresh_retry_window,

@@ -127,12 +127,12 @@ class Mutation:
     ) -> ReauthenticateResult:
         context = info.context
         principal = context.require(Scope.WRITE)
-        signed_in = await context.sessions.reauthenticate(
+        opened = await context.sessions.reauthenticate(
             principal.user_id, principal.session_id, password, context.device
         )
-        if signed_in is None:
+        if opened is None:
             raise SessionEnded
-        return Reauthenticated.from_entity(signed_in)
+        return Reauthenticated.from_entity(opened)
 
     @strawberry.mutation(
         description="Ends all your sessions (scope `account:write`). To end others than that of "

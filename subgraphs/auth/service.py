@@ -114,8 +114,9 @@ class AuthService:
     ) -> SignedIn:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
-        White space around the login is removed; around the password it counts. Raises
-        InvalidCredentials or InvalidInput.
+        White space around the login is removed; around the password it counts. A scope that none
+        of the user's roles has is left out of the session. Raises InvalidCredentials or
+        InvalidInput.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
         user = await self.credentials.authenticate(await self.credentials.by_login(login), password)
@@ -142,15 +143,18 @@ class AuthService:
         async def work(repositories: Repositories) -> tuple[User, Session] | _Theft | None:
             session = await repositories.sessions.lock_by_refresh_token(token_hash)
             token = await repositories.refresh_tokens.get(token_hash)
-            if session is None or token is None or self._current(session).expires_at <= now:
+            if session is None or token is None:
+                return None
+            (user,) = await repositories.users.by_ids([session.user_id])
+            if self.policy.current(session, user).expires_at <= now:
                 return None
             if token.used_at is None:
-                session = await self._rotate(repositories, session, token_hash, successor, now)
+                session = self.policy.refreshed(session, user, now)
+                await self._rotate(repositories, session, token_hash, successor)
             elif not await self._repeats(repositories, token.used_at, successor, now):
                 return _Theft(
                     await end_sessions(repositories, session.user_id, now, only=session.id)
                 )
-            (user,) = await repositories.users.by_ids([session.user_id])
             return user, session
 
         outcome = await self.unit_of_work.transaction(work)
@@ -159,7 +163,7 @@ class AuthService:
         if outcome is None or isinstance(outcome, _Theft):
             raise InvalidRefreshToken
         user, session = outcome
-        return self._signed_in(user, self._current(session), successor)
+        return self._signed_in(user, session, successor)
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
         """End all sessions and remove the account.
@@ -186,10 +190,13 @@ class AuthService:
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
         """Return the user's live sessions with their current scopes, the last used first."""
         now = self.now()
-        stored = await self.unit_of_work.read(
-            lambda repositories: repositories.sessions.of_user(user_id, now)
-        )
-        sessions = [self._current(session) for session in stored]
+
+        async def work(repositories: Repositories) -> Sequence[Session]:
+            users = await repositories.users.by_ids([user_id])
+            stored = await repositories.sessions.of_user(user_id, now)
+            return [self.policy.current(session, user) for user in users for session in stored]
+
+        sessions = await self.unit_of_work.read(work)
         return [session for session in sessions if session.expires_at > now]
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
@@ -236,11 +243,8 @@ class AuthService:
         return True
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
-        """Return a new session for these scopes, or for all if `scopes` is None."""
+        """Return a new session for these scopes, or for all of the user if `scopes` is None."""
         return self.policy.new_session(self.new_id(), user, scopes, device, self.now())
-
-    def _current(self, session: Session) -> Session:
-        return self.policy.current(session)
 
     async def _open(
         self, repositories: Repositories, session: Session, user: User, refresh_token: str
@@ -255,13 +259,11 @@ class AuthService:
         session: Session,
         token_hash: bytes,
         successor: str,
-        now: datetime,
-    ) -> Session:
-        await repositories.refresh_tokens.add(self.refresh_tokens.hash(successor), session.id, now)
+    ) -> None:
+        now, successor_hash = session.last_used_at, self.refresh_tokens.hash(successor)
+        await repositories.refresh_tokens.add(successor_hash, session.id, now)
         await repositories.refresh_tokens.use(token_hash, now)
-        refreshed = self.policy.refreshed(session, now)
-        await repositories.sessions.prolong(refreshed)
-        return refreshed
+        await repositories.sessions.prolong(session)
 
     async def _repeats(
         self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
@@ -273,6 +275,7 @@ class AuthService:
         return following is not None and following.used_at is None
 
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
+        session = self.policy.current(session, user)
         access_token = self.access_tokens.issue(user, session, self.now())
         return SignedIn(user, session, access_token, refresh_token)
 

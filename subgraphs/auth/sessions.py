@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.ports import T
 from subgraphs.auth.credentials import Credentials, lock_authenticated
-from subgraphs.auth.domain import Device, Session, SignedIn
+from subgraphs.auth.domain import Device, Reauthenticated, Session, User
 from subgraphs.auth.errors import ReauthenticationRequired, SessionNotFound
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (
@@ -36,7 +36,7 @@ class SessionService:
 
     async def reauthenticate(
         self, user_id: UUID, current: UUID, password: str, device: Device
-    ) -> SignedIn | None:
+    ) -> Reauthenticated | None:
         """Replace the session by a new one of the same scopes, whose age begins again.
 
         A new one, because a copy of the old tokens must not profit from the password (OWASP ASVS
@@ -47,24 +47,26 @@ class SessionService:
         refresh_token = self.refresh_tokens.first()
         now = self.now()
 
-        async def work(repositories: Repositories) -> Session | None:
-            await lock_authenticated(repositories, user)
+        async def work(repositories: Repositories) -> tuple[User, Session] | None:
+            locked = await lock_authenticated(repositories, user)
             old = await _live(repositories, user_id, current, now)
             ended = await end_sessions(repositories, user_id, now, only=current)
             if old is None or not ended:
                 return None
-            scopes = None if old.has_all_scopes(self.policy.scopes) else old.scopes
-            new = self.policy.new_session(self.new_id(), user, scopes, device, now)
-            await repositories.sessions.open(new, user, self.refresh_tokens.hash(refresh_token))
-            return new
+            has_all = old.has_all_scopes(self.policy.scopes_of(locked))
+            new = self.policy.new_session(
+                self.new_id(), locked, None if has_all else old.scopes, device, now
+            )
+            await repositories.sessions.open(new, locked, self.refresh_tokens.hash(refresh_token))
+            return locked, new
 
         opened = await self._transaction(work)
         if opened is None:
             return None
         await self.revocations.announce([current])
-        session = self.policy.current(opened)
-        access_token = self.access_tokens.issue(user, session, self.now())
-        return SignedIn(user, session, access_token, refresh_token)
+        session = self.policy.current(opened[1], opened[0])
+        access_token = self.access_tokens.issue(opened[0], session, self.now())
+        return Reauthenticated(session, access_token, refresh_token)
 
     async def sign_out(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
         """End one session. Returns the ids of the sessions ended: none if it had ended before."""

@@ -22,7 +22,7 @@ class Settings(ServiceSettings):
     account_mail_secret: Secret
     issuer: str
     audience: str
-    scopes: frozenset[str]
+    roles: Mapping[str, frozenset[str]]
     access_token_lifetime: timedelta
     session_lifetime: timedelta
     session_max_lifetime: timedelta
@@ -49,7 +49,7 @@ class Settings(ServiceSettings):
                 account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
-                scopes=declared().scopes,
+                roles=declared().roles,
                 access_token_lifetime=timedelta(
                     seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
                 ),

@@ -14,12 +14,13 @@ class SqlSessionRepository:
     _connection: Connection
 
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
-        # The lock waits for a change of the password, and then reads the user again.
+        # The lock waits for a change of the password or the roles, and then reads the user again.
         opened = await self._connection.fetch_val(
             """
             WITH account AS (
                 SELECT id FROM users
                 WHERE id = :user_id AND password_changed_at IS NOT DISTINCT FROM :changed_at
+                    AND roles = CAST(:roles AS text[])
                 FOR KEY SHARE
             ), opened AS (
                 INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,
@@ -36,6 +37,7 @@ class SqlSessionRepository:
                 "id": session.id,
                 "user_id": user.id,
                 "changed_at": user.password_changed_at,
+                "roles": sorted(user.roles),
                 "scopes": sorted(session.scopes),
                 "all_scopes": session.all_scopes,
                 "user_agent": session.device.user_agent,

@@ -96,12 +96,12 @@ class Reauthenticated:
     session: Session = strawberry.field(description="The new session.")
 
     @classmethod
-    def from_entity(cls, signed_in: domain.SignedIn) -> "Reauthenticated":
+    def from_entity(cls, opened: domain.Reauthenticated) -> "Reauthenticated":
         return cls(
-            access_token=signed_in.access_token.value,
-            access_token_expires_at=signed_in.access_token.expires_at,
-            refresh_token=signed_in.refresh_token,
-            session=Session.from_entity(signed_in.session, signed_in.session.id),
+            access_token=opened.access_token.value,
+            access_token_expires_at=opened.access_token.expires_at,
+            refresh_token=opened.refresh_token,
+            session=Session.from_entity(opened.session, opened.session.id),
         )
 
 

@@ -39,6 +39,7 @@ from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
+MODERATION = frozenset({"tweets:moderate"})
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
 KEYS = KeyRing([SigningKey.generate()])
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -108,6 +109,10 @@ class FakeUserRepository:
             password_changed_at=_after(user.password_changed_at, now),
         )
 
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        user = self._tables.users[user_id]
+        self._tables.users[user_id] = replace(user, roles=frozenset(roles))
+
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         other = await self.by_login(Login(email))
         if other and other.id != user.id:
@@ -150,7 +155,10 @@ class FakeSessionRepository:
 
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         known = self._tables.users.get(user.id)
-        if known is None or known.password_changed_at != user.password_changed_at:
+        if known is None or (known.password_changed_at, known.roles) != (
+            user.password_changed_at,
+            user.roles,
+        ):
             return False
         self._tables.sessions[session.id] = session
         self._tables.tokens[token_hash] = RefreshToken(session.id, used_at=None)
@@ -429,6 +437,10 @@ class FakeAuth:
 
     def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
+        return self.under(Policy({"user": scopes, "moderator": MODERATION}, **policy))
+
+    def under(self, policy: Policy) -> AuthService:
+        """Return the service on the same data, under this policy."""
         return AuthService(
             unit_of_work=self.unit_of_work,
             credentials=self.credentials,
@@ -438,7 +450,7 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
-            policy=Policy(scopes, **policy),
+            policy=policy,
             now=self.clock,
             new_id=uuid4,
         )

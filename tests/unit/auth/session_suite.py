@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from subgraphs.auth.domain import SignedIn
+from subgraphs.auth.domain import Reauthenticated, SignedIn
 from subgraphs.auth.errors import (
     InvalidCredentials,
     InvalidRefreshToken,
@@ -70,17 +70,23 @@ class SignOut:
         assert len(await auth.service.sessions(grace.user.id)) == 1
 
 
-async def reauthenticate(auth: FakeAuth, ada: SignedIn, password: str = PASSWORD) -> SignedIn:
+async def reauthenticate(
+    auth: FakeAuth, ada: SignedIn, password: str = PASSWORD
+) -> Reauthenticated:
     opened = await auth.sessions.reauthenticate(ada.user.id, ada.session.id, password, LAPTOP)
     assert opened
     return opened
 
 
-async def refreshed_daily(auth: FakeAuth, signed_in: SignedIn, days: int) -> SignedIn:
+async def refreshed_daily(
+    auth: FakeAuth, opened: SignedIn | Reauthenticated, days: int
+) -> SignedIn:
+    """Refresh a session each day for `days`, at least one."""
     for _ in range(days):
         auth.clock.advance(days=1)
-        signed_in = await auth.service.refresh_session(signed_in.refresh_token)
-    return signed_in
+        opened = await auth.service.refresh_session(opened.refresh_token)
+    assert isinstance(opened, SignedIn)
+    return opened
 
 
 class Reauthenticate:
