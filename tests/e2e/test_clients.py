@@ -32,6 +32,7 @@ SUBSCRIBING = [
     *("apollo", "apollo-persisted", "apollo-ws", "urql", "urql-ws"),
     *("relay", "graphql-ws", "graphql-sse"),
 ]
+EMPTY = "Text must contain at least one visible character."
 BRIEF = 8  # seconds, in which a subscription has to begin before it sees its token expire
 
 
@@ -100,6 +101,7 @@ class TestJavaScriptClients:
             "username": stories[name].account.username,
             "isRefreshed": True,
             "text": "hello 👋",
+            "message": EMPTY,
         }
 
     @pytest.mark.usefixtures("watching")

@@ -13,12 +13,14 @@ const session = new Session(url, {});
 const { query = session.query.bind(session), mutate = session.query.bind(session), subscribe } = connect(url, session);
 const tweet = (text) => mutate(CREATE, { text });
 
-// A query with a token that has expired, and a mutation.
+// A query with a token that has expired, a mutation, and one that fails.
 async function play({ accessToken, refreshToken }) {
   Object.assign(session, { accessToken, refreshToken });
   const { me } = await query("query Me { me { username } }");
   const { createTweet } = await tweet("hello 👋");
-  tell({ event: "played", username: me.username, isRefreshed: session.accessToken !== accessToken, text: createTweet.text });
+  const isRefreshed = session.accessToken !== accessToken;
+  const { message } = (await tweet("")).createTweet;
+  tell({ event: "played", username: me.username, isRefreshed, text: createTweet.text, message });
 }
 
 // A subscription whose token expires, and another after a pause, from the last cursor on.

@@ -1,9 +1,13 @@
 // Apollo Client 4; a subscription is a multipart response.
+import { readFileSync } from "node:fs"; // in a browser: generate the types at build time
 import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { possibleTypes } from "./possible-types.mjs";
+
+const schema = readFileSync(new URL("../../../../router/api.graphql", import.meta.url), "utf8");
 
 export function connect(url, session, around = (http) => http) {
   const http = new HttpLink({ uri: url, fetch: session.fetch });
-  const client = new ApolloClient({ cache: new InMemoryCache(), link: around(http) });
+  const client = new ApolloClient({ cache: new InMemoryCache({ possibleTypes: possibleTypes(schema) }), link: around(http) });
   return { client, ...operations(client) };
 }
 
