@@ -20,7 +20,7 @@ RELEASED = Path("router/released")
 ACCEPTED = RELEASED / "accepted.toml"
 
 _HEADER = """\
-# Breaking changes since the last release that are intended. Each needs the schema's name, the change
+# Intended breaking changes since the last release. Each needs the schema's name, the change
 # as `python -m deploy.schema_changes` prints it, and the reason, which the changelog repeats:
 #
 #   [[change]]

@@ -110,7 +110,7 @@ class TestJavaScriptClients:
         self, edge: httpx.Client, stories: dict[str, Story], name: str
     ) -> None:
         watched, expected = stories[name].watched, own_tweets(edge, stories[name].account)
-        assert watched["ends"][-1] == "UNAUTHENTICATED"
+        assert watched["ends"][-1] == "EXPIRED"
         assert expected[-3:] == ["missed", "missed too", "live again"]
         assert watched["texts"] == expected[expected.index(watched["texts"][0]) :]
 

@@ -31,9 +31,9 @@ async function watch({ accessToken }) {
   const noted = (text, variables, { next, end }) =>
     subscribe(text, variables, {
       next,
-      end(code) {
-        if (!isStopped) ends.push(code ?? null);
-        end(code);
+      end(why) {
+        if (!isStopped) ends.push(why ?? null);
+        end(why);
       },
     });
   const listen = (after) => follow(session, noted, { after, next: ({ tweet }) => texts.push(tweet.text), failed });
@@ -41,7 +41,7 @@ async function watch({ accessToken }) {
 
   session.accessToken = accessToken;
   let stop = listen();
-  await until(() => ends.includes("UNAUTHENTICATED") || session.accessToken !== accessToken);
+  await until(() => ends.includes("EXPIRED") || session.accessToken !== accessToken);
   for (let number = 0; !texts.length; number++) await Promise.all([tweet(`live ${number}`), pause(200)]);
   isStopped = true; // some clients say that they end when they are stopped
   const after = stop();
