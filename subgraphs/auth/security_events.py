@@ -15,6 +15,7 @@ class SecurityEventKind(StrEnum):
     SIGNED_IN = "signed-in"
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_THROTTLED = "sign-in-throttled"
+    REAUTHENTICATED = "reauthenticated"
     REAUTHENTICATION_FAILED = "reauthentication-failed"
     REAUTHENTICATION_THROTTLED = "reauthentication-throttled"
     SIGNED_OUT = "signed-out"
@@ -33,6 +34,7 @@ class SecurityEventKind(StrEnum):
     ACCOUNT_ENABLED = "account-enabled"
     SESSIONS_ENDED = "sessions-ended"
     RESET_REQUIRED = "reset-required"
+    ROLES_CHANGED = "roles-changed"
 
     @property
     def description(self) -> str:
@@ -45,6 +47,7 @@ _DESCRIPTIONS = {
     SecurityEventKind.SIGNED_IN: "A session was opened with the password.",
     SecurityEventKind.SIGN_IN_FAILED: "A sign-in was refused.",
     SecurityEventKind.SIGN_IN_THROTTLED: "Further sign-ins were refused after too many attempts.",
+    SecurityEventKind.REAUTHENTICATED: "The password was typed again, and the session replaced.",
     SecurityEventKind.REAUTHENTICATION_FAILED: "A session was asked for the password again, and "
     "the answer was wrong.",
     SecurityEventKind.REAUTHENTICATION_THROTTLED: "Further attempts at the password in a session "
@@ -68,6 +71,7 @@ _DESCRIPTIONS = {
     SecurityEventKind.ACCOUNT_ENABLED: "An operator enabled the account.",
     SecurityEventKind.SESSIONS_ENDED: "An operator ended all sessions.",
     SecurityEventKind.RESET_REQUIRED: "An operator removed the password and ended all sessions.",
+    SecurityEventKind.ROLES_CHANGED: "An operator changed the roles and ended all sessions.",
 }
 
 

@@ -82,9 +82,9 @@ class Sessions:
         second, third = await sign_in(auth.service), await sign_in(auth.service)
         acting = Origin(LAPTOP, first.session.id)
         auth.origin = acting
-        await auth.service.sign_out(user_id, second.session.id)
-        await auth.service.revoke_session(user_id, third.session.id)
-        await auth.service.sign_out_everywhere(user_id)
+        await auth.sessions.sign_out(user_id, second.session.id)
+        await auth.sessions.revoke_session(user_id, first.session.id, third.session.id)
+        await auth.sessions.sign_out_everywhere(user_id, first.session.id)
         *rest, out = reversed(await recorded(auth, user_id))
         assert (out.kind, out.origin) == (Kind.SIGNED_OUT_EVERYWHERE, acting)
         assert [(e.kind, e.origin.session_id) for e in rest[3:]] == [
@@ -94,11 +94,18 @@ class Sessions:
 
     async def test_session_that_had_ended_is_not_recorded_again(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
-        await auth.service.sign_out(ada.user.id, ada.session.id)
-        await auth.service.sign_out(ada.user.id, ada.session.id)
+        await auth.sessions.sign_out(ada.user.id, ada.session.id)
+        await auth.sessions.sign_out(ada.user.id, ada.session.id)
         with suppress(SessionNotFound):
-            await auth.service.revoke_session(ada.user.id, ada.session.id)
+            await auth.sessions.revoke_session(ada.user.id, ada.session.id, ada.session.id)
         assert await kinds(auth, ada.user.id) == [Kind.SIGNED_UP, Kind.SIGNED_OUT]
+
+    async def test_reauthentication_is_recorded_with_the_new_session(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        new = await auth.sessions.reauthenticate(ada.user.id, ada.session.id, PASSWORD, LAPTOP)
+        assert new
+        event, *_ = await recorded(auth, ada.user.id)
+        assert (event.kind, event.origin.session_id) == (Kind.REAUTHENTICATED, new.session.id)
 
     async def test_theft_of_a_refresh_token_is_recorded(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
