@@ -273,6 +273,11 @@ class Limits:
     mails_per_network: int = 60
     codes_per_network: int = 60
     passwords_per_account: int = 10
+    """By its signed-in user, by strangers together, and by each device that has signed in."""
+    sign_ins_per_network: int = 100
+    sign_ups_per_network: int = 150
+    refreshes_per_network: int = 60
+    """With an invalid refresh token. Those with a valid one are not limited."""
     period: timedelta = timedelta(hours=1)
 
 
@@ -306,6 +311,9 @@ def is_fictitious(address: str) -> bool:
     return address.lower().endswith(".example")
 
 
+UNKNOWN_NETWORK = "unknown"
+
+
 def network_of(address: str) -> str:
     """Return the network whose attempts are counted together.
 
@@ -315,7 +323,7 @@ def network_of(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
+        return UNKNOWN_NETWORK
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     if parsed.ipv4_mapped:

@@ -103,7 +103,10 @@ class Mutation:
             str, strawberry.argument(description="The newest refresh token of the session.")
         ],
     ) -> RefreshSessionResult:
-        return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
+        context = info.context
+        return SignedIn.from_entity(
+            await context.service.refresh_session(refresh_token, context.network)
+        )
 
     @strawberry.mutation(description="Ends the session of this request, everywhere and at once.")
     async def sign_out(self, info: Info) -> SignedOut:

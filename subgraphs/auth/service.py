@@ -8,6 +8,7 @@ from uuid import UUID
 from chassis.events import Event
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
+    UNKNOWN_NETWORK,
     Account,
     Budget,
     DeletedUser,
@@ -20,6 +21,7 @@ from subgraphs.auth.domain import (
     SignedIn,
     User,
     checked_scopes,
+    network_of,
     username_problems,
 )
 from subgraphs.auth.errors import (
@@ -91,11 +93,16 @@ class AuthService:
 
         White space around the username and the address is removed: keyboards and clipboards add
         it. After too many sign-ups with one address, whose accounts were deleted each time, no
-        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken or EmailTaken.
+        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken, EmailTaken or
+        TooManyAttempts.
         """
         username = username.strip()
         chosen = Password.parse(password)
         email = self._checked_email(username, email, chosen)
+        network, limits = network_of(device.address), self.limits
+        await self.throttle.take(
+            Budget(f"sign-up.network:{network}", limits.sign_ups_per_network, limits.period)
+        )
         user = User(
             id=self.new_id(),
             username=username,
@@ -125,10 +132,10 @@ class AuthService:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
         White space around the login is removed; around the password it counts. Raises
-        InvalidCredentials or InvalidInput.
+        InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self.credentials.authenticate(await self.credentials.by_login(login), password)
+        user = await self.credentials.sign_in(login, password, network_of(device.address))
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
@@ -137,13 +144,14 @@ class AuthService:
         )
         return self._signed_in(user, session, refresh_token)
 
-    async def refresh_session(self, refresh_token: str) -> SignedIn:
+    async def refresh_session(self, refresh_token: str, network: str = UNKNOWN_NETWORK) -> SignedIn:
         """Exchange a refresh token for the next one and a new access token.
 
         The access token has the current scopes of the session. The same exchange may be repeated
         within `refresh_retry_window`, until the new token is used: a lost response signs no user
-        out. A token that is sent again later was stolen, so its session ends. Raises
-        InvalidRefreshToken.
+        out. A token that is sent again later was stolen, so its session ends. `network` is the
+        client's; only attempts that fail are counted, so that others in a network lock no session
+        out. Raises InvalidRefreshToken or TooManyAttempts.
         """
         token_hash = self.refresh_tokens.hash(refresh_token)
         successor = self.refresh_tokens.successor(refresh_token)
@@ -167,6 +175,10 @@ class AuthService:
         if isinstance(outcome, _Theft):
             await self.revocations.announce(outcome.session_ids)
         if outcome is None or isinstance(outcome, _Theft):
+            limits = self.limits
+            await self.throttle.take(
+                Budget(f"refresh.network:{network}", limits.refreshes_per_network, limits.period)
+            )
             raise InvalidRefreshToken
         user, session = outcome
         return self._signed_in(user, self._current(session), successor)

@@ -91,17 +91,17 @@ class AccountDeleted:
 
 
 SignUpResult = Annotated[
-    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
+    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError | TooManyAttemptsError,
     strawberry.union(
         "SignUpResult", description="The session of the new account, or the reason for a failure."
     ),
 ]
 SignInResult = Annotated[
-    SignedIn | InvalidCredentialsError | InvalidInputError,
+    SignedIn | InvalidCredentialsError | InvalidInputError | TooManyAttemptsError,
     strawberry.union("SignInResult", description="The new session, or the reason for a failure."),
 ]
 RefreshSessionResult = Annotated[
-    SignedIn | InvalidRefreshTokenError,
+    SignedIn | InvalidRefreshTokenError | TooManyAttemptsError,
     strawberry.union(
         "RefreshSessionResult", description="The next tokens, or the reason for a failure."
     ),

@@ -159,6 +159,32 @@ class TestSignIn:
         assert answer["__typename"] == "InvalidCredentialsError"
         assert answer["message"] == "The login or the password is wrong."
 
+    @pytest.mark.asvs("6.3.1")
+    async def test_each_sign_in_of_a_document_is_counted(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        entry = '{login: "ada", password: "wrong password"}'
+        fields = " ".join(f"s{n}: signIn(input: {entry}) {{ ...F }}" for n in range(4))
+        document = f"""
+            mutation {{ {fields} }}
+            fragment F on SignInResult {{
+                __typename
+                ... on Error {{ message }}
+                ... on TooManyAttemptsError {{ retryAfter }}
+            }}
+        """
+        answers = [answer for _ in range(3) for answer in (await data(auth, document)).values()]
+        wrong = {
+            "__typename": "InvalidCredentialsError",
+            "message": "The login or the password is wrong.",
+        }
+        too_many = {
+            "__typename": "TooManyAttemptsError",
+            "message": "Too many attempts. Try again in 6 minutes.",
+            "retryAfter": 360,
+        }
+        assert answers == [wrong] * 10 + [too_many] * 2
+        assert len(auth.passwords.verified) == 10
+
 
 class TestRefreshSession:
     MUTATION = f"""
@@ -294,6 +320,9 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
     assert context.device == Device("x" * 300, "")
 
 
+SIGN_UP = 'signUp(input: {username: "x", email: "x", password: "x"})'
+SIGN_IN = 'signIn(input: {login: "x", password: "x"})'
+REFRESH = 'refreshSession(refreshToken: "x")'
 PROVE = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
 DELETE = 'deleteAccount(password: "x")'
@@ -312,7 +341,7 @@ class FailingService:
         self._failure = failure
 
     def __getattr__(self, name: str) -> Any:
-        async def fail(*_: object) -> None:
+        async def fail(*_: object, **__: object) -> None:
             raise self._failure
 
         return fail
@@ -322,6 +351,7 @@ class TestRecovery:
     @pytest.mark.parametrize(
         ("mutation", "failure"),
         [
+            *((mutation, TOO_MANY) for mutation in (SIGN_UP, SIGN_IN, REFRESH)),
             *((PROVE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             *((RESET, failure) for failure in (InvalidCode(), InvalidInput([]), TOO_MANY)),
             *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),
