@@ -6,7 +6,14 @@ from uuid import UUID
 
 from subgraphs.auth.domain import Budget, Limits, Login, Password, User
 from subgraphs.auth.errors import InvalidCredentials, TooManyAttempts
-from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, Repositories, Throttle, UnitOfWork
+from subgraphs.auth.ports import (
+    DeviceTokens,
+    EmailNormalizer,
+    PasswordHasher,
+    Repositories,
+    Throttle,
+    UnitOfWork,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,7 @@ class Credentials:
     passwords: PasswordHasher
     normalize_email: EmailNormalizer
     is_common_password: Callable[[str], bool]
+    devices: DeviceTokens
     throttle: Throttle
     limits: Limits
 
@@ -26,23 +34,43 @@ class Credentials:
             return None
         return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
 
-    async def sign_in(self, login: str, password: str, network: str) -> User:
-        """Return the user with this login and password.
+    async def sign_in(
+        self, login: str, password: str, *, network: str, device_token: str | None
+    ) -> tuple[User, bool]:
+        """Return the user with this login and password, and whether the device is known.
 
-        Whether an account has the login shows in nothing: an unknown login takes the same steps.
-        Raises InvalidCredentials or TooManyAttempts.
+        A device that has signed in before has attempts of its own, so strangers cannot lock it out;
+        all others share those of the account and those of their network. Whether an account has
+        the login shows in nothing: an unknown login takes the same steps. Raises InvalidCredentials
+        or TooManyAttempts.
         """
         account = await self.by_login(login)
-        named = login.strip().lower()
+        device = self.devices.device(device_token, account) if device_token else None
+        if device:
+            await self.throttle.take(self._password_budget(f"sign-in.device:{device}"))
+        else:
+            account = await self._for_stranger(account, login.strip().lower(), network)
+        return await self.authenticate(account, password), device is not None
+
+    async def _for_stranger(self, account: User | None, named: str, network: str) -> User | None:
+        """Count a stranger's attempt. Return None if it must not reach the account's password.
+
+        An account has two logins, its username and its address, with one budget between them. An
+        answer that named this budget would reveal which address belongs to a username; so beyond it
+        the attempt is answered as for an unknown login.
+        """
         await self.throttle.take(
             self._password_budget(f"sign-in.login:{named}"),
             Budget(
                 f"sign-in.network:{network}", self.limits.sign_ins_per_network, self.limits.period
             ),
         )
-        if not await self._may_be_guessed(str(account.id) if account else named):
-            account = None
-        return await self.authenticate(account, password)
+        try:
+            key = account.id if account else named
+            await self.throttle.take(self._password_budget(f"sign-in.account:{key}"))
+        except TooManyAttempts:
+            return None
+        return account
 
     async def authenticate(self, user: User | None, typed: str) -> User:
         """Return the user if this is their password. Raises InvalidCredentials."""
@@ -64,18 +92,6 @@ class Credentials:
         await self.throttle.take(self._password_budget(f"password.account:{user_id}"))
         users = await self.unit_of_work.read(lambda r: r.users.by_ids([user_id]))
         return await self.authenticate(users[0] if users else None, typed)
-
-    async def _may_be_guessed(self, account: str) -> bool:
-        """Count a stranger's attempt at the password of an account. Return whether it may be made.
-
-        An account has two logins, its username and its address. If the answer named this budget,
-        it would reveal which address belongs to a username.
-        """
-        try:
-            await self.throttle.take(self._password_budget(f"sign-in.account:{account}"))
-        except TooManyAttempts:
-            return False
-        return True
 
     def _password_budget(self, key: str) -> Budget:
         return Budget(key, self.limits.passwords_per_account, self.limits.period)

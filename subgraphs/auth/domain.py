@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -204,6 +204,15 @@ class SignedIn:
     session: Session
     access_token: AccessToken
     refresh_token: str
+    device_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """The outcome of a change of the password: the sessions that ended, and a new device token."""
+
+    session_ids: Sequence[UUID]
+    device_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Accounts(Protocol):
 
     async def reset_password(
         self, code: str, new_password: str, email: str | None, network: str
-    ) -> Sequence[UUID]:
+    ) -> object:
         """`email` comes with a code that was typed. Raises InvalidCode, InvalidInput or
         TooManyAttempts."""
 

@@ -127,15 +127,23 @@ class AuthService:
         return self._signed_in(user, session, refresh_token)
 
     async def sign_in(
-        self, *, login: str, password: str, scopes: list[str] | None, device: Device
+        self,
+        *,
+        login: str,
+        password: str,
+        scopes: list[str] | None,
+        device: Device,
+        device_token: str | None = None,
     ) -> SignedIn:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
-        White space around the login is removed; around the password it counts. Raises
-        InvalidCredentials, InvalidInput or TooManyAttempts.
+        White space around the login is removed; around the password it counts. `device_token` is
+        that of an earlier SignedIn. Raises InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self.credentials.sign_in(login, password, network_of(device.address))
+        user, _ = await self.credentials.sign_in(
+            login, password, network=network_of(device.address), device_token=device_token
+        )
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
@@ -330,7 +338,10 @@ class AuthService:
 
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
         access_token = self.access_tokens.issue(user, session, self.now())
-        return SignedIn(user, session, access_token, refresh_token)
+        # A device is known by a session that it opened, also after the session's end. So there are
+        # no more devices, each with attempts of its own, than there were sign-ins.
+        device_token = self.credentials.devices.issue(user, session.id)
+        return SignedIn(user, session, access_token, refresh_token, device_token)
 
 
 async def end_sessions(

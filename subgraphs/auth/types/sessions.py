@@ -16,7 +16,7 @@ from subgraphs.auth.types.errors import (
     TooManyAttemptsError,
     UsernameTakenError,
 )
-from subgraphs.auth.types.users import NEW_PASSWORD, User
+from subgraphs.auth.types.users import DEVICE_TOKEN, NEW_PASSWORD, User
 
 
 @strawberry.type(description="A sign-in on one device.")
@@ -64,6 +64,7 @@ class SignedIn:
     refresh_token: str = strawberry.field(
         description="Exchange it once, with `refreshSession`, for the next pair of tokens."
     )
+    device_token: str = strawberry.field(description=DEVICE_TOKEN)
     session: Session = strawberry.field(description="The session of the tokens.")
     user: User = strawberry.field(description="The account that is signed in.")
 
@@ -73,6 +74,7 @@ class SignedIn:
             access_token=signed_in.access_token.value,
             access_token_expires_at=signed_in.access_token.expires_at,
             refresh_token=signed_in.refresh_token,
+            device_token=signed_in.device_token,
             session=Session.from_entity(signed_in.session, signed_in.session.id),
             user=User.from_entity(signed_in.user),
         )
@@ -151,4 +153,7 @@ class SignInInput:
     scopes: list[str] | None = strawberry.field(
         default=None,
         description="The scopes of the session; all, also those of later releases, if left out.",
+    )
+    device_token: str | None = strawberry.field(
+        default=None, description="The newest `deviceToken` of this user on this device."
     )

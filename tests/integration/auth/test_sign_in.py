@@ -7,7 +7,12 @@ from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth.repository import SqlRepositories
 from tests.integration.conftest import outbox
 from tests.unit.auth.fakes import FakeAuth
-from tests.unit.auth.sign_in_suite import RefreshThrottle, SignInThrottle, SignUpThrottle
+from tests.unit.auth.sign_in_suite import (
+    DeviceTokens,
+    RefreshThrottle,
+    SignInThrottle,
+    SignUpThrottle,
+)
 
 
 @pytest.fixture
@@ -16,6 +21,10 @@ def auth(database: Database) -> FakeAuth:
 
 
 class TestSignInThrottle(SignInThrottle):
+    pass
+
+
+class TestDeviceTokens(DeviceTokens):
     pass
 
 

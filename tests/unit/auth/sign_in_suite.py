@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from subgraphs.auth.domain import Device, Limits, SignedIn
+from subgraphs.auth.domain import Device, Limits, MailKind, SignedIn
 from subgraphs.auth.errors import (
     InvalidCredentials,
     InvalidInput,
@@ -17,6 +17,7 @@ from subgraphs.auth.errors import (
     UsernameTaken,
 )
 from tests.unit.auth.fakes import FakeAuth
+from tests.unit.auth.recovery_suite import NEW_PASSWORD, newest, verified
 from tests.unit.auth.service_suite import PASSWORD, sign_up
 
 LIMITS = Limits()
@@ -157,6 +158,104 @@ class SignInThrottle:
                 login="ada", password=PASSWORD, scopes=["root"], device=Device("", STRANGER)
             )
         assert auth.throttle.taken == []
+
+
+@pytest.mark.asvs("6.3.1")
+class DeviceTokens:
+    async def test_known_device_signs_in_while_strangers_are_refused(self, auth: FakeAuth) -> None:
+        known = await sign_up(auth.service)
+        await guesses(auth)
+        again = await guess(auth, password=PASSWORD, device_token=known.device_token)
+        assert again.user == known.user
+
+    async def test_known_device_signs_in_from_a_network_that_is_refused(
+        self, auth: FakeAuth
+    ) -> None:
+        known = await sign_up(auth.service)
+        for number in range(LIMITS.sign_ins_per_network):
+            with pytest.raises(InvalidCredentials):
+                await guess(auth, f"user{number}")
+        await guess(auth, password=PASSWORD, device_token=known.device_token)
+
+    async def test_attempts_of_a_device_are_its_own(self, auth: FakeAuth) -> None:
+        known = await sign_up(auth.service)
+        token = known.device_token
+        assert await guesses(auth, device_token=token) == LIMITS.passwords_per_account
+        with pytest.raises(TooManyAttempts):
+            await guess(auth, "ada@example.com", PASSWORD, device_token=token)
+        stranger = await guess(auth, password=PASSWORD)
+        await guess(auth, password=PASSWORD, device_token=stranger.device_token)
+
+    async def test_every_sign_in_returns_a_token(self, auth: FakeAuth) -> None:
+        token = (await sign_up(auth.service)).device_token
+        for _ in range(3 * LIMITS.passwords_per_account):
+            token = (await guess(auth, password=PASSWORD, device_token=token)).device_token
+
+    async def test_refresh_returns_the_token_of_the_session(self, auth: FakeAuth) -> None:
+        first = await sign_up(auth.service)
+        second = await auth.service.refresh_session(first.refresh_token)
+        assert second.device_token == first.device_token
+
+    async def test_token_outlives_its_session(self, auth: FakeAuth) -> None:
+        known = await sign_up(auth.service)
+        await auth.service.sign_out_everywhere(known.user.id)
+        await guesses(auth)
+        await guess(auth, password=PASSWORD, device_token=known.device_token)
+
+    @pytest.mark.parametrize(
+        "token", ["", "x", "x" * 64, "=" * 64, "\ud800", "é" * 64, "x" * 10_000]
+    )
+    async def test_device_with_an_invalid_token_is_a_stranger(
+        self, auth: FakeAuth, token: str
+    ) -> None:
+        await sign_up(auth.service)
+        await guesses(auth, device_token=token)
+        with pytest.raises(TooManyAttempts):
+            await guess(auth, password=PASSWORD)
+
+    async def test_token_of_another_user_is_invalid(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        thief = await sign_up(auth.service, "thief")
+        await guesses(auth, device_token=thief.device_token)
+        with pytest.raises(TooManyAttempts):
+            await guess(auth, password=PASSWORD)
+
+    async def test_token_does_not_reveal_whether_another_login_exists(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        token = (await sign_up(auth.service, "thief")).device_token
+        for login in ("ada", "grace"):
+            assert await guesses(auth, login, device_token=token) == LIMITS.passwords_per_account
+
+    async def test_change_of_the_password_voids_earlier_tokens(self, auth: FakeAuth) -> None:
+        old = await sign_up(auth.service)
+        changed = await auth.recovery.change_password(
+            old.user.id, old.session.id, PASSWORD, NEW_PASSWORD
+        )
+        await guesses(auth)
+        for token in (old.device_token, (await sign_up(auth.service, "other")).device_token):
+            with pytest.raises(TooManyAttempts):
+                await guess(auth, password=NEW_PASSWORD, device_token=token)
+        await guess(auth, password=NEW_PASSWORD, device_token=changed.device_token)
+
+    async def test_session_that_changed_the_password_refreshes_its_token(
+        self, auth: FakeAuth
+    ) -> None:
+        ada = await sign_up(auth.service)
+        await auth.recovery.change_password(ada.user.id, ada.session.id, PASSWORD, NEW_PASSWORD)
+        refreshed = await auth.service.refresh_session(ada.refresh_token)
+        assert refreshed.device_token != ada.device_token
+        await guesses(auth)
+        await guess(auth, password=NEW_PASSWORD, device_token=refreshed.device_token)
+
+    async def test_reset_of_the_password_admits_its_device_during_an_attack(
+        self, auth: FakeAuth
+    ) -> None:
+        await verified(auth)
+        await guesses(auth)
+        await auth.recovery.request_password_reset("ada@example.com", STRANGER)
+        mail = await newest(auth, MailKind.RESET_PASSWORD)
+        changed = await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, STRANGER)
+        await guess(auth, password=NEW_PASSWORD, device_token=changed.device_token)
 
 
 class SignUpThrottle:

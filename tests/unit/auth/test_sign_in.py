@@ -3,7 +3,12 @@
 import pytest
 
 from tests.unit.auth.fakes import FakeAuth
-from tests.unit.auth.sign_in_suite import RefreshThrottle, SignInThrottle, SignUpThrottle
+from tests.unit.auth.sign_in_suite import (
+    DeviceTokens,
+    RefreshThrottle,
+    SignInThrottle,
+    SignUpThrottle,
+)
 
 
 @pytest.fixture
@@ -12,6 +17,10 @@ def auth() -> FakeAuth:
 
 
 class TestSignInThrottle(SignInThrottle):
+    pass
+
+
+class TestDeviceTokens(DeviceTokens):
     pass
 
 
