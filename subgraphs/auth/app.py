@@ -218,7 +218,10 @@ class _Auth:
             throttle=self.throttle,
             limits=settings.limits,
             policy=Policy(
-                settings.scopes, settings.session_lifetime, settings.refresh_retry_window
+                settings.scopes,
+                settings.session_lifetime,
+                settings.refresh_retry_window,
+                settings.new_device_mails,
             ),
             now=_now,
             new_id=uuid7,

@@ -140,6 +140,8 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     """To the previous address, with a code that takes it back."""
     PASSWORD_CHANGED = "password-changed"
+    NEW_SIGN_IN = "new-sign-in"
+    """After a sign-in on a device that has not signed in before."""
 
     @property
     def has_short_code(self) -> bool:
@@ -170,6 +172,8 @@ class AccountMail:
     """When the code expires. None: the mail was not sent yet, so its code does not exist."""
     attempts: int = 0
     """The number of wrong short codes."""
+    user_agent: str | None = None
+    """Of the sign-in that the mail reports, which was at `created_at`."""
 
     def is_valid(self, user: User, now: datetime) -> bool:
         """Return whether the code of this mail to `user` may be used."""
@@ -194,6 +198,16 @@ class MailContent:
     code: str = field(default="", repr=False)
     short_code: str = field(default="", repr=False)
     valid_for: timedelta = timedelta()
+    sign_in: "ReportedSignIn | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSignIn:
+    """A sign-in on a new device, as its mail names it. None: not known."""
+
+    at: datetime
+    browser: str | None
+    system: str | None
 
 
 @dataclass(frozen=True, slots=True)

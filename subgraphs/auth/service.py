@@ -55,6 +55,8 @@ class Policy:
     session_lifetime: timedelta = timedelta(days=30)
     refresh_retry_window: timedelta = timedelta(seconds=30)
     """How long after its first use a refresh token may be exchanged again."""
+    new_device_mails: bool = True
+    """Whether a sign-in on a new device is reported to the account's proven address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +140,30 @@ class AuthService:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
         White space around the login is removed; around the password it counts. `device_token` is
-        that of an earlier SignedIn. Raises InvalidCredentials, InvalidInput or TooManyAttempts.
+        that of an earlier SignedIn; without it the device is new, which is mailed to a proven
+        address. Raises InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user, _ = await self.credentials.sign_in(
+        user, is_known = await self.credentials.sign_in(
             login, password, network=network_of(device.address), device_token=device_token
         )
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
-        await self.unit_of_work.statement(
-            lambda repositories: self._open(repositories, session, user, refresh_token)
-        )
+        is_reported = self.policy.new_device_mails and user.email_verified and not is_known
+
+        async def work(repositories: Repositories) -> None:
+            await self._open(repositories, session, user, refresh_token)
+            if is_reported:
+                await self.mails.request(
+                    repositories,
+                    MailKind.NEW_SIGN_IN,
+                    user.email,
+                    user.id,
+                    user_agent=device.user_agent,
+                )
+
+        await self.unit_of_work.transaction(work)
         return self._signed_in(user, session, refresh_token)
 
     async def refresh_session(self, refresh_token: str, network: str = UNKNOWN_NETWORK) -> SignedIn:

@@ -27,6 +27,7 @@ class Settings(ServiceSettings):
     session_lifetime: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    new_device_mails: bool
     token_cache_size: int
     argon2_memory_kib: int
     argon2_passes: int
@@ -68,6 +69,7 @@ class Settings(ServiceSettings):
                         "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
                     ),
                 ),
+                new_device_mails=read.flag("AUTH_NEW_DEVICE_MAILS", default=True),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
                 argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),
                 argon2_passes=read.integer("AUTH_ARGON2_PASSES", 2, at_least=1),

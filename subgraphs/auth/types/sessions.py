@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from subgraphs.auth import domain
+from subgraphs.auth import domain, user_agents
 from subgraphs.auth.types.errors import (
     EmailTakenError,
     InvalidCredentialsError,
@@ -37,6 +37,18 @@ class Session:
         description="When the session ends unless it is refreshed before."
     )
     current: bool = strawberry.field(description="Whether this request belongs to the session.")
+
+    @strawberry.field(
+        description="The browser by its name, such as `Firefox`; null if it is not known."
+    )
+    def browser(self) -> str | None:
+        return user_agents.browser(self.user_agent)
+
+    @strawberry.field(
+        description="The operating system by its name, such as `Android`; null if it is not known."
+    )
+    def system(self) -> str | None:
+        return user_agents.system(self.user_agent)
 
     @classmethod
     def from_entity(cls, session: domain.Session, current: UUID | None) -> "Session":

@@ -9,6 +9,7 @@ from tests.integration.conftest import outbox
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.sign_in_suite import (
     DeviceTokens,
+    NewDevice,
     RefreshThrottle,
     SignInThrottle,
     SignUpThrottle,
@@ -25,6 +26,10 @@ class TestSignInThrottle(SignInThrottle):
 
 
 class TestDeviceTokens(DeviceTokens):
+    pass
+
+
+class TestNewDevice(NewDevice):
     pass
 
 

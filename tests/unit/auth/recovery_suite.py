@@ -348,7 +348,7 @@ class ChangePassword:
         assert changed.session_ids == [phone.session.id]
         assert await refused(auth, phone)
         assert (await auth.service.refresh_session(laptop.refresh_token)).user.username == "ada"
-        assert await kinds(auth) == [MailKind.PASSWORD_CHANGED]
+        assert await kinds(auth) == [MailKind.NEW_SIGN_IN, MailKind.PASSWORD_CHANGED]
 
     async def test_wrong_password_changes_nothing(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)

@@ -3,12 +3,13 @@
 Run with the fakes in `test_sign_in.py` and with PostgreSQL in the integration tests.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from subgraphs.auth.domain import Device, Limits, MailKind, SignedIn
+from subgraphs.auth.domain import Device, Limits, MailKind, ReportedSignIn, SignedIn
 from subgraphs.auth.errors import (
     InvalidCredentials,
     InvalidInput,
@@ -17,7 +18,7 @@ from subgraphs.auth.errors import (
     UsernameTaken,
 )
 from tests.unit.auth.fakes import FakeAuth
-from tests.unit.auth.recovery_suite import NEW_PASSWORD, newest, verified
+from tests.unit.auth.recovery_suite import NEW_PASSWORD, kinds, newest, verified
 from tests.unit.auth.service_suite import PASSWORD, sign_up
 
 LIMITS = Limits()
@@ -256,6 +257,60 @@ class DeviceTokens:
         mail = await newest(auth, MailKind.RESET_PASSWORD)
         changed = await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, STRANGER)
         await guess(auth, password=NEW_PASSWORD, device_token=changed.device_token)
+
+
+@pytest.mark.asvs("6.3.5")
+class NewDevice:
+    async def test_sign_in_on_a_new_device_is_mailed(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        auth.clock.advance(hours=1)
+        await sign_in_with(auth, "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Firefox/132.0")
+        mail = await newest(auth, MailKind.NEW_SIGN_IN)
+        assert (mail.address, mail.username, mail.code) == ("ada@example.com", "ada", "")
+        assert mail.sign_in == ReportedSignIn(auth.clock.now, "Firefox", "Linux")
+
+    async def test_unknown_user_agent_is_mailed_without_names(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        await sign_in_with(auth, "")
+        mail = await newest(auth, MailKind.NEW_SIGN_IN)
+        assert mail.sign_in == ReportedSignIn(auth.clock.now, None, None)
+
+    async def test_known_device_is_not_mailed(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        await guess(auth, password=PASSWORD, device_token=ada.device_token)
+        assert await kinds(auth) == []
+
+    async def test_device_of_another_user_is_new(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        thief = await sign_up(auth.service, "thief")
+        await guess(auth, password=PASSWORD, device_token=thief.device_token)
+        assert MailKind.NEW_SIGN_IN in await kinds(auth)
+
+    async def test_sign_up_is_not_mailed(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        assert await kinds(auth) == [MailKind.VERIFY_EMAIL]
+
+    async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        await guess(auth, password=PASSWORD)
+        assert await kinds(auth) == [MailKind.VERIFY_EMAIL]
+
+    async def test_failed_sign_in_is_not_mailed(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        await guesses(auth)
+        assert await kinds(auth) == []
+
+    async def test_mails_can_be_switched_off(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        policy = replace(auth.service.policy, new_device_mails=False)
+        auth.service = replace(auth.service, policy=policy)
+        await guess(auth, password=PASSWORD)
+        assert await kinds(auth) == []
+
+
+async def sign_in_with(auth: FakeAuth, user_agent: str) -> None:
+    device = Device(user_agent, STRANGER)
+    await auth.service.sign_in(login="ada", password=PASSWORD, scopes=None, device=device)
 
 
 class SignUpThrottle:

@@ -271,6 +271,19 @@ class TestSessions:
             {"userAgent": "Laptop", "address": "192.0.2.1", "current": True},
         ]
 
+    async def test_sessions_name_browser_and_system(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        auth.clock.advance(seconds=1)
+        agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0"
+        await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=None, device=Device(agent, "192.0.2.2")
+        )
+        answer = await data(auth, "{ sessions { browser system } }", caller)
+        assert answer["sessions"] == [
+            {"browser": "Firefox", "system": "Windows"},
+            {"browser": None, "system": None},
+        ]
+
     async def test_sessions_need_a_session(self, auth: FakeAuth) -> None:
         assert await code(auth, "{ sessions { id } }") == "UNAUTHENTICATED"
 

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.sign_in_suite import (
     DeviceTokens,
+    NewDevice,
     RefreshThrottle,
     SignInThrottle,
     SignUpThrottle,
@@ -21,6 +22,10 @@ class TestSignInThrottle(SignInThrottle):
 
 
 class TestDeviceTokens(DeviceTokens):
+    pass
+
+
+class TestNewDevice(NewDevice):
     pass
 
 
