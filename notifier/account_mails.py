@@ -75,8 +75,8 @@ _WORDS = {
     AccountMailKind.NEW_SIGN_IN: _Words(
         "New sign-in to your account",
         "{username}, your {product} account was opened on a device that {product} does not "
-        "recognise: {sign_in}. If it was you, you have nothing to do. If not, choose a new password "
-        "now.",
+        "recognise: {sign_in}. If it was you, you have nothing to do. If not, choose a new "
+        "password now.",
         "Choose a new password",
         "",
         "Choosing one signs out all devices.",
