@@ -91,6 +91,9 @@ def stack(
         "NOTIFIER_WINDOW_SECONDS": "2",
         "AUTH_MAILS_PER_NETWORK": "100000",
         "AUTH_CODES_PER_NETWORK": "100000",
+        "AUTH_PASSWORDS_PER_ACCOUNT": "1000",
+        "AUTH_SIGN_INS_PER_NETWORK": "100000",
+        "AUTH_SIGN_UPS_PER_NETWORK": "100000",
     }
     with started(folder, request.param, **chosen) as running:
         yield running

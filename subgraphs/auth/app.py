@@ -30,6 +30,7 @@ from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import (
@@ -151,6 +152,7 @@ class _Auth:
             session_max_lifetime=settings.session_max_lifetime,
             refresh_retry_window=settings.refresh_retry_window,
             recent=settings.reauthentication_max_age,
+            new_device_mails=settings.new_device_mails,
         )
 
     @cached_property
@@ -195,6 +197,7 @@ class _Auth:
             passwords=self.passwords,
             normalize_email=normalize_email,
             is_common_password=is_common,
+            devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,
         )

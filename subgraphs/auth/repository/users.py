@@ -63,17 +63,18 @@ class SqlUserRepository:
         )
         return _user(row) if row else None
 
-    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        await self._connection.execute(
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> datetime:
+        changed_at: datetime = await self._connection.fetch_val(
             """
             UPDATE users
             SET password_hash = :hash, password_changed_at = greatest(
                 :now, password_changed_at + interval '1 microsecond'
             )
-            WHERE id = :id
+            WHERE id = :id RETURNING password_changed_at
             """,
             {"id": user_id, "hash": password_hash, "now": now},
         )
+        return changed_at
 
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         await self._connection.execute(
