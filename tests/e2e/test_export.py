@@ -1,0 +1,104 @@
+"""A person's data is exported from every service by an operator's command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from client.api import Account, run
+from client.documents import CREATE_TWEET, DELETE_ACCOUNT, MAIL_ON_RETWEETS, RETWEET
+from stack.services import settings_of
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+
+pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
+
+
+def export(
+    stack: RunningStack, login: str, *options: str
+) -> tuple[int, dict[str, Any] | None, str]:
+    """Run the command. Return its status, its document, and what it wrote to stderr."""
+    command = [sys.executable, "-m", "subgraphs.auth", "export", login, *options]
+    settings = {"PATH": os.environ["PATH"], **settings_of("auth", stack.settings)}
+    result = subprocess.run(
+        command, env=settings, capture_output=True, text=True, timeout=90, check=False
+    )
+    document = json.loads(result.stdout) if result.stdout else None
+    return result.returncode, document, result.stderr
+
+
+def keys_of_exports(stack: RunningStack) -> list[str]:
+    with Redis.from_url(stack.settings["REDIS_URL"], decode_responses=True) as redis:
+        return [*redis.scan_iter("user-export:*")]
+
+
+class TestExport:
+    def test_document_has_the_data_of_every_service(
+        self, stack: RunningStack, edge: httpx.Client, sign_up_proven: Callable[[], Account]
+    ) -> None:
+        ada, bob = sign_up_proven(), sign_up_proven()
+        run(edge, MAIL_ON_RETWEETS, ada)
+        tweet = run(edge, CREATE_TWEET, ada, text="Hello 👋")["createTweet"]
+        other = run(edge, CREATE_TWEET, bob, text="A text of bob")["createTweet"]
+        run(edge, RETWEET, bob, id=tweet["id"])
+        own_retweet = run(edge, RETWEET, ada, id=other["id"])["retweet"]
+
+        def mails() -> list[Any]:
+            _, document, _ = export(stack, ada.username)
+            assert document
+            found: list[Any] = document["services"]["notifier"]["mails"]
+            return found
+
+        eventually(lambda: [m["state"] for m in mails()] == ["sent"], "the mail is sent")
+        status, document, errors = export(stack, ada.email)
+        assert (status, errors) == (0, "")
+        assert document
+        assert document["userId"] == ada.id
+        assert (document["complete"], document["missing"]) == (True, {})
+        services = document["services"]
+        assert services.keys() == {"auth", "tweets", "notifier"}
+        (account,) = services["auth"]["account"]
+        assert (account["username"], account["email"]) == (ada.username, ada.email)
+        assert account["emailVerifiedAt"]
+        assert len(services["auth"]["sessions"]) == 1
+        retweet, original = services["tweets"]["tweets"]
+        assert (original["id"], original["text"]) == (tweet["id"], "Hello 👋")
+        assert (retweet["id"], retweet["retweetOf"]) == (own_retweet["id"], other["id"])
+        (recipient,) = services["notifier"]["recipient"]
+        assert (recipient["email"], recipient["retweets"]) == (ada.email, True)
+        # Nothing that lets the reader act as the user, and nothing that others wrote.
+        text = json.dumps(document)
+        assert "argon2" not in text
+        assert "A text of bob" not in text
+        assert keys_of_exports(stack) == []
+
+    def test_deleted_account_is_not_exported(
+        self, stack: RunningStack, edge: httpx.Client, sign_up: Callable[[], Account]
+    ) -> None:
+        ada = sign_up()
+        run(edge, CREATE_TWEET, ada, text="Hello")
+        run(edge, DELETE_ACCOUNT, ada, password=ada.password)
+        for login in (ada.username, ada.email, ada.id):
+            assert export(stack, login) == (1, None, "auth: there is no such account\n")
+
+    def test_service_that_does_not_run_is_named(
+        self, stack: RunningStack, edge: httpx.Client, sign_up: Callable[[], Account]
+    ) -> None:
+        ada = sign_up()
+        stack.kill("tweets")
+        try:
+            status, document, errors = export(stack, ada.id, "--wait", "5")
+        finally:
+            stack.restart("tweets")
+        assert status == 3
+        assert errors == "auth: tweets is missing: no answer within 5 s\n"
+        assert document
+        assert document["complete"] is False
+        assert document["missing"] == {"tweets": "no answer within 5 s"}
+        assert document["services"].keys() == {"auth", "notifier"}
+        assert keys_of_exports(stack) == []
