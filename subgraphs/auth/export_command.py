@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -15,11 +15,11 @@ from chassis.app import open_database
 from chassis.cli import AddCommand
 from chassis.database import Database
 from chassis.events import time_text
-from chassis.exports.exchange import Collected, Exchange
+from chassis.exports.exchange import Exchange
 from chassis.exports.records import Answer, gather
 from chassis.migrations import versions_of
 from chassis.streams import connect
-from chassis.topology import declared
+from chassis.topology import Topology, declared
 from subgraphs.auth.app import export_service
 from subgraphs.auth.errors import AccountNotFound
 from subgraphs.auth.settings import Settings
@@ -108,32 +108,24 @@ async def _export(settings: Settings, login: str, seconds: float) -> Document:
         user = await service.find(login)
         export_id = uuid4()
         exchange = Exchange(redis, settings.router_secret, export_id)
-        others = _others()
-        async with exchange.opened(user.id, others, seconds):
+        asked = sorted(declared().consumers_of(_AUTH))
+        async with exchange.opened(user.id, asked, seconds):
             await service.request(export_id)
-            collected = await exchange.collect(_asked(others), seconds)
+            collected = await exchange.collect(asked, seconds)
         # Read last: an account that was deleted meanwhile is not exported.
         own = await gather(service.records, user.id)
         if not own.records:
             raise AccountNotFound
-        collected = _with_unasked(collected, others)
         answers = {_AUTH: own, **collected.answers}
-        return Document(export_id, user.id, datetime.now(UTC), answers, collected.missing)
+        missing = {**collected.missing, **unasked(declared())}
+        return Document(export_id, user.id, datetime.now(UTC), answers, missing)
 
 
-def _others() -> list[str]:
-    """Return every other service that can store data of a person."""
-    return [service.name for service in declared().databases if service.name != _AUTH]
+def unasked(topology: Topology) -> Mapping[str, str]:
+    """Return the other services that may store data of a person and do not get the request.
 
-
-def _asked(services: Iterable[str]) -> list[str]:
-    """Return those of the services that get the event."""
-    consumers = declared().consumers_of(_AUTH)
-    return [service for service in services if service in consumers]
-
-
-def _with_unasked(collected: Collected, services: Iterable[str]) -> Collected:
-    """Report the services that do not get the event as missing."""
-    unasked = set(services) - {*_asked(services)}
-    reason = f'it does not get the request: services.toml lacks consumes = ["{_AUTH}"]'
-    return replace(collected, missing={**collected.missing, **dict.fromkeys(unasked, reason)})
+    Each with the reason why it is missing.
+    """
+    reason = f'services.toml lacks consumes = ["{_AUTH}"], so it does not get the request'
+    databases = {service.name for service in topology.databases}
+    return dict.fromkeys(sorted(databases - topology.consumers_of(_AUTH) - {_AUTH}), reason)

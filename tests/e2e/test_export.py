@@ -1,9 +1,6 @@
 """A person's data is exported from every service by an operator's command."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,23 +10,9 @@ from redis import Redis
 
 from client.api import Account, run
 from client.documents import CREATE_TWEET, DELETE_ACCOUNT, MAIL_ON_RETWEETS, RETWEET
-from stack.services import settings_of
-from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, Exported, RunningStack, eventually, export
 
 pytestmark = [pytest.mark.needs("tweets", "notifier"), ON_ONE_ROUTER]
-
-
-def export(
-    stack: RunningStack, login: str, *options: str
-) -> tuple[int, dict[str, Any] | None, str]:
-    """Run the command. Return its status, its document, and what it wrote to stderr."""
-    command = [sys.executable, "-m", "subgraphs.auth", "export", login, *options]
-    settings = {"PATH": os.environ["PATH"], **settings_of("auth", stack.settings)}
-    result = subprocess.run(
-        command, env=settings, capture_output=True, text=True, timeout=90, check=False
-    )
-    document = json.loads(result.stdout) if result.stdout else None
-    return result.returncode, document, result.stderr
 
 
 def keys_of_exports(stack: RunningStack) -> list[str]:
@@ -49,15 +32,14 @@ class TestExport:
         own_retweet = run(edge, RETWEET, ada, id=other["id"])["retweet"]
 
         def mails() -> list[Any]:
-            _, document, _ = export(stack, ada.username)
-            assert document
-            found: list[Any] = document["services"]["notifier"]["mails"]
+            exported = export(stack, ada.username).document
+            found: list[Any] = exported["services"]["notifier"]["mails"]
             return found
 
         eventually(lambda: [m["state"] for m in mails()] == ["sent"], "the mail is sent")
-        status, document, errors = export(stack, ada.email)
-        assert (status, errors) == (0, "")
-        assert document
+        exported = export(stack, ada.email)
+        assert (exported.status, exported.errors) == (0, "")
+        document = exported.document
         assert document["userId"] == ada.id
         assert (document["complete"], document["missing"]) == (True, {})
         services = document["services"]
@@ -84,7 +66,7 @@ class TestExport:
         run(edge, CREATE_TWEET, ada, text="Hello")
         run(edge, DELETE_ACCOUNT, ada, password=ada.password)
         for login in (ada.username, ada.email, ada.id):
-            assert export(stack, login) == (1, None, "auth: there is no such account\n")
+            assert export(stack, login) == Exported(1, None, "auth: there is no such account\n")
 
     def test_service_that_does_not_run_is_named(
         self, stack: RunningStack, edge: httpx.Client, sign_up: Callable[[], Account]
@@ -92,12 +74,12 @@ class TestExport:
         ada = sign_up()
         stack.kill("tweets")
         try:
-            status, document, errors = export(stack, ada.id, "--wait", "5")
+            exported = export(stack, ada.id, "--wait", "5")
         finally:
             stack.restart("tweets")
-        assert status == 3
-        assert errors == "auth: tweets is missing: no answer within 5 s\n"
-        assert document
+        assert exported.status == 3
+        assert exported.errors == "auth: tweets is missing: no answer within 5 s\n"
+        document = exported.document
         assert document["complete"] is False
         assert document["missing"] == {"tweets": "no answer within 5 s"}
         assert document["services"].keys() == {"auth", "notifier"}
