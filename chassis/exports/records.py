@@ -63,7 +63,7 @@ class Limits:
 
     records: int = 100_000
     size: int = 32 * 1024 * 1024
-    """Bytes of JSON, of which Redis holds about a fifth: answers are compressed."""
+    """Bytes of JSON. Redis holds less than half of it: answers are compressed."""
 
 
 LIMITS = Limits()
@@ -116,7 +116,7 @@ class _Writer:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # The fastest level: it compresses 100 MB/s, and tweets to a fifth.
+        # The fastest level; it compresses tweets to less than half.
         self._compressor = zlib.compressobj(1)
         self._compressed = bytearray()
         self._kinds: list[str] = []
