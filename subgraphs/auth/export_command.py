@@ -26,7 +26,9 @@ from subgraphs.auth.settings import Settings
 
 _AUTH = "auth"
 _WAIT = 60
-_INCOMPLETE = 3
+_NOT_FOUND = 3
+"""The exit status if no account has the login."""
+_INCOMPLETE = 4
 """The exit status for a document that lacks something, and says what."""
 
 
@@ -36,7 +38,7 @@ def add_export(add: AddCommand) -> None:
     parser = add(
         "export",
         help=text,
-        description=f"{text}. Exit status: 0 complete, 1 no such account or an outage, "
+        description=f"{text}. Exit status: 0 complete, 1 an outage, {_NOT_FOUND} no such account, "
         f"{_INCOMPLETE} a service is missing or an answer was cut, which the document says.",
     )
     parser.add_argument("login", help="the username, address or id of the account")
@@ -89,7 +91,8 @@ def _run(arguments: argparse.Namespace) -> None:
     try:
         document = asyncio.run(_export(settings, arguments.login, arguments.wait))
     except AccountNotFound:
-        sys.exit("auth: there is no such account")
+        print("auth: no account has this username, address or id", file=sys.stderr)
+        sys.exit(_NOT_FOUND)
     except (RedisError, OSError) as error:
         sys.exit(f"auth: Redis is unavailable: {error}")
     sys.stdout.writelines(document.json())
