@@ -44,11 +44,13 @@ from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
-from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.service import AuthService
+from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.throttle import RedisThrottle
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
@@ -89,11 +91,11 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         ):
             yield
 
-    service, recovery = auth.service, auth.recovery
+    service, recovery, sessions = auth.service, auth.recovery, auth.sessions
     subgraph = parts.app(
         build_schema(introspection=settings.introspection),
         lambda connection: AuthContext.from_connection(
-            connection, service=service, recovery=recovery
+            connection, service=service, recovery=recovery, sessions=sessions
         ),
         shutdown,
         running=[auth.running, parts.consumer(handler(service), export=None), serving_grpc],
@@ -141,6 +143,21 @@ class _Auth:
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             lifetime=self.settings.access_token_lifetime,
+        )
+
+    @cached_property
+    def refresh_tokens(self) -> HmacRefreshTokens:
+        return HmacRefreshTokens(self.settings.refresh_secret)
+
+    @cached_property
+    def policy(self) -> Policy:
+        settings = self.settings
+        return Policy(
+            settings.roles,
+            session_lifetime=settings.session_lifetime,
+            session_max_lifetime=settings.session_max_lifetime,
+            refresh_retry_window=settings.refresh_retry_window,
+            recent=settings.reauthentication_max_age,
         )
 
     @cached_property
@@ -218,13 +235,23 @@ class _Auth:
             credentials=self.credentials,
             mails=self.mails,
             access_tokens=self.access_tokens,
-            refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
+            refresh_tokens=self.refresh_tokens,
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
-            policy=Policy(
-                settings.scopes, settings.session_lifetime, settings.refresh_retry_window
-            ),
+            policy=self.policy,
+            now=_now,
+            new_id=uuid7,
+        )
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        return SessionService(
+            credentials=self.credentials,
+            access_tokens=self.access_tokens,
+            refresh_tokens=self.refresh_tokens,
+            revocations=self.announcer,
+            policy=self.policy,
             now=_now,
             new_id=uuid7,
         )

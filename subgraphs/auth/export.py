@@ -71,6 +71,7 @@ def _account(account: Account) -> Record:
         "id": user.id,
         "username": user.username,
         "email": user.email,
+        "roles": sorted(user.roles),
         "createdAt": user.created_at,
         "emailVerifiedAt": user.email_verified_at,
         "passwordChangedAt": user.password_changed_at,

@@ -81,6 +81,12 @@ class SqlUserRepository:
             {"id": user_id, "hash": password_hash, "now": now},
         )
 
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        await self._connection.execute(
+            "UPDATE users SET roles = :roles WHERE id = :id",
+            {"id": user_id, "roles": sorted(roles)},
+        )
+
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         try:
             verified_at = await self._connection.fetch_val(
@@ -123,11 +129,12 @@ class SqlUserRepository:
             (
                 SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
                     SELECT id, username, email, password_hash, created_at, retweet_emails,
-                           email_settings_changed_at, email_verified_at, password_changed_at
+                           email_settings_changed_at, email_verified_at, password_changed_at,
+                           roles
                     FROM users WHERE id > :after ORDER BY id LIMIT :limit
                 ) living
             ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
                 FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY id LIMIT :limit
@@ -146,6 +153,7 @@ def _user(row: Row) -> User:
         created_at=row["created_at"],
         email_verified_at=row["email_verified_at"],
         password_changed_at=row["password_changed_at"],
+        roles=frozenset(row["roles"]),
     )
 
 
