@@ -29,6 +29,9 @@ class UserRepository(Protocol):
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         """Return those of the users that exist, in no particular order."""
 
+    async def account(self, user_id: UUID) -> Account | None:
+        """Return the user with their settings."""
+
     async def by_login(self, login: Login) -> User | None:
         """Return the user with this username or address, in whatever case."""
 

@@ -43,6 +43,12 @@ class SqlUserRepository:
         )
         return [_user(row) for row in rows]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        row = await self._connection.fetch_one(
+            "SELECT * FROM users WHERE id = :id", {"id": user_id}
+        )
+        return _account(row) if row else None
+
     async def by_login(self, login: Login) -> User | None:
         column = "email" if login.is_email else "username"
         row = await self._connection.fetch_one(
@@ -155,5 +161,9 @@ def _user(row: Row) -> User:
 def _known(row: Row) -> Account | DeletedUser:
     if row["deleted_at"]:
         return DeletedUser(row["id"], row["deleted_at"])
+    return _account(row)
+
+
+def _account(row: Row) -> Account:
     settings = EmailSettings(bool(row["retweet_emails"]), row["email_settings_changed_at"])
     return Account(_user(row), settings)

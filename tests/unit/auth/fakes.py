@@ -87,6 +87,10 @@ class FakeUserRepository:
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         return [user for user in self._tables.users.values() if user.id in set(ids)]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        user = self._tables.users.get(user_id)
+        return Account(user, self._tables.email_settings[user_id]) if user else None
+
     async def by_login(self, login: Login) -> User | None:
         for user in self._tables.users.values():
             stored = user.email if login.is_email else user.username
