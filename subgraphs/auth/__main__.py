@@ -11,6 +11,7 @@ from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
 from subgraphs.auth.accounts_command import add_accounts
 from subgraphs.auth.app import create_app, event_handler, operating
+from subgraphs.auth.export_command import add_export
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
@@ -89,6 +90,7 @@ def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     add_accounts(add, operating)
+    add_export(add)
     text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
     keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
     for name, command, text in (

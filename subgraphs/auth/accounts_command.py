@@ -20,7 +20,7 @@ from subgraphs.auth.operators import Acted, OperatorService, Shown
 from subgraphs.auth.security_events import SecurityEvent
 from subgraphs.auth.settings import Settings
 
-NOT_FOUND = 4
+NOT_FOUND = 3
 """The exit status if no account has the login."""
 
 Open = Callable[[Settings, str], AbstractAsyncContextManager[OperatorService]]

@@ -13,6 +13,7 @@ class SecurityEventKind(StrEnum):
 
     SIGNED_UP = "signed-up"
     SIGNED_IN = "signed-in"
+    SIGNED_IN_ON_NEW_DEVICE = "signed-in-on-new-device"
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_THROTTLED = "sign-in-throttled"
     REAUTHENTICATED = "reauthenticated"
@@ -45,6 +46,8 @@ class SecurityEventKind(StrEnum):
 _DESCRIPTIONS = {
     SecurityEventKind.SIGNED_UP: "The account was created.",
     SecurityEventKind.SIGNED_IN: "A session was opened with the password.",
+    SecurityEventKind.SIGNED_IN_ON_NEW_DEVICE: "A session was opened with the password on a "
+    "device that was not known.",
     SecurityEventKind.SIGN_IN_FAILED: "A sign-in was refused.",
     SecurityEventKind.SIGN_IN_THROTTLED: "Further sign-ins were refused after too many attempts.",
     SecurityEventKind.REAUTHENTICATED: "The password was typed again, and the session replaced.",

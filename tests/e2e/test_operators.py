@@ -138,7 +138,7 @@ def test_account_is_shown_to_the_operator(
 
 def test_unknown_account_is_an_exit_status_of_its_own(stack: RunningStack) -> None:
     assert accounts(stack, "disable", "unknown_user", "--json") == (
-        4,
+        3,
         "",
         "auth: no account has this username, address or id\n",
     )

@@ -16,8 +16,12 @@ class SqlAccountMailRepository:
     async def add(self, mail: AccountMail) -> None:
         await self._connection.execute(
             """
-            INSERT INTO account_mails (id, kind, address, user_id, seed, hash, created_at, username)
-            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at, :username)
+            INSERT INTO account_mails (
+                id, kind, address, user_id, seed, hash, created_at, username, user_agent
+            )
+            VALUES (
+                :id, :kind, :address, :user_id, :seed, :hash, :created_at, :username, :user_agent
+            )
             """,
             {
                 "id": mail.id,
@@ -28,6 +32,7 @@ class SqlAccountMailRepository:
                 "hash": mail.hash,
                 "created_at": mail.created_at,
                 "username": mail.username,
+                "user_agent": mail.user_agent,
             },
         )
 
@@ -123,4 +128,5 @@ def _mail(row: Row) -> AccountMail:
         expires_at=row["expires_at"],
         attempts=row["attempts"],
         username=row["username"],
+        user_agent=row["user_agent"],
     )

@@ -8,6 +8,7 @@ import strawberry
 from chassis.graphql.paging import PageInfo, cursor
 from chassis.paging import Page
 from subgraphs.auth import security_events as domain
+from subgraphs.auth.user_agents import browser, system
 
 First = Annotated[int, strawberry.argument(description="The number of events to return, 1 to 100.")]
 
@@ -36,22 +37,30 @@ class SecurityEvent:
     address: str | None = strawberry.field(
         description="The network address of the request; null if an operator acted."
     )
+    browser: str | None = strawberry.field(
+        description="The browser by its name, such as `Firefox`; null if it is not known."
+    )
+    system: str | None = strawberry.field(
+        description="The operating system by its name, such as `Android`; null if it is not known."
+    )
     by_operator: bool = strawberry.field(
         description="Whether an operator of this system acted, not a request."
     )
 
     @classmethod
     def from_entity(cls, event: domain.SecurityEvent) -> "SecurityEvent":
-        origin = event.origin
+        device, session_id = event.origin.device, event.origin.session_id
         return cls(
             id=strawberry.ID(str(event.id)),
             kind=event.kind,
             description=event.kind.description,
             at=event.at,
-            session_id=strawberry.ID(str(origin.session_id)) if origin.session_id else None,
-            user_agent=origin.device.user_agent if origin.device else None,
-            address=origin.device.address if origin.device else None,
-            by_operator=origin.operator is not None,
+            session_id=strawberry.ID(str(session_id)) if session_id else None,
+            user_agent=device.user_agent if device else None,
+            address=device.address if device else None,
+            browser=browser(device.user_agent) if device else None,
+            system=system(device.user_agent) if device else None,
+            by_operator=event.origin.operator is not None,
         )
 
 

@@ -56,7 +56,9 @@ async def test_purge_removes_security_events_of_before_the_setting(
     assert kept == (0, "0 rows removed\n", "")
     purged = await run({**variables, "AUTH_SECURITY_EVENT_DAYS": "7"}, "purge")
     assert purged == (0, "1 rows removed\n", "")
-    assert [event.kind for event in await recorded(auth, old.user.id)] == ["signed-in"]
+    assert [event.kind for event in await recorded(auth, old.user.id)] == [
+        "signed-in-on-new-device"
+    ]
 
 
 class TestAccounts:

@@ -65,10 +65,21 @@ class Sessions:
         auth.origin = Origin(PHONE)
         second = await sign_in(auth.service)
         signed_in, signed_up = await recorded(auth, first.user.id)
-        assert (signed_up.kind, signed_in.kind) == (Kind.SIGNED_UP, Kind.SIGNED_IN)
+        assert (signed_up.kind, signed_in.kind) == (Kind.SIGNED_UP, Kind.SIGNED_IN_ON_NEW_DEVICE)
         assert signed_up.origin == Origin(LAPTOP, first.session.id)
         assert signed_in.origin == Origin(PHONE, second.session.id)
         assert signed_in.at == auth.clock.now
+
+    async def test_sign_in_on_a_known_device_is_a_kind_of_its_own(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        await auth.service.sign_in(
+            login="ada",
+            password=PASSWORD,
+            scopes=None,
+            device=LAPTOP,
+            device_token=ada.device_token,
+        )
+        assert await kinds(auth, ada.user.id) == [Kind.SIGNED_UP, Kind.SIGNED_IN]
 
     async def test_refused_sign_up_records_nothing(self, auth: FakeAuth) -> None:
         with pytest.raises(InvalidInput):
@@ -167,6 +178,23 @@ class Refusals:
             await fail(auth.service.delete_account(user_id, "wrong"))
         assert (await kinds(auth, user_id)).count(throttled) == 2
         assert (await kinds(auth, user_id)).count(Kind.REAUTHENTICATION_FAILED) == 20
+
+    @pytest.mark.parametrize("second", ["ada", ADDRESS])
+    async def test_throttled_sign_ins_are_recorded_once_in_an_hour(
+        self, auth: FakeAuth, second: str
+    ) -> None:
+        """By the limit of the login, and by that of the account, which two logins share."""
+        ada = await sign_up(auth.service)
+        for login in ("ada", second):
+            for _ in range(10):
+                await fail(
+                    auth.service.sign_in(login=login, password="no", scopes=None, device=PHONE)
+                )
+        failures = [Kind.SIGN_IN_FAILED] * 10
+        expected = [Kind.SIGNED_UP, *failures, Kind.SIGN_IN_THROTTLED]
+        assert await kinds(auth, ada.user.id) == expected
+        newest, *_ = await recorded(auth, ada.user.id)
+        assert newest.reason is None
 
     async def test_throttled_attempts_at_one_account_are_not_those_of_another(
         self, auth: FakeAuth

@@ -4,13 +4,14 @@ After an intended change run `UPDATE_MAILS=1 python -m pytest <this file>` and r
 """
 
 import os
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from notifier.account_mails import AccountMailRenderer, grouped, spelled
-from notifier.domain import AccountMail, AccountMailKind, Mail
+from notifier.account_mails import AccountMailRenderer, described, grouped, spelled
+from notifier.domain import AccountMail, AccountMailKind, Mail, ReportedSignIn
 from tests.unit.notifier.fakes import account_mail
 
 MAILS = Path(__file__).with_name("mails")
@@ -23,18 +24,25 @@ PATHS = {
     **WITH_SHORT_CODE,
     AccountMailKind.EMAIL_CHANGED: "/account/restore-email?code=c0de",
     AccountMailKind.PASSWORD_CHANGED: "/account/forgot-password",
+    AccountMailKind.NEW_SIGN_IN: "/account/forgot-password",
     AccountMailKind.ACCOUNT_ENABLED: "/",
     AccountMailKind.SESSIONS_ENDED: "/account/forgot-password",
     AccountMailKind.RESET_REQUIRED: "/account/forgot-password",
 }
 
 
+SIGN_IN = ReportedSignIn(datetime(2026, 11, 29, 1, 4, 59, tzinfo=UTC), "Firefox", "Linux")
+
+
 def content(kind: AccountMailKind) -> AccountMail:
     path = PATHS.get(kind, "")
     if kind in WITH_SHORT_CODE:
         return account_mail(kind=kind, link_path=path)
+    sign_in = SIGN_IN if kind is AccountMailKind.NEW_SIGN_IN else None
     days = 3 if kind is AccountMailKind.EMAIL_CHANGED else 0
-    return account_mail(kind=kind, link_path=path, short_code="", valid_for=timedelta(days=days))
+    return account_mail(
+        kind=kind, link_path=path, short_code="", valid_for=timedelta(days=days), sign_in=sign_in
+    )
 
 
 def rendered(mail: AccountMail) -> Mail:
@@ -97,6 +105,20 @@ class TestRenderer:
 )
 def test_time_is_spelled_in_its_largest_unit(time: timedelta, text: str) -> None:
     assert spelled(time) == text
+
+
+@pytest.mark.parametrize(
+    ("browser", "system", "text"),
+    [
+        ("Firefox", "Linux", "Firefox on Linux"),
+        ("Firefox", "", "Firefox"),
+        ("", "Linux", "Linux"),
+        ("", "", "an unknown program"),
+    ],
+)
+def test_sign_in_is_described_by_what_is_known(browser: str, system: str, text: str) -> None:
+    sign_in = replace(SIGN_IN, browser=browser, system=system)
+    assert described(sign_in) == f"{text}, 29 November 2026, 01:04 UTC"
 
 
 def test_code_is_grouped_by_four() -> None:
