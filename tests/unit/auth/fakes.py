@@ -38,7 +38,7 @@ from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
-KEYS = KeyRing([SigningKey.generate()])
+KEYS = KeyRing.of(SigningKey.generate())
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 

@@ -190,41 +190,17 @@ class TestVerify:
         tokens().verify(signed(claims(iat=int(now().timestamp()) + 30)))
 
 
-class TestKeyRing:
-    def test_serialized_ring_is_parsed_to_the_same_keys(self) -> None:
-        ring = KeyRing([SigningKey.generate(), SigningKey.generate()])
-        assert [k.id for k in KeyRing.parse(ring.serialize()).keys] == [k.id for k in ring.keys]
-
-    def test_signing_key_changes_without_refusing_a_token(self) -> None:
-        old = KeyRing([SigningKey.generate()])
-        before = tokens(old).issue(USER, SESSION, now()).value
-        both = old.add(SigningKey.generate())
-        assert both.signing is old.signing
-        promoted = both.promote(both.keys[1].id)
-        after = tokens(promoted).issue(USER, SESSION, now()).value
-        for ring in (both, promoted):
-            tokens(ring).verify(before)
-            tokens(ring).verify(after)
-        alone = promoted.remove(old.signing.id)
-        tokens(alone).verify(after)
+class TestUse:
+    def test_replaced_ring_signs_and_verifies_at_once(self) -> None:
+        issuer = tokens()
+        before = issuer.issue(USER, SESSION, now()).value
+        following = KeyRing.of(SigningKey.generate())
+        issuer.use(following)
+        after = issuer.issue(USER, SESSION, now()).value
+        assert jwt.get_unverified_header(after)["kid"] == following.signing.id
+        issuer.verify(after)
         with pytest.raises(TokenRefused):
-            tokens(alone).verify(before)
-
-    def test_last_key_cannot_be_removed(self) -> None:
-        with pytest.raises(ValueError, match="last key"):
-            KEYS.remove(KEYS.signing.id)
-
-    def test_jwks_holds_only_the_public_half(self) -> None:
-        (jwk,) = KEYS.jwks()["keys"]
-        assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
-        public = jwt.PyJWK(jwk)
-        assert jwt.decode(signed(claims()), public, algorithms=["ES256"], audience=AUDIENCE)
-        assert public.key_id == KEYS.signing.id
-
-    @pytest.mark.parametrize("text", ["", ",", "nonsense", "AAAA"])
-    def test_text_that_is_no_key_is_refused(self, text: str) -> None:
-        with pytest.raises(ValueError, match=r".*"):
-            KeyRing.parse(text)
+            issuer.verify(before)
 
 
 class TestRefreshTokens:
