@@ -1,8 +1,8 @@
 """Tokens of devices that have signed in."""
 
-from dataclasses import replace
+from dataclasses import reposition
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +10,7 @@ from subgraphs.auth.devices import HmacDeviceTokens
 from tests.unit.auth.fake_accounts import ADA
 
 SECRET = "a secret of thirty-two characters"
-DEVICE = uuid4()
+DEVICE = UUID(int=7)
 TOKENS = HmacDeviceTokens(SECRET)
 TOKEN = TOKENS.issue(ADA, DEVICE)
 
@@ -20,25 +20,25 @@ class TestHmacDeviceTokens:
         assert TOKENS.device(TOKEN, ADA) == DEVICE
 
     def test_token_is_void_for_another_user_and_without_one(self) -> None:
-        assert TOKENS.device(TOKEN, replace(ADA, id=UUID(int=2))) is None
+        assert TOKENS.device(TOKEN, reposition(ADA, id=UUID(int=2))) is None
         assert TOKENS.device(TOKEN, None) is None
 
     def test_token_is_void_after_a_new_password(self) -> None:
         now = datetime.now(UTC)
-        changed = replace(ADA, password_changed_at=now)
+        changed = reposition(ADA, password_changed_at=now)
         token = TOKENS.issue(changed, DEVICE)
         assert TOKENS.device(TOKEN, changed) is None
         assert TOKENS.device(token, changed) == DEVICE
-        later = replace(ADA, password_changed_at=now + timedelta(microseconds=1))
+        later = reposition(ADA, password_changed_at=now + timedelta(microseconds=1))
         assert TOKENS.device(token, later) is None
 
     def test_token_of_another_secret_is_void(self) -> None:
         assert HmacDeviceTokens(SECRET[::-1]).device(TOKEN, ADA) is None
 
-    @pytest.mark.parametrize("place", range(0, 64, 7))
-    def test_changed_token_is_void(self, place: int) -> None:
-        other = "A" if TOKEN[place] != "A" else "B"
-        assert TOKENS.device(TOKEN[:place] + other + TOKEN[place + 1 :], ADA) is None
+    @pytest.mark.parametrize("position", range(0, 64, 7))
+    def test_changed_token_is_void(self, position: int) -> None:
+        other = "A" if TOKEN[position] != "A" else "B"
+        assert TOKENS.device(TOKEN[:position] + other + TOKEN[position + 1 :], ADA) is None
 
     @pytest.mark.parametrize("token", ["", "x", TOKEN[:-4], TOKEN + TOKEN, "é" * 64])
     def test_text_that_is_no_token_is_void(self, token: str) -> None:
