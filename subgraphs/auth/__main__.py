@@ -9,6 +9,7 @@ from chassis.cli import AddCommand, run
 from chassis.database import Database
 from subgraphs.auth import keys_cli
 from subgraphs.auth.app import create_app, event_handler
+from subgraphs.auth.export_command import add_export
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
@@ -43,6 +44,7 @@ def _run_purge(_: argparse.Namespace) -> None:
 def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions that no valid token names, and old account mails"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    add_export(add)
     text = "make, list, rotate and replace the keys that sign access tokens"
     keys = add("keys", help=text, description=text)
     keys_cli.add_commands(keys.add_subparsers(required=True, metavar="action"))

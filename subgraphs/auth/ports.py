@@ -29,6 +29,9 @@ class UserRepository(Protocol):
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         """Return those of the users that exist, in no particular order."""
 
+    async def account(self, user_id: UUID) -> Account | None:
+        """Return the user with their settings."""
+
     async def by_login(self, login: Login) -> User | None:
         """Return the user with this username or address, in whatever case."""
 
@@ -41,8 +44,14 @@ class UserRepository(Protocol):
         No session is opened meanwhile.
         """
 
-    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        """Replace the hash of a locked user. Sign-ins in progress with the old one then fail."""
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> datetime:
+        """Replace the hash of a locked user. Sign-ins in progress with the old one then fail.
+
+        Returns the time of the change, which is later than that of every earlier one.
+        """
+
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        """Replace the assigned roles of a locked user. Sign-ins in progress then fail."""
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         """Store the address of a locked user as proven. Returns the changed user.
@@ -68,7 +77,8 @@ class SessionRepository(Protocol):
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         """Add a session with its first refresh token.
 
-        Returns False if the user does not exist, or has changed the password since `user` was read.
+        Returns False if the user does not exist, or has another password or other roles since
+        `user` was read.
         """
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
@@ -80,10 +90,8 @@ class SessionRepository(Protocol):
     async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
         """Return the session of a refresh token, locked until the end of the transaction."""
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
-        """Store that a session was refreshed."""
+    async def prolong(self, session: Session) -> None:
+        """Store the times and `all_scopes` of a session that was refreshed."""
 
     async def end(
         self,
@@ -225,6 +233,19 @@ class CodeMint(Protocol):
 
     def hash(self, code: str) -> bytes:
         """Return the form in which the code of a link is stored."""
+
+
+class DeviceTokens(Protocol):
+    """Makes and recognises the tokens of devices that have signed in."""
+
+    def issue(self, user: User, device_id: UUID) -> str:
+        """Return the token of a device for a user, valid until the password is changed."""
+
+    def device(self, token: str, user: User | None) -> UUID | None:
+        """Return the id of the device. None if the token is not valid for this user.
+
+        Takes as long without a user.
+        """
 
 
 class RevocationAnnouncer(Protocol):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from chassis.errors import Unauthenticated
+from chassis.errors import SessionEnded, Unauthenticated
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
@@ -30,6 +30,8 @@ from subgraphs.auth.types.recovery import (
 from subgraphs.auth.types.sessions import (
     AccountDeleted,
     DeleteAccountResult,
+    Reauthenticated,
+    ReauthenticateResult,
     RefreshSessionResult,
     RevokeSessionResult,
     Session,
@@ -37,6 +39,7 @@ from subgraphs.auth.types.sessions import (
     SignedOut,
     SignInInput,
     SignInResult,
+    SignOutEverywhereResult,
     SignUpInput,
     SignUpResult,
 )
@@ -89,6 +92,7 @@ class Mutation:
                 password=input.password,
                 scopes=input.scopes,
                 device=info.context.device,
+                device_token=input.device_token,
             )
         )
 
@@ -103,21 +107,51 @@ class Mutation:
             str, strawberry.argument(description="The newest refresh token of the session.")
         ],
     ) -> RefreshSessionResult:
-        return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
+        context = info.context
+        return SignedIn.from_entity(
+            await context.service.refresh_session(refresh_token, context.network)
+        )
 
     @strawberry.mutation(description="Ends the session of this request, everywhere and at once.")
     async def sign_out(self, info: Info) -> SignedOut:
         principal = info.context.require()
         return _signed_out(
-            await info.context.service.sign_out(principal.user_id, principal.session_id)
+            await info.context.sessions.sign_out(principal.user_id, principal.session_id)
         )
 
-    @strawberry.mutation(description="Ends all your sessions (scope `account:write`).")
-    async def sign_out_everywhere(self, info: Info) -> SignedOut:
-        principal = info.context.require(Scope.WRITE)
-        return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
+    @strawberry.mutation(
+        description="Checks your password again, and replaces the session of this request by a "
+        "new one of the same scopes (scope `account:write`). It ends as by `signOut`: later fields "
+        "of the same document are refused."
+    )
+    async def reauthenticate(
+        self,
+        info: Info,
+        password: Annotated[str, strawberry.argument(description="The account's password.")],
+    ) -> ReauthenticateResult:
+        context = info.context
+        principal = context.require(Scope.WRITE)
+        opened = await context.sessions.reauthenticate(
+            principal.user_id, principal.session_id, password, context.device
+        )
+        if opened is None:
+            raise SessionEnded
+        return Reauthenticated.from_entity(opened)
 
-    @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
+    @strawberry.mutation(
+        description="Ends all your sessions (scope `account:write`). To end others than that of "
+        "this request, sign in or `reauthenticate` shortly before."
+    )
+    async def sign_out_everywhere(self, info: Info) -> SignOutEverywhereResult:
+        principal = info.context.require(Scope.WRITE)
+        return _signed_out(
+            await info.context.sessions.sign_out_everywhere(principal.user_id, principal.session_id)
+        )
+
+    @strawberry.mutation(
+        description="Ends one of your sessions (scope `account:write`). To end another than that "
+        "of this request, sign in or `reauthenticate` shortly before."
+    )
     async def revoke_session(
         self,
         info: Info,
@@ -129,7 +163,11 @@ class Mutation:
         session_id = parse_id(id)
         if session_id is None:
             raise SessionNotFound
-        return _signed_out(await info.context.service.revoke_session(principal.user_id, session_id))
+        return _signed_out(
+            await info.context.sessions.revoke_session(
+                principal.user_id, principal.session_id, session_id
+            )
+        )
 
     @strawberry.mutation(
         description="Deletes your account and all its data (scope `account:write`)."
@@ -233,10 +271,11 @@ class Mutation:
             ResetPasswordInput, strawberry.argument(description="The code and the password.")
         ],
     ) -> ResetPasswordResult:
-        ended = await info.context.recovery.reset_password(
-            input.code, input.new_password, input.email, info.context.network
+        return PasswordChanged.from_entity(
+            await info.context.recovery.reset_password(
+                input.code, input.new_password, input.email, info.context.network
+            )
         )
-        return PasswordChanged(session_ids=_ids(ended))
 
     @strawberry.mutation(
         description="Replaces your password. Ends your other sessions, everywhere and at once "
@@ -249,10 +288,11 @@ class Mutation:
         new_password: Annotated[str, strawberry.argument(description=NEW_PASSWORD)],
     ) -> ChangePasswordResult:
         principal = info.context.require(Scope.WRITE)
-        ended = await info.context.recovery.change_password(
-            principal.user_id, principal.session_id, current_password, new_password
+        return PasswordChanged.from_entity(
+            await info.context.recovery.change_password(
+                principal.user_id, principal.session_id, current_password, new_password
+            )
         )
-        return PasswordChanged(session_ids=_ids(ended))
 
 
 def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:

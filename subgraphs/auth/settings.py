@@ -27,11 +27,14 @@ class Settings(ServiceSettings):
     account_mail_secret: Secret
     issuer: str
     audience: str
-    scopes: frozenset[str]
+    roles: Mapping[str, frozenset[str]]
     access_token_lifetime: timedelta
     session_lifetime: timedelta
+    session_max_lifetime: timedelta
+    reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    new_device_mails: bool
     token_cache_size: int
     argon2_memory_kib: int
     argon2_passes: int
@@ -52,9 +55,15 @@ class Settings(ServiceSettings):
                 account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
-                scopes=declared().scopes,
+                roles=declared().roles,
                 access_token_lifetime=access_token_lifetime(read),
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
+                session_max_lifetime=timedelta(
+                    days=read.integer("AUTH_SESSION_MAX_DAYS", 90, at_least=1)
+                ),
+                reauthentication_max_age=timedelta(
+                    seconds=read.integer("AUTH_REAUTHENTICATION_SECONDS", 15 * 60, at_least=1)
+                ),
                 refresh_retry_window=timedelta(
                     seconds=read.integer("AUTH_REFRESH_RETRY_SECONDS", 30)
                 ),
@@ -65,7 +74,13 @@ class Settings(ServiceSettings):
                     passwords_per_account=read.integer(
                         "AUTH_PASSWORDS_PER_ACCOUNT", 10, at_least=1
                     ),
+                    sign_ins_per_network=read.integer("AUTH_SIGN_INS_PER_NETWORK", 100, at_least=1),
+                    sign_ups_per_network=read.integer("AUTH_SIGN_UPS_PER_NETWORK", 150, at_least=1),
+                    refreshes_per_network=read.integer(
+                        "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
+                    ),
                 ),
+                new_device_mails=read.flag("AUTH_NEW_DEVICE_MAILS", default=True),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
                 argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),
                 argon2_passes=read.integer("AUTH_ARGON2_PASSES", 2, at_least=1),

@@ -6,17 +6,18 @@ from uuid import UUID
 
 import strawberry
 
-from subgraphs.auth import domain
+from subgraphs.auth import domain, user_agents
 from subgraphs.auth.types.errors import (
     EmailTakenError,
     InvalidCredentialsError,
     InvalidInputError,
     InvalidRefreshTokenError,
+    ReauthenticationRequiredError,
     SessionNotFoundError,
     TooManyAttemptsError,
     UsernameTakenError,
 )
-from subgraphs.auth.types.users import NEW_PASSWORD, User
+from subgraphs.auth.types.users import DEVICE_TOKEN, NEW_PASSWORD, User
 
 
 @strawberry.type(description="A sign-in on one device.")
@@ -29,14 +30,28 @@ class Session:
         description="The network address of the request that opened it."
     )
     scopes: list[str] = strawberry.field(description="The scopes of its access tokens.")
-    created_at: datetime = strawberry.field(description="When the session was opened.")
+    created_at: datetime = strawberry.field(
+        description="When the session was opened, with the password."
+    )
     last_used_at: datetime = strawberry.field(
         description="When the session was opened or last refreshed."
     )
     expires_at: datetime = strawberry.field(
-        description="When the session ends unless it is refreshed before."
+        description="When the session ends. A refresh moves it, up to a limit of its age."
     )
     current: bool = strawberry.field(description="Whether this request belongs to the session.")
+
+    @strawberry.field(
+        description="The browser by its name, such as `Firefox`; null if it is not known."
+    )
+    def browser(self) -> str | None:
+        return user_agents.browser(self.user_agent)
+
+    @strawberry.field(
+        description="The operating system by its name, such as `Android`; null if it is not known."
+    )
+    def system(self) -> str | None:
+        return user_agents.system(self.user_agent)
 
     @classmethod
     def from_entity(cls, session: domain.Session, current: UUID | None) -> "Session":
@@ -64,6 +79,7 @@ class SignedIn:
     refresh_token: str = strawberry.field(
         description="Exchange it once, with `refreshSession`, for the next pair of tokens."
     )
+    device_token: str = strawberry.field(description=DEVICE_TOKEN)
     session: Session = strawberry.field(description="The session of the tokens.")
     user: User = strawberry.field(description="The account that is signed in.")
 
@@ -73,8 +89,33 @@ class SignedIn:
             access_token=signed_in.access_token.value,
             access_token_expires_at=signed_in.access_token.expires_at,
             refresh_token=signed_in.refresh_token,
+            device_token=signed_in.device_token,
             session=Session.from_entity(signed_in.session, signed_in.session.id),
             user=User.from_entity(signed_in.user),
+        )
+
+
+@strawberry.type(
+    description="A new session with the tokens to use it. The tokens of the previous session are "
+    "refused everywhere."
+)
+class Reauthenticated:
+    access_token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer …` from now on."
+    )
+    access_token_expires_at: datetime = strawberry.field(
+        description="When the access token expires. Refresh the session before."
+    )
+    refresh_token: str = strawberry.field(description="The refresh token of the new session.")
+    session: Session = strawberry.field(description="The new session.")
+
+    @classmethod
+    def from_entity(cls, opened: domain.Reauthenticated) -> "Reauthenticated":
+        return cls(
+            access_token=opened.access_token.value,
+            access_token_expires_at=opened.access_token.expires_at,
+            refresh_token=opened.refresh_token,
+            session=Session.from_entity(opened.session, opened.session.id),
         )
 
 
@@ -91,23 +132,36 @@ class AccountDeleted:
 
 
 SignUpResult = Annotated[
-    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
+    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError | TooManyAttemptsError,
     strawberry.union(
         "SignUpResult", description="The session of the new account, or the reason for a failure."
     ),
 ]
 SignInResult = Annotated[
-    SignedIn | InvalidCredentialsError | InvalidInputError,
+    SignedIn | InvalidCredentialsError | InvalidInputError | TooManyAttemptsError,
     strawberry.union("SignInResult", description="The new session, or the reason for a failure."),
 ]
 RefreshSessionResult = Annotated[
-    SignedIn | InvalidRefreshTokenError,
+    SignedIn | InvalidRefreshTokenError | TooManyAttemptsError,
     strawberry.union(
         "RefreshSessionResult", description="The next tokens, or the reason for a failure."
     ),
 ]
+ReauthenticateResult = Annotated[
+    Reauthenticated | InvalidCredentialsError | TooManyAttemptsError,
+    strawberry.union(
+        "ReauthenticateResult", description="The new session, or the reason for a failure."
+    ),
+]
+SignOutEverywhereResult = Annotated[
+    SignedOut | ReauthenticationRequiredError,
+    strawberry.union(
+        "SignOutEverywhereResult",
+        description="The sessions that ended, or the reason for a failure.",
+    ),
+]
 RevokeSessionResult = Annotated[
-    SignedOut | SessionNotFoundError,
+    SignedOut | SessionNotFoundError | ReauthenticationRequiredError,
     strawberry.union(
         "RevokeSessionResult", description="The session that ended, or the reason for a failure."
     ),
@@ -151,4 +205,7 @@ class SignInInput:
     scopes: list[str] | None = strawberry.field(
         default=None,
         description="The scopes of the session; all, also those of later releases, if left out.",
+    )
+    device_token: str | None = strawberry.field(
+        default=None, description="The newest `deviceToken` of this user on this device."
     )

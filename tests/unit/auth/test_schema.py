@@ -52,6 +52,7 @@ async def execute(
         user_agent="tests",
         service=auth.service,
         recovery=auth.recovery,
+        sessions=auth.sessions,
     )
     result = await SCHEMA.execute(query, variable_values=variables, context_value=context)
     assert isinstance(result, ExecutionResult)
@@ -159,6 +160,32 @@ class TestSignIn:
         assert answer["__typename"] == "InvalidCredentialsError"
         assert answer["message"] == "The login or the password is wrong."
 
+    @pytest.mark.asvs("6.3.1")
+    async def test_each_sign_in_of_a_document_is_counted(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        entry = '{login: "ada", password: "wrong password"}'
+        fields = " ".join(f"s{n}: signIn(input: {entry}) {{ ...F }}" for n in range(4))
+        document = f"""
+            mutation {{ {fields} }}
+            fragment F on SignInResult {{
+                __typename
+                ... on Error {{ message }}
+                ... on TooManyAttemptsError {{ retryAfter }}
+            }}
+        """
+        answers = [answer for _ in range(3) for answer in (await data(auth, document)).values()]
+        wrong = {
+            "__typename": "InvalidCredentialsError",
+            "message": "The login or the password is wrong.",
+        }
+        too_many = {
+            "__typename": "TooManyAttemptsError",
+            "message": "Too many attempts. Try again in 6 minutes.",
+            "retryAfter": 360,
+        }
+        assert answers == [wrong] * 10 + [too_many] * 2
+        assert len(auth.passwords.verified) == 10
+
 
 class TestRefreshSession:
     MUTATION = f"""
@@ -192,9 +219,21 @@ class TestSignOut:
 
     async def test_sign_out_everywhere_needs_its_scope(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
-        mutation = "mutation { signOutEverywhere { sessionIds } }"
+        mutation = "mutation { signOutEverywhere { __typename } }"
         assert await code(auth, mutation, caller, frozenset({"tweets:write"})) == "FORBIDDEN"
         assert await data(auth, mutation, caller)
+
+    @pytest.mark.parametrize("mutation", ["signOutEverywhere", 'revokeSession(id: "%s")'])
+    async def test_old_session_must_reauthenticate(self, auth: FakeAuth, mutation: str) -> None:
+        caller, other = await sign_up(auth.service), await sign_in(auth.service)
+        auth.clock.advance(minutes=16)
+        query = f"""mutation {{ it: {mutation.replace("%s", str(other.session.id))} {{
+            __typename ... on ReauthenticationRequiredError {{ message maxAge }} }} }}"""
+        assert (await data(auth, query, caller))["it"] == {
+            "__typename": "ReauthenticationRequiredError",
+            "message": "Enter your password again: you last did so more than 15 minutes ago.",
+            "maxAge": 900,
+        }
 
     async def test_unknown_session_is_an_error_value(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
@@ -203,6 +242,43 @@ class TestSignOut:
         for session_id in ("nonsense", str(other.session.id)):
             answer = await data(auth, mutation, caller, id=session_id)
             assert answer["revokeSession"] == {"__typename": "SessionNotFoundError"}
+
+
+class TestReauthenticate:
+    MUTATION = """mutation ($p: String!) { reauthenticate(password: $p) {
+        __typename
+        ... on Reauthenticated { accessToken accessTokenExpiresAt refreshToken session {
+            id userAgent current } }
+        ... on Error { message }
+    } }"""
+
+    async def test_new_session_is_that_of_the_answer(self, auth: FakeAuth) -> None:
+        caller = await sign_in(auth.service, (await sign_up(auth.service)).user.username)
+        answer = (await data(auth, self.MUTATION, caller, p=PASSWORD))["reauthenticate"]
+        verified = auth.access_tokens.verify(answer["accessToken"])
+        assert answer["session"] == {
+            "id": str(verified.session_id),
+            "userAgent": "tests",
+            "current": True,
+        }
+        assert verified.session_id != caller.session.id
+
+    async def test_wrong_password_is_an_error_value(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        answer = await data(auth, self.MUTATION, caller, p="wrong password")
+        assert answer["reauthenticate"]["__typename"] == "InvalidCredentialsError"
+
+    async def test_reauthentication_needs_its_scope(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        mutation = 'mutation { reauthenticate(password: "x") { __typename } }'
+        assert await code(auth, mutation) == "UNAUTHENTICATED"
+        assert await code(auth, mutation, caller, frozenset({"account:read"})) == "FORBIDDEN"
+
+    async def test_session_that_ended_meanwhile_is_unauthenticated(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        await auth.sessions.sign_out(caller.user.id, caller.session.id)
+        mutation = f'mutation {{ reauthenticate(password: "{PASSWORD}") {{ __typename }} }}'
+        assert await code(auth, mutation, caller) == "UNAUTHENTICATED"
 
 
 class TestDeleteAccount:
@@ -243,6 +319,19 @@ class TestSessions:
         assert answer["sessions"] == [
             {"userAgent": "Phone", "address": "192.0.2.2", "current": False},
             {"userAgent": "Laptop", "address": "192.0.2.1", "current": True},
+        ]
+
+    async def test_sessions_name_browser_and_system(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        auth.clock.advance(seconds=1)
+        agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0"
+        await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=None, device=Device(agent, "192.0.2.2")
+        )
+        answer = await data(auth, "{ sessions { browser system } }", caller)
+        assert answer["sessions"] == [
+            {"browser": "Firefox", "system": "Windows"},
+            {"browser": None, "system": None},
         ]
 
     async def test_sessions_need_a_session(self, auth: FakeAuth) -> None:
@@ -290,13 +379,18 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
         user_agent="x" * 5000,
         service=auth.service,
         recovery=auth.recovery,
+        sessions=auth.sessions,
     )
     assert context.device == Device("x" * 300, "")
 
 
+SIGN_UP = 'signUp(input: {username: "x", email: "x", password: "x"})'
+SIGN_IN = 'signIn(input: {login: "x", password: "x"})'
+REFRESH = 'refreshSession(refreshToken: "x")'
 PROVE = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
 DELETE = 'deleteAccount(password: "x")'
+REAUTHENTICATE = 'reauthenticate(password: "x")'
 FORGET = 'requestPasswordReset(email: "x")'
 RESTORE = 'restoreEmail(code: "x")'
 REQUEST = "requestEmailVerification"
@@ -312,7 +406,7 @@ class FailingService:
         self._failure = failure
 
     def __getattr__(self, name: str) -> Any:
-        async def fail(*_: object) -> None:
+        async def fail(*_: object, **__: object) -> None:
             raise self._failure
 
         return fail
@@ -322,12 +416,14 @@ class TestRecovery:
     @pytest.mark.parametrize(
         ("mutation", "failure"),
         [
+            *((mutation, TOO_MANY) for mutation in (SIGN_UP, SIGN_IN, REFRESH)),
             *((PROVE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             *((RESET, failure) for failure in (InvalidCode(), InvalidInput([]), TOO_MANY)),
             *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),
             *((RESTORE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             (REQUEST, TOO_MANY),
             *((DELETE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
+            *((REAUTHENTICATE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
             *(
                 (CHANGE_PASSWORD, failure)
                 for failure in (InvalidCredentials(), InvalidInput([]), TOO_MANY)
@@ -344,7 +440,7 @@ class TestRecovery:
     ) -> None:
         caller = await sign_up(auth.service)
         failing: Any = FailingService(failure)
-        auth.service, auth.recovery = failing, failing
+        auth.service, auth.recovery, auth.sessions = failing, failing, failing
         query = f"mutation {{ it: {mutation} {{ __typename ... on Error {{ message }} }} }}"
         answer = (await data(auth, query, caller))["it"]
         assert answer["__typename"] == f"{type(failure).__name__}Error"
