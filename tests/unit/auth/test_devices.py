@@ -1,6 +1,6 @@
 """Tokens of devices that have signed in."""
 
-from dataclasses import reposition
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,16 +20,16 @@ class TestHmacDeviceTokens:
         assert TOKENS.device(TOKEN, ADA) == DEVICE
 
     def test_token_is_void_for_another_user_and_without_one(self) -> None:
-        assert TOKENS.device(TOKEN, reposition(ADA, id=UUID(int=2))) is None
+        assert TOKENS.device(TOKEN, replace(ADA, id=UUID(int=2))) is None
         assert TOKENS.device(TOKEN, None) is None
 
     def test_token_is_void_after_a_new_password(self) -> None:
         now = datetime.now(UTC)
-        changed = reposition(ADA, password_changed_at=now)
+        changed = replace(ADA, password_changed_at=now)
         token = TOKENS.issue(changed, DEVICE)
         assert TOKENS.device(TOKEN, changed) is None
         assert TOKENS.device(token, changed) == DEVICE
-        later = reposition(ADA, password_changed_at=now + timedelta(microseconds=1))
+        later = replace(ADA, password_changed_at=now + timedelta(microseconds=1))
         assert TOKENS.device(token, later) is None
 
     def test_token_of_another_secret_is_void(self) -> None:
