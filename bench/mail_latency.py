@@ -19,6 +19,7 @@ from time import monotonic
 import httpx
 
 from bench.mail import TWEET_LINK, Arrivals, serve_sink
+from bench.testbed import UNLIMITED
 from client.api import Account, connect, expect, run, sign_up
 from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, RETWEET, VERIFY_EMAIL
 from client.mailbox import short_code_in
@@ -67,7 +68,7 @@ def main() -> None:
         kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
         settings = prepare(
             folder / "env",
-            {**kept, **ports, "MAILBOX_PORT": "0", "AUTH_CODES_PER_NETWORK": "100000"},
+            {**kept, **ports, **UNLIMITED, "MAILBOX_PORT": "0"},
         )
         arrivals: Arrivals = multiprocessing.Queue()
         sink = multiprocessing.Process(

@@ -32,6 +32,13 @@ from stack.supervisor import Stack
 
 ROOT = Path(__file__).parents[1]
 Environment = Mapping[str, str]
+UNLIMITED = {
+    "AUTH_CODES_PER_NETWORK": "1000000000",
+    "AUTH_PASSWORDS_PER_ACCOUNT": "1000000000",
+    "AUTH_SIGN_INS_PER_NETWORK": "1000000000",
+    "AUTH_SIGN_UPS_PER_NETWORK": "1000000000",
+}
+"""Settings: every attempt is counted, and none refused."""
 Command = Sequence[str | Path]
 
 
@@ -55,7 +62,7 @@ class Testbed:
 
     def __init__(self, data: Path) -> None:
         kept = {name: os.environ[name] for name in ("ROUTER_BIN",) if name in os.environ}
-        given = {**kept, **on_free_ports(), "MAILBOX_PORT": "0"}
+        given = {**kept, **on_free_ports(), **UNLIMITED, "MAILBOX_PORT": "0"}
         self.settings = prepare(data / "env", given)
         self.data = data
         self._console = Console(io.StringIO())

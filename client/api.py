@@ -44,6 +44,8 @@ class Account:
     token: str = field(repr=False)
     """The session's access token."""
     refresh_token: str = field(default="", repr=False)
+    device_token: str = field(default="", repr=False)
+    """Of the last sign-in; `sign_in` sends it with `deviceToken=account.device_token`."""
 
     @property
     def email(self) -> str:
@@ -137,7 +139,7 @@ def sign_in(http: httpx.Client, username: str, password: str, /, **more: Any) ->
 def _account(outcome: Mapping[str, Any], password: str) -> Account:
     expect("SignedIn", outcome)
     user = outcome["user"]
-    tokens = outcome["accessToken"], outcome["refreshToken"]
+    tokens = outcome["accessToken"], outcome["refreshToken"], outcome["deviceToken"]
     return Account(user["id"], user["username"], password, *tokens)
 
 

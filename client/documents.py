@@ -4,7 +4,7 @@ SIGN_UP = """
 mutation ($input: SignUpInput!) {
   signUp(input: $input) {
     __typename
-    ... on SignedIn { accessToken refreshToken user { id username } session { id } }
+    ... on SignedIn { accessToken refreshToken deviceToken user { id username } session { id } }
   }
 }"""
 SIGN_IN = """
@@ -12,7 +12,8 @@ mutation ($input: SignInInput!) {
   signIn(input: $input) {
     __typename
     ... on SignedIn {
-      accessToken refreshToken user { id username } session { id scopes userAgent address }
+      accessToken refreshToken deviceToken user { id username }
+      session { id scopes userAgent address }
     }
   }
 }"""

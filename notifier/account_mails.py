@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from notifier.domain import AccountMail, AccountMailKind, Draft, Mail
+from notifier.domain import AccountMail, AccountMailKind, Draft, Mail, ReportedSignIn
 from notifier.errors import MailNotWanted
 from notifier.ports import AccountMails, Write
 from notifier.templates import render
@@ -15,7 +15,10 @@ _GROUP = 4
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The words of one kind of mail. `{product}` and `{username}` are replaced in them."""
+    """The words of one kind of mail. `{product}` and `{username}` are replaced in them.
+
+    `{sign_in}` in `lead` is the device and the time of the sign-in that the mail reports.
+    """
 
     headline: str
     lead: str
@@ -69,6 +72,15 @@ _WORDS = {
         "",
         "Resetting it signs out all devices.",
     ),
+    AccountMailKind.NEW_SIGN_IN: _Words(
+        "New sign-in to your account",
+        "{username}, your {product} account was opened on a device that {product} does not "
+        "recognise: {sign_in}. If it was you, you have nothing to do. If not, choose a new "
+        "password now.",
+        "Choose a new password",
+        "",
+        "Choosing one signs out all devices.",
+    ),
 }
 
 
@@ -81,7 +93,11 @@ class AccountMailRenderer:
 
     def __call__(self, mail: AccountMail, message_id: str) -> Mail:
         words = _WORDS[mail.kind]
-        values = {"product": self.product, "username": mail.username}
+        values = {
+            "product": self.product,
+            "username": mail.username,
+            "sign_in": described(mail.sign_in) if mail.sign_in else "",
+        }
         content = {
             **values,
             "headline": words.headline,
@@ -123,6 +139,13 @@ def mail_writer(
         return renderer(mail, delivery.message_id)
 
     return write
+
+
+def described(sign_in: ReportedSignIn) -> str:
+    """Return `Firefox on Linux, 29 November 2026, 01:24 UTC`, without names that are not known."""
+    names = [name for name in (sign_in.browser, sign_in.system) if name]
+    at = sign_in.at.astimezone(UTC)
+    return f"{' on '.join(names) or 'an unknown program'}, {at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def grouped(code: str) -> str:

@@ -14,12 +14,14 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_RESET_PASSWORD: _ClassVar[Kind]
     KIND_EMAIL_CHANGED: _ClassVar[Kind]
     KIND_PASSWORD_CHANGED: _ClassVar[Kind]
+    KIND_NEW_SIGN_IN: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_VERIFY_EMAIL: Kind
 KIND_CHANGE_EMAIL: Kind
 KIND_RESET_PASSWORD: Kind
 KIND_EMAIL_CHANGED: Kind
 KIND_PASSWORD_CHANGED: Kind
+KIND_NEW_SIGN_IN: Kind
 
 class GetMailRequest(_message.Message):
     __slots__ = ("mail_id",)
@@ -36,17 +38,29 @@ class GetMailResponse(_message.Message):
     def __init__(self, mail: _Optional[_Union[AccountMail, _Mapping]] = ..., not_wanted: _Optional[str] = ...) -> None: ...
 
 class AccountMail(_message.Message):
-    __slots__ = ("kind", "address", "username", "link_path", "short_code", "valid_seconds")
+    __slots__ = ("kind", "address", "username", "link_path", "short_code", "valid_seconds", "sign_in")
     KIND_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     LINK_PATH_FIELD_NUMBER: _ClassVar[int]
     SHORT_CODE_FIELD_NUMBER: _ClassVar[int]
     VALID_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SIGN_IN_FIELD_NUMBER: _ClassVar[int]
     kind: Kind
     address: str
     username: str
     link_path: str
     short_code: str
     valid_seconds: int
-    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., address: _Optional[str] = ..., username: _Optional[str] = ..., link_path: _Optional[str] = ..., short_code: _Optional[str] = ..., valid_seconds: _Optional[int] = ...) -> None: ...
+    sign_in: SignIn
+    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., address: _Optional[str] = ..., username: _Optional[str] = ..., link_path: _Optional[str] = ..., short_code: _Optional[str] = ..., valid_seconds: _Optional[int] = ..., sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
+
+class SignIn(_message.Message):
+    __slots__ = ("at", "browser", "system")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    at: int
+    browser: str
+    system: str
+    def __init__(self, at: _Optional[int] = ..., browser: _Optional[str] = ..., system: _Optional[str] = ...) -> None: ...

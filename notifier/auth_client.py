@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import grpc
 from chassis.channels import channel_options
 from chassis.settings import Secret
 from notifier import account_mails_pb2 as pb
-from notifier.domain import AccountMail, AccountMailKind
+from notifier.domain import AccountMail, AccountMailKind, ReportedSignIn
 from notifier.errors import ContentFailed, ContentUnavailable, MailNotWanted, UnknownContent
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _KINDS = {
     pb.KIND_RESET_PASSWORD: AccountMailKind.RESET_PASSWORD,
     pb.KIND_EMAIL_CHANGED: AccountMailKind.EMAIL_CHANGED,
     pb.KIND_PASSWORD_CHANGED: AccountMailKind.PASSWORD_CHANGED,
+    pb.KIND_NEW_SIGN_IN: AccountMailKind.NEW_SIGN_IN,
 }
 
 
@@ -75,4 +76,9 @@ class GrpcAccountMails:
             link_path=mail.link_path,
             short_code=mail.short_code,
             valid_for=timedelta(seconds=mail.valid_seconds),
+            sign_in=_sign_in(mail.sign_in) if mail.HasField("sign_in") else None,
         )
+
+
+def _sign_in(sign_in: pb.SignIn) -> ReportedSignIn:
+    return ReportedSignIn(datetime.fromtimestamp(sign_in.at, UTC), sign_in.browser, sign_in.system)

@@ -190,6 +190,7 @@ class AccountMailKind(StrEnum):
     RESET_PASSWORD = "reset-password"  # noqa: S105
     EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
+    NEW_SIGN_IN = "new-sign-in"
 
     @property
     def ignores_refusals(self) -> bool:
@@ -219,6 +220,16 @@ class AccountMail:
     link_path: str = field(repr=False)
     short_code: str = field(repr=False)
     valid_for: timedelta
+    sign_in: "ReportedSignIn | None" = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSignIn:
+    """A sign-in on a new device. The names are empty if they are not known."""
+
+    at: datetime
+    browser: str
+    system: str
 
 
 @dataclass(frozen=True, slots=True)

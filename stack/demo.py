@@ -17,7 +17,7 @@ USER_AND_TWEETS = """
 { me { username tweets(first: 2) { edges { node { text author { username } } } } } }"""
 
 _TEXT = "That brain of mine is more than merely mortal; as time will show."
-_SHOWN = {"password": 0, "accessToken": 12, "refreshToken": 12}
+_SHOWN = {"password": 0, "accessToken": 12, "refreshToken": 12, "deviceToken": 12}
 """How many characters of a secret are shown, by the name of its field."""
 
 

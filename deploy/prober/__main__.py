@@ -39,7 +39,7 @@ def main(variables: Mapping[str, str], arguments: list[str] | None = None) -> in
         if once:
             return _probe_once(http, name, secret)
         port = int(variables.get("PROBER_PORT") or 4190)
-        interval = float(variables.get("PROBER_INTERVAL_SECONDS") or 30)
+        interval = float(variables.get("PROBER_INTERVAL_SECONDS") or 60)
         _probe_repeatedly(http, name, secret, port=port, interval=interval)
     return 0
 

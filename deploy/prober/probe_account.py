@@ -24,6 +24,10 @@ class ProbeAccount:
     def __init__(self, http: httpx.Client, name: str, secret: str) -> None:
         self.username = f"p_{_derived(secret, f'name {name}')[:16]}"
         self.session: Account | None = None
+        self._first: Account | None = None
+        """The session of sign-up, which stays open for the deletion."""
+        self._device: dict[str, str] = {}
+        """Counts the sign-ins apart from those of strangers, of which there may be few."""
         self._http = http
         self._password = _derived(secret, f"password {name}")
 
@@ -39,10 +43,11 @@ class ProbeAccount:
 
     def sign_up(self) -> None:
         address = f"{self.username}@{DOMAIN}"
-        self.session = sign_up(self._http, self.username, self._password, email=address)
+        self._first = sign_up(self._http, self.username, self._password, email=address)
+        self._use(self._first)
 
     def sign_in(self) -> None:
-        self.session = sign_in(self._http, self.username, self._password)
+        self._use(sign_in(self._http, self.username, self._password, **self._device))
 
     def exists(self) -> bool:
         """Sign in if the account exists, and return whether it does."""
@@ -56,10 +61,14 @@ class ProbeAccount:
 
     def delete(self) -> None:
         """Delete the account if it exists."""
-        if self.exists():
+        self.session, self._first = self._first, None  # a second try signs in again
+        if self.session or self.exists():
             deleted = self.run(DELETE_ACCOUNT, password=self._password)
             expect("AccountDeleted", deleted["deleteAccount"])
-            self.session = None
+            self.session, self._device = None, {}
+
+    def _use(self, session: Account) -> None:
+        self.session, self._device = session, {"deviceToken": session.device_token}
 
 
 def _derived(secret: str, purpose: str) -> str:

@@ -1,10 +1,12 @@
 /** Signs in, up and out without the editor, for the bar at the top. */
 
 import { type Body, isRecord, type Post, UnreachableError } from "./api.ts";
+import type { Devices } from "./devices.ts";
 import type { Exchange, Session } from "./session.ts";
 import type { SignedIn } from "./sign-in.ts";
 
-const SIGNED_IN = "... on SignedIn { accessToken accessTokenExpiresAt refreshToken user { username } }";
+const SIGNED_IN = `... on SignedIn {
+  accessToken accessTokenExpiresAt refreshToken deviceToken user { username } }`;
 const SIGN_IN = `mutation SignIn($input: SignInInput!) { signIn(input: $input) { ${SIGNED_IN}
   ... on Error { message } ... on InvalidInputError { problems { field message } } } }`;
 const SIGN_UP = `mutation SignUp($input: SignUpInput!) { signUp(input: $input) { ${SIGNED_IN}
@@ -30,15 +32,19 @@ export interface Refusal {
 export async function enter(
   post: Post,
   session: Session,
+  devices: Devices,
   { username, password, email }: Credentials,
 ): Promise<Refusal | null> {
+  const deviceToken = devices.tokenFor(username);
   const [name, query, input] =
     email === null
-      ? (["signIn", SIGN_IN, { login: username, password }] as const)
+      ? (["signIn", SIGN_IN, { login: username, password, deviceToken }] as const)
       : (["signUp", SIGN_UP, { username, email, password }] as const);
   const { body, serverTime } = await post({ query, variables: { input } });
-  const who = signedIn(body.data?.[name]);
+  const result = body.data?.[name];
+  const who = signedIn(result);
   if (who) {
+    remember(devices, result, username);
     session.open(who, serverTime);
     return null;
   }
@@ -79,17 +85,27 @@ export async function leave(post: Post, session: Session): Promise<boolean> {
 }
 
 /** Returns the function that exchanges a refresh token for new tokens. */
-export function exchange(post: Post): Exchange {
+export function exchange(post: Post, devices: Devices): Exchange {
   return async (token) => {
     const { body, serverTime } = await post({ query: REFRESH, variables: { token } });
     const result = body.data?.["refreshSession"];
     const who = signedIn(result);
-    if (who) return { who, serverTime };
+    if (who) {
+      remember(devices, result);
+      return { who, serverTime };
+    }
     if (isRecord(result)) return null;
     throw new UnreachableError(
       body.errors?.[0]?.message ?? "The session cannot be renewed right now.",
     );
   };
+}
+
+/** Keeps the device token of a sign-in for its user, also under the login that was typed. */
+function remember(devices: Devices, result: unknown, ...typed: string[]): void {
+  if (!isRecord(result) || typeof result["deviceToken"] !== "string") return;
+  const user = isRecord(result["user"]) ? [String(result["user"]["username"])] : [];
+  devices.keep(result["deviceToken"], ...user, ...typed);
 }
 
 function signedIn(result: unknown): SignedIn | null {

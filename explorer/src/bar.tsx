@@ -6,7 +6,7 @@ import { enter, leave, type Refusal } from "./account.ts";
 import { UnreachableError } from "./api.ts";
 import { needsProof } from "./address.ts";
 import { AddressPanel } from "./address-panel.tsx";
-import { address, post, session } from "./page.ts";
+import { address, devices, post, session } from "./page.ts";
 import { useStore } from "./store.ts";
 
 export function Bar() {
@@ -69,7 +69,7 @@ function SignedOut({ why }: { why: string | null }) {
     setRefusal(null);
     try {
       const email = isNew ? text("email") : null;
-      const refused = await enter(post, session, {
+      const refused = await enter(post, session, devices, {
         username: text("username"),
         password: text("password"),
         email,

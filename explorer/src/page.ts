@@ -3,6 +3,7 @@
 import { exchange } from "./account.ts";
 import { AddressWatch } from "./address.ts";
 import { post as send, type Post, UnreachableError } from "./api.ts";
+import { Devices } from "./devices.ts";
 import type { Notice } from "./explain.ts";
 import { askHealthz, HealthWatch } from "./health.ts";
 import { Session } from "./session.ts";
@@ -30,8 +31,11 @@ export const post: Post = async (request, options) => {
   }
 };
 
+export const devices = new Devices(localStorage);
+if (devices.take(location.hash)) history.replaceState(null, "", location.pathname);
+
 export const session = new Session({
-  exchange: exchange(post),
+  exchange: exchange(post, devices),
   storage: sessionStorage,
   channel: new BroadcastChannel("chirp.session"),
   now: Date.now,

@@ -30,7 +30,9 @@ from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
 from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.export import ExportService
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import (
     ACCOUNT_MAILS,
@@ -97,7 +99,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             connection, service=service, recovery=recovery, sessions=sessions
         ),
         shutdown,
-        running=[auth.running, parts.consumer(handler(service)), serving_grpc],
+        running=[auth.running, parts.consumer(handler(service), export=None), serving_grpc],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
         routes=[_jwks_route(auth.keys), *account_routes(recovery)],
@@ -109,6 +111,12 @@ def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+def export_service(settings: Settings, database: Database) -> ExportService:
+    """Return the use cases of an export."""
+    unit_of_work = _Auth(settings, database, lambda: None, lambda _: None).unit_of_work
+    return ExportService(unit_of_work, normalize_email, _now)
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,7 @@ class _Auth:
             session_max_lifetime=settings.session_max_lifetime,
             refresh_retry_window=settings.refresh_retry_window,
             recent=settings.reauthentication_max_age,
+            new_device_mails=settings.new_device_mails,
         )
 
     @cached_property
@@ -195,6 +204,7 @@ class _Auth:
             passwords=self.passwords,
             normalize_email=normalize_email,
             is_common_password=is_common,
+            devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,
         )

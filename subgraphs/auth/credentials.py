@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from subgraphs.auth.domain import Budget, Limits, Login, Password, User
-from subgraphs.auth.errors import InvalidCredentials
-from subgraphs.auth.ports import EmailNormalizer, PasswordHasher, Repositories, Throttle, UnitOfWork
+from subgraphs.auth.errors import InvalidCredentials, TooManyAttempts
+from subgraphs.auth.ports import (
+    DeviceTokens,
+    EmailNormalizer,
+    PasswordHasher,
+    Repositories,
+    Throttle,
+    UnitOfWork,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,7 @@ class Credentials:
     passwords: PasswordHasher
     normalize_email: EmailNormalizer
     is_common_password: Callable[[str], bool]
+    devices: DeviceTokens
     throttle: Throttle
     limits: Limits
 
@@ -25,6 +33,44 @@ class Credentials:
         except ValueError:
             return None
         return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
+
+    async def sign_in(
+        self, login: str, password: str, *, network: str, device_token: str | None
+    ) -> tuple[User, bool]:
+        """Return the user with this login and password, and whether the device is known.
+
+        A device that has signed in before has attempts of its own, so strangers cannot lock it out;
+        all others share those of the account and those of their network. Whether an account has
+        the login shows in nothing: an unknown login takes the same steps. Raises InvalidCredentials
+        or TooManyAttempts.
+        """
+        account = await self.by_login(login)
+        device = self.devices.device(device_token, account) if device_token else None
+        if device:
+            await self.throttle.take(self._password_budget(f"sign-in.device:{device}"))
+        else:
+            account = await self._for_stranger(account, login.strip().lower(), network)
+        return await self.authenticate(account, password), device is not None
+
+    async def _for_stranger(self, account: User | None, named: str, network: str) -> User | None:
+        """Count a stranger's attempt. Return None if it must not reach the account's password.
+
+        An account has two logins, its username and its address, with one budget between them. An
+        answer that named this budget would reveal which address belongs to a username; so beyond it
+        the attempt is answered as for an unknown login.
+        """
+        await self.throttle.take(
+            self._password_budget(f"sign-in.login:{named}"),
+            Budget(
+                f"sign-in.network:{network}", self.limits.sign_ins_per_network, self.limits.period
+            ),
+        )
+        try:
+            key = account.id if account else named
+            await self.throttle.take(self._password_budget(f"sign-in.account:{key}"))
+        except TooManyAttempts:
+            return None
+        return account
 
     async def authenticate(self, user: User | None, typed: str) -> User:
         """Return the user if this is their password. Raises InvalidCredentials."""
@@ -43,10 +89,12 @@ class Credentials:
         Raises InvalidCredentials, or TooManyAttempts: a stolen access token must not serve to
         guess the password.
         """
-        limit = self.limits.passwords_per_account
-        await self.throttle.take(Budget(f"password.account:{user_id}", limit, self.limits.period))
+        await self.throttle.take(self._password_budget(f"password.account:{user_id}"))
         users = await self.unit_of_work.read(lambda r: r.users.by_ids([user_id]))
         return await self.authenticate(users[0] if users else None, typed)
+
+    def _password_budget(self, key: str) -> Budget:
+        return Budget(key, self.limits.passwords_per_account, self.limits.period)
 
     async def _rehash(self, user: User, password: Password) -> None:
         new = await self.passwords.hash(password.text)

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -143,6 +143,8 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     """To the previous address, with a code that takes it back."""
     PASSWORD_CHANGED = "password-changed"
+    NEW_SIGN_IN = "new-sign-in"
+    """After a sign-in on a device that has not signed in before."""
 
     @property
     def has_short_code(self) -> bool:
@@ -173,6 +175,8 @@ class AccountMail:
     """When the code expires. None: the mail was not sent yet, so its code does not exist."""
     attempts: int = 0
     """The number of wrong short codes."""
+    user_agent: str | None = None
+    """Of the sign-in that the mail reports, which was at `created_at`."""
 
     def is_valid(self, user: User, now: datetime) -> bool:
         """Return whether the code of this mail to `user` may be used."""
@@ -197,6 +201,16 @@ class MailContent:
     code: str = field(default="", repr=False)
     short_code: str = field(default="", repr=False)
     valid_for: timedelta = timedelta()
+    sign_in: "ReportedSignIn | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSignIn:
+    """A sign-in on a new device, as its mail names it. None: not known."""
+
+    at: datetime
+    browser: str | None
+    system: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +221,15 @@ class SignedIn:
     session: Session
     access_token: AccessToken
     refresh_token: str
+    device_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """The outcome of a change of the password: the sessions that ended, and a new device token."""
+
+    session_ids: Sequence[UUID]
+    device_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +308,11 @@ class Limits:
     mails_per_network: int = 60
     codes_per_network: int = 60
     passwords_per_account: int = 10
+    """By its signed-in user, by strangers together, and by each device that has signed in."""
+    sign_ins_per_network: int = 100
+    sign_ups_per_network: int = 150
+    refreshes_per_network: int = 60
+    """With an invalid refresh token. Those with a valid one are not limited."""
     period: timedelta = timedelta(hours=1)
 
 
@@ -318,6 +346,9 @@ def is_fictitious(address: str) -> bool:
     return address.lower().endswith(".example")
 
 
+UNKNOWN_NETWORK = "unknown"
+
+
 def network_of(address: str) -> str:
     """Return the network whose attempts are counted together.
 
@@ -327,7 +358,7 @@ def network_of(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
+        return UNKNOWN_NETWORK
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     if parsed.ipv4_mapped:

@@ -29,6 +29,10 @@ class EmailTaken(Exception):
     """An account with this e-mail address exists."""
 
 
+class AccountNotFound(Exception):
+    """No account has this username, address or id."""
+
+
 class InvalidCredentials(Exception):
     """The login names no account, or the password is wrong; a client never learns which."""
 

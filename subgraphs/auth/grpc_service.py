@@ -15,7 +15,7 @@ from chassis.errors import TokenRefused
 from chassis.principal import Principal
 from subgraphs.auth import account_mails_pb2
 from subgraphs.auth import sessions_pb2 as pb
-from subgraphs.auth.domain import MailContent
+from subgraphs.auth.domain import MailContent, ReportedSignIn
 from subgraphs.auth.links import link_path
 from subgraphs.auth.mails import AccountMails, MailNotWanted
 from subgraphs.auth.verification import Verification
@@ -107,6 +107,12 @@ def account_mails_handler(mails: AccountMails, secret: str) -> grpc.GenericRpcHa
     )
 
 
+def _sign_in(reported: ReportedSignIn) -> account_mails_pb2.SignIn:
+    return account_mails_pb2.SignIn(
+        at=int(reported.at.timestamp()), browser=reported.browser, system=reported.system
+    )
+
+
 def _mail(content: MailContent) -> account_mails_pb2.AccountMail:
     return account_mails_pb2.AccountMail(
         kind=f"KIND_{content.kind.name}",
@@ -115,6 +121,7 @@ def _mail(content: MailContent) -> account_mails_pb2.AccountMail:
         link_path=link_path(content.kind, content.code),
         short_code=content.short_code,
         valid_seconds=int(content.valid_for.total_seconds()),
+        sign_in=_sign_in(content.sign_in) if content.sign_in else None,
     )
 
 

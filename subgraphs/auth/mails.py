@@ -13,11 +13,13 @@ from subgraphs.auth.domain import (
     Login,
     MailContent,
     MailKind,
+    ReportedSignIn,
     User,
     is_fictitious,
 )
 from subgraphs.auth.events import account_mail_requested
 from subgraphs.auth.ports import CodeMint, Repositories, UnitOfWork
+from subgraphs.auth.user_agents import browser, system
 
 CODE_VALID = timedelta(minutes=10)
 """OWASP ASVS 5.0, 6.5.5."""
@@ -54,12 +56,14 @@ class AccountMails:
         kind: MailKind,
         address: str,
         user_id: UUID | None = None,
+        *,
+        user_agent: str | None = None,
     ) -> None:
         """Request a mail, in the caller's transaction.
 
         `user_id` None is for a password reset: the account is looked up when the mail is sent, so
         that a request takes the same time whether the address has an account or not. An address
-        that cannot exist gets no mail.
+        that cannot exist gets no mail. `user_agent` is that of a sign-in that the mail reports.
         """
         if is_fictitious(address):
             return
@@ -72,6 +76,7 @@ class AccountMails:
             seed=seed,
             hash=self.codes.hash(self.codes.code(seed)),
             created_at=self.now(),
+            user_agent=user_agent,
         )
         await repositories.account_mails.add(mail)
         await repositories.events.add(account_mail_requested(mail))
@@ -138,7 +143,7 @@ class AccountMails:
 
     def _content(self, mail: AccountMail, user: User, valid_for: timedelta | None) -> MailContent:
         if valid_for is None:
-            return MailContent(mail.kind, mail.address, user.username)
+            return MailContent(mail.kind, mail.address, user.username, sign_in=_reported(mail))
         return MailContent(
             mail.kind,
             mail.address,
@@ -147,6 +152,12 @@ class AccountMails:
             short_code=self.codes.short_code(mail.seed) if mail.kind.has_short_code else "",
             valid_for=valid_for,
         )
+
+
+def _reported(mail: AccountMail) -> ReportedSignIn | None:
+    if mail.user_agent is None:
+        return None
+    return ReportedSignIn(mail.created_at, browser(mail.user_agent), system(mail.user_agent))
 
 
 async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[AccountMail, User]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.pages import Form, Link, page, page_route, product
-from subgraphs.auth.domain import User, network_of
+from subgraphs.auth.domain import NewPassword, User, network_of
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, TooManyAttempts
 from subgraphs.auth.forms import (
     code_field,
@@ -45,7 +45,7 @@ class Accounts(Protocol):
 
     async def reset_password(
         self, code: str, new_password: str, email: str | None, network: str
-    ) -> Sequence[UUID]:
+    ) -> NewPassword:
         """`email` comes with a code that was typed. Raises InvalidCode, InvalidInput or
         TooManyAttempts."""
 
@@ -105,7 +105,7 @@ class _Pages:
             return _ask_for_password({} if code is None else {"code": code})
         values = await read_form(request, ["code", "newPassword"], ["email"])
         try:
-            await self.accounts.reset_password(
+            changed = await self.accounts.reset_password(
                 values["code"], values["newPassword"], values.get("email"), _network(request)
             )
         except InvalidInput as error:
@@ -117,7 +117,7 @@ class _Pages:
         return page(
             "Your password is changed",
             "Every session of your account has ended. Sign in with the new password.",
-            links=[_go_on()],
+            links=[_go_on(changed.device_token)],
         )
 
     async def forgot_password(self, request: Request) -> Response:
@@ -271,5 +271,10 @@ def _duration(seconds: int) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
-def _go_on() -> Link:
-    return Link(f"Go to {product()}", "/")
+def _go_on(device_token: str = "") -> Link:
+    """Return the link to the product's page.
+
+    A device token goes there in the fragment, which no server sees: so the owner can sign in after
+    a reset while strangers guess at the password.
+    """
+    return Link(f"Go to {product()}", f"/#device={device_token}" if device_token else "/")

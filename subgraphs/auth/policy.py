@@ -23,6 +23,8 @@ class Policy:
     """How long after its first use a refresh token may be exchanged again."""
     recent: timedelta = timedelta(minutes=15)
     """How long after its opening a session may end the user's other sessions."""
+    new_device_mails: bool = True
+    """Whether a sign-in on a new device is reported to the account's proven address."""
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -29,6 +29,9 @@ class UserRepository(Protocol):
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         """Return those of the users that exist, in no particular order."""
 
+    async def account(self, user_id: UUID) -> Account | None:
+        """Return the user with their settings."""
+
     async def by_login(self, login: Login) -> User | None:
         """Return the user with this username or address, in whatever case."""
 
@@ -41,8 +44,11 @@ class UserRepository(Protocol):
         No session is opened meanwhile.
         """
 
-    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        """Replace the hash of a locked user. Sign-ins in progress with the old one then fail."""
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> datetime:
+        """Replace the hash of a locked user. Sign-ins in progress with the old one then fail.
+
+        Returns the time of the change, which is later than that of every earlier one.
+        """
 
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         """Replace the assigned roles of a locked user. Sign-ins in progress then fail."""
@@ -227,6 +233,19 @@ class CodeMint(Protocol):
 
     def hash(self, code: str) -> bytes:
         """Return the form in which the code of a link is stored."""
+
+
+class DeviceTokens(Protocol):
+    """Makes and recognises the tokens of devices that have signed in."""
+
+    def issue(self, user: User, device_id: UUID) -> str:
+        """Return the token of a device for a user, valid until the password is changed."""
+
+    def device(self, token: str, user: User | None) -> UUID | None:
+        """Return the id of the device. None if the token is not valid for this user.
+
+        Takes as long without a user.
+        """
 
 
 class RevocationAnnouncer(Protocol):

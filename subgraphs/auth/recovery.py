@@ -1,7 +1,7 @@
 """The use cases of proving an address, recovering an account, and changing password and address."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from subgraphs.auth.domain import (
     Limits,
     Login,
     MailKind,
+    NewPassword,
     Password,
     User,
 )
@@ -152,8 +153,8 @@ class RecoveryService:
 
     async def reset_password(
         self, code: str, new_password: str, email: str | None, network: str
-    ) -> Sequence[UUID]:
-        """Set a password with a mailed code, and end all sessions. Returns their ids.
+    ) -> NewPassword:
+        """Set a password with a mailed code, and end all sessions.
 
         `email` is needed with a short code. Raises InvalidCode or InvalidInput; the latter leaves
         the code valid.
@@ -174,18 +175,20 @@ class RecoveryService:
         new_hash = await self._new_hash(user, new_password)
         now = self.now()
 
-        async def work(repositories: Repositories) -> Sequence[UUID] | None:
+        async def work(repositories: Repositories) -> NewPassword | None:
             locked = await redeem(repositories)
             if locked is None:
                 return None
             return await self._replace_password(repositories, locked, new_hash, now)
 
-        return await self._announced(_valid(await self._transaction(work)))
+        changed = _valid(await self._transaction(work))
+        await self._announced(changed.session_ids)
+        return changed
 
     async def change_password(
         self, user_id: UUID, session_id: UUID, current: str, new: str
-    ) -> Sequence[UUID]:
-        """Replace the password and end all sessions but `session_id`. Returns their ids.
+    ) -> NewPassword:
+        """Replace the password and end all sessions but `session_id`.
 
         Raises InvalidCredentials or InvalidInput.
         """
@@ -193,11 +196,13 @@ class RecoveryService:
         new_hash = await self._new_hash(user, new)
         now = self.now()
 
-        async def work(repositories: Repositories) -> Sequence[UUID]:
+        async def work(repositories: Repositories) -> NewPassword:
             locked = await lock_authenticated(repositories, user)
             return await self._replace_password(repositories, locked, new_hash, now, session_id)
 
-        return await self._announced(await self._transaction(work))
+        changed = await self._transaction(work)
+        await self._announced(changed.session_ids)
+        return changed
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -222,12 +227,18 @@ class RecoveryService:
         new_hash: str,
         now: datetime,
         keep: UUID | None = None,
-    ) -> Sequence[UUID]:
-        await repositories.users.change_password(user.id, new_hash, now)
+    ) -> NewPassword:
+        """Store a new password, whose device tokens are new too, and end the sessions but `keep`.
+
+        The tokens of earlier devices are void: whoever knew the old password may have many.
+        """
+        changed_at = await repositories.users.change_password(user.id, new_hash, now)
+        changed = replace(user, password_changed_at=changed_at)
+        device_token = self.credentials.devices.issue(changed, keep or self.mails.new_id())
         await repositories.account_mails.remove(user.id, _PENDING)
         if user.email_verified:
             await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
-        return await end_sessions(repositories, user.id, now, keep=keep)
+        return NewPassword(await end_sessions(repositories, user.id, now, keep=keep), device_token)
 
     async def _refuse_taken(self, repositories: Repositories, user: User, address: str) -> None:
         """Raise EmailTaken if another account has the address, or may take it back."""

@@ -92,6 +92,7 @@ class Mutation:
                 password=input.password,
                 scopes=input.scopes,
                 device=info.context.device,
+                device_token=input.device_token,
             )
         )
 
@@ -106,7 +107,10 @@ class Mutation:
             str, strawberry.argument(description="The newest refresh token of the session.")
         ],
     ) -> RefreshSessionResult:
-        return SignedIn.from_entity(await info.context.service.refresh_session(refresh_token))
+        context = info.context
+        return SignedIn.from_entity(
+            await context.service.refresh_session(refresh_token, context.network)
+        )
 
     @strawberry.mutation(description="Ends the session of this request, everywhere and at once.")
     async def sign_out(self, info: Info) -> SignedOut:
@@ -267,10 +271,11 @@ class Mutation:
             ResetPasswordInput, strawberry.argument(description="The code and the password.")
         ],
     ) -> ResetPasswordResult:
-        ended = await info.context.recovery.reset_password(
-            input.code, input.new_password, input.email, info.context.network
+        return PasswordChanged.from_entity(
+            await info.context.recovery.reset_password(
+                input.code, input.new_password, input.email, info.context.network
+            )
         )
-        return PasswordChanged(session_ids=_ids(ended))
 
     @strawberry.mutation(
         description="Replaces your password. Ends your other sessions, everywhere and at once "
@@ -283,10 +288,11 @@ class Mutation:
         new_password: Annotated[str, strawberry.argument(description=NEW_PASSWORD)],
     ) -> ChangePasswordResult:
         principal = info.context.require(Scope.WRITE)
-        ended = await info.context.recovery.change_password(
-            principal.user_id, principal.session_id, current_password, new_password
+        return PasswordChanged.from_entity(
+            await info.context.recovery.change_password(
+                principal.user_id, principal.session_id, current_password, new_password
+            )
         )
-        return PasswordChanged(session_ids=_ids(ended))
 
 
 def _signed_out(session_ids: Sequence[UUID]) -> SignedOut:

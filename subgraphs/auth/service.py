@@ -8,6 +8,7 @@ from uuid import UUID
 from chassis.events import Event
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
+    UNKNOWN_NETWORK,
     Account,
     Budget,
     DeletedUser,
@@ -20,6 +21,7 @@ from subgraphs.auth.domain import (
     SignedIn,
     User,
     checked_scopes,
+    network_of,
     username_problems,
 )
 from subgraphs.auth.errors import (
@@ -81,11 +83,16 @@ class AuthService:
 
         White space around the username and the address is removed: keyboards and clipboards add
         it. After too many sign-ups with one address, whose accounts were deleted each time, no
-        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken or EmailTaken.
+        mail is sent; the user may request one. Raises InvalidInput, UsernameTaken, EmailTaken or
+        TooManyAttempts.
         """
         username = username.strip()
         chosen = Password.parse(password)
         email = self._checked_email(username, email, chosen)
+        network, limits = network_of(device.address), self.limits
+        await self.throttle.take(
+            Budget(f"sign-up.network:{network}", limits.sign_ups_per_network, limits.period)
+        )
         user = User(
             id=self.new_id(),
             username=username,
@@ -110,31 +117,52 @@ class AuthService:
         return self._signed_in(user, session, refresh_token)
 
     async def sign_in(
-        self, *, login: str, password: str, scopes: list[str] | None, device: Device
+        self,
+        *,
+        login: str,
+        password: str,
+        scopes: list[str] | None,
+        device: Device,
+        device_token: str | None = None,
     ) -> SignedIn:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
         White space around the login is removed; around the password it counts. A scope that none
-        of the user's roles has is left out of the session. Raises InvalidCredentials or
-        InvalidInput.
+        of the user's roles has is left out of the session. `device_token` is that of an earlier
+        SignedIn; without it the device is new, which is mailed to a proven address. Raises
+        InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
-        user = await self.credentials.authenticate(await self.credentials.by_login(login), password)
+        user, is_known = await self.credentials.sign_in(
+            login, password, network=network_of(device.address), device_token=device_token
+        )
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
 
-        await self.unit_of_work.statement(
-            lambda repositories: self._open(repositories, session, user, refresh_token)
-        )
+        is_reported = self.policy.new_device_mails and user.email_verified and not is_known
+
+        async def work(repositories: Repositories) -> None:
+            await self._open(repositories, session, user, refresh_token)
+            if is_reported:
+                await self.mails.request(
+                    repositories,
+                    MailKind.NEW_SIGN_IN,
+                    user.email,
+                    user.id,
+                    user_agent=device.user_agent,
+                )
+
+        await self.unit_of_work.transaction(work)
         return self._signed_in(user, session, refresh_token)
 
-    async def refresh_session(self, refresh_token: str) -> SignedIn:
+    async def refresh_session(self, refresh_token: str, network: str = UNKNOWN_NETWORK) -> SignedIn:
         """Exchange a refresh token for the next one and a new access token.
 
         The access token has the current scopes of the session. The same exchange may be repeated
         within `refresh_retry_window`, until the new token is used: a lost response signs no user
-        out. A token that is sent again later was stolen, so its session ends. Raises
-        InvalidRefreshToken.
+        out. A token that is sent again later was stolen, so its session ends. `network` is the
+        client's; only attempts that fail are counted, so that others in a network lock no session
+        out. Raises InvalidRefreshToken or TooManyAttempts.
         """
         token_hash = self.refresh_tokens.hash(refresh_token)
         successor = self.refresh_tokens.successor(refresh_token)
@@ -161,6 +189,10 @@ class AuthService:
         if isinstance(outcome, _Theft):
             await self.revocations.announce(outcome.session_ids)
         if outcome is None or isinstance(outcome, _Theft):
+            limits = self.limits
+            await self.throttle.take(
+                Budget(f"refresh.network:{network}", limits.refreshes_per_network, limits.period)
+            )
             raise InvalidRefreshToken
         user, session = outcome
         return self._signed_in(user, session, successor)
@@ -277,7 +309,10 @@ class AuthService:
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
         session = self.policy.current(session, user)
         access_token = self.access_tokens.issue(user, session, self.now())
-        return SignedIn(user, session, access_token, refresh_token)
+        # A device is known by a session that it opened, also after the session's end. So there are
+        # no more devices, each with attempts of its own, than there were sign-ins.
+        device_token = self.credentials.devices.issue(user, session.id)
+        return SignedIn(user, session, access_token, refresh_token, device_token)
 
 
 async def end_sessions(

@@ -29,6 +29,7 @@ class Settings(ServiceSettings):
     reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    new_device_mails: bool
     token_cache_size: int
     argon2_memory_kib: int
     argon2_passes: int
@@ -70,7 +71,13 @@ class Settings(ServiceSettings):
                     passwords_per_account=read.integer(
                         "AUTH_PASSWORDS_PER_ACCOUNT", 10, at_least=1
                     ),
+                    sign_ins_per_network=read.integer("AUTH_SIGN_INS_PER_NETWORK", 100, at_least=1),
+                    sign_ups_per_network=read.integer("AUTH_SIGN_UPS_PER_NETWORK", 150, at_least=1),
+                    refreshes_per_network=read.integer(
+                        "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
+                    ),
                 ),
+                new_device_mails=read.flag("AUTH_NEW_DEVICE_MAILS", default=True),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),
                 argon2_memory_kib=read.integer("AUTH_ARGON2_MEMORY_KIB", 19 * 1024, at_least=8),
                 argon2_passes=read.integer("AUTH_ARGON2_PASSES", 2, at_least=1),

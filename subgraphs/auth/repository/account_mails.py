@@ -16,8 +16,10 @@ class SqlAccountMailRepository:
     async def add(self, mail: AccountMail) -> None:
         await self._connection.execute(
             """
-            INSERT INTO account_mails (id, kind, address, user_id, seed, hash, created_at)
-            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at)
+            INSERT INTO account_mails (
+                id, kind, address, user_id, seed, hash, created_at, user_agent
+            )
+            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at, :user_agent)
             """,
             {
                 "id": mail.id,
@@ -27,6 +29,7 @@ class SqlAccountMailRepository:
                 "seed": mail.seed,
                 "hash": mail.hash,
                 "created_at": mail.created_at,
+                "user_agent": mail.user_agent,
             },
         )
 
@@ -121,4 +124,5 @@ def _mail(row: Row) -> AccountMail:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         attempts=row["attempts"],
+        user_agent=row["user_agent"],
     )

@@ -43,6 +43,12 @@ class SqlUserRepository:
         )
         return [_user(row) for row in rows]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        row = await self._connection.fetch_one(
+            "SELECT * FROM users WHERE id = :id", {"id": user_id}
+        )
+        return _account(row) if row else None
+
     async def by_login(self, login: Login) -> User | None:
         column = "email" if login.is_email else "username"
         row = await self._connection.fetch_one(
@@ -63,17 +69,18 @@ class SqlUserRepository:
         )
         return _user(row) if row else None
 
-    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        await self._connection.execute(
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> datetime:
+        changed_at: datetime = await self._connection.fetch_val(
             """
             UPDATE users
             SET password_hash = :hash, password_changed_at = greatest(
                 :now, password_changed_at + interval '1 microsecond'
             )
-            WHERE id = :id
+            WHERE id = :id RETURNING password_changed_at
             """,
             {"id": user_id, "hash": password_hash, "now": now},
         )
+        return changed_at
 
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         await self._connection.execute(
@@ -154,5 +161,9 @@ def _user(row: Row) -> User:
 def _known(row: Row) -> Account | DeletedUser:
     if row["deleted_at"]:
         return DeletedUser(row["id"], row["deleted_at"])
+    return _account(row)
+
+
+def _account(row: Row) -> Account:
     settings = EmailSettings(bool(row["retweet_emails"]), row["email_settings_changed_at"])
     return Account(_user(row), settings)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from subgraphs.auth import domain
 from subgraphs.auth.mails import CODE_VALID
 from subgraphs.auth.types.errors import (
     EmailTakenError,
@@ -12,7 +13,7 @@ from subgraphs.auth.types.errors import (
     InvalidInputError,
     TooManyAttemptsError,
 )
-from subgraphs.auth.types.users import NEW_PASSWORD, User
+from subgraphs.auth.types.users import DEVICE_TOKEN, NEW_PASSWORD, User
 
 
 @strawberry.type(description="A mail with a code was requested.")
@@ -39,6 +40,14 @@ class PasswordChanged:
     session_ids: list[strawberry.ID] = strawberry.field(
         description="The ids of the sessions that ended."
     )
+    device_token: str = strawberry.field(description=DEVICE_TOKEN)
+
+    @classmethod
+    def from_entity(cls, changed: domain.NewPassword) -> "PasswordChanged":
+        return cls(
+            session_ids=[strawberry.ID(str(session_id)) for session_id in changed.session_ids],
+            device_token=changed.device_token,
+        )
 
 
 @strawberry.type(description="An account has its previous address again, and no password.")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from subgraphs.auth import domain
+from subgraphs.auth import domain, user_agents
 from subgraphs.auth.types.errors import (
     EmailTakenError,
     InvalidCredentialsError,
@@ -17,7 +17,7 @@ from subgraphs.auth.types.errors import (
     TooManyAttemptsError,
     UsernameTakenError,
 )
-from subgraphs.auth.types.users import NEW_PASSWORD, User
+from subgraphs.auth.types.users import DEVICE_TOKEN, NEW_PASSWORD, User
 
 
 @strawberry.type(description="A sign-in on one device.")
@@ -40,6 +40,18 @@ class Session:
         description="When the session ends. A refresh moves it, up to a limit of its age."
     )
     current: bool = strawberry.field(description="Whether this request belongs to the session.")
+
+    @strawberry.field(
+        description="The browser by its name, such as `Firefox`; null if it is not known."
+    )
+    def browser(self) -> str | None:
+        return user_agents.browser(self.user_agent)
+
+    @strawberry.field(
+        description="The operating system by its name, such as `Android`; null if it is not known."
+    )
+    def system(self) -> str | None:
+        return user_agents.system(self.user_agent)
 
     @classmethod
     def from_entity(cls, session: domain.Session, current: UUID | None) -> "Session":
@@ -67,6 +79,7 @@ class SignedIn:
     refresh_token: str = strawberry.field(
         description="Exchange it once, with `refreshSession`, for the next pair of tokens."
     )
+    device_token: str = strawberry.field(description=DEVICE_TOKEN)
     session: Session = strawberry.field(description="The session of the tokens.")
     user: User = strawberry.field(description="The account that is signed in.")
 
@@ -76,6 +89,7 @@ class SignedIn:
             access_token=signed_in.access_token.value,
             access_token_expires_at=signed_in.access_token.expires_at,
             refresh_token=signed_in.refresh_token,
+            device_token=signed_in.device_token,
             session=Session.from_entity(signed_in.session, signed_in.session.id),
             user=User.from_entity(signed_in.user),
         )
@@ -118,17 +132,17 @@ class AccountDeleted:
 
 
 SignUpResult = Annotated[
-    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError,
+    SignedIn | UsernameTakenError | EmailTakenError | InvalidInputError | TooManyAttemptsError,
     strawberry.union(
         "SignUpResult", description="The session of the new account, or the reason for a failure."
     ),
 ]
 SignInResult = Annotated[
-    SignedIn | InvalidCredentialsError | InvalidInputError,
+    SignedIn | InvalidCredentialsError | InvalidInputError | TooManyAttemptsError,
     strawberry.union("SignInResult", description="The new session, or the reason for a failure."),
 ]
 RefreshSessionResult = Annotated[
-    SignedIn | InvalidRefreshTokenError,
+    SignedIn | InvalidRefreshTokenError | TooManyAttemptsError,
     strawberry.union(
         "RefreshSessionResult", description="The next tokens, or the reason for a failure."
     ),
@@ -191,4 +205,7 @@ class SignInInput:
     scopes: list[str] | None = strawberry.field(
         default=None,
         description="The scopes of the session; all, also those of later releases, if left out.",
+    )
+    device_token: str | None = strawberry.field(
+        default=None, description="The newest `deviceToken` of this user on this device."
     )

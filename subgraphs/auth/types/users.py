@@ -13,6 +13,12 @@ NEW_PASSWORD = (
     "passwords."
 )
 """The description of each input that is a new password."""
+DEVICE_TOKEN = (
+    "Keep it on the device, also after sign-out, in place of the one before, and send it with "
+    "`signIn`: strangers who guess at the password cannot lock the device out, and no mail reports "
+    "a new device. Valid for this user until the password is changed."
+)
+"""The description of each field that is a device token."""
 
 
 @strawberry.federation.type(keys=["id"], description="A person with an account.")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import grpc
@@ -12,7 +12,7 @@ from chassis.settings import Secret
 from chassis.shutdown import Shutdown
 from notifier import account_mails_pb2 as pb
 from notifier.auth_client import SERVICE, GrpcAccountMails
-from notifier.domain import AccountMail, AccountMailKind
+from notifier.domain import AccountMail, AccountMailKind, ReportedSignIn
 from notifier.errors import ContentFailed, ContentUnavailable, MailNotWanted, UnknownContent
 from stack.ports import free_ports
 from subgraphs.auth.grpc_server import serving
@@ -69,6 +69,12 @@ class TestFetch:
         fetched = await fetch(lambda _: mail(kind=kind))
         name = fetched.kind.name
         assert pb.Kind.Name(kind) == f"KIND_{name}"
+
+    async def test_reported_sign_in_is_given(self) -> None:
+        sign_in = pb.SignIn(at=1_795_914_299, browser="Firefox", system="")
+        fetched = await fetch(lambda _: mail(kind=pb.KIND_NEW_SIGN_IN, sign_in=sign_in))
+        at = datetime(2026, 11, 29, 1, 4, 59, tzinfo=UTC)
+        assert fetched.sign_in == ReportedSignIn(at, "Firefox", "")
 
     async def test_reason_of_an_unwanted_mail_is_given(self) -> None:
         with pytest.raises(MailNotWanted, match=r"^the code was used$"):

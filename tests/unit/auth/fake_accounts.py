@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from chassis.logging import RequestLog
 from subgraphs.auth.common_passwords import is_common
-from subgraphs.auth.domain import Password, User
+from subgraphs.auth.domain import NewPassword, Password, User
 from subgraphs.auth.errors import InvalidCode, InvalidInput, Problem
 from subgraphs.auth.pages import account_routes
 
@@ -19,6 +19,7 @@ CODE = "q3hKp0Zs-7dV_x1T9nB4mYwLrEoJcUgAf2Gi6SkXtHM"
 TYPED = "42424242"
 ADA = User(UUID(int=1), "ada", "ada@example.com", "hash", datetime(2026, 11, 1, tzinfo=UTC))
 ENDED = [UUID(int=7)]
+DEVICE_TOKEN = "d" * 64
 
 
 @dataclass
@@ -43,7 +44,7 @@ class FakeAccounts:
 
     async def reset_password(
         self, code: str, new_password: str, email: str | None, network: str
-    ) -> Sequence[UUID]:
+    ) -> NewPassword:
         self._called("reset_password", code, new_password, email)
         if email is None or email == self.user.email:
             self._check(code, TYPED if email else CODE)
@@ -55,7 +56,7 @@ class FakeAccounts:
         )
         if problems:
             raise InvalidInput([Problem("newPassword", each.message) for each in problems])
-        return ENDED
+        return NewPassword(ENDED, DEVICE_TOKEN)
 
     async def restore_email(self, code: str, network: str) -> Sequence[UUID]:
         self._called("restore_email", code)

@@ -14,6 +14,7 @@ from chassis.ports import T
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.credentials import Credentials
+from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.domain import (
     Account,
     AccountMail,
@@ -86,6 +87,10 @@ class FakeUserRepository:
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         return [user for user in self._tables.users.values() if user.id in set(ids)]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        user = self._tables.users.get(user_id)
+        return Account(user, self._tables.email_settings[user_id]) if user else None
+
     async def by_login(self, login: Login) -> User | None:
         for user in self._tables.users.values():
             stored = user.email if login.is_email else user.username
@@ -101,13 +106,13 @@ class FakeUserRepository:
     async def lock(self, user_id: UUID) -> User | None:
         return self._tables.users.get(user_id)
 
-    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+    async def change_password(self, user_id: UUID, password_hash: str, now: datetime) -> datetime:
         user = self._tables.users[user_id]
+        changed_at = _after(user.password_changed_at, now)
         self._tables.users[user_id] = replace(
-            user,
-            password_hash=password_hash,
-            password_changed_at=_after(user.password_changed_at, now),
+            user, password_hash=password_hash, password_changed_at=changed_at
         )
+        return changed_at
 
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         user = self._tables.users[user_id]
@@ -411,7 +416,13 @@ class FakeAuth:
     def __post_init__(self) -> None:
         self.throttle = FakeThrottle(self.clock)
         self.credentials = Credentials(
-            self.unit_of_work, self.passwords, normalize_email, is_common, self.throttle, Limits()
+            self.unit_of_work,
+            self.passwords,
+            normalize_email,
+            is_common,
+            HmacDeviceTokens("a secret of thirty-two characters"),
+            self.throttle,
+            Limits(),
         )
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7

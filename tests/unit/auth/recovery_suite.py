@@ -245,8 +245,8 @@ class ResetPassword:
         await auth.recovery.request_password_reset("ADA@example.com", NETWORK)
         mail = await newest(auth, MailKind.RESET_PASSWORD)
         assert mail.address == ADDRESS
-        ended = await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
-        assert set(ended) == {laptop.session.id, phone.session.id}
+        changed = await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
+        assert set(changed.session_ids) == {laptop.session.id, phone.session.id}
         assert await refused(auth, laptop)
         assert await refused(auth, phone)
         with pytest.raises(InvalidCredentials):
@@ -342,13 +342,13 @@ class ChangePassword:
     async def test_change_ends_the_other_sessions(self, auth: FakeAuth) -> None:
         laptop = await verified(auth)
         phone = await sign_in(auth.service)
-        ended = await auth.recovery.change_password(
+        changed = await auth.recovery.change_password(
             laptop.user.id, laptop.session.id, PASSWORD, NEW_PASSWORD
         )
-        assert ended == [phone.session.id]
+        assert changed.session_ids == [phone.session.id]
         assert await refused(auth, phone)
         assert (await auth.service.refresh_session(laptop.refresh_token)).user.username == "ada"
-        assert await kinds(auth) == [MailKind.PASSWORD_CHANGED]
+        assert await kinds(auth) == [MailKind.NEW_SIGN_IN, MailKind.PASSWORD_CHANGED]
 
     async def test_wrong_password_changes_nothing(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)

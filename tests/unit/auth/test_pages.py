@@ -17,7 +17,14 @@ from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, Problem, TooManyAttempts
 from subgraphs.auth.forms import MAX_SIZE
 from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
-from tests.unit.auth.fake_accounts import ADA, CODE, TYPED, FakeAccounts, pages_app
+from tests.unit.auth.fake_accounts import (
+    ADA,
+    CODE,
+    DEVICE_TOKEN,
+    TYPED,
+    FakeAccounts,
+    pages_app,
+)
 
 PASSWORD = "correct horse"
 ADDRESS = "203.0.113.9"
@@ -186,7 +193,7 @@ class TestPost:
         answer = await submit(client, RESET_PASSWORD, newPassword=" pass wörd+& ")
         assert answer.status_code == 200
         assert "Your password is changed" in answer.text
-        assert Page(answer).links == ["/"]
+        assert Page(answer).links == [f"/#device={DEVICE_TOKEN}"]
         assert accounts.calls == [("reset_password", CODE, " pass wörd+& ", None)]
 
     async def test_reset_with_a_typed_code_passes_the_address_on(

@@ -160,6 +160,32 @@ class TestSignIn:
         assert answer["__typename"] == "InvalidCredentialsError"
         assert answer["message"] == "The login or the password is wrong."
 
+    @pytest.mark.asvs("6.3.1")
+    async def test_each_sign_in_of_a_document_is_counted(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        entry = '{login: "ada", password: "wrong password"}'
+        fields = " ".join(f"s{n}: signIn(input: {entry}) {{ ...F }}" for n in range(4))
+        document = f"""
+            mutation {{ {fields} }}
+            fragment F on SignInResult {{
+                __typename
+                ... on Error {{ message }}
+                ... on TooManyAttemptsError {{ retryAfter }}
+            }}
+        """
+        answers = [answer for _ in range(3) for answer in (await data(auth, document)).values()]
+        wrong = {
+            "__typename": "InvalidCredentialsError",
+            "message": "The login or the password is wrong.",
+        }
+        too_many = {
+            "__typename": "TooManyAttemptsError",
+            "message": "Too many attempts. Try again in 6 minutes.",
+            "retryAfter": 360,
+        }
+        assert answers == [wrong] * 10 + [too_many] * 2
+        assert len(auth.passwords.verified) == 10
+
 
 class TestRefreshSession:
     MUTATION = f"""
@@ -295,6 +321,19 @@ class TestSessions:
             {"userAgent": "Laptop", "address": "192.0.2.1", "current": True},
         ]
 
+    async def test_sessions_name_browser_and_system(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        auth.clock.advance(seconds=1)
+        agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0"
+        await auth.service.sign_in(
+            login="ada", password=PASSWORD, scopes=None, device=Device(agent, "192.0.2.2")
+        )
+        answer = await data(auth, "{ sessions { browser system } }", caller)
+        assert answer["sessions"] == [
+            {"browser": "Firefox", "system": "Windows"},
+            {"browser": None, "system": None},
+        ]
+
     async def test_sessions_need_a_session(self, auth: FakeAuth) -> None:
         assert await code(auth, "{ sessions { id } }") == "UNAUTHENTICATED"
 
@@ -345,6 +384,9 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
     assert context.device == Device("x" * 300, "")
 
 
+SIGN_UP = 'signUp(input: {username: "x", email: "x", password: "x"})'
+SIGN_IN = 'signIn(input: {login: "x", password: "x"})'
+REFRESH = 'refreshSession(refreshToken: "x")'
 PROVE = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
 DELETE = 'deleteAccount(password: "x")'
@@ -364,7 +406,7 @@ class FailingService:
         self._failure = failure
 
     def __getattr__(self, name: str) -> Any:
-        async def fail(*_: object) -> None:
+        async def fail(*_: object, **__: object) -> None:
             raise self._failure
 
         return fail
@@ -374,6 +416,7 @@ class TestRecovery:
     @pytest.mark.parametrize(
         ("mutation", "failure"),
         [
+            *((mutation, TOO_MANY) for mutation in (SIGN_UP, SIGN_IN, REFRESH)),
             *((PROVE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             *((RESET, failure) for failure in (InvalidCode(), InvalidInput([]), TOO_MANY)),
             *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),

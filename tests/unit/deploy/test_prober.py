@@ -17,6 +17,7 @@ SIGNED_IN = {
     "__typename": "SignedIn",
     "accessToken": "t",
     "refreshToken": "r",
+    "deviceToken": "d",
     "user": {"id": "1", "username": "p"},
 }
 
@@ -98,15 +99,20 @@ class TestRound:
 
     def test_without_tweets_a_round_signs_up_in_and_out(self) -> None:
         tokens: set[str] = set()
+        strangers: list[str] = []
 
         def answer(request: httpx.Request) -> httpx.Response:
-            query = json.loads(request.content)["query"]
+            sent = json.loads(request.content)
+            query = sent["query"]
             if "deleteAccount" in query:
                 return data({"deleteAccount": {"__typename": "AccountDeleted"}})
             if "signUp" in query:
                 return data({"signUp": SIGNED_IN})
             if "signIn" in query:
                 tokens.add("t")
+                given = sent["variables"]["input"]
+                if given.get("deviceToken") != SIGNED_IN["deviceToken"]:
+                    strangers.append(given["login"])
                 return data({"signIn": SIGNED_IN})
             if "signOut" in query:
                 tokens.clear()
@@ -114,8 +120,13 @@ class TestRound:
             return data({"me": {"username": "p"}}) if tokens else httpx.Response(401)
 
         done: list[Step] = []
-        assert Round(client(answer), "prober", SECRET, done.append, {"auth"}).run()
+        rounds = Round(client(answer), "prober", SECRET, done.append, {"auth"})
+        assert rounds.run()
         assert [step.name for step in done] == ["clean up", *steps({"auth"})]
+        # Only the first clean-up, which looks for accounts that another prober left, is a stranger.
+        assert len(strangers) == 2
+        assert rounds.run()
+        assert len(strangers) == 2
 
 
 def failing_round(failure: Exception, record: Callable[[Step], None]) -> Round:

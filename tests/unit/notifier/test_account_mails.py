@@ -4,13 +4,14 @@ After an intended change run `UPDATE_MAILS=1 python -m pytest <this file>` and r
 """
 
 import os
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from notifier.account_mails import AccountMailRenderer, grouped, spelled
-from notifier.domain import AccountMail, AccountMailKind, Mail
+from notifier.account_mails import AccountMailRenderer, described, grouped, spelled
+from notifier.domain import AccountMail, AccountMailKind, Mail, ReportedSignIn
 from tests.unit.notifier.fakes import account_mail
 
 MAILS = Path(__file__).with_name("mails")
@@ -20,7 +21,11 @@ PAGES = {
     AccountMailKind.RESET_PASSWORD: "reset-password?code=c0de",
     AccountMailKind.EMAIL_CHANGED: "restore-email?code=c0de",
     AccountMailKind.PASSWORD_CHANGED: "forgot-password",
+    AccountMailKind.NEW_SIGN_IN: "forgot-password",
 }
+
+
+SIGN_IN = ReportedSignIn(datetime(2026, 11, 29, 1, 4, 59, tzinfo=UTC), "Firefox", "Linux")
 
 
 def content(kind: AccountMailKind) -> AccountMail:
@@ -32,6 +37,14 @@ def content(kind: AccountMailKind) -> AccountMail:
     if kind is AccountMailKind.PASSWORD_CHANGED:
         return account_mail(
             kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta()
+        )
+    if kind is AccountMailKind.NEW_SIGN_IN:
+        return account_mail(
+            kind=kind,
+            link_path=mail.link_path,
+            short_code="",
+            valid_for=timedelta(),
+            sign_in=SIGN_IN,
         )
     return mail
 
@@ -95,6 +108,20 @@ class TestRenderer:
 )
 def test_time_is_spelled_in_its_largest_unit(time: timedelta, text: str) -> None:
     assert spelled(time) == text
+
+
+@pytest.mark.parametrize(
+    ("browser", "system", "text"),
+    [
+        ("Firefox", "Linux", "Firefox on Linux"),
+        ("Firefox", "", "Firefox"),
+        ("", "Linux", "Linux"),
+        ("", "", "an unknown program"),
+    ],
+)
+def test_sign_in_is_described_by_what_is_known(browser: str, system: str, text: str) -> None:
+    sign_in = replace(SIGN_IN, browser=browser, system=system)
+    assert described(sign_in) == f"{text}, 29 November 2026, 01:04 UTC"
 
 
 def test_code_is_grouped_by_four() -> None:
