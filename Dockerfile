@@ -69,6 +69,7 @@ RUN npm run build
 
 FROM chassis AS explorer
 COPY explorer/*.py explorer/
+COPY router/api.graphql router/
 COPY --from=explorer-page /build/dist explorer/dist
 
 # Uses the system through the edge, as a user does, and serves the results to Prometheus.

@@ -7,7 +7,7 @@ UV = .venv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph protos explorer router router-from-source lock format clean setup setup-stack
+.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ rename: setup  ## give the product another name: NAME in identifiers, TITLE on p
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
 	@exec $(STACK) supergraph
+
+release-schemas: setup  ## record the schemas of a release, from which breaking changes are counted
+	@$(PYTHON_IN) -m deploy.schema_changes --release
 
 protos: setup  ## generate the messages of auth's gRPC services, for it and for its clients
 	@for target in sessions:subgraphs/auth sessions:chassis/sessions \

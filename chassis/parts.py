@@ -13,6 +13,8 @@ from chassis.app import open_database, subgraph_app
 from chassis.backfill import Backfill, ReadPage, backfill_from, snapshot_route
 from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
+from chassis.exports.answering import answering
+from chassis.exports.records import Export
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import SubgraphSchema
 from chassis.graphql.streaming import Streams
@@ -109,6 +111,7 @@ class Parts:
         self,
         handle: EventHandler,
         *,
+        export: Export | None,
         backfilled: Collection[str] | None = None,
         claim_idle: float = CLAIM_IDLE,
     ) -> Running:
@@ -116,14 +119,25 @@ class Parts:
 
         It backfills the state of the services `backfilled`, by default of all. An event that
         `handle` cannot handle is rejected and kept. `claim_idle` as in StreamConsumer.
+
+        `export` answers requests for the data of a user; None in auth, which makes the requests.
         """
         streams = declared().consumed_streams(self.service.name)
         backfill = self.backfill(handle, backfilled)
+        handle_any: EventHandler = backfill.handle
+        if export:
+            handle_any = answering(
+                export,
+                backfill.handle,
+                redis=self.redis,
+                service=self.service.name,
+                secret=self.settings.router_secret,
+            )
         consumer = StreamConsumer(
             self.redis,
             streams,
             group=self.service.name,
-            handle=backfill.handle,
+            handle=handle_any,
             reject=self.rejected_events(handle).add,
             claim_idle=claim_idle,
             record=self.metrics.events_of(self.service.name, streams),

@@ -25,11 +25,15 @@ RESERVED = frozenset(
 )
 """Names of other processes, and words that would make the name of a setting ambiguous."""
 
+USER = "user"
+"""The role of every account. It has what services declare as `scopes`."""
+
 SECRET_KINDS = ("random", "signing-key")
 """The kinds of secrets that deploy/secrets.sh and `make up` generate."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _SCOPE = re.compile(r"[a-z0-9:._-]+")
+_ROLE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _NOT_OF_PAGES = (
     *("grpc_port", "database", "subscriptions", "publishes", "consumes", "calls", "sends_mail"),
@@ -100,7 +104,9 @@ class Service:
     """The services that it calls over gRPC."""
     sends_mail: bool = False
     scopes: tuple[str, ...] = ()
-    """The scopes that it checks. Other services may check them too; a session may hold all."""
+    """The scopes that it checks and every account has. Other services may check them too."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further scopes that it checks, by the role whose accounts have them."""
     public_paths: tuple[str, ...] = ()
     """Paths that the edge forwards without identity; a path that ends in `/` includes all below."""
     cron: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +156,11 @@ class Service:
         return f"{self.folder}/migrations"
 
     @property
+    def checked_scopes(self) -> frozenset[str]:
+        """The scopes that it checks, of every role."""
+        return frozenset(self.scopes).union(*self.roles.values())
+
+    @property
     def is_subgraph(self) -> bool:
         return self.kind is Kind.SUBGRAPH
 
@@ -184,9 +195,18 @@ class Topology:
         return [s for s in self.services.values() if s.database]
 
     @property
+    def roles(self) -> Mapping[str, frozenset[str]]:
+        """The scopes of each role, over all services. Every account has the role `user`."""
+        roles: dict[str, frozenset[str]] = {USER: frozenset()}
+        for service in self.services.values():
+            for role, scopes in {**service.roles, USER: service.scopes}.items():
+                roles[role] = roles.get(role, frozenset()).union(scopes)
+        return MappingProxyType(roles)
+
+    @property
     def scopes(self) -> frozenset[str]:
         """Every scope that a session may hold."""
-        return frozenset(scope for s in self.services.values() for scope in s.scopes)
+        return frozenset[str]().union(*self.roles.values())
 
     def consumed_streams(self, name: str) -> Sequence[str]:
         """Return the streams of the services that this one consumes. Raises TopologyError."""
@@ -280,10 +300,8 @@ def _value(type_: Any, given: Any, where: str, problems: list[str]) -> Any:
         problems.append(f"{where} must be a list of strings")
         return ()
     if get_origin(type_) is Mapping:
-        if isinstance(given, dict) and all(isinstance(item, str) for item in given.values()):
-            return MappingProxyType(given)
-        problems.append(f"{where} must be a table of strings")
-        return {}
+        _, item = get_args(type_)
+        return _mapping(item, given, where, problems)
     wanted = next((t for t in get_args(type_) or (type_,) if t is not type(None)), str)
     # In Python a bool is an int.
     if isinstance(given, wanted) and isinstance(given, bool) == (wanted is bool):
@@ -291,6 +309,15 @@ def _value(type_: Any, given: Any, where: str, problems: list[str]) -> Any:
     names = {str: "a string", int: "a whole number", bool: "true or false"}
     problems.append(f"{where} must be {names[wanted]}")
     return None
+
+
+def _mapping(item: Any, given: Any, where: str, problems: list[str]) -> Mapping[str, Any]:
+    """Return a table whose values have the type `item`; append the problems of `given`."""
+    if not isinstance(given, dict):
+        problems.append(f"{where} must be a table")
+        return {}
+    values = {name: _value(item, of, f"{where}.{name}", problems) for name, of in given.items()}
+    return MappingProxyType(values)
 
 
 def _contradictions(topology: Topology) -> Iterator[str]:
@@ -303,6 +330,7 @@ def _contradictions(topology: Topology) -> Iterator[str]:
         problems = (
             *_own_problems(service),
             *_unsupported(service),
+            *_misfit_roles(service, topology.roles[USER]),
             *_dangling(service, topology.services),
         )
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
@@ -329,6 +357,19 @@ def _conflicting_secrets(topology: Topology) -> Iterator[str]:
             if kind != first:
                 where = f"[services.{service.name}] secrets {name}"
                 yield f"{where} is {kind!r}; {owner} shares it and declares {first!r}"
+
+
+def _misfit_roles(service: Service, everyone: frozenset[str]) -> Iterator[str]:
+    """Yield the problems of a service's roles; `everyone` are the scopes of every account."""
+    for role, scopes in service.roles.items():
+        if role == USER:
+            yield f"roles has {USER}, which every account has; list its scopes in scopes"
+        elif not _ROLE.fullmatch(role):
+            yield f"role {role!r} must be lower-case letters, digits and -"
+        elif not scopes:
+            yield f"roles.{role} lists no scope"
+        elif common := everyone.intersection(scopes):
+            yield f"roles.{role} has {', '.join(sorted(common))}, which every account has"
 
 
 def _own_problems(service: Service) -> Iterator[str]:
@@ -362,7 +403,7 @@ def _misfits(service: Service) -> Iterator[str]:
     for port in filter(None, (service.port, service.grpc_port)):
         if not 1 <= port <= 65535:
             yield f"port {port} is not between 1 and 65535"
-    for scope in service.scopes:
+    for scope in sorted(service.checked_scopes):
         if not _SCOPE.fullmatch(scope):
             yield f"scope {scope!r} must be lower-case letters, digits and any of : . _ -"
     for path in service.public_paths:

@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from client.api import PATH, ApiError, Data, bearer
 
-SESSION_ENDED = 4403
+SESSION_ENDED = 4401
 """The close code of a connection whose session has ended."""
 
 _TIMEOUT = 10.0  # seconds

@@ -35,6 +35,7 @@ def parts() -> dict[str, Command]:
         "layers": [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
         "declaration": _python("deploy.declaration"),
         "generated": _python("deploy.generate", "--check"),
+        "schema changes": _python("deploy.schema_changes"),
     }
 
 

@@ -22,7 +22,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         shutdown = Shutdown()
-        app = create_app(shutdown)
+        app = create_app(shutdown, introspection=settings.introspection)
     except SettingsError as error:
         print(f"explorer: {'; '.join(error.problems)}", file=sys.stderr)
         return 2

@@ -6,7 +6,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from chassis.health import health_routes
@@ -16,6 +16,7 @@ from chassis.topology import declared
 from explorer.files import BuiltFiles
 
 DIST = Path(__file__).parent / "dist"
+API_SCHEMA = Path(__file__).parents[1] / "router" / "api.graphql"
 
 POLICY = {
     "default-src": "'none'",
@@ -43,12 +44,17 @@ HEADERS = {
 }
 
 
-def create_app(shutdown: Shutdown, dist: Path = DIST) -> Starlette:
-    """Return the application for the build in `dist`. Raises NotBuiltError."""
+def create_app(shutdown: Shutdown, dist: Path = DIST, *, introspection: bool = False) -> Starlette:
+    """Return the application for the build in `dist`. Raises NotBuiltError.
+
+    With `introspection` it serves the API schema at `/schema.graphql`, for code generators.
+    """
     files = BuiltFiles(dist, HEADERS)
+    schema = [Route("/schema.graphql", _serve_schema)] if introspection else []
     return Starlette(
         routes=[
             *health_routes({}, shutdown),
+            *schema,
             Route("/tweets/{id:uuid}", files.page, methods=_METHODS),
             Route("/services.js", _serve_services),
             Route("/{path:path}", files.respond, methods=_METHODS),
@@ -62,6 +68,11 @@ async def _serve_services(_: Request) -> Response:
     script = f"globalThis.SERVICES = {json.dumps(list(declared().services))};\n"
     headers = {**HEADERS, "cache-control": "no-cache"}
     return Response(script, media_type="text/javascript", headers=headers)
+
+
+async def _serve_schema(_: Request) -> Response:
+    headers = {**HEADERS, "cache-control": "no-cache"}
+    return FileResponse(API_SCHEMA, media_type="text/plain", headers=headers)
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

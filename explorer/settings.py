@@ -11,6 +11,8 @@ class Settings:
     """The settings of the explorer."""
 
     stage: Stage
+    introspection: bool
+    """Whether `/schema.graphql` is served."""
     host: str
     port: int
     shutdown_notice: int
@@ -20,8 +22,12 @@ class Settings:
     def from_env(cls, variables: Mapping[str, str] | None = None) -> "Settings":
         """Read `variables`, or the environment of the process. Raises SettingsError."""
         with read_environment(variables) as read:
+            stage = read.stage()
             return cls(
-                stage=read.stage(),
+                stage=stage,
+                introspection=read.flag(
+                    "GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT
+                ),
                 host=read.text("EXPLORER_HOST"),
                 port=read.integer("EXPLORER_PORT", at_least=1),
                 shutdown_notice=read.integer("SHUTDOWN_NOTICE_SECONDS", 0),

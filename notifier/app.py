@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -21,6 +22,7 @@ from notifier.consumer import BACKFILLED, handler
 from notifier.context import NotifierContext
 from notifier.dead_letters import DeadLetters
 from notifier.domain import Outcome
+from notifier.export import user_records
 from notifier.mailer import SmtpMailer
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.mime import MimeComposer
@@ -56,6 +58,7 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
             sender.running,
             parts.consumer(
                 handler(service, sender.wake),
+                export=partial(user_records, service.unit_of_work),
                 backfilled=BACKFILLED,
                 claim_idle=settings.claim_after.total_seconds(),
             ),

@@ -33,6 +33,9 @@ class RecipientRepository(Protocol):
         Adds an unknown user, without settings: an event names them, so their registration follows.
         """
 
+    async def get(self, user_id: UUID) -> Recipient | None:
+        """Return what is known of the user. Return None for an unknown or deleted user."""
+
     async def merge(self, recipient: Recipient) -> None:
         """Add what an event says of a user to what is known of them. Fields may be None.
 
@@ -98,6 +101,12 @@ class RetweetRepository(Protocol):
 
     async def save(self, retweet: Retweet, now: datetime) -> None: ...
 
+    async def tweets_of(self, author_id: UUID, after: UUID, limit: int) -> Sequence[Tweet]:
+        """Return the author's next tweets, by id."""
+
+    async def of_retweeter(self, retweeter_id: UUID, after: UUID, limit: int) -> Sequence[Retweet]:
+        """Return the user's retweets of the next tweets, by the id of the tweet."""
+
 
 class DeliveryRepository(Protocol):
     async def add(self, delivery: Delivery) -> None: ...
@@ -113,6 +122,9 @@ class DeliveryRepository(Protocol):
 
     async def lock_last(self, recipient_id: UUID) -> Delivery | None:
         """Lock and return the recipient's newest delivery that is not cancelled."""
+
+    async def of_recipient(self, recipient_id: UUID, after: UUID, limit: int) -> Sequence[Delivery]:
+        """Return the next mails to the user, by id."""
 
     async def lease(
         self, limit: int, *, account_mails: int, now: datetime, until: datetime

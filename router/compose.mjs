@@ -1,7 +1,8 @@
-// Composes the supergraph that supergraph.yaml names into router/supergraph.graphql.
+// Composes the supergraph that supergraph.yaml names into router/supergraph.graphql, and writes what
+// clients see of it, the API schema, into router/api.graphql.
 //
-//   node router/compose.mjs            writes the file
-//   node router/compose.mjs --check    writes nothing; fails when the file is not what the schemas
+//   node router/compose.mjs            writes the files
+//   node router/compose.mjs --check    writes nothing; fails when a file is not what the schemas
 //                                      compose to, or when a second composer does not agree
 import { createHash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -13,7 +14,6 @@ import { lexicographicSortSchema, buildASTSchema, parse, print, printSchema, vis
 import YAML from "yaml";
 
 const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "..");
-const output = path.join(root, "router", "supergraph.graphql");
 const read = (name) => readFileSync(path.join(root, name), "utf8");
 
 // Hints of the composer fail, because each says that the subgraphs contradict each other. One that is
@@ -21,6 +21,8 @@ const read = (name) => readFileSync(path.join(root, name), "utf8");
 // code, its coordinate and the reason. An entry that no hint needs any more fails as well.
 //   { code: "OVERRIDDEN_FIELD_CAN_BE_REMOVED", at: "User.username", reason: "profiles takes it over" }
 const ACCEPTED_HINTS = [];
+
+const HEADER = "# Composed by router/compose.mjs; do not edit.";
 
 class Refused extends Error {}
 
@@ -37,19 +39,21 @@ function main() {
   demandOneOwnerOfEachErrorType(services);
   const composed = composeOrRefuse("@apollo/composition", composeWithApollo, services);
   demandNoHints(composed.hints);
-  const text = header(services) + composed.supergraphSdl.trim() + "\n";
+  const outputs = {
+    "router/api.graphql": HEADER + "\n\n" + printSchema(apiSchema(composed.supergraphSdl)) + "\n",
+    // The last one: its digest says that all files are current.
+    "router/supergraph.graphql": `${HEADER} Inputs: ${digest(services)}\n` + composed.supergraphSdl.trim() + "\n",
+  };
   if (!process.argv.includes("--check")) {
-    // A router that reloads the file must never read half of it.
-    writeFileSync(`${output}.unfinished`, text);
-    renameSync(`${output}.unfinished`, output);
+    for (const [file, text] of Object.entries(outputs)) write(file, text);
     console.log(`router/supergraph.graphql: composed of ${services.map(({ name }) => name).join(", ")}`);
     return;
   }
 
   const second = composeOrRefuse("@theguild/federation-composition", guild.composeServices, services.map(lowered));
   demandAgreement(composed.supergraphSdl, second.supergraphSdl);
-  if (readFileSync(output, "utf8") !== text) {
-    throw new Refused("router/supergraph.graphql is not what the schemas compose to. Run: make supergraph");
+  for (const [file, text] of Object.entries(outputs)) {
+    if (read(file) !== text) throw new Refused(`${file} is not what the schemas compose to. Run: make supergraph`);
   }
   console.log("router/supergraph.graphql: current, and both composers agree");
 }
@@ -185,11 +189,18 @@ const append = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value
 
 // The digest tells stack/supergraph.py, without starting Node, whether this is current:
 // it covers what the result depends on. Both compute it from the same files in the same order.
-function header(services) {
-  const digest = createHash("sha256");
+function digest(services) {
+  const hash = createHash("sha256");
   const inputs = ["supergraph.yaml", "router/compose.mjs", "router/package-lock.json", ...services.map(({ file }) => file)];
-  for (const input of inputs) digest.update(read(input));
-  return `# Composed by router/compose.mjs; do not edit. Inputs: sha256:${digest.digest("hex")}\n`;
+  for (const input of inputs) hash.update(read(input));
+  return `sha256:${hash.digest("hex")}`;
+}
+
+// A router that reloads the file must never read half of it.
+function write(name, text) {
+  const file = path.join(root, name);
+  writeFileSync(`${file}.unfinished`, text);
+  renameSync(`${file}.unfinished`, file);
 }
 
 // The composers write the same supergraph in different words: other descriptions and orders, other
@@ -197,7 +208,7 @@ function header(services) {
 // the same is what a client sees (the API schema) and what a planner reads: for each type and
 // field, from which subgraph it comes and with which key, requirement and promise.
 function demandAgreement(ours, theirs) {
-  const comparisons = { "the API schema": apiSchema, "the join directives": joins };
+  const comparisons = { "the API schema": apiTypes, "the join directives": joins };
   for (const [what, view] of Object.entries(comparisons)) {
     const [a, b] = [view(ours), view(theirs)];
     const differing = [...a.filter((x) => !b.includes(x)).map((x) => `  + ${x}`), ...b.filter((x) => !a.includes(x)).map((x) => `  - ${x}`)];
@@ -209,10 +220,10 @@ function demandAgreement(ours, theirs) {
 }
 
 function apiSchema(sdl) {
-  const publicSchema = guild.transformSupergraphToPublicSchema(parse(sdl));
-  const printed = printSchema(lexicographicSortSchema(buildASTSchema(publicSchema)));
-  return printed.split("\n\n");
+  return lexicographicSortSchema(buildASTSchema(guild.transformSupergraphToPublicSchema(parse(sdl))));
 }
+
+const apiTypes = (sdl) => printSchema(apiSchema(sdl)).split("\n\n");
 
 function joins(sdl) {
   const lines = [];

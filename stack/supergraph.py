@@ -16,6 +16,8 @@ from stack.process import DIRECT, ROOT, StackError
 from stack.services import module
 
 SUPERGRAPH = ROOT / "router" / "supergraph.graphql"
+API = ROOT / "router" / "api.graphql"
+"""What clients see of the supergraph, with descriptions."""
 CONFIGURATION = ROOT / "supergraph.yaml"
 COMPOSE = ROOT / "router" / "compose.mjs"
 _TIMEOUT = 10.0  # seconds
@@ -80,7 +82,7 @@ def write_schemas(schemas: Mapping[str, str]) -> None:
 
 def is_composed() -> bool:
     """Return whether the supergraph was composed of the schemas in the files."""
-    if not SUPERGRAPH.exists() or not all(file.exists() for file in schema_files().values()):
+    if not all(file.exists() for file in (SUPERGRAPH, API, *schema_files().values())):
         return False
     inputs = (CONFIGURATION, COMPOSE, ROOT / "router" / "package-lock.json")
     with SUPERGRAPH.open() as file:

@@ -1,6 +1,8 @@
 """Starts a whole stack for tests: on the Apollo Router, on its stand-in, or on both."""
 
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -151,6 +154,30 @@ def another_process(stack: RunningStack, name: str, folder: Path) -> Iterator[st
             yield url
         finally:
             process.stop()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The outcome of the command that exports a person's data."""
+
+    status: int
+    document: Any
+    """None if the command printed none."""
+    errors: str
+
+
+def export(stack: RunningStack, login: str, *options: str) -> Exported:
+    """Export the data of a person from every service of the stack, as an operator does."""
+    result = subprocess.run(
+        [sys.executable, "-m", declared()["auth"].module, "export", login, *options],
+        env={"PATH": os.environ["PATH"], **settings_of("auth", stack.settings)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    document = json.loads(result.stdout) if result.stdout else None
+    return Exported(result.returncode, document, result.stderr)
 
 
 @pytest.fixture

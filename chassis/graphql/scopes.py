@@ -15,10 +15,12 @@ def scope_problems(service: str, checked: type[StrEnum] | None) -> Iterator[str]
     """
     stanza = declared()[service]
     key = f"{FILE}: [services.{service}] scopes"
+    known = stanza.checked_scopes
     module = checked.__module__ if checked else f"{stanza.module}.context"
     code = f"{module.replace('.', '/')}.py"
     constants = {str(scope) for scope in checked or ()}
-    for scope in sorted(constants - {*stanza.scopes}):
+    for scope in sorted(constants - known):
         yield f'{key} lacks "{scope}", which Scope in {code} checks; add it'
-    for scope in sorted({*stanza.scopes} - constants):
+    for scope in sorted(known - constants):
+        key = f"{FILE}: [services.{service}] {'scopes' if scope in stanza.scopes else 'roles'}"
         yield f'{key} has "{scope}", which is not a constant of Scope in {code}; add it there'

@@ -27,10 +27,18 @@ from graphql_streams import (
     Refused,
     Revocations,
     SessionEnded,
+    StreamEnded,
+    TokenExpired,
 )
 from graphql_streams.strawberry import subscriptions
 
 _log = structlog.get_logger("chassis.streaming")
+
+_ENDS: dict[Refusal, type[StreamEnded]] = {
+    Refusal.EXPIRED: TokenExpired,
+    Refusal.SESSION_ENDED: SessionEnded,
+}
+"""The refusals that end connections too: a client sees one close code for each, at any time."""
 
 MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
 
@@ -85,10 +93,6 @@ class Streams:
             principal = require(
                 principal_from(handshake.headers) if token is None else await self._verify(token)
             )
-        except TokenRefused as error:
-            if error.refusal is Refusal.SESSION_ENDED:
-                raise SessionEnded from error
-            raise _refused(error) from error
         except ClientError as error:
             raise _refused(error) from error
         return Caller(principal.user_id, str(principal.session_id), principal.expires_at, principal)
@@ -124,4 +128,6 @@ class Streams:
 
 
 def _refused(error: ClientError) -> Refused:
+    if isinstance(error, TokenRefused) and error.refusal in _ENDS:
+        return _ENDS[error.refusal]()
     return Refused(str(error), code=error.code, reason=error.reason)

@@ -52,6 +52,8 @@ export class Client {
     if (outcome.is === "signed-in") {
       this.session.open(outcome.who, answer.serverTime);
       if (outcome.who.username === null) await this.identify();
+    } else if (token !== null && outcome.is === "reauthenticated") {
+      this.session.replace(outcome.who, answer.serverTime, token);
     } else if (token !== null && outcome.is === "signed-out") {
       this.session.close(SIGNED_OUT);
     } else if (token !== null && outcome.is === "doubtful") {

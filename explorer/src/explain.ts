@@ -175,6 +175,7 @@ const ADVICE: Record<string, string> = {
   EmailTakenError: "Choose another address in the variables, or sign in with the SignIn tab.",
   InvalidCredentialsError: "Check the login and the password in the variables, or sign up first.",
   InvalidRefreshTokenError: SIGN_IN,
+  ReauthenticationRequiredError: "Run the Reauthenticate tab, then this one again.",
   InvalidCodeError: "Put the code of the newest mail into the variables. The bar at the top sends another one.",
   TooManyAttemptsError: "Run it again after that time.",
   TweetNotFoundError: "Put the id of a tweet into the variables: the Tweet and MyTweets tabs show ids.",

@@ -63,7 +63,7 @@ const OFF: FeedState = { is: "off", why: null, count: 0, events: [], operation: 
 
 /** Close codes of graphql-transport-ws and of our server. */
 const UNAUTHORIZED = 4401;
-const SESSION_ENDED = 4403;
+const EXPIRED = 4403;
 /** The server refuses this subscription; a retry would be refused too. */
 const FINAL = new Set([4400, 4404, 4406, 4409, 4429]);
 
@@ -136,11 +136,11 @@ export class Feed {
         if (signal.aborted) return "Stopped.";
         if (end.is === "completed") return failure ?? "The server ended the subscription.";
         if (end.is === "refused") return end.messages.join(" ");
-        if (end.code === SESSION_ENDED) {
+        if (end.code === UNAUTHORIZED) {
           this.session.close("The session has ended: you are signed out.");
           return "The session has ended: you are signed out.";
         }
-        if (end.code === UNAUTHORIZED) {
+        if (end.code === EXPIRED) {
           if (refused !== null) return `The token was refused: ${end.reason || "sign in again"}.`;
           refused = token;
           this.#change({ is: "reconnecting", why: "The token has expired. Renewing it." });

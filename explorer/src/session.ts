@@ -71,6 +71,18 @@ export class Session {
     });
   }
 
+  /** Stores the tokens that replace `accessToken`, if that is still the one of the session. */
+  replace(who: SignedIn, serverTime: number, accessToken: string): void {
+    const { tokens } = this;
+    if (tokens?.accessToken !== accessToken) return;
+    this.open({ ...who, username: who.username ?? tokens.username }, serverTime);
+    if (!this.tokens) return;
+    this.around.channel.postMessage({
+      replaces: keyOf(tokens),
+      tokens: this.tokens,
+    } satisfies News);
+  }
+
   /** Removes the session from this window, if `accessToken` is undefined or still its token. */
   close(why: string, accessToken?: string): void {
     const { tokens } = this;
@@ -123,19 +135,9 @@ export class Session {
       return;
     }
     const renewed = await this.around.exchange(tokens.refreshToken);
-    // The user has signed out or in meanwhile.
-    if (this.tokens?.accessToken !== tokens.accessToken) return;
-    if (!renewed) {
-      this.close("The session has ended. Sign in again.");
-      return;
-    }
-    const username = renewed.who.username ?? tokens.username;
-    this.open({ ...renewed.who, username }, renewed.serverTime);
-    if (!this.tokens) return;
-    this.around.channel.postMessage({
-      replaces: keyOf(tokens),
-      tokens: this.tokens,
-    } satisfies News);
+    // Unless the user has signed out or in meanwhile.
+    if (renewed) this.replace(renewed.who, renewed.serverTime, tokens.accessToken);
+    else this.close("The session has ended. Sign in again.", tokens.accessToken);
   }
 
   #hear(news: News): void {

@@ -4,14 +4,23 @@ import { type Operation, Selected } from "./operation.ts";
 
 /** These are sent without a token, because a token that is sent is always verified. */
 const OPENING = ["signUp", "signIn", "refreshSession"];
-const CLOSING = ["signOut", "signOutEverywhere"];
+/** This one replaces the session of its token. */
+const REPLACING = ["reauthenticate"];
+const CLOSING = ["signOut"];
 /** These may have ended this session or another one. */
-const DOUBTFUL = ["revokeSession", "deleteAccount", "resetPassword", "restoreEmail"];
+const DOUBTFUL = [
+  ...REPLACING, // without a token in the response
+  "signOutEverywhere",
+  "revokeSession",
+  "deleteAccount",
+  "resetPassword",
+  "restoreEmail",
+];
 
 /** The characters of a token (RFC 6750): a message under the same alias does not match. */
 const TOKEN = /^[\w\-.~+/]+=*$/;
 
-/** The selected fields of `SignedIn`. */
+/** The selected fields of `SignedIn` or `Reauthenticated`. */
 export interface SignedIn {
   accessToken: string;
   /** An ISO date. */
@@ -21,7 +30,7 @@ export interface SignedIn {
 }
 
 export type Outcome =
-  | { is: "signed-in"; who: SignedIn }
+  | { is: "signed-in" | "reauthenticated"; who: SignedIn }
   | { is: "signed-out" }
   | { is: "doubtful" }
   | { is: "unchanged" };
@@ -33,20 +42,26 @@ export function opensSession(operation: Operation): boolean {
 export function outcomeOf(operation: Operation, data: unknown): Outcome {
   if (operation.kind !== "mutation") return { is: "unchanged" };
   const answer = Selected.of(operation, data);
-  for (const result of OPENING.flatMap((name) => answer.all(name))) {
-    const accessToken = result.text("accessToken");
-    if (!accessToken || !TOKEN.test(accessToken)) continue;
-    return {
-      is: "signed-in",
-      who: {
-        accessToken,
-        expiresAt: result.text("accessTokenExpiresAt"),
-        refreshToken: result.text("refreshToken"),
-        username: result.child("user")?.text("username") ?? null,
-      },
-    };
-  }
+  const opened = signedIn(answer, OPENING);
+  if (opened) return { is: "signed-in", who: opened };
+  const replaced = signedIn(answer, REPLACING);
+  if (replaced) return { is: "reauthenticated", who: replaced };
   if (CLOSING.some((name) => answer.child(name))) return { is: "signed-out" };
   if (DOUBTFUL.some((name) => answer.child(name))) return { is: "doubtful" };
   return { is: "unchanged" };
+}
+
+/** Returns the tokens in the result of the first of these fields that has an access token. */
+function signedIn(answer: Selected, fields: readonly string[]): SignedIn | null {
+  for (const result of fields.flatMap((name) => answer.all(name))) {
+    const accessToken = result.text("accessToken");
+    if (!accessToken || !TOKEN.test(accessToken)) continue;
+    return {
+      accessToken,
+      expiresAt: result.text("accessTokenExpiresAt"),
+      refreshToken: result.text("refreshToken"),
+      username: result.child("user")?.text("username") ?? null,
+    };
+  }
+  return null;
 }

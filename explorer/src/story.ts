@@ -196,6 +196,27 @@ mutation ChangeEmail($newEmail: String!, $password: String!) {
   [
     "auth",
     tab(
+    `# Enter your password again: 15 minutes after the
+# sign-in, revokeSession and signOutEverywhere ask for
+# it. A new session replaces this one.
+mutation Reauthenticate($password: String!) {
+  reauthenticate(password: $password) {
+    __typename
+    ... on Reauthenticated {
+      accessToken
+      accessTokenExpiresAt
+      refreshToken
+      session { id createdAt }
+    }
+    ... on Error { message }
+  }
+}`,
+    { password: "correct horse battery" },
+    ),
+  ],
+  [
+    "auth",
+    tab(
     `# After this, no service accepts the token, and the
 # feed ends.
 mutation SignOut {

@@ -96,3 +96,26 @@ test("revoking another session changes nothing, revoking this one signs out", as
   await send("mutation { revokeSession(id: 1) { __typename } }");
   expect(session.tokens).toBeNull();
 });
+
+test("re-authentication carries the token, and continues in the new session", async () => {
+  const { session, seen, send } = signedIn(() =>
+    answer(200, { data: { reauthenticate: { accessToken: "new", refreshToken: "next" } } }),
+  );
+  await send("mutation { reauthenticate { ... on Reauthenticated { accessToken refreshToken } } }");
+  expect(seen).toEqual(["access-1"]);
+  expect(session.tokens).toMatchObject({
+    accessToken: "new",
+    refreshToken: "next",
+    username: "ada",
+  });
+});
+
+test("signing out everywhere is no sign-out while the password is needed again", async () => {
+  const { session, send } = signedIn((_, query) =>
+    query.includes("signOutEverywhere")
+      ? answer(200, { data: { signOutEverywhere: { __typename: "ReauthenticationRequiredError" } } })
+      : answer(200, { data: { me: { username: "ada" } } }),
+  );
+  await send("mutation { signOutEverywhere { __typename } }");
+  expect(session.tokens).not.toBeNull();
+});

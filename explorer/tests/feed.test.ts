@@ -122,7 +122,7 @@ test("an expired token is renewed and the feed resumes with the new one", async 
   const { server, exchange, feed } = await watching();
   server.last.ready();
   server.last.send("1");
-  server.last.end(closed(4401));
+  server.last.end(closed(4403));
   await settle();
   expect(exchange.calls).toHaveLength(1);
   expect(server.last.token).toBe("access-2");
@@ -133,9 +133,9 @@ test("an expired token is renewed and the feed resumes with the new one", async 
 
 test("a token that is refused twice is not tried a third time", async () => {
   const { server, feed, completed } = await watching();
-  server.last.end(closed(4401));
+  server.last.end(closed(4403));
   await settle();
-  server.last.end(closed(4401));
+  server.last.end(closed(4403));
   await settle();
   expect(server.sockets).toHaveLength(2);
   expect(feed.state.get().is).toBe("ended");
@@ -145,7 +145,7 @@ test("a token that is refused twice is not tried a third time", async () => {
 test("the end of the session signs out and ends the feed", async () => {
   const { server, session, feed, completed } = await watching();
   server.last.ready();
-  server.last.end(closed(4403));
+  server.last.end(closed(4401));
   await settle();
   expect(session.tokens).toBeNull();
   expect(feed.state.get()).toMatchObject({ is: "ended" });

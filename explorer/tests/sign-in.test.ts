@@ -56,19 +56,31 @@ test("an accessToken field elsewhere does not sign in", () => {
   expect(outcome(query, { other: { accessToken: "a.b.c" } })).toEqual({ is: "unchanged" });
 });
 
-test.each(["signOut", "signOutEverywhere"])("%s signs out, under an alias too", (field) => {
-  const query = `mutation { bye: ${field} { sessionIds } }`;
+test("signOut signs out, under an alias too", () => {
+  const query = "mutation { bye: signOut { sessionIds } }";
   expect(outcome(query, { bye: { sessionIds: ["1"] } })).toEqual({ is: "signed-out" });
   expect(outcome(query, null)).toEqual({ is: "unchanged" });
 });
 
-test.each(["revokeSession", "deleteAccount", "resetPassword", "restoreEmail"])(
-  "%s may have ended the session: it is doubtful",
-  (field) => {
-    const data = { [field]: { __typename: "It" } };
-    expect(outcome(`mutation { ${field} { __typename } }`, data)).toEqual({ is: "doubtful" });
-  },
-);
+test.each([
+  "signOutEverywhere",
+  "revokeSession",
+  "deleteAccount",
+  "resetPassword",
+  "restoreEmail",
+  "reauthenticate",
+])("%s may have ended the session: it is doubtful", (field) => {
+  const data = { [field]: { __typename: "It" } };
+  expect(outcome(`mutation { ${field} { __typename } }`, data)).toEqual({ is: "doubtful" });
+});
+
+test("reauthenticate replaces the tokens", () => {
+  const query = "mutation { reauthenticate { ... on Reauthenticated { accessToken } } }";
+  expect(outcome(query, { reauthenticate: { accessToken: "a.b.c" } })).toEqual({
+    is: "reauthenticated",
+    who: { accessToken: "a.b.c", expiresAt: null, refreshToken: null, username: null },
+  });
+});
 
 test.each([
   ["mutation { x: signIn { __typename } }", true],

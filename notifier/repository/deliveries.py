@@ -91,6 +91,16 @@ class SqlDeliveryRepository:
         )
         return _delivery(row) if row else None
 
+    async def of_recipient(self, recipient_id: UUID, after: UUID, limit: int) -> Sequence[Delivery]:
+        rows = await self._connection.fetch_all(
+            f"""
+            SELECT {_COLUMNS} FROM deliveries d
+            WHERE recipient_id = :recipient AND id > :after ORDER BY id LIMIT :limit
+            """,
+            {"recipient": recipient_id, "after": after, "limit": limit},
+        )
+        return [_delivery(row) for row in rows]
+
     async def lease(
         self, limit: int, *, account_mails: int, now: datetime, until: datetime
     ) -> Sequence[UUID]:

@@ -29,6 +29,12 @@ class SqlRecipientRepository:
             return None
         return recipient(row, await self._addresses.suppressed([row["email"]]))
 
+    async def get(self, user_id: UUID) -> Recipient | None:
+        row = await self._connection.fetch_one(
+            "SELECT * FROM recipients WHERE user_id = :id AND deleted_at IS NULL", {"id": user_id}
+        )
+        return recipient(row, await self._addresses.suppressed([row["email"]])) if row else None
+
     async def merge(self, recipient: Recipient) -> None:
         await self._connection.execute(
             """

@@ -1,10 +1,11 @@
 """Tweets that mails are about, and their retweets: a row of `notices` is a Retweet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chassis.database import Connection
+from chassis.database import Connection, Row
 from notifier.domain import Retweet, Tweet
 
 
@@ -43,22 +44,31 @@ class SqlRetweetRepository:
 
     async def latest(self, tweet_id: UUID, retweeter_id: UUID) -> Retweet | None:
         row = await self._connection.fetch_one(
-            """
-            SELECT retweet_id, username, undone, delivery_id FROM notices
-            WHERE tweet_id = :tweet AND retweeter_id = :retweeter
-            """,
+            "SELECT * FROM notices WHERE tweet_id = :tweet AND retweeter_id = :retweeter",
             {"tweet": tweet_id, "retweeter": retweeter_id},
         )
-        if row is None:
-            return None
-        return Retweet(
-            id=row["retweet_id"],
-            tweet_id=tweet_id,
-            retweeter_id=retweeter_id,
-            username=row["username"],
-            undone=row["undone"],
-            delivery_id=row["delivery_id"],
+        return _retweet(row) if row else None
+
+    async def tweets_of(self, author_id: UUID, after: UUID, limit: int) -> Sequence[Tweet]:
+        rows = await self._connection.fetch_all(
+            """
+            SELECT id, author_id, text FROM tweets
+            WHERE author_id = :author AND id > :after ORDER BY id LIMIT :limit
+            """,
+            {"author": author_id, "after": after, "limit": limit},
         )
+        return [Tweet(row["id"], row["author_id"], row["text"]) for row in rows]
+
+    async def of_retweeter(self, retweeter_id: UUID, after: UUID, limit: int) -> Sequence[Retweet]:
+        rows = await self._connection.fetch_all(
+            """
+            SELECT * FROM notices
+            WHERE retweeter_id = :retweeter AND tweet_id > :after
+            ORDER BY tweet_id LIMIT :limit
+            """,
+            {"retweeter": retweeter_id, "after": after, "limit": limit},
+        )
+        return [_retweet(row) for row in rows]
 
     async def save(self, retweet: Retweet, now: datetime) -> None:
         await self._connection.execute(
@@ -81,3 +91,14 @@ class SqlRetweetRepository:
                 "now": now,
             },
         )
+
+
+def _retweet(row: Row) -> Retweet:
+    return Retweet(
+        id=row["retweet_id"],
+        tweet_id=row["tweet_id"],
+        retweeter_id=row["retweeter_id"],
+        username=row["username"],
+        undone=row["undone"],
+        delivery_id=row["delivery_id"],
+    )

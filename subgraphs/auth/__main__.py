@@ -10,6 +10,7 @@ from chassis.cli import AddCommand, run
 from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
 from subgraphs.auth.app import create_app, event_handler
+from subgraphs.auth.export_command import add_export
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
@@ -82,6 +83,7 @@ def _run_purge(_: argparse.Namespace) -> None:
 def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions that no valid token names, and old account mails"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    add_export(add)
     text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
     keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
     for name, command, text in (

@@ -32,6 +32,7 @@ from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.export import ExportService
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import (
     ACCOUNT_MAILS,
@@ -44,11 +45,13 @@ from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
-from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.service import AuthService
+from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.throttle import RedisThrottle
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
@@ -89,14 +92,14 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         ):
             yield
 
-    service, recovery = auth.service, auth.recovery
+    service, recovery, sessions = auth.service, auth.recovery, auth.sessions
     subgraph = parts.app(
         build_schema(introspection=settings.introspection),
         lambda connection: AuthContext.from_connection(
-            connection, service=service, recovery=recovery
+            connection, service=service, recovery=recovery, sessions=sessions
         ),
         shutdown,
-        running=[auth.running, parts.consumer(handler(service)), serving_grpc],
+        running=[auth.running, parts.consumer(handler(service), export=None), serving_grpc],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
         routes=[_jwks_route(auth.keys), *account_routes(recovery)],
@@ -108,6 +111,12 @@ def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+def export_service(settings: Settings, database: Database) -> ExportService:
+    """Return the use cases of an export."""
+    unit_of_work = _Auth(settings, database, lambda: None, lambda _: None).unit_of_work
+    return ExportService(unit_of_work, normalize_email, _now)
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,22 @@ class _Auth:
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             lifetime=self.settings.access_token_lifetime,
+        )
+
+    @cached_property
+    def refresh_tokens(self) -> HmacRefreshTokens:
+        return HmacRefreshTokens(self.settings.refresh_secret)
+
+    @cached_property
+    def policy(self) -> Policy:
+        settings = self.settings
+        return Policy(
+            settings.roles,
+            session_lifetime=settings.session_lifetime,
+            session_max_lifetime=settings.session_max_lifetime,
+            refresh_retry_window=settings.refresh_retry_window,
+            recent=settings.reauthentication_max_age,
+            new_device_mails=settings.new_device_mails,
         )
 
     @cached_property
@@ -213,16 +238,23 @@ class _Auth:
             credentials=self.credentials,
             mails=self.mails,
             access_tokens=self.access_tokens,
-            refresh_tokens=HmacRefreshTokens(settings.refresh_secret),
+            refresh_tokens=self.refresh_tokens,
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
-            policy=Policy(
-                settings.scopes,
-                settings.session_lifetime,
-                settings.refresh_retry_window,
-                settings.new_device_mails,
-            ),
+            policy=self.policy,
+            now=_now,
+            new_id=uuid7,
+        )
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        return SessionService(
+            credentials=self.credentials,
+            access_tokens=self.access_tokens,
+            refresh_tokens=self.refresh_tokens,
+            revocations=self.announcer,
+            policy=self.policy,
             now=_now,
             new_id=uuid7,
         )

@@ -13,6 +13,7 @@ from chassis.graphql.loaders import batch_loader
 from subgraphs.auth.domain import Device, User, network_of
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.service import AuthService
+from subgraphs.auth.sessions import SessionService
 
 _MAX_USER_AGENT_LENGTH = 300
 
@@ -30,6 +31,7 @@ class AuthContext(RequestContext):
 
     service: AuthService
     recovery: RecoveryService
+    sessions: SessionService
 
     @cached_property
     def users(self) -> DataLoader[UUID, User | None]:

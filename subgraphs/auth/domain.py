@@ -44,6 +44,8 @@ class User:
     """When the address was proven, the last time. Each proof is later than the one before."""
     password_changed_at: datetime | None = None
     """None: the password is that of sign-up."""
+    roles: frozenset[str] = frozenset()
+    """The roles that an operator assigned. Every account has the role `user` besides."""
 
     @property
     def email_verified(self) -> bool:
@@ -101,16 +103,17 @@ class Session:
     all_scopes: bool | None = None
     """Whether the session was opened for all scopes. False: for a list. None: not stored."""
 
-    def has_all_scopes(self, declared: frozenset[str]) -> bool:
-        """Return whether the session gets every declared scope, also those of later releases.
+    def has_all_scopes(self, allowed: frozenset[str]) -> bool:
+        """Return whether the session gets every scope of its user, also those of later releases.
 
-        A session for which this is not stored does if it has every scope declared now.
+        `allowed` are those that the user's roles have now. A session for which this is not stored
+        does if it has all of them.
         """
-        return self.scopes >= declared if self.all_scopes is None else self.all_scopes
+        return self.scopes >= allowed if self.all_scopes is None else self.all_scopes
 
-    def current_scopes(self, declared: frozenset[str]) -> frozenset[str]:
-        """Return the scopes of tokens that are issued while the scopes `declared` exist."""
-        return declared if self.has_all_scopes(declared) else self.scopes & declared
+    def current_scopes(self, allowed: frozenset[str]) -> frozenset[str]:
+        """Return the scopes of tokens that are issued while the user's roles have `allowed`."""
+        return allowed if self.has_all_scopes(allowed) else self.scopes & allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +230,15 @@ class NewPassword:
 
     session_ids: Sequence[UUID]
     device_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reauthenticated:
+    """The session that replaced another one, with the tokens to use it."""
+
+    session: Session
+    access_token: AccessToken
+    refresh_token: str
 
 
 @dataclass(frozen=True, slots=True)

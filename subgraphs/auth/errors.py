@@ -1,5 +1,6 @@
 """What can go wrong in ways that a client handles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +29,10 @@ class EmailTaken(Exception):
     """An account with this e-mail address exists."""
 
 
+class AccountNotFound(Exception):
+    """No account has this username, address or id."""
+
+
 class InvalidCredentials(Exception):
     """The login names no account, or the password is wrong; a client never learns which."""
 
@@ -38,6 +43,21 @@ class InvalidRefreshToken(Exception):
 
 class SessionNotFound(Exception):
     """The user has no live session with this id."""
+
+
+class ReauthenticationRequired(Exception):
+    """The session was opened longer ago than `max_age`, so the password is needed again."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        super().__init__(f"the session is older than {max_age}")
+        self.max_age = max_age
+
+
+class UnknownRole(Exception):
+    """No service declares a role of this name."""
+
+    def __init__(self, role: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no role {role}; known are {', '.join(known)}")
 
 
 class InvalidCode(Exception):

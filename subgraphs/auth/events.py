@@ -17,6 +17,7 @@ SESSION_REVOKED = "session-revoked"
 
 EMAIL_VERIFIED = "email-verified"
 ACCOUNT_MAIL_REQUESTED = "account-mail-requested"
+USER_EXPORT_REQUESTED = "user-export-requested"
 
 EMAIL_SETTINGS_CHANGED = "email-settings-changed"
 
@@ -80,6 +81,18 @@ def account_mail_requested(mail: AccountMail) -> Event:
         subject=mail.id,
         time=mail.created_at,
         data={"mailId": str(mail.id)},
+    )
+
+
+def user_export_requested(export_id: UUID, time: datetime) -> Event:
+    """Return the event that makes every service export a person's data; it names no person."""
+    return Event.of_fact(
+        USER_EXPORT_REQUESTED,
+        export_id,
+        source=SOURCE,
+        subject=export_id,
+        time=time,
+        data={"exportId": str(export_id)},
     )
 
 

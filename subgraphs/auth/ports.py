@@ -29,6 +29,9 @@ class UserRepository(Protocol):
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         """Return those of the users that exist, in no particular order."""
 
+    async def account(self, user_id: UUID) -> Account | None:
+        """Return the user with their settings."""
+
     async def by_login(self, login: Login) -> User | None:
         """Return the user with this username or address, in whatever case."""
 
@@ -46,6 +49,9 @@ class UserRepository(Protocol):
 
         Returns the time of the change, which is later than that of every earlier one.
         """
+
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        """Replace the assigned roles of a locked user. Sign-ins in progress then fail."""
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         """Store the address of a locked user as proven. Returns the changed user.
@@ -71,7 +77,8 @@ class SessionRepository(Protocol):
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         """Add a session with its first refresh token.
 
-        Returns False if the user does not exist, or has changed the password since `user` was read.
+        Returns False if the user does not exist, or has another password or other roles since
+        `user` was read.
         """
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
@@ -83,10 +90,8 @@ class SessionRepository(Protocol):
     async def lock_by_refresh_token(self, token_hash: bytes) -> Session | None:
         """Return the session of a refresh token, locked until the end of the transaction."""
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
-        """Store that a session was refreshed."""
+    async def prolong(self, session: Session) -> None:
+        """Store the times and `all_scopes` of a session that was refreshed."""
 
     async def end(
         self,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from chassis.errors import Unauthenticated
+from chassis.errors import SessionEnded, Unauthenticated
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
 from subgraphs.auth import domain
@@ -30,6 +30,8 @@ from subgraphs.auth.types.recovery import (
 from subgraphs.auth.types.sessions import (
     AccountDeleted,
     DeleteAccountResult,
+    Reauthenticated,
+    ReauthenticateResult,
     RefreshSessionResult,
     RevokeSessionResult,
     Session,
@@ -37,6 +39,7 @@ from subgraphs.auth.types.sessions import (
     SignedOut,
     SignInInput,
     SignInResult,
+    SignOutEverywhereResult,
     SignUpInput,
     SignUpResult,
 )
@@ -113,15 +116,42 @@ class Mutation:
     async def sign_out(self, info: Info) -> SignedOut:
         principal = info.context.require()
         return _signed_out(
-            await info.context.service.sign_out(principal.user_id, principal.session_id)
+            await info.context.sessions.sign_out(principal.user_id, principal.session_id)
         )
 
-    @strawberry.mutation(description="Ends all your sessions (scope `account:write`).")
-    async def sign_out_everywhere(self, info: Info) -> SignedOut:
-        principal = info.context.require(Scope.WRITE)
-        return _signed_out(await info.context.service.sign_out_everywhere(principal.user_id))
+    @strawberry.mutation(
+        description="Checks your password again, and replaces the session of this request by a "
+        "new one of the same scopes (scope `account:write`). It ends as by `signOut`: later fields "
+        "of the same document are refused."
+    )
+    async def reauthenticate(
+        self,
+        info: Info,
+        password: Annotated[str, strawberry.argument(description="The account's password.")],
+    ) -> ReauthenticateResult:
+        context = info.context
+        principal = context.require(Scope.WRITE)
+        opened = await context.sessions.reauthenticate(
+            principal.user_id, principal.session_id, password, context.device
+        )
+        if opened is None:
+            raise SessionEnded
+        return Reauthenticated.from_entity(opened)
 
-    @strawberry.mutation(description="Ends one of your sessions (scope `account:write`).")
+    @strawberry.mutation(
+        description="Ends all your sessions (scope `account:write`). To end others than that of "
+        "this request, sign in or `reauthenticate` shortly before."
+    )
+    async def sign_out_everywhere(self, info: Info) -> SignOutEverywhereResult:
+        principal = info.context.require(Scope.WRITE)
+        return _signed_out(
+            await info.context.sessions.sign_out_everywhere(principal.user_id, principal.session_id)
+        )
+
+    @strawberry.mutation(
+        description="Ends one of your sessions (scope `account:write`). To end another than that "
+        "of this request, sign in or `reauthenticate` shortly before."
+    )
     async def revoke_session(
         self,
         info: Info,
@@ -133,7 +163,11 @@ class Mutation:
         session_id = parse_id(id)
         if session_id is None:
             raise SessionNotFound
-        return _signed_out(await info.context.service.revoke_session(principal.user_id, session_id))
+        return _signed_out(
+            await info.context.sessions.revoke_session(
+                principal.user_id, principal.session_id, session_id
+            )
+        )
 
     @strawberry.mutation(
         description="Deletes your account and all its data (scope `account:write`)."

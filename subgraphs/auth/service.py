@@ -1,8 +1,8 @@
 """The use cases of accounts and sessions."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from chassis.events import Event
@@ -30,11 +30,11 @@ from subgraphs.auth.errors import (
     InvalidInput,
     InvalidRefreshToken,
     Problem,
-    SessionNotFound,
     TooManyAttempts,
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
     RefreshTokenMint,
@@ -45,18 +45,6 @@ from subgraphs.auth.ports import (
 )
 
 NO_EMAIL = EmailSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The choices of a deployment: the scopes that exist, and how long sessions live."""
-
-    scopes: frozenset[str]
-    session_lifetime: timedelta = timedelta(days=30)
-    refresh_retry_window: timedelta = timedelta(seconds=30)
-    """How long after its first use a refresh token may be exchanged again."""
-    new_device_mails: bool = True
-    """Whether a sign-in on a new device is reported to the account's proven address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +127,10 @@ class AuthService:
     ) -> SignedIn:
         """Open a session for `scopes`; None means all, including scopes that later releases add.
 
-        White space around the login is removed; around the password it counts. `device_token` is
-        that of an earlier SignedIn; without it the device is new, which is mailed to a proven
-        address. Raises InvalidCredentials, InvalidInput or TooManyAttempts.
+        White space around the login is removed; around the password it counts. A scope that none
+        of the user's roles has is left out of the session. `device_token` is that of an earlier
+        SignedIn; without it the device is new, which is mailed to a proven address. Raises
+        InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
         user, is_known = await self.credentials.sign_in(
@@ -182,15 +171,18 @@ class AuthService:
         async def work(repositories: Repositories) -> tuple[User, Session] | _Theft | None:
             session = await repositories.sessions.lock_by_refresh_token(token_hash)
             token = await repositories.refresh_tokens.get(token_hash)
-            if session is None or token is None or session.expires_at <= now:
+            if session is None or token is None:
+                return None
+            (user,) = await repositories.users.by_ids([session.user_id])
+            if self.policy.current(session, user).expires_at <= now:
                 return None
             if token.used_at is None:
-                await self._rotate(repositories, session, token_hash, successor, now)
+                session = self.policy.refreshed(session, user, now)
+                await self._rotate(repositories, session, token_hash, successor)
             elif not await self._repeats(repositories, token.used_at, successor, now):
                 return _Theft(
                     await end_sessions(repositories, session.user_id, now, only=session.id)
                 )
-            (user,) = await repositories.users.by_ids([session.user_id])
             return user, session
 
         outcome = await self.unit_of_work.transaction(work)
@@ -203,22 +195,7 @@ class AuthService:
             )
             raise InvalidRefreshToken
         user, session = outcome
-        return self._signed_in(user, self._current(session), successor)
-
-    async def sign_out(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """End one session. Returns the ids of the sessions ended: none if it had ended before."""
-        return await self._end(user_id, session_id)
-
-    async def sign_out_everywhere(self, user_id: UUID) -> Sequence[UUID]:
-        """End all sessions of a user. Returns their ids."""
-        return await self._end(user_id)
-
-    async def revoke_session(self, user_id: UUID, session_id: UUID) -> Sequence[UUID]:
-        """End one of the user's own sessions. Raises SessionNotFound."""
-        ended = await self._end(user_id, session_id)
-        if not ended:
-            raise SessionNotFound
-        return ended
+        return self._signed_in(user, session, successor)
 
     async def delete_account(self, user_id: UUID, password: str) -> None:
         """End all sessions and remove the account.
@@ -244,10 +221,15 @@ class AuthService:
 
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
         """Return the user's live sessions with their current scopes, the last used first."""
-        sessions = await self.unit_of_work.read(
-            lambda repositories: repositories.sessions.of_user(user_id, self.now())
-        )
-        return [self._current(session) for session in sessions]
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Sequence[Session]:
+            users = await repositories.users.by_ids([user_id])
+            stored = await repositories.sessions.of_user(user_id, now)
+            return [self.policy.current(session, user) for user in users for session in stored]
+
+        sessions = await self.unit_of_work.read(work)
+        return [session for session in sessions if session.expires_at > now]
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store what a user chose in the notifier.
@@ -293,21 +275,8 @@ class AuthService:
         return True
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
-        """Return a new session for these scopes, or for all if `scopes` is None."""
-        now = self.now()
-        return Session(
-            id=self.new_id(),
-            user_id=user.id,
-            scopes=self.policy.scopes if scopes is None else scopes,
-            all_scopes=scopes is None,
-            device=device,
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + self.policy.session_lifetime,
-        )
-
-    def _current(self, session: Session) -> Session:
-        return replace(session, scopes=session.current_scopes(self.policy.scopes))
+        """Return a new session for these scopes, or for all of the user if `scopes` is None."""
+        return self.policy.new_session(self.new_id(), user, scopes, device, self.now())
 
     async def _open(
         self, repositories: Repositories, session: Session, user: User, refresh_token: str
@@ -322,16 +291,11 @@ class AuthService:
         session: Session,
         token_hash: bytes,
         successor: str,
-        now: datetime,
     ) -> None:
-        await repositories.refresh_tokens.add(self.refresh_tokens.hash(successor), session.id, now)
+        now, successor_hash = session.last_used_at, self.refresh_tokens.hash(successor)
+        await repositories.refresh_tokens.add(successor_hash, session.id, now)
         await repositories.refresh_tokens.use(token_hash, now)
-        await repositories.sessions.prolong(
-            session.id,
-            now=now,
-            expires_at=now + self.policy.session_lifetime,
-            all_scopes=session.has_all_scopes(self.policy.scopes),
-        )
+        await repositories.sessions.prolong(session)
 
     async def _repeats(
         self, repositories: Repositories, used_at: datetime, successor: str, now: datetime
@@ -342,15 +306,8 @@ class AuthService:
         following = await repositories.refresh_tokens.get(self.refresh_tokens.hash(successor))
         return following is not None and following.used_at is None
 
-    async def _end(self, user_id: UUID, session_id: UUID | None = None) -> Sequence[UUID]:
-        now = self.now()
-        ended = await self.unit_of_work.transaction(
-            lambda repositories: end_sessions(repositories, user_id, now, only=session_id)
-        )
-        await self.revocations.announce(ended)
-        return ended
-
     def _signed_in(self, user: User, session: Session, refresh_token: str) -> SignedIn:
+        session = self.policy.current(session, user)
         access_token = self.access_tokens.issue(user, session, self.now())
         # A device is known by a session that it opened, also after the session's end. So there are
         # no more devices, each with attempts of its own, than there were sign-ins.

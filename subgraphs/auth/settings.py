@@ -22,9 +22,11 @@ class Settings(ServiceSettings):
     account_mail_secret: Secret
     issuer: str
     audience: str
-    scopes: frozenset[str]
+    roles: Mapping[str, frozenset[str]]
     access_token_lifetime: timedelta
     session_lifetime: timedelta
+    session_max_lifetime: timedelta
+    reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
     new_device_mails: bool
@@ -48,11 +50,17 @@ class Settings(ServiceSettings):
                 account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
-                scopes=declared().scopes,
+                roles=declared().roles,
                 access_token_lifetime=timedelta(
                     seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
                 ),
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
+                session_max_lifetime=timedelta(
+                    days=read.integer("AUTH_SESSION_MAX_DAYS", 90, at_least=1)
+                ),
+                reauthentication_max_age=timedelta(
+                    seconds=read.integer("AUTH_REAUTHENTICATION_SECONDS", 15 * 60, at_least=1)
+                ),
                 refresh_retry_window=timedelta(
                     seconds=read.integer("AUTH_REFRESH_RETRY_SECONDS", 30)
                 ),

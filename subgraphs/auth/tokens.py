@@ -35,7 +35,7 @@ class JwtAccessTokens:
 
     def issue(self, user: User, session: Session, now: datetime) -> AccessToken:
         # `exp` has whole seconds: the returned time must be the signed one.
-        expires_at = (now + self._lifetime).replace(microsecond=0)
+        expires_at = min(now + self._lifetime, session.expires_at).replace(microsecond=0)
         claims = {
             "iss": self._issuer,
             "aud": self._audience,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -17,6 +18,7 @@ from chassis.text import count_characters, is_visible
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.tweets.consumer import handler
 from subgraphs.tweets.context import TweetsContext
+from subgraphs.tweets.export import user_records
 from subgraphs.tweets.feed import KEPT_SECONDS, Feed
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.repository import SqlRepositories
@@ -46,7 +48,10 @@ def create_app(settings: Settings, shutdown: Shutdown) -> Starlette:
         schema,
         make_context,
         shutdown,
-        running=[feed.running, parts.consumer(handler(service))],
+        running=[
+            feed.running,
+            parts.consumer(handler(service), export=partial(user_records, service.unit_of_work)),
+        ],
         snapshot=by_id(service.snapshot),
         streams=streams,
     )

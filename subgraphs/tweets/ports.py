@@ -66,6 +66,9 @@ class FeedRepository(Protocol):
     async def page(self, owner_id: UUID, after: int, limit: int) -> FeedPage:
         """Return the first `limit` items after a position, without those of deleted tweets."""
 
+    async def is_closed(self, owner_id: UUID) -> bool:
+        """Return whether the owner's account is deleted."""
+
     async def close(self, owner_id: UUID, now: datetime) -> None:
         """Record that the owner's account is deleted: later additions of theirs are refused.
 

@@ -49,6 +49,10 @@ class TestStory:
         requested = explorer.run("ChangeEmail", moved)["data"]["changeEmail"]
         assert requested["email"] == f"{name}@example.org"
 
+        entered = explorer.run("Reauthenticate", {"password": NEW_PASSWORD})["data"]
+        assert entered["reauthenticate"]["__typename"] == "Reauthenticated"
+        explorer.expect_signed_in(name)
+
         assert explorer.run("SignOut")["data"]["signOut"]["sessionIds"]
         explorer.expect_signed_out()
         expect(explorer.bar).to_contain_text("You have signed out.")

@@ -14,6 +14,8 @@ from uuid import UUID
 import pytest
 
 from chassis.events import Event, MalformedEventError
+from chassis.exports import answering
+from chassis.topology import declared
 from notifier import domain as notifier_domain
 from notifier import events as notifier
 from subgraphs.auth import events as auth
@@ -42,6 +44,7 @@ MAIL = AccountMail(
     hash=b"hash",
     created_at=LATER,
 )
+EXPORT_ID = UUID("01993c20-0000-4000-8000-00000000e001")
 SESSIONS = [UUID(f"01993c1e-0000-7000-8000-00000000000{n}") for n in (1, 2)]
 TWEET = Tweet(
     id=UUID("01993c1f-0000-7000-8000-000000000001"),
@@ -64,6 +67,7 @@ PRODUCED: dict[str, Callable[[], Event]] = {
     "user-deleted": lambda: auth.user_deleted(ADA.id, LATER),
     "email-verified": lambda: auth.email_verified(PROVEN),
     "account-mail-requested": lambda: auth.account_mail_requested(MAIL),
+    "user-export-requested": lambda: auth.user_export_requested(EXPORT_ID, LATER),
     "session-revoked": lambda: auth.session_revoked(ADA.id, SESSIONS, LATER),
     "tweet-created": lambda: tweets.tweet_created(TWEET, 1),
     "tweet-deleted": lambda: tweets.tweet_deleted(TWEET, LATER),
@@ -182,6 +186,21 @@ class TestTheNotifierAsConsumer:
             notifier.TWEET_DELETED,
         }
         assert handled <= set(PRODUCED)
+
+
+class TestExports:
+    """Every service that consumes auth's events answers, by code that knows no service."""
+
+    def test_type_is_that_of_auth(self) -> None:
+        assert answering.USER_EXPORT_REQUESTED == auth.USER_EXPORT_REQUESTED
+
+    def test_event_names_no_person(self) -> None:
+        event = auth.user_export_requested(EXPORT_ID, LATER)
+        assert event.data == {"exportId": str(EXPORT_ID)}
+
+    def test_every_service_with_a_database_gets_the_request(self) -> None:
+        others = {service.name for service in declared().databases} - {"auth"}
+        assert others <= declared().consumers_of("auth")
 
 
 class TestTweetsAsConsumer:

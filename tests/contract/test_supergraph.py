@@ -23,6 +23,7 @@ from stack.node import ROUTER_PACKAGES, install_packages
 from stack.process import ROOT
 from stack.services import subgraph_names
 from stack.supergraph import (
+    API,
     CONFIGURATION,
     SUPERGRAPH,
     is_composed,
@@ -72,7 +73,7 @@ def compose(node: Path) -> Iterator[Compose]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The files that composition reads, to be changed."""
-    for file in (CONFIGURATION, SUPERGRAPH, *schema_files().values()):
+    for file in (CONFIGURATION, SUPERGRAPH, API, *schema_files().values()):
         target = tmp_path / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)

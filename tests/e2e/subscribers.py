@@ -97,10 +97,10 @@ def without_type_names(value: Any) -> Any:
 
 
 @contextmanager
-def subscriber(kind: str, url: str) -> Iterator[Subscriber]:
+def subscriber(kind: str, url: str, *options: str) -> Iterator[Subscriber]:
     """Run the client of this kind while the block runs."""
     node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
-    with driven(kind, [str(node), str(CLIENTS / f"{kind}.mjs"), url]) as client:
+    with driven(kind, [str(node), str(CLIENTS / f"{kind}.mjs"), url, *options]) as client:
         yield client
 
 

@@ -32,6 +32,7 @@ SUBSCRIBING = [
     *("apollo", "apollo-persisted", "apollo-ws", "urql", "urql-ws"),
     *("relay", "graphql-ws", "graphql-sse"),
 ]
+EMPTY = "Text must contain at least one visible character."
 BRIEF = 8  # seconds, in which a subscription has to begin before it sees its token expire
 
 
@@ -100,6 +101,7 @@ class TestJavaScriptClients:
             "username": stories[name].account.username,
             "isRefreshed": True,
             "text": "hello 👋",
+            "message": EMPTY,
         }
 
     @pytest.mark.usefixtures("watching")
@@ -108,7 +110,7 @@ class TestJavaScriptClients:
         self, edge: httpx.Client, stories: dict[str, Story], name: str
     ) -> None:
         watched, expected = stories[name].watched, own_tweets(edge, stories[name].account)
-        assert watched["ends"][-1] == "UNAUTHENTICATED"
+        assert watched["ends"][-1] == "EXPIRED"
         assert expected[-3:] == ["missed", "missed too", "live again"]
         assert watched["texts"] == expected[expected.index(watched["texts"][0]) :]
 

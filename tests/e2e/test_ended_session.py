@@ -15,7 +15,8 @@ SESSION_ENDED = {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}
 ENDINGS = [
     'deleteAccount(password: "%s") { __typename }',
     "signOut { sessionIds }",
-    "signOutEverywhere { sessionIds }",
+    "signOutEverywhere { __typename }",
+    'reauthenticate(password: "%s") { __typename }',
 ]
 TWEET = """mutation ($text: String!) {
     createTweet(input: {text: $text}) { ... on Tweet { id } } }"""
@@ -58,7 +59,7 @@ class TestLaterFields:
         "later",
         [
             "updateEmailSettings(input: {retweets: true}) { retweets }",
-            "signOutEverywhere { sessionIds }",
+            "signOutEverywhere { __typename }",
             'revokeSession(id: "nothing") { __typename }',
             'deleteAccount(password: "%s") { __typename }',
             'undoRetweet(tweetId: "00000000-0000-0000-0000-000000000000") { __typename }',

@@ -27,6 +27,7 @@ def demand_clean(forked: Fork) -> None:
     forked.script("lint-imports", "--no-logo")
     forked.python("-m", "deploy.declaration")
     forked.python("-m", "deploy.generate", "--check")
+    forked.python("-m", "deploy.schema_changes")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def without_tweets_and_notifier(tmp_path_factory: pytest.TempPathFactory) -> For
     declaration.write_text("".join(s for s in stanzas if not s.startswith(removed)))
     forked.python("-m", "deploy.generate")
     forked.python("-m", "stack", "supergraph")
+    forked.python("-m", "deploy.schema_changes", "--release")
     return forked
 
 
@@ -66,7 +68,7 @@ class TestRemoval:
 SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth"}
 """Names that no fork uses, and the service whose type each subgraph extends."""
 
-ALWAYS = {FILE, "router/supergraph.graphql"}
+ALWAYS = {FILE, "router/supergraph.graphql", "router/api.graphql"}
 MARKS = (">>> generated from services.toml", "# Generated from services.toml")
 
 

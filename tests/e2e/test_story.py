@@ -120,7 +120,7 @@ class TestSessions:
         ada = sign_up()
         login = {"login": ada.username, "password": ada.password}
         tokens = [run(edge, SIGN_IN, input=login)["signIn"]["accessToken"] for _ in range(2)]
-        run(edge, "mutation { signOutEverywhere { sessionIds } }", ada)
+        run(edge, "mutation { signOutEverywhere { __typename } }", ada)
         assert [status(edge, token) for token in [ada.token, *tokens]] == [401] * 3
 
     def test_revoked_session_ends_and_others_continue(
@@ -133,6 +133,17 @@ class TestSessions:
         run(edge, mutation, ada, id=phone["session"]["id"])
         assert status(edge, phone["accessToken"]) == 401
         assert status(edge, ada.token) == 200
+
+    @pytest.mark.asvs("7.2.4")
+    def test_reauthentication_replaces_the_tokens(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        document = """mutation ($p: String!) { reauthenticate(password: $p) {
+            ... on Reauthenticated { accessToken session { id } } } }"""
+        new = run(edge, document, ada, p=ada.password)["reauthenticate"]
+        assert status(edge, ada.token) == 401
+        assert status(edge, new["accessToken"]) == 200
 
     def test_refresh_continues_the_session_and_a_reused_token_ends_it(
         self, edge: httpx.Client, sign_up: SignUp

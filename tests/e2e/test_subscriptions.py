@@ -196,19 +196,22 @@ class TestIdentity:
         run(edge, "mutation { signOut { sessionIds } }", ada)
         if client.kind == "graphql-ws":
             message = client.wait_for("closed")
-            assert (message["code"], message["reason"]) == (4403, "The session has ended.")
-            assert client.wait_for("error")["code"] == 4403
+            assert (message["code"], message["reason"]) == (4401, "The session has ended.")
+            assert client.wait_for("error")["code"] == 4401
         elif client.kind == "apollo":
             message = client.wait_for("error")
             assert message["fatal"]
-            assert (message["message"], message["code"]) == ("The session has ended.", "FORBIDDEN")
+            assert (message["message"], message["code"]) == (
+                "The session has ended.",
+                "SESSION_ENDED",
+            )
         else:
             while "errors" not in (message := client.wait_for("next")):
                 pass
             assert message["errors"] == [
                 {
                     "message": "The session has ended.",
-                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                    "extensions": {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"},
                 }
             ]
             client.wait_for("complete")
@@ -221,7 +224,7 @@ class TestIdentity:
         listen(client, edge, replace(own, token=short_lived(stack, own, 5)))
         message = client.wait_for("expired")
         if client.kind == "graphql-ws":
-            assert message["reason"] == "The access token has expired."
+            assert (message["code"], message["reason"]) == (4403, "The access token has expired.")
         tweet(edge, ada, "between")
         fresh = run(edge, REFRESH_SESSION, token=own.refresh_token)["refreshSession"]
         client.do("token", token=fresh["accessToken"])
@@ -229,6 +232,34 @@ class TestIdentity:
         eventually(lambda: "after" in client.texts, "it continues")
         expected = own_tweets(edge, ada)
         assert client.texts == expected[expected.index(client.texts[0]) :]
+
+
+class TestStockClient:
+    """graphql-ws without any setting but `connectionParams`."""
+
+    @pytest.fixture
+    def stock(self, stack: RunningStack) -> Iterator[Subscriber]:
+        with subscriber("graphql-ws", f"{stack.url}/graphql", "stock") as client:
+            yield client
+
+    def test_expired_token_is_replaced_and_the_subscription_goes_on(
+        self, stock: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(stock, edge, replace(ada, token=short_lived(stack, ada, 5)))
+        stock.wait_for("expired")
+        tweet(edge, ada, "between")
+        stock.do("token", token=ada.token)
+        eventually(lambda: "between" in stock.texts, "it continues")
+
+    def test_ended_session_is_final(
+        self, stock: Subscriber, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(stock, edge, ada)
+        run(edge, "mutation { signOut { sessionIds } }", ada)
+        assert stock.wait_for("closed")["code"] == 4401
+        assert stock.wait_for("error")["code"] == 4401
 
 
 @pytest.fixture

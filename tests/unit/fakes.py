@@ -1,14 +1,16 @@
 """Fakes of the ports that every service has, without I/O."""
 
+import json
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from chassis.events import Event
+from chassis.exports.records import Export, gather
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,6 +42,11 @@ class FakeUnitOfWork(Generic[R]):
     async def read(self, work: Callable[[R], Awaitable[T]]) -> T:
         self.reads += 1
         return await work(self.repositories)
+
+
+async def exported(export: Export, user_id: UUID) -> Any:
+    """Return the records of a user by kind, as their export holds them."""
+    return json.loads((await gather(export, user_id)).text)
 
 
 def counting_ids() -> Callable[[], UUID]:

@@ -80,13 +80,13 @@ class TestIdleSocket:
     async def test_expiry_closes_a_socket_without_operations(self, server: Running) -> None:
         server.world.expires_at = datetime.now(UTC) + timedelta(seconds=0.2)
         async with server.initialised() as client:
-            assert await client.closed() == (4401, EXPIRED)
+            assert await client.closed() == (4403, EXPIRED)
 
     async def test_expired_caller_is_refused_at_once(self, server: Running) -> None:
         server.world.expires_at = datetime.now(UTC) - timedelta(seconds=1)
         async with server.initialised() as client:
             await client.subscribe(EVENTS)
-            assert await client.closed() == (4401, EXPIRED)
+            assert await client.closed() == (4403, EXPIRED)
 
 
 @transports
@@ -168,15 +168,15 @@ class TestRevocationDuringTheHandshake:
             await client.send(
                 {"type": "connection_init", "payload": {"authorization": "Bearer ada"}}
             )
-            assert await client.closed() == (4403, ENDED)
+            assert await client.closed() == (4401, ENDED)
 
     @pytest.mark.parametrize("accept", [MULTIPART, SSE])
     async def test_request_is_refused(self, server: Running, accept: str) -> None:
         server.sessions.ended.add("session of ada")
         response = await server.post(EVENTS, accept)
-        assert response.status_code == 403
+        assert response.status_code == 401
         assert response.json()["errors"] == [
-            {"message": ENDED, "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"}}
+            {"message": ENDED, "extensions": {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"}}
         ]
 
 

@@ -68,7 +68,7 @@ async def test_strawberry_example_ends_a_session() -> None:
         module.sign_out("secret")
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(socket.recv(), 10)
-        assert (socket.close_code, socket.close_reason) == (4403, "The session has ended.")
+        assert (socket.close_code, socket.close_reason) == (4401, "The session has ended.")
 
 
 async def test_strawberry_example_opens_a_stream_and_reports_errors() -> None:

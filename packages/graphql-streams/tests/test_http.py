@@ -148,7 +148,7 @@ class TestMultipart:
                 "ended",
                 {
                     "message": "The session has ended.",
-                    "extensions": {"code": "FORBIDDEN", "reason": "SESSION_ENDED"},
+                    "extensions": {"code": "UNAUTHENTICATED", "reason": "SESSION_ENDED"},
                 },
             ),
             (
@@ -226,17 +226,17 @@ class TestEventStream:
         assert message in answer["errors"][0]["message"]
 
     @pytest.mark.parametrize(
-        ("end", "code"), [("expired", "UNAUTHENTICATED"), ("ended", "FORBIDDEN")]
+        ("end", "reason"), [("expired", "EXPIRED"), ("ended", "SESSION_ENDED")]
     )
     async def test_ended_stream_sends_an_error_and_complete(
-        self, server: Running, end: str, code: str
+        self, server: Running, end: str, reason: str
     ) -> None:
         async with server.stream(EVENTS, SSE) as response:
             await server.world.put(0, end)
             text = (await response.aread()).decode()
         [_, (kind, answer), complete] = parse_events(text)
         assert (kind, complete) == ("next", ("complete", None))
-        assert answer["errors"][0]["extensions"]["code"] == code
+        assert answer["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED", "reason": reason}
 
 
 class TestRequests:

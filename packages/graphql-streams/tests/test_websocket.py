@@ -95,8 +95,8 @@ class TestConnectionInit:
             ({"authorization": "Basic ada"}, 4401, NO_BEARER),
             ({"authorization": "Bearer "}, 4401, NO_BEARER),
             ({"authorization": "Bearer forged"}, 4401, "The access token is not valid."),
-            ({"authorization": "Bearer expired"}, 4401, "The access token has expired."),
-            ({"authorization": "Bearer ended"}, 4403, "The session has ended."),
+            ({"authorization": "Bearer expired"}, 4403, "The access token has expired."),
+            ({"authorization": "Bearer ended"}, 4401, "The session has ended."),
             (
                 {"authorization": "Bearer away"},
                 1013,
@@ -361,8 +361,8 @@ class TestEnds:
     @pytest.mark.parametrize(
         ("end", "code", "reason"),
         [
-            ("expired", 4401, "The access token has expired."),
-            ("ended", 4403, "The session has ended."),
+            ("expired", 4403, "The access token has expired."),
+            ("ended", 4401, "The session has ended."),
             (
                 "slow",
                 1013,
@@ -387,7 +387,7 @@ class TestEnds:
     async def test_error_before_the_first_event_may_end_the_socket(self, server: Running) -> None:
         async with server.initialised() as client:
             await client.subscribe('subscription { ends(how: "ended") }')
-            assert await client.closed() == (4403, "The session has ended.")
+            assert await client.closed() == (4401, "The session has ended.")
 
     @pytest.mark.parametrize("after", [0, 1])
     async def test_client_leaves_before_or_between_events(
@@ -419,7 +419,7 @@ class TestEnds:
             server.world.gate.set()
             with pytest.raises(ConnectionClosed):
                 await client.receive()
-            assert await client.closed() == (4403, "The session has ended.")
+            assert await client.closed() == (4401, "The session has ended.")
         await until(lambda: not server.world.running and not server.streams.connections.sessions())
 
     async def test_end_of_the_session_closes_an_idle_socket(self, server: Running) -> None:
@@ -429,7 +429,7 @@ class TestEnds:
             await client.subscribe("subscription { count(to: 1) { number } }")
             assert (await client.receive())["type"] == "next"
             server.streams.connections.end_sessions(["session of ada"])
-            assert await client.closed() == (4403, "The session has ended.")
+            assert await client.closed() == (4401, "The session has ended.")
 
     async def test_shutdown_closes_the_socket_with_a_reason(self, server: Running) -> None:
         async with server.initialised() as busy, server.socket() as fresh:

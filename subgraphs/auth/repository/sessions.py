@@ -14,12 +14,13 @@ class SqlSessionRepository:
     _connection: Connection
 
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
-        # The lock waits for a change of the password, and then reads the user again.
+        # The lock waits for a change of the password or the roles, and then reads the user again.
         opened = await self._connection.fetch_val(
             """
             WITH account AS (
                 SELECT id FROM users
                 WHERE id = :user_id AND password_changed_at IS NOT DISTINCT FROM :changed_at
+                    AND roles = CAST(:roles AS text[])
                 FOR KEY SHARE
             ), opened AS (
                 INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,
@@ -36,6 +37,7 @@ class SqlSessionRepository:
                 "id": session.id,
                 "user_id": user.id,
                 "changed_at": user.password_changed_at,
+                "roles": sorted(user.roles),
                 "scopes": sorted(session.scopes),
                 "all_scopes": session.all_scopes,
                 "user_agent": session.device.user_agent,
@@ -76,16 +78,19 @@ class SqlSessionRepository:
         )
         return _session(row) if row else None
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
+    async def prolong(self, session: Session) -> None:
         await self._connection.execute(
             """
             UPDATE sessions
-            SET last_used_at = :now, expires_at = :expires_at, all_scopes = :all_scopes
+            SET last_used_at = :last_used_at, expires_at = :expires_at, all_scopes = :all_scopes
             WHERE id = :id
             """,
-            {"id": session_id, "now": now, "expires_at": expires_at, "all_scopes": all_scopes},
+            {
+                "id": session.id,
+                "last_used_at": session.last_used_at,
+                "expires_at": session.expires_at,
+                "all_scopes": session.all_scopes,
+            },
         )
 
     async def end(

@@ -43,6 +43,12 @@ class SqlUserRepository:
         )
         return [_user(row) for row in rows]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        row = await self._connection.fetch_one(
+            "SELECT * FROM users WHERE id = :id", {"id": user_id}
+        )
+        return _account(row) if row else None
+
     async def by_login(self, login: Login) -> User | None:
         column = "email" if login.is_email else "username"
         row = await self._connection.fetch_one(
@@ -75,6 +81,12 @@ class SqlUserRepository:
             {"id": user_id, "hash": password_hash, "now": now},
         )
         return changed_at
+
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        await self._connection.execute(
+            "UPDATE users SET roles = :roles WHERE id = :id",
+            {"id": user_id, "roles": sorted(roles)},
+        )
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         try:
@@ -118,11 +130,12 @@ class SqlUserRepository:
             (
                 SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
                     SELECT id, username, email, password_hash, created_at, retweet_emails,
-                           email_settings_changed_at, email_verified_at, password_changed_at
+                           email_settings_changed_at, email_verified_at, password_changed_at,
+                           roles
                     FROM users WHERE id > :after ORDER BY id LIMIT :limit
                 ) living
             ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
                 FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY id LIMIT :limit
@@ -141,11 +154,16 @@ def _user(row: Row) -> User:
         created_at=row["created_at"],
         email_verified_at=row["email_verified_at"],
         password_changed_at=row["password_changed_at"],
+        roles=frozenset(row["roles"]),
     )
 
 
 def _known(row: Row) -> Account | DeletedUser:
     if row["deleted_at"]:
         return DeletedUser(row["id"], row["deleted_at"])
+    return _account(row)
+
+
+def _account(row: Row) -> Account:
     settings = EmailSettings(bool(row["retweet_emails"]), row["email_settings_changed_at"])
     return Account(_user(row), settings)

@@ -52,17 +52,37 @@ class TooManyAttemptsError(Error):
 
     @classmethod
     def after(cls, seconds: int) -> "TooManyAttemptsError":
-        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
-        plural = "" if number == 1 else "s"
         return cls(
-            message=f"Too many attempts. Try again in {number} {unit}{plural}.",
-            retry_after=seconds,
+            message=f"Too many attempts. Try again in {_in_words(seconds)}.", retry_after=seconds
+        )
+
+
+@strawberry.type(
+    description="The session was opened too long ago for this: send the password to "
+    "`reauthenticate`, and try again with the new tokens."
+)
+class ReauthenticationRequiredError(Error):
+    max_age: int = strawberry.field(
+        description="The most seconds that may have passed since `Session.createdAt`."
+    )
+
+    @classmethod
+    def beyond(cls, max_age: int) -> "ReauthenticationRequiredError":
+        return cls(
+            message="Enter your password again: you last did so more than "
+            f"{_in_words(max_age)} ago.",
+            max_age=max_age,
         )
 
 
 @strawberry.type(description="The code is unknown, used, or has expired.")
 class InvalidCodeError(Error):
     pass
+
+
+def _in_words(seconds: int) -> str:
+    number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 EXCEPTION_HANDLERS = (
@@ -97,6 +117,11 @@ EXCEPTION_HANDLERS = (
         errors.SessionNotFound,
         SessionNotFoundError,
         "This session does not exist or has ended.",
+    ),
+    ErrorAsData(
+        errors.ReauthenticationRequired,
+        ReauthenticationRequiredError,
+        lambda error: ReauthenticationRequiredError.beyond(int(error.max_age.total_seconds())),
     ),
     ErrorAsData(
         errors.TooManyAttempts,

@@ -12,6 +12,7 @@ from subgraphs.auth.types.errors import (
     InvalidCredentialsError,
     InvalidInputError,
     InvalidRefreshTokenError,
+    ReauthenticationRequiredError,
     SessionNotFoundError,
     TooManyAttemptsError,
     UsernameTakenError,
@@ -29,12 +30,14 @@ class Session:
         description="The network address of the request that opened it."
     )
     scopes: list[str] = strawberry.field(description="The scopes of its access tokens.")
-    created_at: datetime = strawberry.field(description="When the session was opened.")
+    created_at: datetime = strawberry.field(
+        description="When the session was opened, with the password."
+    )
     last_used_at: datetime = strawberry.field(
         description="When the session was opened or last refreshed."
     )
     expires_at: datetime = strawberry.field(
-        description="When the session ends unless it is refreshed before."
+        description="When the session ends. A refresh moves it, up to a limit of its age."
     )
     current: bool = strawberry.field(description="Whether this request belongs to the session.")
 
@@ -92,6 +95,30 @@ class SignedIn:
         )
 
 
+@strawberry.type(
+    description="A new session with the tokens to use it. The tokens of the previous session are "
+    "refused everywhere."
+)
+class Reauthenticated:
+    access_token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer …` from now on."
+    )
+    access_token_expires_at: datetime = strawberry.field(
+        description="When the access token expires. Refresh the session before."
+    )
+    refresh_token: str = strawberry.field(description="The refresh token of the new session.")
+    session: Session = strawberry.field(description="The new session.")
+
+    @classmethod
+    def from_entity(cls, opened: domain.Reauthenticated) -> "Reauthenticated":
+        return cls(
+            access_token=opened.access_token.value,
+            access_token_expires_at=opened.access_token.expires_at,
+            refresh_token=opened.refresh_token,
+            session=Session.from_entity(opened.session, opened.session.id),
+        )
+
+
 @strawberry.type(description="Sessions have ended, and their tokens are refused everywhere.")
 class SignedOut:
     session_ids: list[strawberry.ID] = strawberry.field(
@@ -120,8 +147,21 @@ RefreshSessionResult = Annotated[
         "RefreshSessionResult", description="The next tokens, or the reason for a failure."
     ),
 ]
+ReauthenticateResult = Annotated[
+    Reauthenticated | InvalidCredentialsError | TooManyAttemptsError,
+    strawberry.union(
+        "ReauthenticateResult", description="The new session, or the reason for a failure."
+    ),
+]
+SignOutEverywhereResult = Annotated[
+    SignedOut | ReauthenticationRequiredError,
+    strawberry.union(
+        "SignOutEverywhereResult",
+        description="The sessions that ended, or the reason for a failure.",
+    ),
+]
 RevokeSessionResult = Annotated[
-    SignedOut | SessionNotFoundError,
+    SignedOut | SessionNotFoundError | ReauthenticationRequiredError,
     strawberry.union(
         "RevokeSessionResult", description="The session that ended, or the reason for a failure."
     ),

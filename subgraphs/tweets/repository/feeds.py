@@ -49,6 +49,12 @@ class SqlFeedRepository:
             return FeedPage(items, items[-1].position, is_last=False)
         return FeedPage(items, head, is_last=True)
 
+    async def is_closed(self, owner_id: UUID) -> bool:
+        closed = await self._connection.fetch_val(
+            "SELECT deleted_at IS NOT NULL FROM feeds WHERE owner_id = :id", {"id": owner_id}
+        )
+        return bool(closed)
+
     async def close(self, owner_id: UUID, now: datetime) -> None:
         for statement, values in (
             ("INSERT INTO feeds (owner_id, head) VALUES (:id, 0) ON CONFLICT DO NOTHING", {}),

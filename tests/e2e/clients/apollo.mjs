@@ -58,9 +58,9 @@ function once(id, request) {
 function reason(id, error) {
   if (CombinedProtocolErrors.is(error)) {
     const [{ message, extensions }] = error.errors;
-    if (extensions.code === "UNAUTHENTICATED") return "expired";
+    if (extensions.reason === "EXPIRED") return "expired";
     if (extensions.code === "SERVICE_UNAVAILABLE") return "cut";
-    tell({ event: "error", id, fatal: true, message, code: extensions.code });
+    tell({ event: "error", id, fatal: true, message, code: extensions.reason ?? extensions.code });
     return "over";
   }
   if (ServerError.is(error)) {

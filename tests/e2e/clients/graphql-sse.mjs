@@ -32,8 +32,8 @@ function once(id, request) {
       next(result) {
         const cursor = result.data?.tweetFeed?.cursor;
         if (cursor) request.variables.after = cursor;
-        const code = !result.data && result.errors?.[0].extensions?.code;
-        if (code === "UNAUTHENTICATED") ended = "expired";
+        const { code, reason } = (!result.data && result.errors?.[0].extensions) || {};
+        if (reason === "EXPIRED") ended = "expired";
         else if (code === "SERVICE_UNAVAILABLE") ended = "cut";
         else tell({ event: "next", id, ...result });
       },

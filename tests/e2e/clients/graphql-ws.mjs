@@ -4,17 +4,25 @@ import WebSocket from "ws";
 import { freeze, obey, pause, tell, Token } from "./lines.mjs";
 
 const token = new Token();
-const EXPIRED = 4401;
+const EXPIRED = 4403;
+let fresh; // the next token, while the one before has expired
+// "stock": as its users have it, with its own waits and number of attempts.
+const pace = process.argv[3] === "stock" ? {} : { retryAttempts: Infinity, retryWait: () => pause(100) };
 
 const client = createClient({
   url: process.argv[2].replace(/^http/, "ws"),
   webSocketImpl: WebSocket,
-  connectionParams: () => (token.current ? { authorization: `Bearer ${token.current}` } : undefined),
-  retryAttempts: Infinity,
-  retryWait: () => pause(100),
-  // 4403 is an end; so is what the library itself never tries again.
-  shouldRetry: (reason) => reason.code !== 4403,
-  on: { closed: ({ code, reason }) => tell({ event: "closed", code, reason }) },
+  ...pace,
+  async connectionParams() {
+    await fresh;
+    return token.current ? { authorization: `Bearer ${token.current}` } : undefined;
+  },
+  on: {
+    closed({ code, reason }) {
+      if (code === EXPIRED) fresh = token.next();
+      tell({ event: code === EXPIRED ? "expired" : "closed", code, reason });
+    },
+  },
 });
 
 // The library sends the payload again after a cut: `after` in it moves on with each event.
@@ -26,15 +34,8 @@ function subscribe({ id, query, variables }) {
       if (cursor) payload.variables.after = cursor;
       tell({ event: "next", id, ...result });
     },
-    async error(error) {
-      if (error.code === EXPIRED && token.current) {
-        const fresh = token.next();
-        tell({ event: "expired", id, reason: error.reason });
-        await fresh;
-        subscribe({ id, query, variables: payload.variables });
-      } else {
-        tell({ event: "error", id, code: error.code, reason: error.reason, errors: Array.isArray(error) ? error : undefined });
-      }
+    error(error) {
+      tell({ event: "error", id, code: error.code, reason: error.reason, errors: Array.isArray(error) ? error : undefined });
     },
     complete: () => tell({ event: "complete", id }),
   });

@@ -13,12 +13,14 @@ const session = new Session(url, {});
 const { query = session.query.bind(session), mutate = session.query.bind(session), subscribe } = connect(url, session);
 const tweet = (text) => mutate(CREATE, { text });
 
-// A query with a token that has expired, and a mutation.
+// A query with a token that has expired, a mutation, and one that fails.
 async function play({ accessToken, refreshToken }) {
   Object.assign(session, { accessToken, refreshToken });
   const { me } = await query("query Me { me { username } }");
   const { createTweet } = await tweet("hello 👋");
-  tell({ event: "played", username: me.username, isRefreshed: session.accessToken !== accessToken, text: createTweet.text });
+  const isRefreshed = session.accessToken !== accessToken;
+  const { message } = (await tweet("")).createTweet;
+  tell({ event: "played", username: me.username, isRefreshed, text: createTweet.text, message });
 }
 
 // A subscription whose token expires, and another after a pause, from the last cursor on.
@@ -29,9 +31,9 @@ async function watch({ accessToken }) {
   const noted = (text, variables, { next, end }) =>
     subscribe(text, variables, {
       next,
-      end(code) {
-        if (!isStopped) ends.push(code ?? null);
-        end(code);
+      end(why) {
+        if (!isStopped) ends.push(why ?? null);
+        end(why);
       },
     });
   const listen = (after) => follow(session, noted, { after, next: ({ tweet }) => texts.push(tweet.text), failed });
@@ -39,7 +41,7 @@ async function watch({ accessToken }) {
 
   session.accessToken = accessToken;
   let stop = listen();
-  await until(() => ends.includes("UNAUTHENTICATED") || session.accessToken !== accessToken);
+  await until(() => ends.includes("EXPIRED") || session.accessToken !== accessToken);
   for (let number = 0; !texts.length; number++) await Promise.all([tweet(`live ${number}`), pause(200)]);
   isStopped = true; // some clients say that they end when they are stopped
   const after = stop();

@@ -18,7 +18,6 @@ from tests.unit.auth.service_suite import (
     RefreshSession,
     ScopesOverTime,
     SignIn,
-    SignOut,
     SignUp,
     Snapshot,
     sign_up,
@@ -47,10 +46,6 @@ class TestRefreshSession(RefreshSession):
 
 
 class TestScopesOverTime(ScopesOverTime):
-    pass
-
-
-class TestSignOut(SignOut):
     pass
 
 

@@ -114,8 +114,8 @@ class TestRefusedCaller:
         ("token", "code", "reason"),
         [
             ("wrong", 4401, "The access token is not valid."),
-            ("expired", 4401, "The access token has expired."),
-            ("ended", 4403, "The session has ended."),
+            ("expired", 4403, "The access token has expired."),
+            ("ended", 4401, "The session has ended."),
             ("away", 1013, "The service is busy. Try again shortly."),
             ("broken", 4500, "Internal server error"),
         ],
@@ -235,8 +235,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("end", "code", "reason"),
         [
-            ("expired", 4401, "The access token has expired."),
-            ("ended", 4403, "The session has ended."),
+            ("expired", 4403, "The access token has expired."),
+            ("ended", 4401, "The session has ended."),
         ],
     )
     async def test_exception_of_a_resolver_may_end_the_socket(
@@ -266,7 +266,7 @@ class TestSession:
             assert [*server.streams.connections.sessions()] == [str(person(7).session_id)]
             server.streams.connections.end_sessions([str(person(7).session_id)])
             await server.world.put(1)
-            assert await client.closed() == (4403, "The session has ended.")
+            assert await client.closed() == (4401, "The session has ended.")
 
     @pytest.mark.parametrize("accept", [MULTIPART, SSE])
     async def test_end_and_expiry_end_the_stream(self, server: Running, accept: str) -> None:
@@ -294,7 +294,7 @@ class TestSession:
         server.sessions.ended.add(str(person(7).session_id))
         async with server.socket() as client:
             await client.send(init("good"))
-            assert await client.closed() == (4403, "The session has ended.")
+            assert await client.closed() == (4401, "The session has ended.")
 
 
 class TestShutdown:

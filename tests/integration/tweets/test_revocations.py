@@ -212,8 +212,9 @@ class TestEndOfASession:
     @pytest.mark.parametrize(
         "mutation",
         [
-            "mutation { signOutEverywhere { sessionIds } }",
+            "mutation { signOutEverywhere { __typename } }",
             'mutation { revokeSession(id: "%s") { __typename } }',
+            'mutation { reauthenticate(password: "correct horse battery") { __typename } }',
             'mutation { deleteAccount(password: "correct horse battery") { __typename } }',
         ],
     )

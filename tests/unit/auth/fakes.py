@@ -32,12 +32,15 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import RecoveryService
-from subgraphs.auth.service import AuthService, Policy
+from subgraphs.auth.service import AuthService
+from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.throttle import LocalBudgets
 from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
+MODERATION = frozenset({"tweets:moderate"})
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
 KEYS = KeyRing([SigningKey.generate()])
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -84,6 +87,10 @@ class FakeUserRepository:
     async def by_ids(self, ids: Collection[UUID]) -> Sequence[User]:
         return [user for user in self._tables.users.values() if user.id in set(ids)]
 
+    async def account(self, user_id: UUID) -> Account | None:
+        user = self._tables.users.get(user_id)
+        return Account(user, self._tables.email_settings[user_id]) if user else None
+
     async def by_login(self, login: Login) -> User | None:
         for user in self._tables.users.values():
             stored = user.email if login.is_email else user.username
@@ -106,6 +113,10 @@ class FakeUserRepository:
             user, password_hash=password_hash, password_changed_at=changed_at
         )
         return changed_at
+
+    async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
+        user = self._tables.users[user_id]
+        self._tables.users[user_id] = replace(user, roles=frozenset(roles))
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         other = await self.by_login(Login(email))
@@ -149,7 +160,10 @@ class FakeSessionRepository:
 
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         known = self._tables.users.get(user.id)
-        if known is None or known.password_changed_at != user.password_changed_at:
+        if known is None or (known.password_changed_at, known.roles) != (
+            user.password_changed_at,
+            user.roles,
+        ):
             return False
         self._tables.sessions[session.id] = session
         self._tables.tokens[token_hash] = RefreshToken(session.id, used_at=None)
@@ -169,12 +183,13 @@ class FakeSessionRepository:
         token = self._tables.tokens.get(token_hash)
         return self._tables.sessions.get(token.session_id) if token else None
 
-    async def prolong(
-        self, session_id: UUID, *, now: datetime, expires_at: datetime, all_scopes: bool
-    ) -> None:
-        session = self._tables.sessions[session_id]
-        self._tables.sessions[session_id] = replace(
-            session, last_used_at=now, expires_at=expires_at, all_scopes=all_scopes
+    async def prolong(self, session: Session) -> None:
+        known = self._tables.sessions[session.id]
+        self._tables.sessions[session.id] = replace(
+            known,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            all_scopes=session.all_scopes,
         )
 
     async def end(
@@ -390,6 +405,7 @@ class FakeAuth:
     credentials: Credentials = field(init=False)
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
+    sessions: SessionService = field(init=False)
     recovery: RecoveryService = field(init=False)
 
     @classmethod
@@ -412,6 +428,15 @@ class FakeAuth:
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
         )
         self.service = self.declaring(SCOPES)
+        self.sessions = SessionService(
+            credentials=self.credentials,
+            access_tokens=self.access_tokens,
+            refresh_tokens=self.service.refresh_tokens,
+            revocations=self.revocations,
+            policy=self.service.policy,
+            now=self.clock,
+            new_id=uuid4,
+        )
         self.recovery = RecoveryService(
             credentials=self.credentials,
             mails=self.mails,
@@ -421,8 +446,12 @@ class FakeAuth:
             now=self.clock,
         )
 
-    def declaring(self, scopes: frozenset[str]) -> AuthService:
+    def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
+        return self.under(Policy({"user": scopes, "moderator": MODERATION}, **policy))
+
+    def under(self, policy: Policy) -> AuthService:
+        """Return the service on the same data, under this policy."""
         return AuthService(
             unit_of_work=self.unit_of_work,
             credentials=self.credentials,
@@ -432,7 +461,7 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
-            policy=Policy(scopes),
+            policy=policy,
             now=self.clock,
             new_id=uuid4,
         )

@@ -21,7 +21,6 @@ from subgraphs.auth.errors import (
     InvalidInput,
     InvalidRefreshToken,
     Problem,
-    SessionNotFound,
     UsernameTaken,
 )
 from subgraphs.auth.service import AuthService
@@ -448,47 +447,6 @@ class ScopesOverTime:
         assert decided.session.scopes == stored
         then = await self.refreshed(auth, decided.refresh_token, SCOPES | LIKES)
         assert then.session.scopes == later
-
-
-class SignOut:
-    async def test_sign_out_ends_this_session_and_no_other(self, auth: FakeAuth) -> None:
-        first = await sign_up(auth.service)
-        second = await sign_in(auth.service)
-        ended = await auth.service.sign_out(first.user.id, first.session.id)
-        assert list(ended) == auth.revocations.announced == [first.session.id]
-        assert await published(auth) == [session_revoked(first.user.id, [first.session.id])]
-        assert [s.id for s in await auth.service.sessions(first.user.id)] == [second.session.id]
-        with pytest.raises(InvalidRefreshToken):
-            await auth.service.refresh_session(first.refresh_token)
-
-    async def test_second_sign_out_ends_nothing(self, auth: FakeAuth) -> None:
-        first = await sign_up(auth.service)
-        await auth.service.sign_out(first.user.id, first.session.id)
-        assert list(await auth.service.sign_out(first.user.id, first.session.id)) == []
-        assert len(await published(auth)) == 1
-
-    async def test_sign_out_everywhere_ends_every_session_of_one_user(self, auth: FakeAuth) -> None:
-        first = await sign_up(auth.service)
-        second = await sign_in(auth.service)
-        other = await sign_up(auth.service, "grace")
-        ended = await auth.service.sign_out_everywhere(first.user.id)
-        assert set(ended) == {first.session.id, second.session.id}
-        assert await published(auth) == [session_revoked(first.user.id, ended)]
-        assert len(await auth.service.sessions(other.user.id)) == 1
-
-    async def test_revoke_session_ends_the_named_session(self, auth: FakeAuth) -> None:
-        first = await sign_up(auth.service)
-        second = await sign_in(auth.service)
-        await auth.service.revoke_session(first.user.id, second.session.id)
-        assert [s.id for s in await auth.service.sessions(first.user.id)] == [first.session.id]
-        assert await published(auth) == [session_revoked(first.user.id, [second.session.id])]
-
-    async def test_session_of_another_user_cannot_be_revoked(self, auth: FakeAuth) -> None:
-        ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
-        for session_id in (grace.session.id, uuid4()):
-            with pytest.raises(SessionNotFound):
-                await auth.service.revoke_session(ada.user.id, session_id)
-        assert len(await auth.service.sessions(grace.user.id)) == 1
 
 
 class DeleteAccount:

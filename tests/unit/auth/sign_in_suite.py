@@ -199,7 +199,7 @@ class DeviceTokens:
 
     async def test_token_outlives_its_session(self, auth: FakeAuth) -> None:
         known = await sign_up(auth.service)
-        await auth.service.sign_out_everywhere(known.user.id)
+        await auth.sessions.sign_out_everywhere(known.user.id, known.session.id)
         await guesses(auth)
         await guess(auth, password=PASSWORD, device_token=known.device_token)
 

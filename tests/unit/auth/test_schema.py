@@ -52,6 +52,7 @@ async def execute(
         user_agent="tests",
         service=auth.service,
         recovery=auth.recovery,
+        sessions=auth.sessions,
     )
     result = await SCHEMA.execute(query, variable_values=variables, context_value=context)
     assert isinstance(result, ExecutionResult)
@@ -218,9 +219,21 @@ class TestSignOut:
 
     async def test_sign_out_everywhere_needs_its_scope(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
-        mutation = "mutation { signOutEverywhere { sessionIds } }"
+        mutation = "mutation { signOutEverywhere { __typename } }"
         assert await code(auth, mutation, caller, frozenset({"tweets:write"})) == "FORBIDDEN"
         assert await data(auth, mutation, caller)
+
+    @pytest.mark.parametrize("mutation", ["signOutEverywhere", 'revokeSession(id: "%s")'])
+    async def test_old_session_must_reauthenticate(self, auth: FakeAuth, mutation: str) -> None:
+        caller, other = await sign_up(auth.service), await sign_in(auth.service)
+        auth.clock.advance(minutes=16)
+        query = f"""mutation {{ it: {mutation.replace("%s", str(other.session.id))} {{
+            __typename ... on ReauthenticationRequiredError {{ message maxAge }} }} }}"""
+        assert (await data(auth, query, caller))["it"] == {
+            "__typename": "ReauthenticationRequiredError",
+            "message": "Enter your password again: you last did so more than 15 minutes ago.",
+            "maxAge": 900,
+        }
 
     async def test_unknown_session_is_an_error_value(self, auth: FakeAuth) -> None:
         caller = await sign_up(auth.service)
@@ -229,6 +242,43 @@ class TestSignOut:
         for session_id in ("nonsense", str(other.session.id)):
             answer = await data(auth, mutation, caller, id=session_id)
             assert answer["revokeSession"] == {"__typename": "SessionNotFoundError"}
+
+
+class TestReauthenticate:
+    MUTATION = """mutation ($p: String!) { reauthenticate(password: $p) {
+        __typename
+        ... on Reauthenticated { accessToken accessTokenExpiresAt refreshToken session {
+            id userAgent current } }
+        ... on Error { message }
+    } }"""
+
+    async def test_new_session_is_that_of_the_answer(self, auth: FakeAuth) -> None:
+        caller = await sign_in(auth.service, (await sign_up(auth.service)).user.username)
+        answer = (await data(auth, self.MUTATION, caller, p=PASSWORD))["reauthenticate"]
+        verified = auth.access_tokens.verify(answer["accessToken"])
+        assert answer["session"] == {
+            "id": str(verified.session_id),
+            "userAgent": "tests",
+            "current": True,
+        }
+        assert verified.session_id != caller.session.id
+
+    async def test_wrong_password_is_an_error_value(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        answer = await data(auth, self.MUTATION, caller, p="wrong password")
+        assert answer["reauthenticate"]["__typename"] == "InvalidCredentialsError"
+
+    async def test_reauthentication_needs_its_scope(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        mutation = 'mutation { reauthenticate(password: "x") { __typename } }'
+        assert await code(auth, mutation) == "UNAUTHENTICATED"
+        assert await code(auth, mutation, caller, frozenset({"account:read"})) == "FORBIDDEN"
+
+    async def test_session_that_ended_meanwhile_is_unauthenticated(self, auth: FakeAuth) -> None:
+        caller = await sign_up(auth.service)
+        await auth.sessions.sign_out(caller.user.id, caller.session.id)
+        mutation = f'mutation {{ reauthenticate(password: "{PASSWORD}") {{ __typename }} }}'
+        assert await code(auth, mutation, caller) == "UNAUTHENTICATED"
 
 
 class TestDeleteAccount:
@@ -329,6 +379,7 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
         user_agent="x" * 5000,
         service=auth.service,
         recovery=auth.recovery,
+        sessions=auth.sessions,
     )
     assert context.device == Device("x" * 300, "")
 
@@ -339,6 +390,7 @@ REFRESH = 'refreshSession(refreshToken: "x")'
 PROVE = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
 DELETE = 'deleteAccount(password: "x")'
+REAUTHENTICATE = 'reauthenticate(password: "x")'
 FORGET = 'requestPasswordReset(email: "x")'
 RESTORE = 'restoreEmail(code: "x")'
 REQUEST = "requestEmailVerification"
@@ -371,6 +423,7 @@ class TestRecovery:
             *((RESTORE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             (REQUEST, TOO_MANY),
             *((DELETE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
+            *((REAUTHENTICATE, failure) for failure in (InvalidCredentials(), TOO_MANY)),
             *(
                 (CHANGE_PASSWORD, failure)
                 for failure in (InvalidCredentials(), InvalidInput([]), TOO_MANY)
@@ -387,7 +440,7 @@ class TestRecovery:
     ) -> None:
         caller = await sign_up(auth.service)
         failing: Any = FailingService(failure)
-        auth.service, auth.recovery = failing, failing
+        auth.service, auth.recovery, auth.sessions = failing, failing, failing
         query = f"mutation {{ it: {mutation} {{ __typename ... on Error {{ message }} }} }}"
         answer = (await data(auth, query, caller))["it"]
         assert answer["__typename"] == f"{type(failure).__name__}Error"

@@ -10,7 +10,6 @@ from tests.unit.auth.service_suite import (
     RefreshSession,
     ScopesOverTime,
     SignIn,
-    SignOut,
     SignUp,
     Snapshot,
     sign_in,
@@ -55,10 +54,6 @@ class TestRefreshSession(RefreshSession):
 
 
 class TestScopesOverTime(ScopesOverTime):
-    pass
-
-
-class TestSignOut(SignOut):
     pass
 
 

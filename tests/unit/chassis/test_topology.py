@@ -59,6 +59,38 @@ class TestParse:
         assert topology.consumers_of("auth") == {"likes"}
         assert topology.scopes == {"account:read", "likes:write"}
 
+    def test_role_has_what_each_service_declares_for_it(self) -> None:
+        roles = 'roles = { moderator = ["%s"], admin = ["likes:purge"] }\n'
+        topology = parse(
+            PROJECT + AUTH + (roles % "account:ban") + LIKES + (roles % "likes:moderate")
+        )
+        assert topology.roles == {
+            "user": {"account:read", "likes:write"},
+            "moderator": {"account:ban", "likes:moderate"},
+            "admin": {"likes:purge"},
+        }
+        assert topology.scopes == {scope for role in topology.roles.values() for scope in role}
+        assert topology["likes"].checked_scopes == {"likes:write", "likes:moderate", "likes:purge"}
+
+    @pytest.mark.parametrize(
+        ("roles", "problem"),
+        [
+            ('"moderator"', "roles must be a table"),
+            ('{ moderator = "likes:ban" }', "roles.moderator must be a list of strings"),
+            ("{ moderator = [] }", "roles.moderator lists no scope"),
+            ('{ Moderator = ["likes:ban"] }', "role 'Moderator' must be lower-case letters"),
+            ('{ moderator = ["likes ban"] }', "scope 'likes ban' must be lower-case letters"),
+            ('{ user = ["likes:ban"] }', "roles has user, which every account has; list its"),
+            (
+                '{ moderator = ["account:read"] }',
+                "roles.moderator has account:read, which every account has",
+            ),
+        ],
+    )
+    def test_problem_of_a_role_names_its_key(self, roles: str, problem: str) -> None:
+        text = PROJECT + AUTH + LIKES + f"roles = {roles}\n"
+        assert any(line.startswith(f"[services.likes] {problem}") for line in problems(text))
+
     @pytest.mark.parametrize(
         ("text", "problem"),
         [

@@ -48,6 +48,19 @@ async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+class TestSchema:
+    @pytest.mark.parametrize(("introspection", "status"), [(True, 200), (False, 404)])
+    async def test_schema_is_served_where_introspection_is_allowed(
+        self, dist: Path, introspection: bool, status: int
+    ) -> None:
+        app = create_app(Shutdown(), dist, introspection=introspection)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.get("/schema.graphql")
+        assert answer.status_code == status
+        assert ("type Query {" in answer.text) is introspection
+
+
 class TestFiles:
     async def test_page_is_revalidated_for_each_request(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/")

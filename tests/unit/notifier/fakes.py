@@ -118,6 +118,9 @@ class FakeRecipientRepository:
         in_effect = EmailSettings(wanted and not suppressed, suppressed, max(refused, default=None))
         return replace(user, settings=in_effect)
 
+    async def get(self, user_id: UUID) -> Recipient | None:
+        return self.known(user_id)
+
     async def merge(self, recipient: Recipient) -> None:
         earlier = self._tables.recipients.get(recipient.user_id) or Recipient(recipient.user_id)
         if earlier.settings and not (recipient.settings and _is_newer(recipient, earlier)):
@@ -200,6 +203,15 @@ class FakeRetweetRepository:
     async def save(self, retweet: Retweet, now: datetime) -> None:
         self._tables.retweets[retweet.tweet_id, retweet.retweeter_id] = retweet, now
 
+    async def tweets_of(self, author_id: UUID, after: UUID, limit: int) -> Sequence[Tweet]:
+        tweets = [t for t in self._tables.tweets.values() if t and t.author_id == author_id]
+        return sorted((t for t in tweets if t.id > after), key=lambda t: t.id)[:limit]
+
+    async def of_retweeter(self, retweeter_id: UUID, after: UUID, limit: int) -> Sequence[Retweet]:
+        retweets = [r for r, _ in self._tables.retweets.values() if r.retweeter_id == retweeter_id]
+        following = (r for r in retweets if r.tweet_id > after)
+        return sorted(following, key=lambda r: r.tweet_id)[:limit]
+
 
 @dataclass
 class FakeDeliveryRepository:
@@ -228,6 +240,10 @@ class FakeDeliveryRepository:
         to_them = [d for d in self._all() if d.recipient_id == recipient_id]
         standing = [d for d in to_them if d.state is not State.CANCELLED]
         return max(standing, key=lambda d: d.id, default=None)
+
+    async def of_recipient(self, recipient_id: UUID, after: UUID, limit: int) -> Sequence[Delivery]:
+        theirs = [d for d in self._all() if d.recipient_id == recipient_id and d.id > after]
+        return sorted(theirs, key=lambda d: d.id)[:limit]
 
     async def lease(
         self, limit: int, *, account_mails: int, now: datetime, until: datetime

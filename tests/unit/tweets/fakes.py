@@ -147,6 +147,9 @@ class FakeFeedRepository:
             return FeedPage(items[:limit], items[limit - 1].position, is_last=False)
         return FeedPage(items, self.tweets.heads.get(owner_id, after), is_last=True)
 
+    async def is_closed(self, owner_id: UUID) -> bool:
+        return owner_id in self.tweets.closed
+
     async def close(self, owner_id: UUID, now: datetime) -> None:
         self.tweets.closed.add(owner_id)
 

@@ -151,11 +151,17 @@ class TokenExpired(StreamEnded):
     reason = "EXPIRED"
     default = "The access token has expired."
 
+    @property
+    def close_code(self) -> int:
+        # graphql-ws gives up after 4401. After 4403 it connects again, and asks its
+        # `connectionParams` for a token.
+        return 4403
+
 
 class SessionEnded(StreamEnded):
     """The client must sign in again."""
 
-    code = "FORBIDDEN"
+    code = "UNAUTHENTICATED"
     reason = "SESSION_ENDED"
     default = "The session has ended."
 

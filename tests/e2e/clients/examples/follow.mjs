@@ -4,7 +4,7 @@ const FEED = `subscription ($after: String) { tweetFeed(after: $after) {
 const PASSING = [undefined, "SERVICE_UNAVAILABLE", "TOO_MANY_REQUESTS"]; // undefined: the network
 
 // `subscribe(query, variables, { next, end })` subscribes once and returns a function that stops;
-// it calls `next(data)`, and `end(code)` with the code of the error that ended it, if one did.
+// it calls `next(data)`, and `end(why)` with the reason or else the code of the error that ended it.
 export function follow(session, subscribe, { after = null, next, failed }) {
   let [stop, stopped] = [() => {}, false];
   function begin() {
@@ -16,12 +16,12 @@ export function follow(session, subscribe, { after = null, next, failed }) {
         after = tweetFeed.cursor;
         next(tweetFeed);
       },
-      end(code) {
+      end(why) {
         if (ended) return;
         ended = true;
-        if (code === "UNAUTHENTICATED") session.refresh(token).then(begin, failed);
-        else if (PASSING.includes(code)) setTimeout(begin, 500 + 1000 * Math.random());
-        else if (!stopped) failed(new Error(code)); // FORBIDDEN: the session has ended
+        if (why === "EXPIRED") session.refresh(token).then(begin, failed);
+        else if (PASSING.includes(why)) setTimeout(begin, 500 + 1000 * Math.random());
+        else if (!stopped) failed(new Error(why)); // SESSION_ENDED: sign in again
       },
     });
   }

@@ -70,9 +70,9 @@ async def follow(
                     yield data["tweetFeed"]
         except TransportConnectionFailed as error:
             match close_code(error):
-                case 4403:
-                    raise  # the session has ended
                 case 4401:
+                    raise  # the session has ended: sign in again
+                case 4403:
                     async with client(url, session) as http:
                         await http.execute(gql("{ me { id } }"))  # refreshes
                 case _:

@@ -5,14 +5,14 @@ export function connect(url, session) {
   const client = createClient({ url, fetchFn: session.fetch, retryAttempts: 0 });
   return {
     subscribe(query, variables, { next, end }) {
-      let code;
+      let why;
       return client.subscribe({ query, variables }, {
         next({ data, errors }) {
-          code = errors?.[0].extensions?.code;
+          why = errors?.[0].extensions?.reason ?? errors?.[0].extensions?.code;
           if (data) next(data);
         },
-        error: ({ response }) => end(response?.status === 403 ? "FORBIDDEN" : undefined),
-        complete: () => end(code),
+        error: ({ response }) => end(response?.status === 401 ? "UNAUTHENTICATED" : undefined),
+        complete: () => end(why),
       });
     },
   };

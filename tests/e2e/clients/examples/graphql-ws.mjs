@@ -18,4 +18,4 @@ export function connect(url, session) {
 }
 
 // An operation fails with errors, a socket with a close code.
-export const codeOf = (error) => error[0]?.extensions?.code ?? { 4401: "UNAUTHENTICATED", 4403: "FORBIDDEN" }[error.code];
+export const codeOf = (error) => error[0]?.extensions?.reason ?? error[0]?.extensions?.code ?? { 4401: "UNAUTHENTICATED", 4403: "EXPIRED" }[error.code];

@@ -11,11 +11,12 @@ export function connect(url, session, options = { exchanges: [fetchExchange], fe
     subscribe(text, variables, { next, end }) {
       const { unsubscribe } = client.subscription(text, variables).subscribe(({ data, error, hasNext }) => {
         if (data && !error) next(data);
-        if (!hasNext) end(error?.graphQLErrors[0]?.extensions?.code ?? closeCode(error));
+        if (!hasNext) end(reasonOf(error?.graphQLErrors[0]) ?? closeCode(error));
       });
       return unsubscribe;
     },
   };
 }
 
-const closeCode = (error) => ({ 4401: "UNAUTHENTICATED", 4403: "FORBIDDEN" })[error?.networkError?.code];
+const reasonOf = (error) => error?.extensions?.reason ?? error?.extensions?.code;
+const closeCode = (error) => ({ 4401: "UNAUTHENTICATED", 4403: "EXPIRED" })[error?.networkError?.code];

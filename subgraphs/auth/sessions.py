@@ -1,0 +1,127 @@
+"""The use cases that end sessions, and re-authentication, which some of them need."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from chassis.ports import T
+from subgraphs.auth.credentials import Credentials, lock_authenticated
+from subgraphs.auth.domain import Device, Reauthenticated, Session, User
+from subgraphs.auth.errors import ReauthenticationRequired, SessionNotFound
+from subgraphs.auth.policy import Policy
+from subgraphs.auth.ports import (
+    AccessTokenIssuer,
+    RefreshTokenMint,
+    Repositories,
+    RevocationAnnouncer,
+)
+from subgraphs.auth.service import end_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class SessionService:
+    """A method that ends sessions returns when no process accepts their tokens any more.
+
+    `current` is the session of the request.
+    """
+
+    credentials: Credentials
+    access_tokens: AccessTokenIssuer
+    refresh_tokens: RefreshTokenMint
+    revocations: RevocationAnnouncer
+    policy: Policy
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+    async def reauthenticate(
+        self, user_id: UUID, current: UUID, password: str, device: Device
+    ) -> Reauthenticated | None:
+        """Replace the session by a new one of the same scopes, whose age begins again.
+
+        A new one, because a copy of the old tokens must not profit from the password (OWASP ASVS
+        5.0, 7.2.4; docs/adr/0025). Returns None if the session has ended meanwhile. Raises
+        InvalidCredentials or TooManyAttempts.
+        """
+        user = await self.credentials.confirm(user_id, password)
+        refresh_token = self.refresh_tokens.first()
+        now = self.now()
+
+        async def work(repositories: Repositories) -> tuple[User, Session] | None:
+            locked = await lock_authenticated(repositories, user)
+            old = await _live(repositories, user_id, current, now)
+            ended = await end_sessions(repositories, user_id, now, only=current)
+            if old is None or not ended:
+                return None
+            has_all = old.has_all_scopes(self.policy.scopes_of(locked))
+            new = self.policy.new_session(
+                self.new_id(), locked, None if has_all else old.scopes, device, now
+            )
+            await repositories.sessions.open(new, locked, self.refresh_tokens.hash(refresh_token))
+            return locked, new
+
+        opened = await self._transaction(work)
+        if opened is None:
+            return None
+        await self.revocations.announce([current])
+        session = self.policy.current(opened[1], opened[0])
+        access_token = self.access_tokens.issue(opened[0], session, self.now())
+        return Reauthenticated(session, access_token, refresh_token)
+
+    async def sign_out(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
+        """End one session. Returns the ids of the sessions ended: none if it had ended before."""
+        return await self._end(user_id, current, only=current)
+
+    async def sign_out_everywhere(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
+        """End all sessions of a user. Returns their ids.
+
+        Raises ReauthenticationRequired if there are others and this one is not recent.
+        """
+        return await self._end(user_id, current)
+
+    async def revoke_session(
+        self, user_id: UUID, current: UUID, session_id: UUID
+    ) -> Sequence[UUID]:
+        """End one of the user's own sessions.
+
+        Raises SessionNotFound, or ReauthenticationRequired for another session than this one if
+        this one is not recent.
+        """
+        ended = await self._end(user_id, current, only=session_id)
+        if not ended:
+            raise SessionNotFound
+        return ended
+
+    async def _end(
+        self, user_id: UUID, current: UUID, *, only: UUID | None = None
+    ) -> Sequence[UUID]:
+        now = self.now()
+
+        async def work(repositories: Repositories) -> Sequence[UUID]:
+            if only != current:
+                live = await repositories.sessions.of_user(user_id, now)
+                self._require_recent(live, current, only, now)
+            return await end_sessions(repositories, user_id, now, only=only)
+
+        ended = await self._transaction(work)
+        await self.revocations.announce(ended)
+        return ended
+
+    def _require_recent(
+        self, live: Sequence[Session], current: UUID, only: UUID | None, now: datetime
+    ) -> None:
+        """Raise ReauthenticationRequired if another session would end and `current` is old."""
+        ends_others = any(s.id != current and only in {None, s.id} for s in live)
+        is_recent = any(s.id == current and self.policy.is_recent(s, now) for s in live)
+        if ends_others and not is_recent:
+            raise ReauthenticationRequired(self.policy.recent)
+
+    async def _transaction(self, work: Callable[[Repositories], Awaitable[T]]) -> T:
+        return await self.credentials.unit_of_work.transaction(work)
+
+
+async def _live(
+    repositories: Repositories, user_id: UUID, session_id: UUID, now: datetime
+) -> Session | None:
+    sessions = await repositories.sessions.of_user(user_id, now)
+    return next((session for session in sessions if session.id == session_id), None)
