@@ -347,7 +347,7 @@ def _lock_key(name: str) -> int:
 
 
 async def _skip_reset(_: object) -> None:
-    """Do nothing, which saves the round trip of a reset. (asyncpg itself ends open transactions and listeners.)"""
+    """Do nothing, which saves a round trip; asyncpg itself ends open transactions and listeners."""
 
 
 async def _run_to_end(work: Awaitable[T]) -> T:
