@@ -506,7 +506,7 @@ class FakeAuth:
         self._event_ids += 1
         return UUID(int=first_id(self.clock.now).int + self._event_ids)
 
-    def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
+    def declaring(self, scopes: frozenset[str], **policy: Any) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
         return self.under(Policy({"user": scopes, "moderator": MODERATION}, **policy))
 
