@@ -22,6 +22,7 @@ PAGES = {
     AccountMailKind.EMAIL_CHANGED: "restore-email?code=c0de",
     AccountMailKind.PASSWORD_CHANGED: "forgot-password",
     AccountMailKind.NEW_SIGN_IN: "forgot-password",
+    AccountMailKind.PASSWORD_BREACHED: "forgot-password",
 }
 
 
@@ -34,7 +35,7 @@ def content(kind: AccountMailKind) -> AccountMail:
         return account_mail(
             kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta(days=3)
         )
-    if kind is AccountMailKind.PASSWORD_CHANGED:
+    if kind in {AccountMailKind.PASSWORD_CHANGED, AccountMailKind.PASSWORD_BREACHED}:
         return account_mail(
             kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta()
         )
