@@ -460,7 +460,7 @@ class FakeAuth:
             now=self.clock,
         )
 
-    def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
+    def declaring(self, scopes: frozenset[str], **policy: Any) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
         return self.under(Policy({"user": scopes, "moderator": MODERATION}, **policy))
 

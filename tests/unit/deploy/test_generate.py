@@ -145,6 +145,7 @@ consumes = ["auth"]
 calls = ["auth"]
 sends_mail = true
 scopes = ["mail:read"]
+roles = { postman = ["mail:write"] }
 public_paths = ["/mail/"]
 cron = { purge = "1 2 * * *" }
 secrets = { MAILER_SECRET = "random" }
@@ -211,6 +212,7 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "calls": ('calls = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
     "sends_mail": ("sends_mail = true", "", {COMPOSE, OWN}),
     "scopes": ('scopes = ["mail:read"]', "", AT_RUN_TIME),
+    "roles": ('roles = { postman = ["mail:write"] }', "", AT_RUN_TIME),
     "public_paths": ('public_paths = ["/mail/"]', "", AT_RUN_TIME),
     "cron": ('cron = { purge = "1 2 * * *" }', "", {OWN}),
     "secrets": ('secrets = { MAILER_SECRET = "random" }', "", {COMPOSE, SCRIPTS}),
