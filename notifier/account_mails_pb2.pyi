@@ -15,6 +15,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_EMAIL_CHANGED: _ClassVar[Kind]
     KIND_PASSWORD_CHANGED: _ClassVar[Kind]
     KIND_NEW_SIGN_IN: _ClassVar[Kind]
+    KIND_ROLES_CHANGED: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_VERIFY_EMAIL: Kind
 KIND_CHANGE_EMAIL: Kind
@@ -22,6 +23,7 @@ KIND_RESET_PASSWORD: Kind
 KIND_EMAIL_CHANGED: Kind
 KIND_PASSWORD_CHANGED: Kind
 KIND_NEW_SIGN_IN: Kind
+KIND_ROLES_CHANGED: Kind
 
 class GetMailRequest(_message.Message):
     __slots__ = ("mail_id",)

@@ -31,6 +31,7 @@ _KINDS = {
     pb.KIND_EMAIL_CHANGED: AccountMailKind.EMAIL_CHANGED,
     pb.KIND_PASSWORD_CHANGED: AccountMailKind.PASSWORD_CHANGED,
     pb.KIND_NEW_SIGN_IN: AccountMailKind.NEW_SIGN_IN,
+    pb.KIND_ROLES_CHANGED: AccountMailKind.ROLES_CHANGED,
 }
 
 

@@ -191,6 +191,7 @@ class AccountMailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
     NEW_SIGN_IN = "new-sign-in"
+    ROLES_CHANGED = "roles-changed"
 
     @property
     def ignores_refusals(self) -> bool:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from chassis.cli import AddCommand, run
 from chassis.database import Database
 from chassis.settings import SettingsError, read_environment
-from subgraphs.auth.app import create_app, event_handler
+from subgraphs.auth.app import create_app, event_handler, role_service
 from subgraphs.auth.export_command import add_export
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
+from subgraphs.auth.roles_command import add_roles
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
 
@@ -84,6 +85,10 @@ def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions that no valid token names, and old account mails"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     add_export(add)
+    text = "change what an account may do"
+    accounts = add("accounts", help=text, description=text)
+    actions = accounts.add_subparsers(required=True, metavar="action")
+    add_roles(actions.add_parser, role_service)
     text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
     keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
     for name, command, text in (

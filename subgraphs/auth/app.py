@@ -14,11 +14,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from chassis.app import traced
+from chassis.app import open_database, traced
 from chassis.backfill import by_id
 from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
+from chassis.migrations import versions_of
 from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
@@ -49,6 +50,7 @@ from subgraphs.auth.policy import Policy
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
+from subgraphs.auth.roles import RoleService
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
@@ -111,6 +113,24 @@ def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+@asynccontextmanager
+async def role_service(settings: Settings) -> AsyncIterator[RoleService]:
+    """Open the use case of roles, for a command beside a running system.
+
+    Its processes publish the events. Raises DatabaseUnavailableError or SchemaNotCurrentError.
+    """
+    database = Database(settings.database_url, pool_size=1)
+    auth = _Auth(settings, database, lambda: None, lambda _: None)
+    async with open_database(database, versions_of("auth")), auth.redis:
+        yield RoleService(
+            credentials=auth.credentials,
+            mails=auth.mails,
+            revocations=auth.announcer,
+            policy=auth.policy,
+            now=_now,
+        )
 
 
 def export_service(settings: Settings, database: Database) -> ExportService:

@@ -145,6 +145,8 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password-changed"
     NEW_SIGN_IN = "new-sign-in"
     """After a sign-in on a device that has not signed in before."""
+    ROLES_CHANGED = "roles-changed"
+    """By an operator."""
 
     @property
     def has_short_code(self) -> bool:

@@ -35,6 +35,7 @@ from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import RecoveryService
+from subgraphs.auth.roles import RoleService
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.throttle import LocalBudgets
@@ -406,6 +407,7 @@ class FakeAuth:
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
     sessions: SessionService = field(init=False)
+    roles: RoleService = field(init=False)
     recovery: RecoveryService = field(init=False)
 
     @classmethod
@@ -436,6 +438,9 @@ class FakeAuth:
             policy=self.service.policy,
             now=self.clock,
             new_id=uuid4,
+        )
+        self.roles = RoleService(
+            self.credentials, self.mails, self.revocations, self.service.policy, self.clock
         )
         self.recovery = RecoveryService(
             credentials=self.credentials,

@@ -400,6 +400,7 @@ class RefusedAddresses:
             AccountMailKind.EMAIL_CHANGED,
             AccountMailKind.PASSWORD_CHANGED,
             AccountMailKind.NEW_SIGN_IN,
+            AccountMailKind.ROLES_CHANGED,
         )
         assert bool(sent) is (kind not in notices)
 

@@ -29,11 +29,13 @@ SIGN_IN = ReportedSignIn(datetime(2026, 11, 29, 1, 4, 59, tzinfo=UTC), "Firefox"
 
 
 def content(kind: AccountMailKind) -> AccountMail:
-    mail = account_mail(kind=kind, link_path=f"/account/{PAGES[kind]}")
+    mail = account_mail(kind=kind, link_path=f"/account/{PAGES.get(kind)}")
     if kind is AccountMailKind.EMAIL_CHANGED:
         return account_mail(
             kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta(days=3)
         )
+    if kind is AccountMailKind.ROLES_CHANGED:
+        return account_mail(kind=kind, link_path="/", short_code="", valid_for=timedelta())
     if kind is AccountMailKind.PASSWORD_CHANGED:
         return account_mail(
             kind=kind, link_path=mail.link_path, short_code="", valid_for=timedelta()
