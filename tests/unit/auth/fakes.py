@@ -43,7 +43,7 @@ from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
 MODERATION = frozenset({"tweets:moderate"})
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
-KEYS = KeyRing([SigningKey.generate()])
+KEYS = KeyRing.of(SigningKey.generate())
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -451,7 +451,7 @@ class FakeAuth:
             now=self.clock,
         )
 
-    def declaring(self, scopes: frozenset[str], **policy: timedelta) -> AuthService:
+    def declaring(self, scopes: frozenset[str], **policy: Any) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
         return self.under(Policy({"user": scopes, "moderator": MODERATION}, **policy))
 
