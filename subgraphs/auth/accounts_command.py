@@ -15,11 +15,13 @@ from chassis.cli import AddCommand
 from chassis.logging import configure_logging
 from chassis.ports import T
 from subgraphs.auth.domain import Session
-from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.errors import AccountNotFound, UnknownRole
 from subgraphs.auth.operators import Acted, OperatorService, Shown
+from subgraphs.auth.policy import USER
 from subgraphs.auth.security_events import SecurityEvent
 from subgraphs.auth.settings import Settings
 
+UNKNOWN_ROLE = 2
 NOT_FOUND = 3
 """The exit status if no account has the login."""
 
@@ -94,7 +96,29 @@ def add_accounts(
     for act in _ACTS:
         parser = account_parser(commands, act.name, act.help)
         parser.set_defaults(run=_acting(act, open_operators))
+    _add_roles(commands, open_operators)
     return commands
+
+
+def _add_roles(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", open_operators: Open
+) -> None:
+    text = "give the account these roles and no others, and end all sessions"
+    parser = account_parser(commands, "roles", text)
+    parser.add_argument("roles", nargs="+", metavar="role", help=f"`{USER}` for no further role")
+
+    def assign(arguments: argparse.Namespace) -> None:
+        has = f"in the roles {', '.join(sorted({USER, *arguments.roles}))}"
+        act = _Act(
+            "roles",
+            text,
+            lambda operators, login, reason: operators.assign_roles(login, arguments.roles, reason),
+            has,
+            has,
+        )
+        _acting(act, open_operators)(arguments)
+
+    parser.set_defaults(run=assign)
 
 
 def account_parser(
@@ -126,7 +150,7 @@ def _run(
     open_operators: Open,
     work: Callable[[OperatorService], Awaitable[T]],
 ) -> T:
-    """Return the result of `work`. Exits with NOT_FOUND if there is no such account."""
+    """Return the result of `work`. Exits with NOT_FOUND or UNKNOWN_ROLE."""
 
     async def run() -> T:
         async with open_operators(settings, arguments.operator) as operators:
@@ -140,6 +164,9 @@ def _run(
     except AccountNotFound:
         print("auth: no account has this username, address or id", file=sys.stderr)
         sys.exit(NOT_FOUND)
+    except UnknownRole as error:
+        print(f"auth: {error}", file=sys.stderr)
+        sys.exit(UNKNOWN_ROLE)
 
 
 def _print(arguments: argparse.Namespace, found: Mapping[str, Any], text: str) -> None:
@@ -174,6 +201,7 @@ def _of_shown(shown: Shown) -> dict[str, Any]:
         "passwordChangedAt": _time(user.password_changed_at),
         "hasPassword": bool(user.password_hash),
         "disabledAt": _time(user.disabled_at),
+        "roles": sorted({USER, *user.roles}),
     }
     return {
         "userId": str(shown.user_id),

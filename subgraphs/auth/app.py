@@ -302,6 +302,7 @@ class _Auth:
             mails=self.mails,
             revocations=self.announcer,
             security_log=self.security_log,
+            policy=self.policy,
             now=_now,
         )
 

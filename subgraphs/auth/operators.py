@@ -1,6 +1,6 @@
 """The use cases of operators: what those who run the system may do to an account."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import MailKind, Session, User
 from subgraphs.auth.errors import AccountNotFound
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer
 from subgraphs.auth.recovery import PENDING
 from subgraphs.auth.security_events import SecurityEvent, SecurityEventKind
@@ -61,6 +62,7 @@ class OperatorService:
     mails: AccountMails
     revocations: RevocationAnnouncer
     security_log: SecurityLog
+    policy: Policy
     now: Callable[[], datetime]
 
     async def show(self, account: str, reason: str | None = None) -> Shown:
@@ -107,6 +109,28 @@ class OperatorService:
         """Remove the password, and end all sessions. The owner resets it by a mailed code."""
         return await self._act(
             account, SecurityEventKind.RESET_REQUIRED, MailKind.RESET_REQUIRED, _reset, reason
+        )
+
+    async def assign_roles(
+        self, account: str, named: Collection[str], reason: str | None = None
+    ) -> Acted:
+        """Give an account these roles, and no others besides `user`; end all its sessions.
+
+        Tokens hold the scopes of their time, and the end of a session is what reaches every process
+        exactly (docs/adr/0025). Raises UnknownRole too.
+        """
+        roles = self.policy.assigned(named)
+
+        async def change(
+            repositories: Repositories, user: User, now: datetime
+        ) -> Sequence[UUID] | None:
+            if user.roles == roles:
+                return None
+            await repositories.users.change_roles(user.id, roles)
+            return await end_sessions(repositories, user.id, now)
+
+        return await self._act(
+            account, SecurityEventKind.ROLES_CHANGED, MailKind.ROLES_CHANGED, change, reason
         )
 
     async def delete(self, account: str, reason: str | None = None) -> Acted:
