@@ -415,6 +415,8 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
+    leaked: set[str] = field(default_factory=set)
+    """Passwords that have leaked."""
     throttle: FakeThrottle = field(init=False)
     credentials: Credentials = field(init=False)
     mails: AccountMails = field(init=False)
@@ -433,7 +435,7 @@ class FakeAuth:
             self.unit_of_work,
             self.passwords,
             normalize_email,
-            is_common,
+            lambda password: is_common(password) or password in self.leaked,
             HmacDeviceTokens("a secret of thirty-two characters"),
             self.throttle,
             Limits(),

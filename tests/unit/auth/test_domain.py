@@ -118,7 +118,8 @@ class TestPassword:
         assert message.startswith("Password must not consist of your username, your address, the")
 
     @pytest.mark.parametrize(
-        "password", ["chirp horse 2026", "lovelaced machine", "12345678901", "       8", "adadadaad"]
+        "password",
+        ["chirp horse 2026", "lovelaced machine", "12345678901", "       8", "adadadaad"],
     )
     def test_words_of_account_and_product_among_others_are_accepted(self, password: str) -> None:
         assert self.problems(password) == []
