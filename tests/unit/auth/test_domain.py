@@ -111,14 +111,9 @@ class TestPassword:
     @pytest.mark.parametrize(
         "password",
         [
-            *(
-                "lovelace1815!",
-                "Ada_Lovelace.2026",
-                "Chirp!2026",
-                "chirp-chirp-12",
-                "EXAMPLE.com99",
-            ),
-            *("Admin123!", "p.a.s.s.w.o.r.d", "Chirp Password 1", "12 Lovelace Login"),
+            *("lovelace1815!", "Ada_Lovelace.2026", "Chirp!2026", "chirp-chirp-12"),
+            *("EXAMPLE.com99", "Admin123!", "p.a.s.s.w.o.r.d", "Chirp Password 1"),
+            "12 Lovelace Login",
         ],
     )
     def test_words_of_account_and_product_alone_are_refused(self, password: str) -> None:
