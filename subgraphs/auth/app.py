@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -14,17 +14,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from chassis.app import traced
+from chassis import background
+from chassis.app import open_database, traced
 from chassis.backfill import by_id
 from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
+from chassis.migrations import versions_of
 from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
+from chassis.topology import declared
 from chassis.unit_of_work import SqlUnitOfWork
+from subgraphs.auth import key_file
 from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.breached_passwords import BreachedPasswords, InvalidFilterError
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
@@ -42,7 +47,14 @@ from subgraphs.auth.grpc_service import (
 )
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.mails import AccountMails
-from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.metrics import (
+    count_answers,
+    count_refused_attempts,
+    count_verifications,
+    record_readable_keys,
+)
+from subgraphs.auth.operators import OperatorService
+from subgraphs.auth.origins import BoundOrigin, current_origin
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.policy import Policy
@@ -50,14 +62,15 @@ from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
+from subgraphs.auth.security_events import Origin
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.throttle import RedisThrottle
-from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+from subgraphs.auth.tokens import CLOCK_TOLERANCE, HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
-_CLOCK_TOLERANCE = timedelta(minutes=1)
 _JWKS_MAX_AGE = 300  # seconds
 
 
@@ -92,6 +105,21 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         ):
             yield
 
+    @asynccontextmanager
+    async def following_keys() -> AsyncIterator[None]:
+        tokens, path = auth.access_tokens, settings.signing_keys_file
+
+        def use(ring: KeyRing) -> None:
+            removed = tokens.keys.public_keys().keys() - ring.public_keys().keys()
+            tokens.use(ring)
+            if removed:
+                verification.forget()
+
+        async with background.running(
+            key_file.follow(path, tokens.keys, use, record=record_readable_keys(registry))
+        ):
+            yield
+
     service, recovery, sessions = auth.service, auth.recovery, auth.sessions
     subgraph = parts.app(
         build_schema(introspection=settings.introspection),
@@ -99,18 +127,38 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             connection, service=service, recovery=recovery, sessions=sessions
         ),
         shutdown,
-        running=[auth.running, parts.consumer(handler(service), export=None), serving_grpc],
+        running=[
+            auth.running,
+            following_keys,
+            parts.consumer(handler(service), export=None),
+            serving_grpc,
+        ],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
-        routes=[_jwks_route(auth.keys), *account_routes(recovery)],
+        routes=[_jwks_route(auth.access_tokens), *account_routes(recovery)],
     )
-    return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
+    return _by_path(
+        traced(Authorizer(verification, count_answers(registry))), BoundOrigin(subgraph)
+    )
 
 
 def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+@asynccontextmanager
+async def operating(settings: Settings, operator: str) -> AsyncIterator[OperatorService]:
+    """Open the use cases of operators, for commands beside a running system.
+
+    Its processes publish the events. Raises DatabaseUnavailableError or SchemaNotCurrentError.
+    """
+    database = Database(settings.database_url, pool_size=1)
+    origin = Origin(operator=operator)
+    auth = _Auth(settings, database, lambda: None, lambda _: None, lambda: origin)
+    async with open_database(database, versions_of("auth")), auth.redis:
+        yield auth.operators
 
 
 def export_service(settings: Settings, database: Database) -> ExportService:
@@ -128,19 +176,18 @@ class _Auth:
     wake_relay: Callable[[], None]
     refused: Callable[[str], None]
     """Records an attempt that a budget of this kind refused."""
-
-    @cached_property
-    def keys(self) -> KeyRing:
-        """Raises SettingsError."""
-        try:
-            return KeyRing.parse(self.settings.signing_keys)
-        except ValueError as error:
-            raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
+    origin: Callable[[], Origin] = current_origin
+    """Returns who causes the work that is running."""
 
     @cached_property
     def access_tokens(self) -> JwtAccessTokens:
+        """Raises SettingsError."""
+        try:
+            keys = key_file.read(self.settings.signing_keys_file)
+        except ValueError as error:
+            raise SettingsError([f"AUTH_SIGNING_KEYS_FILE: {error}"]) from error
         return JwtAccessTokens(
-            self.keys,
+            keys,
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             lifetime=self.settings.access_token_lifetime,
@@ -188,7 +235,7 @@ class _Auth:
 
     @cached_property
     def revocations(self) -> Subscriber:
-        lifetime = self.settings.access_token_lifetime + _CLOCK_TOLERANCE
+        lifetime = self.settings.access_token_lifetime + CLOCK_TOLERANCE
         return revocation_subscriber(
             self.redis, self._ended_sessions, token_lifetime=lifetime.total_seconds()
         )
@@ -198,16 +245,33 @@ class _Auth:
         return RedisThrottle(self.redis, self.settings.refresh_secret, record=self.refused)
 
     @cached_property
+    def is_common_password(self) -> Callable[[str], bool]:
+        """Return whether a password is common or has leaked. Raises SettingsError."""
+        if self.settings.breached_passwords_file is None:
+            return is_common
+        try:
+            is_breached = BreachedPasswords(self.settings.breached_passwords_file)
+        except InvalidFilterError as error:
+            raise SettingsError([f"AUTH_BREACHED_PASSWORDS_FILE: {error}"]) from error
+        return lambda password: is_common(password) or is_breached(password)
+
+    @cached_property
     def credentials(self) -> Credentials:
         return Credentials(
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,
             normalize_email=normalize_email,
-            is_common_password=is_common,
+            is_common_password=self.is_common_password,
+            product=declared().project.title,
             devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
         )
+
+    @cached_property
+    def security_log(self) -> SecurityLog:
+        return SecurityLog(self.unit_of_work, self.origin, now=_now, new_id=uuid7)
 
     @cached_property
     def mails(self) -> AccountMails:
@@ -227,6 +291,17 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
+            now=_now,
+        )
+
+    @cached_property
+    def operators(self) -> OperatorService:
+        return OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.announcer,
+            security_log=self.security_log,
             now=_now,
         )
 
@@ -242,6 +317,7 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,
@@ -254,6 +330,7 @@ class _Auth:
             access_tokens=self.access_tokens,
             refresh_tokens=self.refresh_tokens,
             revocations=self.announcer,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,
@@ -284,11 +361,10 @@ class _Auth:
         return await self.unit_of_work.read(lambda r: r.sessions.ended_since(since))
 
 
-def _jwks_route(keys: KeyRing) -> Route:
-    jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
-
+def _jwks_route(tokens: JwtAccessTokens) -> Route:
     async def serve_jwks(_: Request) -> Response:
-        return jwks
+        headers = {"cache-control": f"public, max-age={_JWKS_MAX_AGE}"}
+        return JSONResponse(tokens.keys.jwks(), headers=headers)
 
     return Route("/.well-known/jwks.json", serve_jwks)
 

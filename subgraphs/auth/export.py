@@ -98,4 +98,5 @@ def _mail(mail: AccountMail) -> Record:
         "address": mail.address,
         "requestedAt": mail.created_at,
         "codeExpiresAt": mail.expires_at,
+        "userAgent": mail.user_agent,
     }

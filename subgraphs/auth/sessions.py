@@ -16,6 +16,8 @@ from subgraphs.auth.ports import (
     Repositories,
     RevocationAnnouncer,
 )
+from subgraphs.auth.security_events import SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
 
@@ -30,6 +32,7 @@ class SessionService:
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokenMint
     revocations: RevocationAnnouncer
+    security_log: SecurityLog
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -43,41 +46,41 @@ class SessionService:
         5.0, 7.2.4; docs/adr/0025). Returns None if the session has ended meanwhile. Raises
         InvalidCredentials or TooManyAttempts.
         """
-        user = await self.credentials.confirm(user_id, password)
+        confirmed = await self.credentials.confirm(user_id, password)
         refresh_token = self.refresh_tokens.first()
         now = self.now()
 
         async def work(repositories: Repositories) -> tuple[User, Session] | None:
-            locked = await lock_authenticated(repositories, user)
+            user = await lock_authenticated(repositories, confirmed)
             old = await _live(repositories, user_id, current, now)
-            ended = await end_sessions(repositories, user_id, now, only=current)
-            if old is None or not ended:
+            if old is None or not await end_sessions(repositories, user_id, now, only=current):
                 return None
-            has_all = old.has_all_scopes(self.policy.scopes_of(locked))
-            new = self.policy.new_session(
-                self.new_id(), locked, None if has_all else old.scopes, device, now
-            )
-            await repositories.sessions.open(new, locked, self.refresh_tokens.hash(refresh_token))
-            return locked, new
+            scopes = None if old.has_all_scopes(self.policy.scopes_of(user)) else old.scopes
+            new = self.policy.new_session(self.new_id(), user, scopes, device, now)
+            await repositories.sessions.open(new, user, self.refresh_tokens.hash(refresh_token))
+            kind = SecurityEventKind.REAUTHENTICATED
+            await self.security_log.add(repositories, kind, user_id, session_id=new.id)
+            return user, new
 
         opened = await self._transaction(work)
         if opened is None:
             return None
         await self.revocations.announce([current])
-        session = self.policy.current(opened[1], opened[0])
-        access_token = self.access_tokens.issue(opened[0], session, self.now())
+        user, new = opened
+        session = self.policy.current(new, user)
+        access_token = self.access_tokens.issue(user, session, self.now())
         return Reauthenticated(session, access_token, refresh_token)
 
     async def sign_out(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
         """End one session. Returns the ids of the sessions ended: none if it had ended before."""
-        return await self._end(user_id, current, only=current)
+        return await self._end(SecurityEventKind.SIGNED_OUT, user_id, current, only=current)
 
     async def sign_out_everywhere(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
         """End all sessions of a user. Returns their ids.
 
         Raises ReauthenticationRequired if there are others and this one is not recent.
         """
-        return await self._end(user_id, current)
+        return await self._end(SecurityEventKind.SIGNED_OUT_EVERYWHERE, user_id, current)
 
     async def revoke_session(
         self, user_id: UUID, current: UUID, session_id: UUID
@@ -87,13 +90,14 @@ class SessionService:
         Raises SessionNotFound, or ReauthenticationRequired for another session than this one if
         this one is not recent.
         """
-        ended = await self._end(user_id, current, only=session_id)
+        kind = SecurityEventKind.SESSION_REVOKED
+        ended = await self._end(kind, user_id, current, only=session_id)
         if not ended:
             raise SessionNotFound
         return ended
 
     async def _end(
-        self, user_id: UUID, current: UUID, *, only: UUID | None = None
+        self, kind: SecurityEventKind, user_id: UUID, current: UUID, *, only: UUID | None = None
     ) -> Sequence[UUID]:
         now = self.now()
 
@@ -101,7 +105,10 @@ class SessionService:
             if only != current:
                 live = await repositories.sessions.of_user(user_id, now)
                 self._require_recent(live, current, only, now)
-            return await end_sessions(repositories, user_id, now, only=only)
+            ended = await end_sessions(repositories, user_id, now, only=only)
+            if ended:
+                await self.security_log.add(repositories, kind, user_id, session_id=only)
+            return ended
 
         ended = await self._transaction(work)
         await self.revocations.announce(ended)

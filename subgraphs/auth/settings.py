@@ -4,10 +4,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
-from chassis.settings import Secret, ServiceSettings, read_environment
+from chassis.settings import EnvironmentReader, Secret, ServiceSettings, read_environment
 from chassis.topology import declared
 from subgraphs.auth.domain import Limits
+
+
+def access_token_lifetime(read: EnvironmentReader) -> timedelta:
+    return timedelta(seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1))
+
+
+def _path(name: str) -> Path | None:
+    return Path(name) if name else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +25,8 @@ class Settings(ServiceSettings):
 
     grpc_host: str
     grpc_port: int
-    signing_keys: Secret
+    signing_keys_file: Path
+    breached_passwords_file: Path | None
     refresh_secret: Secret
     code_secret: Secret
     account_mail_secret: Secret
@@ -29,6 +39,7 @@ class Settings(ServiceSettings):
     reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    security_events_kept: timedelta
     new_device_mails: bool
     token_cache_size: int
     argon2_memory_kib: int
@@ -44,16 +55,15 @@ class Settings(ServiceSettings):
                 **cls.common(read, "auth"),
                 grpc_host=read.text("AUTH_GRPC_HOST"),
                 grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
-                signing_keys=read.secret("AUTH_SIGNING_KEYS"),
+                breached_passwords_file=_path(read.text("AUTH_BREACHED_PASSWORDS_FILE", "")),
+                signing_keys_file=Path(read.text("AUTH_SIGNING_KEYS_FILE")),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 code_secret=read.secret("AUTH_CODE_SECRET", at_least=32),
                 account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
                 roles=declared().roles,
-                access_token_lifetime=timedelta(
-                    seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
-                ),
+                access_token_lifetime=access_token_lifetime(read),
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
                 session_max_lifetime=timedelta(
                     days=read.integer("AUTH_SESSION_MAX_DAYS", 90, at_least=1)
@@ -76,6 +86,9 @@ class Settings(ServiceSettings):
                     refreshes_per_network=read.integer(
                         "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
                     ),
+                ),
+                security_events_kept=timedelta(
+                    days=read.integer("AUTH_SECURITY_EVENT_DAYS", 90, at_least=1)
                 ),
                 new_device_mails=read.flag("AUTH_NEW_DEVICE_MAILS", default=True),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),

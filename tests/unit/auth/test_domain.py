@@ -1,8 +1,12 @@
 """The rules of usernames, logins, passwords, scopes and addresses."""
 
+import re
+
 import pytest
 
+from stack.process import ROOT
 from subgraphs.auth.domain import (
+    CONTEXT_WORDS,
     MAX_INPUT_LENGTH,
     Login,
     Password,
@@ -26,6 +30,7 @@ class TestUsername:
         assert problem.field == "username"
         assert problem.message == "Username must be 3 to 20 letters, digits or underscores."
 
+    @pytest.mark.asvs("6.3.2")
     @pytest.mark.parametrize("name", ["admin", "Root", "GRAPHQL", "support"])
     def test_reserved_username_is_refused_in_any_case(self, name: str) -> None:
         (problem,) = username_problems(name)
@@ -58,15 +63,20 @@ class TestLogin:
 class TestPassword:
     def problems(self, password: str) -> list[str]:
         found = Password.parse(password).problems(
-            username="ada_lovelace", email="ada@example.com", is_common=lambda p: p == "common one"
+            username="ada_lovelace",
+            email="ada@example.com",
+            is_common=lambda p: p == "common one",
+            product="Chirp",
         )
         assert {problem.field for problem in found} <= {"password"}
         return [problem.message for problem in found]
 
+    @pytest.mark.asvs("6.2.5", "6.2.9")
     @pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "\u00e9" * 8, "       8"])
     def test_password_of_8_to_128_characters_is_accepted(self, password: str) -> None:
         assert self.problems(password) == []
 
+    @pytest.mark.asvs("6.2.1")
     @pytest.mark.parametrize("password", ["", "x" * 7, "x" * 129, "x" * 10_000])
     def test_password_of_another_length_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must be 8 to 128 characters."]
@@ -76,6 +86,7 @@ class TestPassword:
         assert len(decomposed) == 14
         assert self.problems(decomposed)
 
+    @pytest.mark.asvs("6.2.8")
     def test_composed_and_decomposed_password_are_the_same(self) -> None:
         assert Password.parse("cafe\u0301") == Password.parse("caf\u00e9") == Password("caf\u00e9")
 
@@ -96,6 +107,33 @@ class TestPassword:
     def test_username_or_address_as_password_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must not be your username or address."]
 
+    @pytest.mark.asvs("6.1.2", "6.2.11")
+    @pytest.mark.parametrize(
+        "password",
+        [
+            *("lovelace1815!", "Ada_Lovelace.2026", "Chirp!2026", "chirp-chirp-12"),
+            *("EXAMPLE.com99", "Admin123!", "p.a.s.s.w.o.r.d", "Chirp Password 1"),
+            "12 Lovelace Login",
+        ],
+    )
+    def test_words_of_account_and_product_alone_are_refused(self, password: str) -> None:
+        (message,) = self.problems(password)
+        assert message.startswith("Password must not consist of your username, your address, the")
+
+    @pytest.mark.parametrize(
+        "password",
+        ["chirp horse 2026", "lovelaced machine", "12345678901", "       8", "adadadaad"],
+    )
+    def test_words_of_account_and_product_among_others_are_accepted(self, password: str) -> None:
+        assert self.problems(password) == []
+
+    @pytest.mark.asvs("6.1.2")
+    def test_readme_names_every_context_word(self) -> None:
+        text = (ROOT / "subgraphs" / "auth" / "README.md").read_text()
+        (words,) = re.findall(r"context-specific words.*?: `([^`]*)`", text)
+        assert set(words.split()) == CONTEXT_WORDS
+
+    @pytest.mark.asvs("6.2.4")
     def test_common_password_is_refused(self) -> None:
         message = "This password is among the most common ones. Choose another."
         assert self.problems("common one") == [message]
