@@ -59,6 +59,10 @@ CMD ["serve"]
 FROM chassis AS service
 ARG FOLDER
 COPY ${FOLDER} ${FOLDER}
+# The files with secrets. A new Compose volume takes the owner of this folder.
+USER 0:0
+RUN install --directory --owner 10001 --group 10001 --mode 0750 /secrets
+USER 10001:10001
 
 FROM ${NODE} AS explorer-page
 WORKDIR /build

@@ -7,7 +7,7 @@ UV = .venv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts generate test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
+.PHONY: help up dev status logs demo probe check alerts asvs generate test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ check: setup  ## all that needs no server: format, lint, types, layers, images a
 
 alerts:  ## test the alert rules with promtool (from PATH, or with Docker)
 	@deploy/observability/test-rules.sh
+
+asvs: setup  ## list the rows of OWASP ASVS 5.0 on authentication, sessions and tokens, with the tests of each
+	@$(PYTHON_IN) -m deploy.asvs
 
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
 	@$(PYTHON_IN) -m deploy.generate

@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any
@@ -18,9 +19,9 @@ from bench.raw_http import Requests, drive, raw_request
 from bench.rounds import Effort, medians
 from bench.testbed import Running, Testbed
 from chassis.principal import Principal
+from subgraphs.auth import key_file
 from subgraphs.auth.authorize import Authorizer
 from subgraphs.auth.domain import Device, Session, User
-from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.tokens import JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
@@ -78,7 +79,7 @@ def _sign_in(testbed: Testbed, count: int) -> list[_SignedIn]:
     """Return `count` users with sessions; they have no passwords."""
     settings = testbed.settings
     tokens = JwtAccessTokens(
-        KeyRing.parse(settings["AUTH_SIGNING_KEYS"]),
+        key_file.read(Path(settings["AUTH_SIGNING_KEYS_FILE"])),
         issuer=settings["AUTH_ISSUER"],
         audience=settings["AUTH_AUDIENCE"],
         lifetime=LIFETIME,

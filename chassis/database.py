@@ -164,7 +164,8 @@ class Database:
     cancelled read is cancelled at the server too.
 
     A transaction or a statement of a request whose session has ended changes nothing and raises
-    SessionEnded (chassis/sessions/guard.py).
+    SessionEnded: `verify_live_session` may ask auth and runs before, `require_live_session` does no
+    I/O and runs on the connection (chassis/sessions/guard.py).
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class Database:
             min_size=min(2, pool_size),
             max_size=pool_size,
             setup=on_acquire,
-            reset=_nothing_to_reset,
+            reset=_skip_reset,
             timeout=statement_timeout,
             # For a server that does not answer at all; otherwise its own timeout comes first.
             command_timeout=1.5 * statement_timeout,
@@ -254,7 +255,7 @@ class Database:
                 return result
 
         await verify_live_session()
-        return await _guarded(self._attempts(whole))
+        return await _run_to_end(self._attempts(whole))
 
     async def statement(self, work: Work[T]) -> T:
         """Run `work`, a single statement, without BEGIN and COMMIT: two round trips less.
@@ -268,7 +269,7 @@ class Database:
             return await work(Connection(_SingleStatement(raw)))
 
         await verify_live_session()
-        return await _guarded(self._attempts(once))
+        return await _run_to_end(self._attempts(once))
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one connection without a transaction.
@@ -287,7 +288,7 @@ class Database:
         of the block run on other connections, so the pool needs at least two.
         """
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        raw = await self._acquired()
+        raw = await self._acquire()
         committed = False
         try:
             with _WITHOUT_DETAIL:
@@ -300,7 +301,7 @@ class Database:
                 await raw.execute("COMMIT")
             committed = True
         finally:
-            await _guarded(_released(raw) if committed else _undone(raw))
+            await _run_to_end(_release(raw) if committed else _roll_back(raw))
 
     async def _attempts(self, work: Callable[[Raw], Awaitable[T]]) -> T:
         for attempt in range(1, _ATTEMPTS):
@@ -312,20 +313,20 @@ class Database:
         return await self._on_connection(work)
 
     async def _on_connection(self, work: Callable[[Raw], Awaitable[T]]) -> T:
-        raw = await self._acquired()
+        raw = await self._acquire()
         try:
             with _WITHOUT_DETAIL:  # COMMIT may raise an error with a detail too
                 return await work(raw)
         finally:
-            await _released(raw)
+            await _release(raw)
 
-    async def _acquired(self) -> Raw:
+    async def _acquire(self) -> Raw:
         if (pool := self._pool) is None:
             raise DatabaseUnavailableError(f"Not connected to PostgreSQL at {self._where}.")
         return await pool.acquire()
 
 
-async def _released(raw: Raw) -> None:
+async def _release(raw: Raw) -> None:
     # `pool.release` does this in a shielded task, which costs as much as the rest of a read
     # (docs/adr/0004). After the server has closed a connection, its slot in the pool is already
     # free and may belong to another connection.
@@ -333,11 +334,11 @@ async def _released(raw: Raw) -> None:
         await raw._holder.release(None)  # noqa: SLF001
 
 
-async def _undone(raw: Raw) -> None:
+async def _roll_back(raw: Raw) -> None:
     """Roll back and release a connection in any state."""
     with suppress(Exception):
         await raw.execute("ROLLBACK")
-    await _released(raw)
+    await _release(raw)
 
 
 def _lock_key(name: str) -> int:
@@ -345,11 +346,11 @@ def _lock_key(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
-async def _nothing_to_reset(_: object) -> None:
-    """Save the round trip of a reset. (asyncpg itself ends open transactions and listeners.)"""
+async def _skip_reset(_: object) -> None:
+    """Do nothing, which saves a round trip; asyncpg itself ends open transactions and listeners."""
 
 
-async def _guarded(work: Awaitable[T]) -> T:
+async def _run_to_end(work: Awaitable[T]) -> T:
     """Run `work` to its end even if the caller is cancelled, which then waits for it."""
     task = asyncio.ensure_future(work)
     try:

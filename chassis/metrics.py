@@ -214,7 +214,7 @@ class Metrics:
 
     async def text(self) -> bytes:
         """Return all metrics in the text format. A gauge that cannot be sampled keeps its value."""
-        await asyncio.gather(*map(_sampled, self._samples))
+        await asyncio.gather(*map(_sample, self._samples))
         return generate_latest(self.registry)
 
     def route(self) -> Route:
@@ -226,7 +226,7 @@ class Metrics:
         return Route(PATH, answer)
 
 
-async def _sampled(take: Callable[[], Awaitable[None]]) -> None:
+async def _sample(take: Callable[[], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(_SAMPLE_TIMEOUT):
             await take()

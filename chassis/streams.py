@@ -236,11 +236,11 @@ class StreamConsumer:
         """
         if entry.text is None and not await self._count_attempt(entry):
             return
-        reason = await self._handled(entry)
-        if reason is None or await self._rejected(entry, reason):
+        reason = await self._handle_entry(entry)
+        if reason is None or await self._reject_entry(entry, reason):
             await self._redis.xack(entry.stream, self._group, entry.id)
 
-    async def _handled(self, entry: _Entry) -> str | None:
+    async def _handle_entry(self, entry: _Entry) -> str | None:
         """Handle an entry. Returns None, or the reason for which it must be rejected."""
         try:
             event = Event.from_json(entry.text or "")
@@ -252,13 +252,14 @@ class StreamConsumer:
             bound(**ids),
             span(f"handle {event.type}", "consumer", parent=event.traceparent) as work,
         ):
-            reason = await self._attempted(entry, event)
+            reason = await self._attempt(entry, event)
             if reason:
                 work.fail("rejected")
         self._record(entry.stream, event.time, "rejected" if reason else "handled")
         return reason
 
-    async def _attempted(self, entry: _Entry, event: Event) -> str | None:
+    async def _attempt(self, entry: _Entry, event: Event) -> str | None:
+        """Call the handler until it succeeds or has no attempt left. Returns as `_handle_entry`."""
         reason = "no attempt finished: the process ended each time"
         while entry.attempt <= self._attempts:
             try:
@@ -281,7 +282,8 @@ class StreamConsumer:
                 return None
         return reason
 
-    async def _rejected(self, entry: _Entry, reason: str) -> bool:
+    async def _reject_entry(self, entry: _Entry, reason: str) -> bool:
+        """Pass an entry to the rejection. Returns whether that succeeded."""
         try:
             await self._handling.until_success(
                 lambda: self._reject(entry.text or "", reason), INFRASTRUCTURE

@@ -28,8 +28,11 @@ RESERVED = frozenset(
 USER = "user"
 """The role of every account. It has what services declare as `scopes`."""
 
-SECRET_KINDS = ("random", "signing-key")
+SECRET_KINDS = ("random",)
 """The kinds of secrets that deploy/secrets.sh and `make up` generate."""
+
+SECRET_FILE_KINDS = ("signing-keys",)
+"""The kinds of files with secrets that they generate."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 _SCOPE = re.compile(r"[a-z0-9:._-]+")
@@ -37,7 +40,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _NOT_OF_PAGES = (
     *("grpc_port", "database", "subscriptions", "publishes", "consumes", "calls", "sends_mail"),
-    *("cron", "secrets"),
+    *("cron", "secrets", "secret_files"),
 )
 
 
@@ -116,6 +119,10 @@ class Service:
 
     Services that declare the same name share one value.
     """
+    secret_files: Mapping[str, str] = field(default_factory=dict)
+    """Settings that name a file with a secret, which may change while processes run: name to the
+    kind of the generated file.
+    """
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
     target: str = "service"
@@ -139,6 +146,14 @@ class Service:
     def call_setting(self, called: str) -> str:
         """Return the name of the setting with the gRPC address of a service that it calls."""
         return f"{self.prefix}{called.upper()}_GRPC"
+
+    @property
+    def secret_file_names(self) -> Mapping[str, str]:
+        """The name of each file with a secret, by its setting: `auth-signing-keys`."""
+        return {
+            setting: setting.removesuffix("_FILE").lower().replace("_", "-")
+            for setting in self.secret_files
+        }
 
     @property
     def stream(self) -> str:
@@ -392,6 +407,12 @@ def _unsupported(service: Service) -> Iterator[str]:
     for name, kind in service.secrets.items():
         if kind not in SECRET_KINDS:
             yield f"secrets {name} is {kind!r}; it must be one of {', '.join(SECRET_KINDS)}"
+    for name, kind in service.secret_files.items():
+        if kind not in SECRET_FILE_KINDS:
+            known = ", ".join(SECRET_FILE_KINDS)
+            yield f"secret_files {name} is {kind!r}; it must be one of {known}"
+        if not name.startswith(service.prefix) or not name.endswith("_FILE"):
+            yield f"secret_files {name} must be named {service.prefix}…_FILE"
     if service.kind is Kind.PAGE:
         for key in _NOT_OF_PAGES:
             if getattr(service, key):

@@ -3,7 +3,8 @@
 # and changes none that it has. Needs openssl only.
 #
 #   deploy/secrets.sh              completes .env, which `docker compose` reads
-#   deploy/secrets.sh kubernetes   also writes them to deploy/kubernetes/overlays/local/secrets
+#   deploy/secrets.sh kubernetes   also writes them to deploy/kubernetes/overlays/local/secrets, and
+#                                  the files with secrets, which Compose makes in a volume
 set -eu
 cd "$(dirname "$0")/.."
 umask 077
@@ -25,7 +26,7 @@ add() {
 
 secret() { openssl rand -hex 32; }
 
-# The base64url of a PKCS #8 P-256 key, as `python -m subgraphs.auth keys new` prints it.
+# The base64url of a PKCS #8 P-256 key. Auth reads it as a ring of one key.
 signing_key() {
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 |
         openssl pkcs8 -topk8 -nocrypt -outform DER | openssl base64 -A | tr '+/' '-_' | tr -d '='
@@ -39,7 +40,6 @@ add PROBER_SECRET "$(secret)"
 echo "$secrets" | while read -r _ name kind; do
     case "$kind" in
     random) add "$name" "$(secret)" ;;
-    signing-key) add "$name" "$(signing_key)" ;;
     esac
 done
 add POSTGRES_PASSWORD "$(secret)"
@@ -74,6 +74,15 @@ for service in $subgraphs; do
         echo "REDIS_URL=redis://:$(value_of REDIS_PASSWORD)@redis:6379/0"
         secrets_of "$service"
     } >"$folder/$service.env"
+done
+echo "$secret_files" | while read -r service name kind; do
+    path=$folder/$service-files/$name
+    [ -n "$name" ] && [ ! -e "$path" ] || continue
+    mkdir -p "$folder/$service-files"
+    case "$kind" in
+    signing-keys) signing_key >"$path" ;;
+    esac
+    echo "$name is new" >&2
 done
 for service in $databases; do
     password=$(password_of "$service")

@@ -71,15 +71,19 @@ class AddressRepository(Protocol):
     async def resubscribe(self, digests: Collection[bytes]) -> None: ...
 
     async def set_window_end(self, digest: bytes, end: datetime) -> None:
-        """Save the time before which no mail goes to the address. An earlier one has no effect."""
+        """Save when the window ends that a deleted account, or a changed address, leaves behind.
 
-    async def window_end(self, digests: Collection[bytes]) -> datetime | None: ...
+        No mail about retweets goes to the address before. An earlier time has no effect.
+        """
 
-    async def refuse(self, address: str, at: datetime) -> None:
-        """Save that the mail server refused the address for good: it is undeliverable."""
+    async def window_end(self, digests: Collection[bytes]) -> datetime | None:
+        """Return the time saved by `set_window_end`."""
 
-    async def prove(self, address: str, at: datetime) -> None:
-        """Forget that the address was refused before `at`, when its reader proved it."""
+    async def save_refusal(self, address: str, at: datetime) -> None:
+        """Save that the mail server refused the address for good, which makes it undeliverable."""
+
+    async def save_proof(self, address: str, at: datetime) -> None:
+        """Save that the reader proved the address at `at`, which ends an earlier refusal."""
 
     async def undeliverable_since(self, address: str) -> datetime | None:
         """Return when the mail server last refused the address. None if it is deliverable."""
@@ -189,9 +193,9 @@ class Repositories(Protocol):
     def events(self) -> ports.EventOutbox: ...
 
     async def purge(self, before: datetime) -> int:
-        """Remove handled events, unsent mails and windows of before that time. Return the rows.
+        """Remove handled events, unsent mails and windows older than `before`; return the rows.
 
-        Events of that time must have left the streams. Sent mails about retweets are kept.
+        Events that old must have left the streams. Sent mails about retweets are kept.
         """
 
 

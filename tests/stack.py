@@ -29,6 +29,8 @@ from stack.process import HttpProbe, Process
 from stack.router import Kind, find_router
 from stack.services import settings_of
 from stack.supervisor import Stack
+from subgraphs.auth import key_file
+from subgraphs.auth.keys import KeyRing
 
 
 def router_kinds() -> list[Kind]:
@@ -70,6 +72,10 @@ class RunningStack:
     """Kills one process: edge, router, mailbox, postgres, valkey or a service."""
     restart: Callable[[str], None]
     """Starts a process again; returns when it is ready."""
+
+    @property
+    def signing_keys(self) -> KeyRing:
+        return key_file.read(Path(self.settings["AUTH_SIGNING_KEYS_FILE"]))
 
     @property
     def auth_url(self) -> str:

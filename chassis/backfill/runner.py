@@ -31,7 +31,7 @@ class Backfill:
 
     `handle` is the consumer's handler, which must be idempotent and tolerate disorder, as for a
     stream. The stream's consumer must call `self.handle` instead, which keeps the order. An event
-    whose handler fails goes to `reject` with the reason, and the backfill continues.
+    whose handler fails goes to `reject(text, reason)`, and the backfill continues.
     """
 
     def __init__(

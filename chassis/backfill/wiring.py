@@ -25,9 +25,10 @@ def backfill_from(
     handle: Callable[[Event], Awaitable[None]],
     reject: Callable[[str, str], Awaitable[None]],
 ) -> Backfill:
-    """Return the backfill from `owners`, some of the services whose events are consumed.
+    """Return the backfill of the events of `owners`, which are names of services.
 
-    Leave out an owner of which only future events matter.
+    Leave out a service of which only future events matter. `group` is the consumer group of the
+    streams. `handle` and `reject(text, reason)` as for Backfill.
     """
     urls, secret = settings.owner_urls, settings.router_secret
     return Backfill(
@@ -40,8 +41,7 @@ def backfill_from(
 
 
 async def _join(redis: Redis, group: str, stream: str) -> bool:
-    return await join(redis, stream, group, _ignore)
+    async def missed() -> None:
+        """Do nothing: Backfill starts again by itself when `join` has created the group."""
 
-
-async def _ignore() -> None:
-    """Do nothing: a backfill that finds its group missing starts again by itself."""
+    return await join(redis, stream, group, missed)

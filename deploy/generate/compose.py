@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from chassis.topology import Service, Topology
+from deploy.generate import secret_files
 from deploy.generate.engine import Block, Output
 from deploy.generate.images import image_of
 from deploy.generate.router import address_setting
@@ -32,6 +33,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
         "passwords": "".join(
             f"{_password(s)}: {_secret(_password(s))}\n" for s in topology.databases
         ),
+        "volumes": "".join(f"{_volume(s)}:\n" for s in services if s.secret_files),
     }
     return [Block(_PATH, name, text) for name, text in blocks.items()]
 
@@ -51,6 +53,8 @@ def _service(topology: Topology, service: Service) -> str:
         f"  environment: &{name}-settings\n"
     )
     text += indent(_settings(topology, service), "    ")
+    if service.secret_files:
+        text += f'  volumes: ["{_volume(service)}:{secret_files.FOLDER}:ro"]\n'
     if waits := _waits(service):
         text += "  depends_on:\n" + indent(waits, "    ")
     if service.database:
@@ -62,7 +66,26 @@ def _service(topology: Topology, service: Service) -> str:
             f"  build: *{name}-build\n"
             f"  environment: *{name}-settings\n"
         )
+    for setting, file in service.secret_file_names.items():
+        text += f"\n{_maker(service, setting, file)}"
     return text
+
+
+def _maker(service: Service, setting: str, file: str) -> str:
+    """Return the service that makes a file with a secret, once, and can change it later."""
+    command = ", ".join(secret_files.COMMANDS[service.secret_files[setting]])
+    return (
+        f"{file}:\n"
+        f"  <<: *container\n"
+        f"  image: *{service.name}-image\n"
+        f"  build: *{service.name}-build\n"
+        f'  restart: "no"\n'
+        f"  command: [{command}]\n"
+        f"  network_mode: none\n"
+        f"  healthcheck: {{disable: true}}\n"
+        f'  volumes: ["{_volume(service)}:{secret_files.FOLDER}"]\n'
+        f"  environment: {{<<: *stage, {setting}: {secret_files.FOLDER}/{file}}}\n"
+    )
 
 
 def _networks(service: Service) -> list[str]:
@@ -76,6 +99,7 @@ def _networks(service: Service) -> list[str]:
 
 def _waits(service: Service) -> str:
     waits = {
+        **{f"{file}: {_COMPLETED}": True for file in service.secret_file_names.values()},
         f"{service.name}-migrate: {_COMPLETED}": service.database,
         f"redis: {_HEALTHY}": service.uses_redis,
         f"mailpit: {_HEALTHY}": service.sends_mail,
@@ -102,12 +126,17 @@ def _settings(topology: Topology, service: Service) -> str:
         database = f"{service.name}:{_secret(_password(service))}@postgres:5432/{service.name}"
         lines.append(f"{prefix}DATABASE_URL: postgresql://{database}")
     lines += [f"{name}: {_secret(name)}" for name in service.secrets]
+    lines += [f"{name}: {path}" for name, path in secret_files.settings(service).items()]
     lines += [f"{name}: {json.dumps(value)}" for name, value in service.compose.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _password(service: Service) -> str:
     return f"{service.prefix}DATABASE_PASSWORD"
+
+
+def _volume(service: Service) -> str:
+    return f"{service.name}-secrets"
 
 
 def _secret(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from chassis.topology import Service, Topology
+from deploy.generate import secret_files
 from deploy.generate.engine import Block, File, Output
 from deploy.generate.router import address_setting
 
@@ -24,7 +25,8 @@ def outputs(topology: Topology) -> Sequence[Output]:
     services = topology.services.values()
     namespace = f"namespace: {project}\n"
     part_of = f"labels:\n- pairs: {{app.kubernetes.io/part-of: {project}}}\n"
-    secrets = (f"- {{name: {s.name}, envs: [secrets/{s.name}.env]}}\n" for s in topology.subgraphs)
+    secrets = [f"- {{name: {s.name}, envs: [secrets/{s.name}.env]}}\n" for s in topology.subgraphs]
+    secrets += map(_secret_of_files, (s for s in services if s.secret_files))
     return [
         *(File(f"{FOLDER}/{s.name}.yaml", _manifests(s)) for s in services),
         File(f"{FOLDER}/kustomization.yaml", _kustomization(topology)),
@@ -55,6 +57,7 @@ def _documents(service: Service) -> Iterator[str]:
     values = {
         "name": name,
         "labels": _labels(service),
+        **_mounts(service),
         "sources": _sources(service),
         "replicas": "" if scales else f"  replicas: {service.replicas.min}\n",
         "least": service.replicas.min,
@@ -118,6 +121,25 @@ def _sources(service: Service) -> str:
     return _flow(iter(sources))
 
 
+def _mounts(service: Service) -> dict[str, str]:
+    """Return the mount and the volume of the files with secrets; empty if there is none."""
+    if not service.secret_files:
+        return {"secret_mount": "", "secret_volume": ""}
+    # 288 is 0440. The group is that of the pod.
+    secret = f"{{secretName: {secret_files.kubernetes_secret(service)}, defaultMode: 288}}"
+    return {
+        "secret_mount": f", {{name: secrets, mountPath: {secret_files.FOLDER}, readOnly: true}}",
+        "secret_volume": f", {{name: secrets, secret: {secret}}}",
+    }
+
+
+def _secret_of_files(service: Service) -> str:
+    """Return the generator of the Secret, whose name stays: no roll-out follows a change."""
+    name = secret_files.kubernetes_secret(service)
+    files = ", ".join(f"secrets/{name}/{file}" for file in service.secret_file_names.values())
+    return f"- {{name: {name}, files: [{files}], options: {{disableNameSuffixHash: true}}}}\n"
+
+
 # -- settings --------------------------------------------------------------------------------------
 
 
@@ -155,5 +177,6 @@ def _settings(topology: Topology, service: Service) -> list[str]:
     # A gRPC connection stays open, so the client balances its calls over the pods itself.
     for called in (topology[name] for name in service.calls):
         settings[service.call_setting(called.name)] = f"{called.name}-pods:{called.grpc_port}"
+    settings |= secret_files.settings(service)
     settings |= service.kubernetes
     return [f"{name}={value}" for name, value in settings.items()]

@@ -14,6 +14,11 @@ def outputs(topology: Topology) -> Sequence[Output]:
         for service in topology.services.values()
         for name, kind in service.secrets.items()
     )
+    secret_files = "\n".join(
+        f"{service.name} {service.secret_file_names[name]} {kind}"
+        for service in topology.services.values()
+        for name, kind in service.secret_files.items()
+    )
     text = f"""\
 # shellcheck shell=sh disable=SC2034
 # The services, for the scripts that source this file.
@@ -24,6 +29,8 @@ databases="{_names(topology.databases)}"
 images="{" ".join(image.name for image in images(topology))}"
 # For each secret that a service declares: service, setting, kind of value.
 secrets="{secrets}"
+# For each file with a secret: service, name of the file, kind of content.
+secret_files="{secret_files}"
 """
     return [File("deploy/services.sh", text)]
 

@@ -14,7 +14,8 @@ LONGEST = 20
 
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 
-# Of PostgreSQL 18, but for those with a `_` and those of Python: a table has the service's name.
+# Reserved words of PostgreSQL 18: a table has the name of the service. Left out are words with
+# a `_`, which no name can have, and keywords of Python, which are refused anyway.
 _SQL = frozenset(
     """
     all analyse analyze any array asc asymmetric authorization binary both case cast check collate
@@ -34,7 +35,7 @@ class NameProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a subgraph is called: `likes`; and what one thing in it is: `like`."""
+    """The name of a subgraph, a plural (`likes`), and of one object in it (`like`)."""
 
     name: str
     item: str
@@ -57,7 +58,7 @@ def singular(name: str) -> str:
 def problems(names: Names, topology: Topology, identifiers: Iterable[str]) -> Iterator[str]:
     """Yield why a subgraph cannot have these names; nothing if it can.
 
-    `identifiers` are those of the generated code that have other meanings.
+    `identifiers` are the words that the generated code already uses for something else.
     """
     taken = {*identifiers, *dir(builtins)}
     for what, word in {"NAME": names.name, "ITEM": names.item}.items():

@@ -16,6 +16,12 @@ TYPES = {"tweets": "Tweet", "auth": "User"}
 """The types that a new subgraph can extend, by the service that owns them."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701  (the templates are code, not HTML)
+)
 _SUFFIX = ".jinja"
 _NAME = "NAME"
 """Stands for the subgraph's name in the name of a template."""
@@ -79,18 +85,12 @@ def render(names: Names, type_: Extended) -> Mapping[str, str]:
         "tweets": tweets,
         "created": "tweet-created" if tweets else "user-registered",
     }
-    templates = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  (the templates are code, not HTML)
-    )
     files = {}
     for template in sorted(_TEMPLATES.rglob(f"*{_SUFFIX}")):
         path = template.relative_to(_TEMPLATES)
         target = str(path.relative_to(path.parts[0])).removesuffix(_SUFFIX)
         target = target.replace(_NAME, names.name)
-        text = templates.get_template(path.as_posix()).render(words)
+        text = _ENVIRONMENT.get_template(path.as_posix()).render(words)
         files[f"{folders(names.name)[path.parts[0]]}/{target}"] = text
     return files
 

@@ -1,4 +1,4 @@
-"""Facts about addresses, by their digests."""
+"""Unsubscribed addresses, undeliverable ones, and windows that outlive an account, by digest."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ class Suppression:
 
     unsubscribed: bool = False
     undeliverable_since: datetime | None = None
+    """When the mail server last refused the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ class SqlAddressRepository:
             other = found.get(address, Suppression())
             found[address] = Suppression(
                 row["unsubscribed"] or other.unsubscribed,
-                row["undeliverable_since"] or other.undeliverable_since,
+                max(
+                    filter(None, (row["undeliverable_since"], other.undeliverable_since)),
+                    default=None,
+                ),
             )
         return found
 
@@ -78,7 +82,7 @@ class SqlAddressRepository:
         )
         return end
 
-    async def refuse(self, address: str, at: datetime) -> None:
+    async def save_refusal(self, address: str, at: datetime) -> None:
         await self._connection.execute(
             """
             INSERT INTO addresses (digest, undeliverable_since) VALUES (:digest, :at)
@@ -89,7 +93,7 @@ class SqlAddressRepository:
             {"digest": self._digests.of(address), "at": at},
         )
 
-    async def prove(self, address: str, at: datetime) -> None:
+    async def save_proof(self, address: str, at: datetime) -> None:
         await self._connection.execute(
             """
             UPDATE addresses SET undeliverable_since = NULL

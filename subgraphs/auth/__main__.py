@@ -3,58 +3,19 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from chassis.cli import AddCommand, run
 from chassis.database import Database
-from chassis.settings import SettingsError, read_environment
+from subgraphs.auth import keys_cli
 from subgraphs.auth.app import create_app, event_handler
 from subgraphs.auth.export_command import add_export
-from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
 from subgraphs.auth.settings import Settings
 
 _MAILS_KEPT = timedelta(days=30)
 """Longer than a notice waits for a mail server."""
-
-
-def _ring() -> KeyRing:
-    with read_environment() as read:
-        text = read.secret("AUTH_SIGNING_KEYS")
-    try:
-        return KeyRing.parse(text)
-    except ValueError as error:
-        raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
-
-
-def _keys_new(_: argparse.Namespace) -> None:
-    print(KeyRing([SigningKey.generate()]).serialize())
-
-
-def _keys_list(_: argparse.Namespace) -> None:
-    ring = _ring()
-    for key in ring.keys:
-        print(key.id, "signs and verifies" if key is ring.signing else "verifies")
-
-
-def _keys_add(_: argparse.Namespace) -> None:
-    print(_ring().add(SigningKey.generate()).serialize())
-
-
-def _command_of(change: Callable[[KeyRing, str], KeyRing]) -> Callable[[argparse.Namespace], None]:
-    """Return the command that prints the ring after `change` of the key with this id."""
-
-    def run_change(arguments: argparse.Namespace) -> None:
-        try:
-            print(change(_ring(), arguments.id).serialize())
-        except KeyError:
-            sys.exit(f"auth: AUTH_SIGNING_KEYS has no key {arguments.id}")
-        except ValueError as error:
-            sys.exit(f"auth: {error}")
-
-    return run_change
 
 
 async def _purge(settings: Settings) -> int:
@@ -84,21 +45,9 @@ def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions that no valid token names, and old account mails"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     add_export(add)
-    text = "create, list and change the keys in AUTH_SIGNING_KEYS; prints its new value"
-    keys = add("keys", help=text, description=text).add_subparsers(required=True, metavar="action")
-    for name, command, text in (
-        ("new", _keys_new, "print a value with one new key"),
-        ("list", _keys_list, "print the id and the use of each key"),
-        ("add", _keys_add, "add a new key that verifies"),
-    ):
-        keys.add_parser(name, help=text, description=text).set_defaults(run=command)
-    for name, change, text in (
-        ("promote", KeyRing.promote, "make this key the one that signs"),
-        ("remove", KeyRing.remove, "remove this key: its tokens are refused"),
-    ):
-        parser = keys.add_parser(name, help=text, description=text)
-        parser.add_argument("id")
-        parser.set_defaults(run=_command_of(change))
+    text = "make, list, rotate and replace the keys that sign access tokens"
+    keys = add("keys", help=text, description=text)
+    keys_cli.add_commands(keys.add_subparsers(required=True, metavar="action"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from chassis import background
 from chassis.app import traced
 from chassis.backfill import by_id
 from chassis.broadcast import Subscriber
@@ -24,6 +25,7 @@ from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
 from chassis.unit_of_work import SqlUnitOfWork
+from subgraphs.auth import key_file
 from subgraphs.auth.authorize import PATH, Authorizer
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
@@ -42,7 +44,12 @@ from subgraphs.auth.grpc_service import (
 )
 from subgraphs.auth.keys import KeyRing
 from subgraphs.auth.mails import AccountMails
-from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.metrics import (
+    count_answers,
+    count_refused_attempts,
+    count_verifications,
+    record_readable_keys,
+)
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.policy import Policy
@@ -54,10 +61,9 @@ from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
 from subgraphs.auth.throttle import RedisThrottle
-from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
+from subgraphs.auth.tokens import CLOCK_TOLERANCE, HmacRefreshTokens, JwtAccessTokens
 from subgraphs.auth.verification import Verification
 
-_CLOCK_TOLERANCE = timedelta(minutes=1)
 _JWKS_MAX_AGE = 300  # seconds
 
 
@@ -92,6 +98,21 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         ):
             yield
 
+    @asynccontextmanager
+    async def following_keys() -> AsyncIterator[None]:
+        tokens, path = auth.access_tokens, settings.signing_keys_file
+
+        def use(ring: KeyRing) -> None:
+            removed = tokens.keys.public_keys().keys() - ring.public_keys().keys()
+            tokens.use(ring)
+            if removed:
+                verification.forget()
+
+        async with background.running(
+            key_file.follow(path, tokens.keys, use, record=record_readable_keys(registry))
+        ):
+            yield
+
     service, recovery, sessions = auth.service, auth.recovery, auth.sessions
     subgraph = parts.app(
         build_schema(introspection=settings.introspection),
@@ -99,10 +120,15 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
             connection, service=service, recovery=recovery, sessions=sessions
         ),
         shutdown,
-        running=[auth.running, parts.consumer(handler(service), export=None), serving_grpc],
+        running=[
+            auth.running,
+            following_keys,
+            parts.consumer(handler(service), export=None),
+            serving_grpc,
+        ],
         snapshot=by_id(service.snapshot),
         guard=SessionGuard(auth.revocations, verification.has_ended),
-        routes=[_jwks_route(auth.keys), *account_routes(recovery)],
+        routes=[_jwks_route(auth.access_tokens), *account_routes(recovery)],
     )
     return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
 
@@ -130,17 +156,14 @@ class _Auth:
     """Records an attempt that a budget of this kind refused."""
 
     @cached_property
-    def keys(self) -> KeyRing:
+    def access_tokens(self) -> JwtAccessTokens:
         """Raises SettingsError."""
         try:
-            return KeyRing.parse(self.settings.signing_keys)
+            keys = key_file.read(self.settings.signing_keys_file)
         except ValueError as error:
-            raise SettingsError([f"AUTH_SIGNING_KEYS cannot be read: {error}"]) from error
-
-    @cached_property
-    def access_tokens(self) -> JwtAccessTokens:
+            raise SettingsError([f"AUTH_SIGNING_KEYS_FILE: {error}"]) from error
         return JwtAccessTokens(
-            self.keys,
+            keys,
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             lifetime=self.settings.access_token_lifetime,
@@ -188,7 +211,7 @@ class _Auth:
 
     @cached_property
     def revocations(self) -> Subscriber:
-        lifetime = self.settings.access_token_lifetime + _CLOCK_TOLERANCE
+        lifetime = self.settings.access_token_lifetime + CLOCK_TOLERANCE
         return revocation_subscriber(
             self.redis, self._ended_sessions, token_lifetime=lifetime.total_seconds()
         )
@@ -284,11 +307,10 @@ class _Auth:
         return await self.unit_of_work.read(lambda r: r.sessions.ended_since(since))
 
 
-def _jwks_route(keys: KeyRing) -> Route:
-    jwks = JSONResponse(keys.jwks(), headers={"cache-control": f"public, max-age={_JWKS_MAX_AGE}"})
-
+def _jwks_route(tokens: JwtAccessTokens) -> Route:
     async def serve_jwks(_: Request) -> Response:
-        return jwks
+        headers = {"cache-control": f"public, max-age={_JWKS_MAX_AGE}"}
+        return JSONResponse(tokens.keys.jwks(), headers=headers)
 
     return Route("/.well-known/jwks.json", serve_jwks)
 

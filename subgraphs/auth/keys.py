@@ -1,14 +1,19 @@
-"""The key pairs that sign and verify access tokens, and the setting that holds them."""
+"""The key pairs that sign and verify access tokens, and the steps in which they are replaced."""
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+_EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 def _base64url(data: bytes) -> str:
@@ -19,7 +24,7 @@ def _base64url(data: bytes) -> str:
 class SigningKey:
     """One P-256 key pair, named by its RFC 7638 thumbprint."""
 
-    private: ec.EllipticCurvePrivateKey
+    private: ec.EllipticCurvePrivateKey = field(repr=False)
     id: str
 
     @classmethod
@@ -30,7 +35,10 @@ class SigningKey:
     def parse(cls, text: str) -> "SigningKey":
         """Read a P-256 key: base64url of PKCS #8. Raises ValueError."""
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        key = serialization.load_der_private_key(data, password=None)
+        try:
+            key = serialization.load_der_private_key(data, password=None)
+        except (TypeError, UnsupportedAlgorithm):
+            raise ValueError("not a P-256 key") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise ValueError("not a P-256 key")
         return cls._named(key)
@@ -65,58 +73,153 @@ def _public_members(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
     }
 
 
+class Use(StrEnum):
+    """What a key of the ring does. All of them verify."""
+
+    NEXT = "next"
+    """Signs nothing yet."""
+    SIGNING = "signing"
+    RETIRED = "retired"
+    """Signs no more."""
+
+
+class Step(StrEnum):
+    """A step of a rotation."""
+
+    ADD = "add"
+    """A new key verifies."""
+    PROMOTE = "promote"
+    """The new key signs, and the one before is retired."""
+    REMOVE = "remove"
+    """The retired key is removed."""
+
+
+class TooEarlyError(Exception):
+    """A step of a rotation is not due yet."""
+
+    def __init__(self, step: Step, due: datetime) -> None:
+        super().__init__(f"the next step, {step}, is due at {due:%Y-%m-%d %H:%M:%S %Z}")
+        self.due = due
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a rotation waits after a step."""
+
+    spread: timedelta
+    """Until every process has read the file, and no cached JWKS is older than that."""
+    tokens: timedelta
+    """Until every token is refused as expired: their lifetime and a tolerance for clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """A key of the ring, and since when it has had its use."""
+
+    key: SigningKey
+    use: Use
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys of a deployment: the first signs, all of them verify.
+    """The keys of a deployment: one signs, all of them verify.
 
-    To change the signing key without refusing a token, `add` a key and deploy, `promote` it and
-    deploy, and `remove` the old one after the last token that it signed has expired.
+    `rotated` replaces the signing key without refusing a token (docs/adr/0028).
     """
 
-    keys: Sequence[SigningKey]
+    keys: Sequence[RingKey]
+
+    def __post_init__(self) -> None:
+        if [key.use for key in self.keys].count(Use.SIGNING) != 1:
+            raise ValueError("the ring must have one key that signs")
+        if len({key.key.id for key in self.keys}) < len(self.keys):
+            raise ValueError("the ring has a key twice")
+
+    @classmethod
+    def of(cls, key: SigningKey, since: datetime = _EVER) -> "KeyRing":
+        """Return the ring of one key."""
+        return cls([RingKey(key, Use.SIGNING, since)])
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
-        """Read a comma-separated list of keys. Raises ValueError."""
-        keys = [SigningKey.parse(part.strip()) for part in text.split(",") if part.strip()]
-        if not keys:
-            raise ValueError("no key")
-        return cls(keys)
+        """Read what `serialize` returns, or a single key as `SigningKey.parse` reads it.
+
+        Raises ValueError with a message that contains no key.
+        """
+        text = text.strip()
+        try:
+            if not text.startswith("{"):
+                return cls.of(SigningKey.parse(text))
+            return cls([_ring_key(entry) for entry in orjson.loads(text)["keys"]])
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error.msg}, line {error.lineno}") from None
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a key ring: {type(error).__name__} {error}") from None
 
     def serialize(self) -> str:
-        """Return the keys as `parse` reads them."""
-        return ",".join(key.serialize() for key in self.keys)
+        """Return the ring as JSON, as `parse` reads it."""
+        entries = [
+            {"id": k.key.id, "use": k.use, "since": k.since.isoformat(), "key": k.key.serialize()}
+            for k in self.keys
+        ]
+        return orjson.dumps({"keys": entries}, option=orjson.OPT_INDENT_2).decode() + "\n"
 
     @property
     def signing(self) -> SigningKey:
         """The key that signs."""
-        return self.keys[0]
+        (signing,) = self._with(Use.SIGNING)
+        return signing.key
 
-    def add(self, key: SigningKey) -> "KeyRing":
-        """Return the ring with another key that verifies."""
-        return KeyRing([*self.keys, key])
-
-    def promote(self, key_id: str) -> "KeyRing":
-        """Return the ring in which this key signs. Raises KeyError for an unknown id."""
-        key = self._find(key_id)
-        return KeyRing([key, *(other for other in self.keys if other is not key)])
-
-    def remove(self, key_id: str) -> "KeyRing":
-        """Return the ring without a key.
-
-        Raises KeyError for an unknown id, ValueError for the last key.
-        """
-        key = self._find(key_id)
-        if len(self.keys) == 1:
-            raise ValueError("the last key cannot be removed")
-        return KeyRing([other for other in self.keys if other is not key])
+    def public_keys(self) -> Mapping[str, ec.EllipticCurvePublicKey]:
+        """Return the keys that verify, by id."""
+        return {key.key.id: key.key.private.public_key() for key in self.keys}
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys as a JSON Web Key Set."""
-        return {"keys": [key.jwk() for key in self.keys]}
+        return {"keys": [key.key.jwk() for key in self.keys]}
 
-    def _find(self, key_id: str) -> SigningKey:
-        for key in self.keys:
-            if key.id == key_id:
-                return key
-        raise KeyError(key_id)
+    def next_step(self) -> Step:
+        """Return the step that continues a rotation, or begins one."""
+        if self._with(Use.RETIRED):
+            return Step.REMOVE
+        return Step.PROMOTE if self._with(Use.NEXT) else Step.ADD
+
+    def due(self, waits: Waits) -> datetime:
+        """Return when the next step may be taken: until then it would refuse good tokens."""
+        match self.next_step():
+            case Step.ADD:
+                return _EVER
+            case Step.PROMOTE:
+                # Another process, or the reader of a cached JWKS, may not know the key before.
+                return max(key.since for key in self._with(Use.NEXT)) + waits.spread
+            case Step.REMOVE:
+                # Another process may have signed with it until it read the file.
+                return (
+                    max(key.since for key in self._with(Use.RETIRED)) + waits.spread + waits.tokens
+                )
+
+    def rotated(self, now: datetime, waits: Waits) -> "KeyRing":
+        """Return the ring after the next step. Raises TooEarlyError if it is not due."""
+        step = self.next_step()
+        if now < (due := self.due(waits)):
+            raise TooEarlyError(step, due)
+        match step:
+            case Step.ADD:
+                return KeyRing([*self.keys, RingKey(SigningKey.generate(), Use.NEXT, now)])
+            case Step.PROMOTE:
+                following = {Use.NEXT: Use.SIGNING, Use.SIGNING: Use.RETIRED}
+                return KeyRing([replace(k, use=following[k.use], since=now) for k in self.keys])
+            case Step.REMOVE:
+                return KeyRing([key for key in self.keys if key.use is not Use.RETIRED])
+
+    def _with(self, use: Use) -> Sequence[RingKey]:
+        return [key for key in self.keys if key.use is use]
+
+
+def _ring_key(entry: Mapping[str, str]) -> RingKey:
+    """Raises KeyError, TypeError or ValueError."""
+    since = datetime.fromisoformat(entry["since"])
+    if since.tzinfo is None:
+        raise ValueError("the time of a key lacks its time zone")
+    return RingKey(SigningKey.parse(entry["key"]), Use(entry["use"]), since)

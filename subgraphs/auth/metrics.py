@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from chassis.principal import Principal
 from subgraphs.auth.authorize import Answer
@@ -46,3 +46,13 @@ def count_refused_attempts(registry: CollectorRegistry) -> Callable[[str], None]
         registry=registry,
     )
     return lambda kind: refused.labels(kind).inc()
+
+
+def record_readable_keys(registry: CollectorRegistry) -> Callable[[bool], None]:
+    """Return the callback that records whether the file with the signing keys can be read."""
+    readable = Gauge(
+        "chirp_signing_keys_readable",
+        "1, or 0 while the file with the signing keys cannot be read and earlier ones are in use.",
+        registry=registry,
+    )
+    return readable.set

@@ -43,29 +43,27 @@ class SessionService:
         5.0, 7.2.4; docs/adr/0025). Returns None if the session has ended meanwhile. Raises
         InvalidCredentials or TooManyAttempts.
         """
-        user = await self.credentials.confirm(user_id, password)
+        confirmed = await self.credentials.confirm(user_id, password)
         refresh_token = self.refresh_tokens.first()
         now = self.now()
 
         async def work(repositories: Repositories) -> tuple[User, Session] | None:
-            locked = await lock_authenticated(repositories, user)
+            user = await lock_authenticated(repositories, confirmed)
             old = await _live(repositories, user_id, current, now)
-            ended = await end_sessions(repositories, user_id, now, only=current)
-            if old is None or not ended:
+            if old is None or not await end_sessions(repositories, user_id, now, only=current):
                 return None
-            has_all = old.has_all_scopes(self.policy.scopes_of(locked))
-            new = self.policy.new_session(
-                self.new_id(), locked, None if has_all else old.scopes, device, now
-            )
-            await repositories.sessions.open(new, locked, self.refresh_tokens.hash(refresh_token))
-            return locked, new
+            scopes = None if old.has_all_scopes(self.policy.scopes_of(user)) else old.scopes
+            new = self.policy.new_session(self.new_id(), user, scopes, device, now)
+            await repositories.sessions.open(new, user, self.refresh_tokens.hash(refresh_token))
+            return user, new
 
         opened = await self._transaction(work)
         if opened is None:
             return None
         await self.revocations.announce([current])
-        session = self.policy.current(opened[1], opened[0])
-        access_token = self.access_tokens.issue(opened[0], session, self.now())
+        user, new = opened
+        session = self.policy.current(new, user)
+        access_token = self.access_tokens.issue(user, session, self.now())
         return Reauthenticated(session, access_token, refresh_token)
 
     async def sign_out(self, user_id: UUID, current: UUID) -> Sequence[UUID]:

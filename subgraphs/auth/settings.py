@@ -4,10 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
-from chassis.settings import Secret, ServiceSettings, read_environment
+from chassis.settings import EnvironmentReader, Secret, ServiceSettings, read_environment
 from chassis.topology import declared
 from subgraphs.auth.domain import Limits
+
+
+def access_token_lifetime(read: EnvironmentReader) -> timedelta:
+    return timedelta(seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,7 @@ class Settings(ServiceSettings):
 
     grpc_host: str
     grpc_port: int
-    signing_keys: Secret
+    signing_keys_file: Path
     refresh_secret: Secret
     code_secret: Secret
     account_mail_secret: Secret
@@ -44,16 +49,14 @@ class Settings(ServiceSettings):
                 **cls.common(read, "auth"),
                 grpc_host=read.text("AUTH_GRPC_HOST"),
                 grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
-                signing_keys=read.secret("AUTH_SIGNING_KEYS"),
+                signing_keys_file=Path(read.text("AUTH_SIGNING_KEYS_FILE")),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 code_secret=read.secret("AUTH_CODE_SECRET", at_least=32),
                 account_mail_secret=read.secret("ACCOUNT_MAIL_SECRET", at_least=32),
                 issuer=read.text("AUTH_ISSUER"),
                 audience=read.text("AUTH_AUDIENCE", declared().project.name),
                 roles=declared().roles,
-                access_token_lifetime=timedelta(
-                    seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1)
-                ),
+                access_token_lifetime=access_token_lifetime(read),
                 session_lifetime=timedelta(days=read.integer("AUTH_SESSION_DAYS", 30, at_least=1)),
                 session_max_lifetime=timedelta(
                     days=read.integer("AUTH_SESSION_MAX_DAYS", 90, at_least=1)

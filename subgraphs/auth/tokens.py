@@ -17,6 +17,8 @@ from subgraphs.auth.domain import AccessToken, Session, User
 from subgraphs.auth.keys import KeyRing
 
 ALGORITHM = "ES256"
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How far the clocks of two processes may be apart."""
 CLAIMS = ("iss", "aud", "sub", "sid", "scopes", "context", "iat", "exp", "jti")
 
 _WORD = re.compile(r"[\x21-\x7e]+")
@@ -27,11 +29,16 @@ class JwtAccessTokens:
     """Access tokens: JWTs signed with ES256, every claim required, the algorithm pinned."""
 
     def __init__(self, keys: KeyRing, *, issuer: str, audience: str, lifetime: timedelta) -> None:
-        self._signing = keys.signing
-        self._verifying = {key.id: key.private.public_key() for key in keys.keys}
+        self.use(keys)
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime
+
+    def use(self, keys: KeyRing) -> None:
+        """Sign and verify with these keys from now on."""
+        self.keys = keys
+        self._signing = keys.signing
+        self._verifying = keys.public_keys()
 
     def issue(self, user: User, session: Session, now: datetime) -> AccessToken:
         # `exp` has whole seconds: the returned time must be the signed one.

@@ -80,6 +80,10 @@ class Verification:
         """Return whether one session has ended. As for `ended`, its token must be unexpired."""
         return bool(await self.ended([UUID(session_id)]))
 
+    def forget(self) -> None:
+        """Verify every token again: a key that signed some of them is no longer valid."""
+        self._verified.clear()
+
     def _remember(self, token: bytes) -> VerifiedToken:
         if not _TOKEN.fullmatch(token):
             raise TokenRefused

@@ -61,6 +61,7 @@ class TestStory:
         assert explorer.run("SignIn", login)["data"]["signIn"]["__typename"] == "SignedIn"
         explorer.expect_signed_in(name)
 
+    @pytest.mark.asvs("7.4.4")
     def test_form_in_the_bar_signs_up_in_and_out(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name

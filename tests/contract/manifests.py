@@ -19,18 +19,18 @@ Object = dict[str, Any]
 
 NAMESPACE = declared().project.name
 _WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 
 
-@cache
 def documents(overlay: str) -> list[Object]:
     """Return the documents of an overlay of this repository."""
     return rendered(ROOT, overlay)
 
 
+@cache
 def rendered(root: Path, overlay: str) -> list[Object]:
     """Return the documents of an overlay of the repository in `root`."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
-    return [document for document in yaml.load_all(render(root, overlay), loader) if document]
+    return [document for document in yaml.load_all(render(root, overlay), _LOADER) if document]
 
 
 def of_kind(found: list[Object], *kinds: str) -> Iterator[Object]:
@@ -96,7 +96,13 @@ def compose(variables: Mapping[str, str]) -> Object:
             return {key: filled(part) for key, part in node.items()}
         return node
 
-    document: Object = filled(yaml.safe_load(Path(ROOT, "docker-compose.yml").read_text()))
+    document: Object = filled(_compose_file())
+    return document
+
+
+@cache
+def _compose_file() -> Object:
+    document: Object = yaml.load(Path(ROOT, "docker-compose.yml").read_text(), _LOADER)
     return document
 
 

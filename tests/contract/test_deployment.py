@@ -1,5 +1,6 @@
 """Settings, images, pods and network policies match the code and the architecture."""
 
+import base64
 import json
 import os
 import re
@@ -305,6 +306,35 @@ class TestEnvironment:
         if service in DATABASE_OWNERS:
             assert_fits(service, services[f"{service}-migrate"]["environment"])
 
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_files_with_secrets_are_where_the_settings_say(
+        self, rendered: list[Object], service: str, made_secrets: Mapping[str, str]
+    ) -> None:
+        """On Kubernetes from a Secret of a fixed name, so that a change reaches running pods."""
+        in_compose = compose(made_secrets)["services"]
+        template = pods(rendered)[service]["spec"]
+        given = environment(rendered, template["containers"][0])
+        files = declared()[service].secret_file_names
+        mounts = {m["name"]: m for m in template["containers"][0]["volumeMounts"]}
+        secrets = [v for v in template["volumes"] if "secret" in v]
+        assert len(secrets) == bool(files)
+        for setting, file in files.items():
+            (secret,) = secrets
+            assert given[setting] == f"{mounts[secret['name']]['mountPath']}/{file}"
+            assert mounts[secret["name"]]["readOnly"]
+            assert secret["secret"]["secretName"] == f"{service}-files"
+            made = {d["metadata"]["name"]: d for d in of_kind(documents("local"), "Secret")}
+            assert base64.b64decode(made[f"{service}-files"]["data"][file])
+
+            reader, maker = in_compose[service], in_compose[file]
+            (volume,) = maker["volumes"]
+            assert reader["volumes"] == [f"{volume}:ro"]
+            assert volume.partition(":")[0] in compose(made_secrets)["volumes"]
+            path = f"{volume.partition(':')[2]}/{file}"
+            assert reader["environment"][setting] == maker["environment"][setting] == path
+            assert reader["depends_on"][file] == {"condition": "service_completed_successfully"}
+            assert maker["image"] == reader["image"]
+
     def test_edge_has_the_address_of_every_service(
         self, rendered: list[Object], made_secrets: Mapping[str, str]
     ) -> None:
@@ -589,7 +619,8 @@ class TestDockerfile:
         sources = {source for sources, _ in copied(IMAGES[name]) for source in sources}
         own = {source for source in sources if source.startswith(SERVICES[name].folder)}
         assert own
-        assert sources - own == {"chassis", "services.toml"}
+        schema = {"router/api.graphql"} if name == "explorer" else set()
+        assert sources - own == {"chassis", "services.toml"} | schema
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_packages_of_a_service_are_locked(self, name: str) -> None:
@@ -635,13 +666,16 @@ class TestDockerfile:
 
 
 def copy_as_docker_does(source: Path, root: Path, destination: str) -> None:
-    """Copy as COPY does: a file to a file or into a folder, or the content of a folder."""
+    """Copy as COPY does: a file to a file or into a folder, or the content of a folder.
+
+    Compiled modules are copied too, which saves time: without its source none is imported.
+    """
     target = root / destination
     if source.is_dir():
-        ignored = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
+        ignored = shutil.ignore_patterns("node_modules", "dist")
         shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
         return
     if destination.endswith(("/", ".")):
         target /= source.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
+    shutil.copy2(source, target)

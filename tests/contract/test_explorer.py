@@ -19,7 +19,9 @@ def node() -> Path:
 
 
 class TestExplorer:
-    @pytest.mark.parametrize("command", ["typescript/bin/tsc", "vitest/vitest.mjs run"])
+    @pytest.mark.parametrize(
+        "command", ["typescript/bin/tsc", "vitest/vitest.mjs run --no-isolate"]
+    )
     def test_type_check_and_unit_tests_pass(self, node: Path, command: str) -> None:
         program, *arguments = command.split()
         checked = subprocess.run(

@@ -30,7 +30,8 @@ grpc_port = 4111
 database = true
 publishes = true
 cron = { purge = "17 3 * * *" }
-secrets = { AUTH_SIGNING_KEYS = "signing-key", AUTH_REFRESH_SECRET = "random" }
+secrets = { AUTH_REFRESH_SECRET = "random" }
+secret_files = { AUTH_SIGNING_KEYS_FILE = "signing-keys" }
 requirements = "auth"
 
 [services.explorer]

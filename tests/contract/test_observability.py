@@ -27,7 +27,12 @@ from deploy.prober.metrics import ProberMetrics
 from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlRepositories
-from subgraphs.auth.metrics import count_answers, count_refused_attempts, count_verifications
+from subgraphs.auth.metrics import (
+    count_answers,
+    count_refused_attempts,
+    count_verifications,
+    record_readable_keys,
+)
 from subgraphs.tweets.metrics import count_subscriptions, feed_delay
 from subgraphs.tweets.subscriptions import Subscriptions
 
@@ -86,6 +91,7 @@ def exported() -> dict[str, set[str]]:
     count_answers(metrics.registry)
     count_verifications(metrics.registry, _no_token)
     count_refused_attempts(metrics.registry)
+    record_readable_keys(metrics.registry)
     feed_delay(metrics.registry)
     streams = cast("Streams", SimpleNamespace(TRANSPORTS=Streams.TRANSPORTS, open=Counter()))
     count_subscriptions(metrics.registry, streams, Subscriptions())

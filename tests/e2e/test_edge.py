@@ -152,6 +152,7 @@ class TestSpoofedIdentity:
 
 @ON_ONE_ROUTER
 class TestRefusedToken:
+    @pytest.mark.asvs("7.2.1")
     def test_response_is_a_graphql_error_with_www_authenticate(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json=ME, headers={"authorization": "Bearer nonsense"})
         assert answer.status_code == 401

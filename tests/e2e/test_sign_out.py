@@ -29,6 +29,7 @@ def status(url: str, account: Account) -> int:
     return answer.status_code
 
 
+@pytest.mark.asvs("7.4.1")
 def test_other_process_refuses_the_token_after_sign_out(
     edge: httpx.Client,
     sign_up: Callable[[], Account],

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from client.api import Account, body, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
-from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.keys import SigningKey
 from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
@@ -202,7 +202,7 @@ class TestForgedTokens:
     @pytest.fixture
     def forge(self, stack: RunningStack, sign_up: SignUp) -> Callable[..., str]:
         """Return the function that signs the claims of a valid token again, with changes."""
-        ours = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
+        ours = stack.signing_keys.signing
         good = jwt.decode(sign_up().token, options={"verify_signature": False})
 
         def make(key: SigningKey = ours, *, without: str = "", **changes: object) -> str:

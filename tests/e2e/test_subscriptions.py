@@ -23,7 +23,6 @@ from client.documents import CREATE_TWEET, REFRESH_SESSION, RETWEET, SIGN_IN
 from stack.console import Console
 from stack.process import HttpProbe, Process
 from stack.services import settings_of
-from subgraphs.auth.keys import KeyRing
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, driven, subscriber
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
@@ -83,7 +82,7 @@ def short_lived(stack: RunningStack, account: Account, seconds: float) -> str:
     """Return a token of the same session that expires after `seconds`."""
     claims = jwt.decode(account.token, options={"verify_signature": False})
     claims["exp"] = int((datetime.now(UTC) + timedelta(seconds=seconds)).timestamp())
-    key = KeyRing.parse(stack.settings["AUTH_SIGNING_KEYS"]).signing
+    key = stack.signing_keys.signing
     return jwt.encode(claims, key.private, "ES256", headers={"kid": key.id})
 
 

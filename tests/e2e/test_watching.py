@@ -4,7 +4,6 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -181,6 +180,5 @@ class TestLog:
         }
         urls = [value for name, value in stack.settings.items() if name.endswith("_URL")]
         found |= {password for url in urls if (password := urlsplit(url).password)}
-        keys: Any = stack.settings["AUTH_SIGNING_KEYS"]
-        assert keys in found
+        found |= {key.key.serialize() for key in stack.signing_keys.keys}
         return {secret for secret in found if secret}

@@ -1,5 +1,6 @@
 """`STRAWBERRY_COMPILED_EXAMPLES=20000` makes the property tests try more."""
 
+import logging
 import os
 
 from hypothesis import HealthCheck, settings
@@ -15,3 +16,6 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("differential")
+
+# Strawberry logs every error with its traceback, and pytest would format each several times.
+logging.getLogger("strawberry.execution").disabled = True

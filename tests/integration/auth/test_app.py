@@ -17,7 +17,7 @@ from stack.ports import free_ports
 from subgraphs.auth.app import create_app
 from subgraphs.auth.settings import Settings
 from tests.integration.conftest import until
-from tests.settings import addresses
+from tests.settings import addresses, file_with
 from tests.unit.auth.fakes import KEYS
 
 SECRET = "r" * 32
@@ -49,7 +49,7 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
         "AUTH_DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "ROUTER_SECRET": SECRET,
-        "AUTH_SIGNING_KEYS": KEYS.serialize(),
+        "AUTH_SIGNING_KEYS_FILE": file_with(KEYS.serialize()),
         "AUTH_REFRESH_SECRET": SECRET,
         "AUTH_CODE_SECRET": SECRET,
         "ACCOUNT_MAIL_SECRET": SECRET,

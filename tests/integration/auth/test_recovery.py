@@ -40,6 +40,7 @@ class TestVerifyEmail(VerifyEmail):
 
 
 class TestResetPassword(ResetPassword):
+    @pytest.mark.asvs("6.5.1")
     async def test_of_two_resets_with_one_code_one_succeeds(self, auth: FakeAuth) -> None:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)

@@ -86,8 +86,8 @@ class TestPurge(suite.Purge):
         now = notifier.clock.now
 
         async def work(repositories: Repositories) -> int:
-            await repositories.addresses.refuse("a@example.com", now)
-            await repositories.addresses.prove("a@example.com", now + MINUTE)
+            await repositories.addresses.save_refusal("a@example.com", now)
+            await repositories.addresses.save_proof("a@example.com", now + MINUTE)
             return await repositories.purge(now)
 
         assert await notifier.unit_of_work.transaction(work) == 1

@@ -42,7 +42,7 @@ from subgraphs.auth.tokens import HmacRefreshTokens, JwtAccessTokens
 
 MODERATION = frozenset({"tweets:moderate"})
 SCOPES = frozenset({"account:read", "account:write", "tweets:read", "tweets:write"})
-KEYS = KeyRing([SigningKey.generate()])
+KEYS = KeyRing.of(SigningKey.generate())
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 

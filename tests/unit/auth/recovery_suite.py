@@ -102,6 +102,7 @@ class VerifyEmail:
         assert event.data == {"userId": str(user.id), "email": ADDRESS}
         assert event.time == user.email_verified_at
 
+    @pytest.mark.asvs("6.5.1")
     async def test_code_works_once(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         (mail,) = await mails(auth)
@@ -110,6 +111,7 @@ class VerifyEmail:
             await auth.recovery.verify_email(mail.code, None, NETWORK)
         assert await mails(auth) == []
 
+    @pytest.mark.asvs("6.4.1", "6.5.5")
     async def test_code_expires_ten_minutes_after_the_mail(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         (mail,) = await mails(auth)
@@ -173,6 +175,7 @@ class VerifyEmail:
         spaced = f" {mail.short_code[:4]} {mail.short_code[4:]}"
         assert (await auth.recovery.verify_email(spaced, ada.user.id, NETWORK)).email_verified
 
+    @pytest.mark.asvs("6.6.2")
     async def test_short_code_is_useless_to_others(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         (mail,) = await mails(auth)
@@ -181,6 +184,7 @@ class VerifyEmail:
             with pytest.raises(InvalidCode):
                 await auth.recovery.verify_email(mail.short_code, user_id, NETWORK)
 
+    @pytest.mark.asvs("6.6.3")
     async def test_wrong_short_codes_void_the_short_code_and_not_the_link(
         self, auth: FakeAuth
     ) -> None:
@@ -203,6 +207,7 @@ class VerifyEmail:
         with pytest.raises(InvalidCode):
             await auth.recovery.verify_email(code, ada.user.id, NETWORK)
 
+    @pytest.mark.asvs("6.6.2")
     async def test_code_of_another_kind_is_invalid(self, auth: FakeAuth) -> None:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)
@@ -230,6 +235,7 @@ class VerifyEmail:
         with pytest.raises(TooManyAttempts):
             await auth.recovery.request_email_verification(ada.user.id, "198.51.100.1")
 
+    @pytest.mark.asvs("6.6.3")
     async def test_codes_are_limited_for_a_network(self, auth: FakeAuth) -> None:
         for _ in range(auth.recovery.limits.codes_per_network):
             with pytest.raises(InvalidCode):
@@ -239,6 +245,7 @@ class VerifyEmail:
 
 
 class ResetPassword:
+    @pytest.mark.asvs("6.4.3", "6.5.6", "7.4.3")
     async def test_reset_ends_every_session_and_replaces_the_password(self, auth: FakeAuth) -> None:
         laptop = await verified(auth)
         phone = await sign_in(auth.service)
@@ -253,6 +260,7 @@ class ResetPassword:
             await sign_in(auth.service)
         await auth.service.sign_in(login="ada", password=NEW_PASSWORD, scopes=None, device=LAPTOP)
 
+    @pytest.mark.asvs("6.3.7")
     async def test_reset_mails_a_notice(self, auth: FakeAuth) -> None:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)
@@ -276,6 +284,7 @@ class ResetPassword:
         assert [set(e.data) for e in requested] == [{"mailId"}, {"mailId"}]
         assert [m.address for m in await mails(auth)] == [ADDRESS]
 
+    @pytest.mark.asvs("6.4.3")
     async def test_address_that_is_not_proven_gets_a_confirmation_instead(
         self, auth: FakeAuth
     ) -> None:
@@ -302,6 +311,7 @@ class ResetPassword:
             assert [p.field for p in invalid.value.problems] == ["newPassword"]
         await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, NETWORK)
 
+    @pytest.mark.asvs("6.4.1", "6.5.1")
     async def test_code_works_once_and_voids_the_others(self, auth: FakeAuth) -> None:
         await verified(auth)
         for _ in range(2):
@@ -312,6 +322,7 @@ class ResetPassword:
             with pytest.raises(InvalidCode):
                 await auth.recovery.reset_password(mail.code, PASSWORD, None, NETWORK)
 
+    @pytest.mark.asvs("6.6.2")
     async def test_short_code_needs_the_address(self, auth: FakeAuth) -> None:
         await verified(auth)
         await auth.recovery.request_password_reset(ADDRESS, NETWORK)
@@ -339,6 +350,7 @@ class ResetPassword:
 
 
 class ChangePassword:
+    @pytest.mark.asvs("6.2.2", "7.4.3")
     async def test_change_ends_the_other_sessions(self, auth: FakeAuth) -> None:
         laptop = await verified(auth)
         phone = await sign_in(auth.service)
@@ -350,6 +362,7 @@ class ChangePassword:
         assert (await auth.service.refresh_session(laptop.refresh_token)).user.username == "ada"
         assert await kinds(auth) == [MailKind.NEW_SIGN_IN, MailKind.PASSWORD_CHANGED]
 
+    @pytest.mark.asvs("6.2.3", "7.5.1")
     async def test_wrong_password_changes_nothing(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
         with pytest.raises(InvalidCredentials):
@@ -405,6 +418,7 @@ class ChangeEmail:
             )
         ).user.id == user.id
 
+    @pytest.mark.asvs("6.3.7")
     async def test_previous_address_gets_a_code_that_takes_it_back(self, auth: FakeAuth) -> None:
         await with_new_address(auth)
         (notice,) = await mails(auth)
@@ -440,6 +454,7 @@ class ChangeEmail:
         with pytest.raises(InvalidCode):
             await auth.recovery.verify_email(old.code, None, NETWORK)
 
+    @pytest.mark.asvs("7.5.1")
     async def test_wrong_password_requests_nothing(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         with pytest.raises(InvalidCredentials):

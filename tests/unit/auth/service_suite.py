@@ -138,6 +138,7 @@ LONG = "a" + "\u0300\u0316" * 60_000
 class Snapshot:
     """The events from which a service without data builds its state."""
 
+    @pytest.mark.asvs("6.2.4")
     async def test_common_password_is_refused(self, auth: FakeAuth) -> None:
         with pytest.raises(InvalidInput) as refused:
             await auth.service.sign_up(
@@ -233,6 +234,7 @@ class SignIn:
         user = (await sign_up(auth.service)).user
         assert (await sign_in(auth.service, login)).user == user
 
+    @pytest.mark.asvs("6.2.8")
     async def test_white_space_around_the_password_counts(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         with pytest.raises(InvalidCredentials):
@@ -240,6 +242,26 @@ class SignIn:
                 login="ada", password=f"{PASSWORD} ", scopes=None, device=PHONE
             )
 
+    @pytest.mark.asvs("6.2.8", "6.2.9")
+    async def test_every_character_of_the_longest_password_and_its_case_count(
+        self, auth: FakeAuth
+    ) -> None:
+        longest = "Ab" * 64
+        await auth.service.sign_up(
+            username="ada", email="ada@example.com", password=longest, device=LAPTOP
+        )
+        for wrong in (longest[:-1], longest[:72], longest.lower(), longest.swapcase()):
+            with pytest.raises(InvalidCredentials):
+                await auth.service.sign_in(login="ada", password=wrong, scopes=None, device=PHONE)
+        await auth.service.sign_in(login="ada", password=longest, scopes=None, device=PHONE)
+
+    @pytest.mark.asvs("6.2.10")
+    async def test_password_is_valid_after_ten_years(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        auth.clock.advance(days=3_653)
+        await sign_in(auth.service)
+
+    @pytest.mark.asvs("7.1.2", "7.2.2")
     async def test_sign_in_opens_another_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         auth.clock.advance(seconds=1)
@@ -292,6 +314,7 @@ class SignIn:
 
 
 class RefreshSession:
+    @pytest.mark.asvs("7.2.2")
     async def test_refresh_returns_new_tokens_for_the_same_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         auth.clock.advance(minutes=10)
@@ -306,6 +329,7 @@ class RefreshSession:
             auth.clock.advance(days=29)
             token = (await auth.service.refresh_session(token)).refresh_token
 
+    @pytest.mark.asvs("7.3.1")
     async def test_expired_session_cannot_be_refreshed(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         auth.clock.advance(days=30)
@@ -328,6 +352,7 @@ class RefreshSession:
         )
         assert len({answer.refresh_token for answer in both}) == 1
 
+    @pytest.mark.asvs("7.4.1")
     async def test_token_sent_again_late_ends_the_session(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await auth.service.refresh_session(first.refresh_token)
@@ -450,6 +475,7 @@ class ScopesOverTime:
 
 
 class DeleteAccount:
+    @pytest.mark.asvs("7.4.2")
     async def test_deletion_removes_the_account_and_ends_its_sessions(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
@@ -488,6 +514,7 @@ class DeleteAccount:
         ended = await auth.unit_of_work.read(lambda r: r.sessions.ended_since(since))
         assert list(ended) == [signed_in.session.id]
 
+    @pytest.mark.asvs("7.5.3")
     async def test_wrong_password_deletes_nothing(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)
         with pytest.raises(InvalidCredentials):

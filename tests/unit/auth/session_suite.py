@@ -30,6 +30,7 @@ from tests.unit.auth.service_suite import (
 
 
 class SignOut:
+    @pytest.mark.asvs("7.4.1")
     async def test_sign_out_ends_this_session_and_no_other(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)
@@ -46,6 +47,7 @@ class SignOut:
         assert list(await auth.sessions.sign_out(first.user.id, first.session.id)) == []
         assert len(await published(auth)) == 1
 
+    @pytest.mark.asvs("7.4.1")
     async def test_sign_out_everywhere_ends_every_session_of_one_user(self, auth: FakeAuth) -> None:
         first = await sign_up(auth.service)
         second = await sign_in(auth.service)

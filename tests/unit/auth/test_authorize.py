@@ -111,6 +111,7 @@ class TestAuthorize:
             "ada",
         )
 
+    @pytest.mark.asvs("7.2.1")
     @pytest.mark.parametrize(
         "credentials",
         [
@@ -141,6 +142,7 @@ class TestAuthorize:
         assert world.verified == [token]
         assert world.asked == []
 
+    @pytest.mark.asvs("9.2.1")
     async def test_cached_token_expires(self, world: World) -> None:
         token = world.token(lifetime=timedelta(seconds=-1))
         assert (await world.get(f"Bearer {token}")).status_code == 200  # as if verified in time
@@ -148,6 +150,7 @@ class TestAuthorize:
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["extensions"]["reason"] == Refusal.EXPIRED.name
 
+    @pytest.mark.asvs("7.4.1")
     async def test_cached_token_is_refused_after_its_session_ended(self, world: World) -> None:
         token = world.token()
         await world.get(f"Bearer {token}")

@@ -42,6 +42,7 @@ class TestIsCommon:
 
 
 class TestList:
+    @pytest.mark.asvs("6.2.4")
     def test_list_has_the_3000_most_common_that_an_account_could_have(self) -> None:
         """OWASP ASVS 5.0, 6.2.4."""
         assert len(WORDS) > 3_000

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +10,7 @@ from subgraphs.auth.devices import HmacDeviceTokens
 from tests.unit.auth.fake_accounts import ADA
 
 SECRET = "a secret of thirty-two characters"
-DEVICE = uuid4()
+DEVICE = UUID(int=7)
 TOKENS = HmacDeviceTokens(SECRET)
 TOKEN = TOKENS.issue(ADA, DEVICE)
 
@@ -35,10 +35,10 @@ class TestHmacDeviceTokens:
     def test_token_of_another_secret_is_void(self) -> None:
         assert HmacDeviceTokens(SECRET[::-1]).device(TOKEN, ADA) is None
 
-    @pytest.mark.parametrize("place", range(0, 64, 7))
-    def test_changed_token_is_void(self, place: int) -> None:
-        other = "A" if TOKEN[place] != "A" else "B"
-        assert TOKENS.device(TOKEN[:place] + other + TOKEN[place + 1 :], ADA) is None
+    @pytest.mark.parametrize("position", range(0, 64, 7))
+    def test_changed_token_is_void(self, position: int) -> None:
+        other = "A" if TOKEN[position] != "A" else "B"
+        assert TOKENS.device(TOKEN[:position] + other + TOKEN[position + 1 :], ADA) is None
 
     @pytest.mark.parametrize("token", ["", "x", TOKEN[:-4], TOKEN + TOKEN, "é" * 64])
     def test_text_that_is_no_token_is_void(self, token: str) -> None:

@@ -26,6 +26,7 @@ class TestUsername:
         assert problem.field == "username"
         assert problem.message == "Username must be 3 to 20 letters, digits or underscores."
 
+    @pytest.mark.asvs("6.3.2")
     @pytest.mark.parametrize("name", ["admin", "Root", "GRAPHQL", "support"])
     def test_reserved_username_is_refused_in_any_case(self, name: str) -> None:
         (problem,) = username_problems(name)
@@ -63,10 +64,12 @@ class TestPassword:
         assert {problem.field for problem in found} <= {"password"}
         return [problem.message for problem in found]
 
+    @pytest.mark.asvs("6.2.5", "6.2.9")
     @pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "\u00e9" * 8, "       8"])
     def test_password_of_8_to_128_characters_is_accepted(self, password: str) -> None:
         assert self.problems(password) == []
 
+    @pytest.mark.asvs("6.2.1")
     @pytest.mark.parametrize("password", ["", "x" * 7, "x" * 129, "x" * 10_000])
     def test_password_of_another_length_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must be 8 to 128 characters."]
@@ -76,6 +79,7 @@ class TestPassword:
         assert len(decomposed) == 14
         assert self.problems(decomposed)
 
+    @pytest.mark.asvs("6.2.8")
     def test_composed_and_decomposed_password_are_the_same(self) -> None:
         assert Password.parse("cafe\u0301") == Password.parse("caf\u00e9") == Password("caf\u00e9")
 
@@ -96,6 +100,7 @@ class TestPassword:
     def test_username_or_address_as_password_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must not be your username or address."]
 
+    @pytest.mark.asvs("6.2.4")
     def test_common_password_is_refused(self) -> None:
         message = "This password is among the most common ones. Choose another."
         assert self.problems("common one") == [message]

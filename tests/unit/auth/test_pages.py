@@ -110,6 +110,7 @@ class TestGet:
         assert answer.status_code == 200
         assert accounts.calls == []
 
+    @pytest.mark.asvs("6.2.7")
     @ALL_PAGES
     async def test_page_has_a_title_a_heading_a_language_and_no_script(
         self, client: httpx.AsyncClient, path: str
@@ -153,6 +154,7 @@ class TestGet:
         assert "This link does not work" in answer.text
         assert Page(answer).action is None
 
+    @pytest.mark.asvs("6.2.6", "6.2.7")
     async def test_password_field_has_the_limits_of_the_domain(
         self, client: httpx.AsyncClient
     ) -> None:

@@ -134,7 +134,15 @@ class TestParse:
             (PROJECT + AUTH + LIKES.replace("likes]", "a-b]"), "[services.a-b] must be named"),
             (
                 PROJECT + AUTH + 'secrets = { AUTH_KEY = "rot13" }',
-                "[services.auth] secrets AUTH_KEY is 'rot13'; it must be one of random,",
+                "[services.auth] secrets AUTH_KEY is 'rot13'; it must be one of random",
+            ),
+            (
+                PROJECT + AUTH + 'secret_files = { AUTH_KEYS_FILE = "rot13" }',
+                "[services.auth] secret_files AUTH_KEYS_FILE is 'rot13'; it must be one of signing",
+            ),
+            (
+                PROJECT + AUTH + 'secret_files = { AUTH_KEYS = "signing-keys" }',
+                "[services.auth] secret_files AUTH_KEYS must be named AUTH_…_FILE",
             ),
             (
                 f'{PROJECT}{AUTH}secrets = {{ SHARED = "random" }}\n'

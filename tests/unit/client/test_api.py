@@ -76,9 +76,10 @@ class TestSignUp:
                 "__typename": "SignedIn",
                 "accessToken": "a",
                 "refreshToken": "r",
+                "deviceToken": "d",
                 "user": {"id": "1", "username": "ada"},
             }
             return httpx.Response(200, json={"data": {"signUp": session}})
 
         made = sign_up(client(check), "ada", "secret", emailSettings={"retweets": True})
-        assert made == Account("1", "ada", "secret", "a", "r")
+        assert made == Account("1", "ada", "secret", "a", "r", device_token="d")

@@ -145,9 +145,11 @@ consumes = ["auth"]
 calls = ["auth"]
 sends_mail = true
 scopes = ["mail:read"]
+roles = { postman = ["mail:write"] }
 public_paths = ["/mail/"]
 cron = { purge = "1 2 * * *" }
 secrets = { MAILER_SECRET = "random" }
+secret_files = { MAILER_KEYS_FILE = "signing-keys" }
 requirements = "mailer"
 target = "mailer"
 resources = { cpu = "1m" }
@@ -185,6 +187,8 @@ LINTED = {
 AT_RUN_TIME: set[str] = set()
 """The key is read by the edge, by auth or by the services themselves."""
 
+VOLUMES = "docker-compose.yml: volumes"
+LOCAL_SECRETS = "deploy/kubernetes/overlays/local/kustomization.yaml: secrets"
 CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "module": (
         'module = "mailer"',
@@ -208,9 +212,15 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "calls": ('calls = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
     "sends_mail": ("sends_mail = true", "", {COMPOSE, OWN}),
     "scopes": ('scopes = ["mail:read"]', "", AT_RUN_TIME),
+    "roles": ('roles = { postman = ["mail:write"] }', "", AT_RUN_TIME),
     "public_paths": ('public_paths = ["/mail/"]', "", AT_RUN_TIME),
     "cron": ('cron = { purge = "1 2 * * *" }', "", {OWN}),
     "secrets": ('secrets = { MAILER_SECRET = "random" }', "", {COMPOSE, SCRIPTS}),
+    "secret_files": (
+        'secret_files = { MAILER_KEYS_FILE = "signing-keys" }',
+        "",
+        {COMPOSE, VOLUMES, SCRIPTS, SETTINGS, OWN, LOCAL_SECRETS},
+    ),
     "requirements": (
         'requirements = "mailer"',
         "",
@@ -226,10 +236,7 @@ EVERYTHING = {
     *(COMPOSE, SETTINGS, POLICIES, SCRIPTS, RELEASES, TARGETS, SUPERGRAPH, OWN, *IMAGES),
     *(*ADDRESSES, "docker-compose.yml: edge waits", "docker-compose.yml: router waits"),
     "docker-compose.yml: passwords",
-    *(
-        "router/router.yaml: addresses",
-        "deploy/kubernetes/overlays/local/kustomization.yaml: secrets",
-    ),
+    *("router/router.yaml: addresses", LOCAL_SECRETS, VOLUMES),
 }
 PROJECT_CHANGES = {
     "name": (
@@ -293,7 +300,7 @@ class TestStanza:
             *(COMPOSE, OWN, POLICIES, SETTINGS, SCRIPTS, SUPERGRAPH, TARGETS),
             *("docker-compose.yml: edge waits", "docker-compose.yml: router waits"),
             *("docker-compose.yml: router addresses", "router/router.yaml: addresses"),
-            *("deploy/kubernetes/overlays/local/kustomization.yaml: secrets",),
+            LOCAL_SECRETS,
         }
 
     def test_a_stanza_that_is_removed_leaves_nothing(self) -> None:

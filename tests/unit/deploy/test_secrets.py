@@ -10,7 +10,8 @@ import pytest
 from chassis.topology import declared
 from deploy.dotenv import read
 from stack.process import ROOT
-from subgraphs.auth.keys import KeyRing
+from subgraphs.auth import key_file
+from subgraphs.auth.keys import Step
 
 
 @pytest.fixture
@@ -30,8 +31,6 @@ class TestSecrets:
     def test_secrets_are_new_and_readable_by_their_owner_only(self, root: Path) -> None:
         make(root)
         made = read(root / ".env")
-        keys = made.pop("AUTH_SIGNING_KEYS")
-        assert KeyRing.parse(keys).serialize() == keys
         assert all(len(secret) == 64 for secret in made.values())
         assert len(set(made.values())) == len(made)
         assert stat.S_IMODE((root / ".env").stat().st_mode) == 0o600
@@ -60,6 +59,16 @@ class TestSecrets:
             assert given == {**own, "REDIS_URL": given["REDIS_URL"]}
             assert made["REDIS_PASSWORD"] in given["REDIS_URL"]
             assert stat.S_IMODE((folder / f"{service.name}.env").stat().st_mode) == 0o600
+
+    def test_file_with_signing_keys_is_made_once_for_its_owner_only(self, root: Path) -> None:
+        make(root, "kubernetes")
+        folder = root / "deploy" / "kubernetes" / "overlays" / "local" / "secrets"
+        made = folder / "auth-files" / "auth-signing-keys"
+        text = made.read_text()
+        assert key_file.read(made).next_step() is Step.ADD
+        assert stat.S_IMODE(made.stat().st_mode) == 0o600
+        make(root, "kubernetes")
+        assert made.read_text() == text
 
     def test_services_that_declare_the_same_secret_get_one_value(self, root: Path) -> None:
         services = root / "deploy" / "services.sh"

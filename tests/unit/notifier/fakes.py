@@ -82,11 +82,11 @@ class FakeAddressRepository:
         ends = self._tables.window_ends
         return max((ends[digest] for digest in digests if digest in ends), default=None)
 
-    async def refuse(self, address: str, at: datetime) -> None:
+    async def save_refusal(self, address: str, at: datetime) -> None:
         refused, digest = self._tables.refused, DIGESTS.of(address)
         refused[digest] = max(at, refused.get(digest, at))
 
-    async def prove(self, address: str, at: datetime) -> None:
+    async def save_proof(self, address: str, at: datetime) -> None:
         refused = self._tables.refused
         for digest in DIGESTS.all(address):
             if digest in refused and refused[digest] < at:

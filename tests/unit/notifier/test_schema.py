@@ -75,7 +75,9 @@ class TestEmailSettings:
     ) -> None:
         await notifier.registered(ADA, retweets=True)
         at = notifier.clock.now
-        await notifier.unit_of_work.transaction(lambda r: r.addresses.refuse(address(ADA), at))
+        await notifier.unit_of_work.transaction(
+            lambda r: r.addresses.save_refusal(address(ADA), at)
+        )
         answer = await ask(SETTINGS, principal(ADA), them=[user(ADA)])
         (entity,) = answer["data"]["_entities"]
         assert entity["emailSettings"]["undeliverableSince"] == "2026-11-01T12:00:00+00:00"

@@ -8,8 +8,9 @@ import pytest
 from chassis.topology import declared
 from stack.environment import prepare
 from stack.process import ROOT
+from subgraphs.auth import key_file
 
-KEYS = {"AUTH_SIGNING_KEYS": "made-elsewhere"}
+KEYS = {"AUTH_SIGNING_KEYS_FILE": "made-elsewhere"}
 """Given, because generating signing keys starts a process."""
 
 
@@ -40,6 +41,15 @@ class TestPrepare:
         settings = prepare(tmp_path / "env", KEYS | {"AUTH_GRPC_PORT": "5011"})
         assert settings["TWEETS_AUTH_GRPC"] == "127.0.0.1:5011"
         assert settings["NOTIFIER_AUTH_GRPC"] == "127.0.0.1:5011"
+
+    def test_file_with_signing_keys_is_made_once_for_its_owner_only(self, tmp_path: Path) -> None:
+        made = Path(prepare(tmp_path / "env", {})["AUTH_SIGNING_KEYS_FILE"])
+        ring = key_file.read(made)
+        assert made == tmp_path / ".secrets" / "auth-signing-keys"
+        assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
+        prepare(tmp_path / "env", {})
+        assert key_file.read(made).signing.id == ring.signing.id
+        assert ring.signing.serialize() not in (tmp_path / "env").read_text()
 
     def test_second_call_changes_nothing(self, tmp_path: Path) -> None:
         file = tmp_path / "env"
