@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from chassis.cli import AddCommand, run
 from chassis.database import Database
 from subgraphs.auth import keys_cli
-from subgraphs.auth.app import create_app, event_handler
+from subgraphs.auth.accounts_command import add_accounts
+from subgraphs.auth.app import create_app, event_handler, operating
 from subgraphs.auth.export_command import add_export
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.schema import build_schema
@@ -29,7 +30,12 @@ async def _purge(settings: Settings) -> int:
             ended_before=now - 2 * settings.access_token_lifetime,
             # A token that is sent again later is refused, but no longer recognised as stolen.
             used_before=now - settings.session_lifetime,
-        ) + await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT)
+        ) + sum(
+            [
+                await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT),
+                await repositories.security_events.purge(now - settings.security_events_kept),
+            ]
+        )
 
     try:
         return await database.transaction(lambda connection: purge(SqlRepositories.on(connection)))
@@ -42,8 +48,9 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove expired and ended sessions that no valid token names, and old account mails"
+    text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    add_accounts(add, operating)
     add_export(add)
     text = "make, list, rotate and replace the keys that sign access tokens"
     keys = add("keys", help=text, description=text)

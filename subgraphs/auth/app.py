@@ -15,11 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from chassis import background
-from chassis.app import traced
+from chassis.app import open_database, traced
 from chassis.backfill import by_id
 from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
+from chassis.migrations import versions_of
 from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
@@ -50,6 +51,8 @@ from subgraphs.auth.metrics import (
     count_verifications,
     record_readable_keys,
 )
+from subgraphs.auth.operators import OperatorService
+from subgraphs.auth.origins import BoundOrigin, current_origin
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.policy import Policy
@@ -57,6 +60,8 @@ from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
 from subgraphs.auth.schema import build_schema
+from subgraphs.auth.security_events import Origin
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
@@ -130,13 +135,28 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         guard=SessionGuard(auth.revocations, verification.has_ended),
         routes=[_jwks_route(auth.access_tokens), *account_routes(recovery)],
     )
-    return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
+    return _by_path(
+        traced(Authorizer(verification, count_answers(registry))), BoundOrigin(subgraph)
+    )
 
 
 def event_handler(settings: Settings, database: Database) -> EventHandler:
     """Return what the service does with an event, for commands outside of `serve`."""
     # It writes no event, so there is no relay to wake.
     return handler(_Auth(settings, database, lambda: None, lambda _: None).service)
+
+
+@asynccontextmanager
+async def operating(settings: Settings, operator: str) -> AsyncIterator[OperatorService]:
+    """Open the use cases of operators, for commands beside a running system.
+
+    Its processes publish the events. Raises DatabaseUnavailableError or SchemaNotCurrentError.
+    """
+    database = Database(settings.database_url, pool_size=1)
+    origin = Origin(operator=operator)
+    auth = _Auth(settings, database, lambda: None, lambda _: None, lambda: origin)
+    async with open_database(database, versions_of("auth")), auth.redis:
+        yield auth.operators
 
 
 def export_service(settings: Settings, database: Database) -> ExportService:
@@ -154,6 +174,8 @@ class _Auth:
     wake_relay: Callable[[], None]
     refused: Callable[[str], None]
     """Records an attempt that a budget of this kind refused."""
+    origin: Callable[[], Origin] = current_origin
+    """Returns who causes the work that is running."""
 
     @cached_property
     def access_tokens(self) -> JwtAccessTokens:
@@ -230,7 +252,12 @@ class _Auth:
             devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
         )
+
+    @cached_property
+    def security_log(self) -> SecurityLog:
+        return SecurityLog(self.unit_of_work, self.origin, now=_now, new_id=uuid7)
 
     @cached_property
     def mails(self) -> AccountMails:
@@ -250,6 +277,17 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
+            now=_now,
+        )
+
+    @cached_property
+    def operators(self) -> OperatorService:
+        return OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.announcer,
+            security_log=self.security_log,
             now=_now,
         )
 
@@ -265,6 +303,7 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,
@@ -277,6 +316,7 @@ class _Auth:
             access_tokens=self.access_tokens,
             refresh_tokens=self.refresh_tokens,
             revocations=self.announcer,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,
