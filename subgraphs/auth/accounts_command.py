@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from chassis.cli import AddCommand
 from chassis.logging import configure_logging
@@ -25,6 +25,9 @@ NOT_FOUND = 3
 
 Open = Callable[[Settings, str], AbstractAsyncContextManager[OperatorService]]
 """Opens the use cases, for an operator of this name."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The group of commands on accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,7 @@ _ACTS = (
 )
 
 
-def add_accounts(
-    add: AddCommand, open_operators: Open
-) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+def add_accounts(add: AddCommand, open_operators: Open) -> Commands:
     """Add the commands to a command line. Returns their group, for commands of other modules."""
     text = "look at an account and act on it; records each act and mails the owner"
     commands = add("accounts", help=text, description=text).add_subparsers(
@@ -97,9 +98,7 @@ def add_accounts(
     return commands
 
 
-def account_parser(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def account_parser(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command on one account, with the arguments that all of them have."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("login", help="the username, the address or the id")
