@@ -196,6 +196,7 @@ class AccountMailKind(StrEnum):
     SESSIONS_ENDED = "sessions-ended"
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
+    PASSWORD_BREACHED = "password-breached"  # noqa: S105
 
     @property
     def ignores_refusals(self) -> bool:

@@ -25,7 +25,7 @@ from subgraphs.auth.settings import Settings
 
 _AUTH = "auth"
 _WAIT = 60
-INCOMPLETE = 5
+INCOMPLETE = 4
 """The exit status for a document that lacks something, and says what."""
 
 

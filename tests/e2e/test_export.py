@@ -67,7 +67,7 @@ class TestExport:
         run(edge, DELETE_ACCOUNT, ada, password=ada.password)
         for login in (ada.username, ada.email, ada.id):
             assert export(stack, login) == Exported(
-                4, None, "auth: no account has this username, address or id\n"
+                3, None, "auth: no account has this username, address or id\n"
             )
 
     def test_service_that_does_not_run_is_named(
@@ -79,7 +79,7 @@ class TestExport:
             exported = export(stack, ada.id, "--wait", "5")
         finally:
             stack.restart("tweets")
-        assert exported.status == 5
+        assert exported.status == 4
         assert exported.errors == "auth: tweets is missing: no answer within 5 s\n"
         document = exported.document
         assert document["complete"] is False
