@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from chassis.cli import AddCommand
 from chassis.logging import configure_logging
@@ -27,6 +27,9 @@ NOT_FOUND = 3
 
 Open = Callable[[Settings, str], AbstractAsyncContextManager[OperatorService]]
 """Opens the use cases, for an operator of this name."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The group of commands on accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,7 @@ _ACTS = (
 )
 
 
-def add_accounts(
-    add: AddCommand, open_operators: Open
-) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+def add_accounts(add: AddCommand, open_operators: Open) -> Commands:
     """Add the commands to a command line. Returns their group, for commands of other modules."""
     text = "look at an account and act on it; records each act and mails the owner"
     commands = add("accounts", help=text, description=text).add_subparsers(
@@ -100,9 +101,7 @@ def add_accounts(
     return commands
 
 
-def _add_roles(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", open_operators: Open
-) -> None:
+def _add_roles(commands: Commands, open_operators: Open) -> None:
     text = "give the account these roles and no others, and end all sessions"
     parser = account_parser(commands, "roles", text)
     parser.add_argument("roles", nargs="+", metavar="role", help=f"`{USER}` for no further role")
@@ -121,9 +120,7 @@ def _add_roles(
     parser.set_defaults(run=assign)
 
 
-def account_parser(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def account_parser(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command on one account, with the arguments that all of them have."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("login", help="the username, the address or the id")

@@ -9,6 +9,7 @@ from chassis.paging import PageRequest
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import MailKind, Session, User
 from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.events import user_export_requested
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer
@@ -84,6 +85,27 @@ class OperatorService:
 
         return await self.credentials.unit_of_work.transaction(work)
 
+    async def find(self, account: str) -> User:
+        """Return an account that exists."""
+        user = await self._found(account)
+        if user is None:
+            raise AccountNotFound
+        return user
+
+    async def request_export(self, user_id: UUID, export_id: UUID, reason: str | None) -> None:
+        """Record an export, and ask the other services for the data of the user.
+
+        The event names no user: the request, which is open already, does.
+        """
+        event = user_export_requested(export_id, self.now())
+
+        async def work(repositories: Repositories) -> None:
+            kind = SecurityEventKind.ACCOUNT_EXPORTED
+            await self.security_log.add(repositories, kind, user_id, reason=reason)
+            await repositories.events.add(event)
+
+        await self.credentials.unit_of_work.transaction(work)
+
     async def disable(self, account: str, reason: str | None = None) -> Acted:
         """Refuse every sign-in and every code until the account is enabled; end its sessions.
 
@@ -147,10 +169,7 @@ class OperatorService:
         change: _Change,
         reason: str | None,
     ) -> Acted:
-        found = await self._found(account)
-        if found is None:
-            raise AccountNotFound
-        user_id, now = found.id, self.now()
+        user_id, now = (await self.find(account)).id, self.now()
 
         async def work(repositories: Repositories) -> Acted:
             user = await repositories.users.lock(user_id)
