@@ -6,8 +6,8 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest_asyncio
-
 from audit_server import app
+
 from streams_server import listening
 
 AUDITS = str(Path(__file__).with_name("audits.mjs"))

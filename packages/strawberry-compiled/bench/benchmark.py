@@ -16,10 +16,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from executors import BASELINE, EXECUTORS, HERE, workloads
+
+SLOW = 5.0
+"""Seconds: an operation that takes longer is measured once."""
 
 
 def started(name: str, port: int, python: str) -> "subprocess.Popen[bytes]":
@@ -62,17 +64,14 @@ class Server:
         best: float = await self.ask({**request, "seconds": seconds})
         return best
 
-    async def measured_over_http(self, request: dict[str, Any], seconds: float) -> float:
-        """Return seconds of processor time for an operation, of at least three."""
+    async def measured_over_http(self, request: dict[str, Any], times: int) -> float:
+        """Return seconds of processor time for one of several operations."""
         message = encoded(request)
         before = await self.ask()
-        answered = 0
-        until = perf_counter() + seconds
-        while answered < 3 or perf_counter() < until:
+        for _ in range(times):
             await self._send(message)
-            answered += 1
         took: float = await self.ask() - before
-        return took / answered
+        return took / times
 
     async def _send(self, message: bytes) -> bytes:
         self._writer.write(message)
@@ -89,37 +88,44 @@ def encoded(body: object) -> bytes:
 
 
 async def compare(servers: Mapping[str, Server], rounds: int, seconds: float) -> None:
-    """Print two tables: in process, and over HTTP."""
-    documents = workloads("plain").DOCUMENTS.items()
-    requests = {title: {"query": query, "variables": given} for title, (query, given) in documents}
-    wrong: set[tuple[str, str]] = set()
-    for title, request in requests.items():
+    """Print a table in process and one over HTTP."""
+    tables: dict[str, list[str]] = {"In process": [], "Over HTTP": []}
+    for title, (query, variables) in workloads("plain").DOCUMENTS.items():
+        request = {"query": query, "variables": variables}
+        in_process = dict.fromkeys(servers, float("inf"))
+        over_http = dict.fromkeys(servers, float("inf"))
         answers = {}
         for name, server in servers.items():
-            for _ in range(3 if "stadium" in title else 12):  # until all of it is compiled
-                answers[name] = await server.ask(request)
-        wrong |= {(title, name) for name in servers if answers[name] != answers[BASELINE]}
-    for caption, measure in (
-        ("In process", Server.measured_in_process),
-        ("Over HTTP", Server.measured_over_http),
-    ):
+            before = await server.ask()
+            answers[name] = await server.ask(request)
+            first = await server.ask() - before
+            for _ in range(12 if first < 0.1 else 2 if first < SLOW else 0):
+                await server.ask(request)  # until all of it is compiled
+        for _ in range(rounds):
+            for name, server in servers.items():
+                if over_http[name] < SLOW or over_http[name] == float("inf"):
+                    took = await server.measured_in_process(request, seconds)
+                    in_process[name] = min(in_process[name], took)
+                    times = max(1, int(seconds / took))
+                    took = await server.measured_over_http(request, times)
+                    over_http[name] = min(over_http[name], took)
+        wrong = {name for name in servers if answers[name] != answers[BASELINE]}
+        for caption, best in zip(tables, (in_process, over_http), strict=True):
+            tables[caption].append(row(title, best, wrong))
+            print(f"{caption}: {tables[caption][-1]}", file=sys.stderr)
+    for caption, rows in tables.items():
         print(f"\n| {caption} | {' | '.join(servers)} |\n| --- |{' ---: |' * len(servers)}")
-        for title, request in requests.items():
-            best = dict.fromkeys(servers, float("inf"))
-            for _ in range(rounds):
-                for name, server in servers.items():
-                    best[name] = min(best[name], await measure(server, request, seconds))
-            row(title, best, {name for workload, name in wrong if workload == title})
+        print("\n".join(rows))
 
 
-def row(title: str, best: Mapping[str, float], wrong: set[str]) -> None:
-    """Print times, and how many times as fast as the baseline each is."""
+def row(title: str, best: Mapping[str, float], wrong: set[str]) -> str:
+    """Return times, and how many times as fast as the baseline each is."""
     cells = []
     for name, value in best.items():
         figure = f"{value * 1e6:,.0f} µs" if value < 0.01 else f"{value * 1e3:,.1f} ms"
         ratio = "" if name == BASELINE else f", {best[BASELINE] / value:.1f}x"
         cells.append(figure + ratio + (" (another answer)" if name in wrong else ""))
-    print(f"| {title} | {' | '.join(cells)} |", flush=True)
+    return f"| {title} | {' | '.join(cells)} |"
 
 
 def free_port() -> int:
@@ -134,7 +140,9 @@ async def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.4, help="of each executor in one round")
+    parser.add_argument(
+        "--seconds", type=float, default=0.4, help="of processor time, for each in one round"
+    )
     parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=list(EXECUTORS))
     parser.add_argument("--python", default=sys.executable)
     given = parser.parse_args()

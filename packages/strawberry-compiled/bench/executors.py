@@ -38,7 +38,8 @@ def workloads(library: str) -> ModuleType:
 
 
 def _imported(*names: str) -> Any:
-    return [importlib.import_module(name) for name in names][0]
+    modules = [importlib.import_module(name) for name in names]
+    return modules[0]
 
 
 async def by_strawberry(*, compiled: bool, caches: bool) -> Execute:
@@ -149,7 +150,7 @@ async def by_graphene() -> Execute:
 
     id_, text = {"id": api.ID(required=True)}, api.String(required=True)
     user = object_type("User", **id_, name=text)
-    tweet = object_type(
+    tweet: Any = object_type(
         "Tweet", **id_, text=text, created=text, likes=api.Int(required=True),
         author=required(user), of=api.Field(lambda: tweet),
     )  # fmt: skip
@@ -166,11 +167,13 @@ async def by_graphene() -> Execute:
         "Item", **id_, text=text, mine=api.Boolean(required=True), author=required(user),
         **resolve("Item"),
     )  # fmt: skip
-    level = object_type(
+    level: Any = object_type(
         "Level", **number, name=text, user=required(user), next=api.Field(lambda: level)
     )
     product = object_type("Product", **id_, name=text, price=api.Float(required=True))
-    any_ = type("Any_", (api.types.generic.GenericScalar,), {"Meta": type("", (), {"name": "_Any"})})
+    any_ = type(
+        "Any_", (api.types.generic.GenericScalar,), {"Meta": type("", (), {"name": "_Any"})}
+    )
     meta = type("Meta", (), {"types": (product,), "name": "_Entity"})
     entity = object_type("Entity", (api.Union,), Meta=meta, resolve_type=lambda *_: product)
     new = object_type("NewTweet", (api.InputObjectType,), text=text, tags=list_of(api.String))
@@ -180,9 +183,7 @@ async def by_graphene() -> Execute:
         stadium=list_of(sector),
         items=list_of(item),
         deep=required(level),
-        _entities=api.List(
-            entity, required=True, name="_entities", representations=list_of(any_)
-        ),
+        _entities=api.List(entity, required=True, name="_entities", representations=list_of(any_)),
         **resolve("Query"),
     )
     mutation = object_type(

@@ -1,4 +1,4 @@
-"""What the module `workloads` takes from a library, for libraries whose types are declared apart."""
+"""What `workloads.py` takes from a library: dataclasses, where the library has types of its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 ID = str
-type = input = dataclass
+type = input = dataclass  # noqa: A001
 
 
 def field(resolver: Callable[..., Any]) -> Any:
@@ -14,4 +14,4 @@ def field(resolver: Callable[..., Any]) -> Any:
 
 
 mutation = field
-federation = SimpleNamespace(type=lambda keys: dataclass)  # noqa: ARG005
+federation = SimpleNamespace(type=lambda keys: dataclass)

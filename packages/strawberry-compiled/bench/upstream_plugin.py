@@ -26,7 +26,7 @@ class CoreExecutionContext(CompilingExecutionContext):
 
 def counted(method: Any) -> Any:
     def call(*arguments: Any) -> Any:
-        global completed  # noqa: PLW0603
+        global completed
         result = method(*arguments)
         completed += result is not STOCK
         return result

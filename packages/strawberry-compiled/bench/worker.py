@@ -1,8 +1,8 @@
-"""Serves one executor over HTTP, and measures it in process when asked: `python worker.py NAME PORT`.
+"""Serves one executor over HTTP, and measures it in process: `python worker.py NAME PORT`.
 
-The smallest ASGI application, so that views do not count. `GET` answers the processor time of the
-process in seconds, `POST` executes `query`, and with `seconds` measures it without HTTP: the least
-processor time of an execution within as many seconds, itself in seconds.
+The smallest ASGI application, so that views do not count. A request without a body is answered with
+the processor time of the process, in seconds. Another executes `query`; with `seconds` in it the
+answer is the least processor time of an execution, of as many as fit into these seconds.
 """
 
 import gc
@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 from copy import deepcopy
-from time import perf_counter, process_time
+from time import process_time
 from typing import Any
 
 from executors import EXECUTORS, Execute
@@ -19,13 +19,13 @@ from executors import EXECUTORS, Execute
 async def measured(execute: Execute, document: str, variables: Any, seconds: float) -> float:
     gc.collect()
     best = float("inf")
-    until = perf_counter() + seconds
+    until = process_time() + seconds
     while True:
         fresh = deepcopy(variables)  # Strawberry changes representations of entities
         started = process_time()
         await execute(document, fresh)
         best = min(best, process_time() - started)
-        if perf_counter() > until:
+        if process_time() > until:
             return best
 
 

@@ -40,14 +40,16 @@ function until(gone: AbortSignal, body: ReadableStream<Uint8Array>): ReadableStr
   const reader = body.getReader();
   return new ReadableStream({
     start(controller) {
-      gone.addEventListener('abort', () => {
+      const end = () => {
         try {
           controller.close();
         } catch {
           // it has ended
         }
         void reader.cancel().catch(() => undefined);
-      });
+      };
+      if (gone.aborted) end();
+      else gone.addEventListener('abort', end);
     },
     async pull(controller) {
       const { done, value } = await reader.read();

@@ -35,8 +35,9 @@ class Events<T> {
   wait = (test?: (value: T) => void, expire?: number): Promise<void> =>
     new Promise((resolve, reject) => {
       const done = () => {
+        const value = this.pending.shift()!;
         try {
-          test?.(this.pending.shift()!);
+          test?.(value);
           resolve();
         } catch (error) {
           reject(error);
