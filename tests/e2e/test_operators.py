@@ -107,7 +107,7 @@ def test_disabled_account_signs_in_again_once_it_is_enabled(
         "ACCOUNT_DISABLED",
         "SIGN_IN_FAILED",
         "ACCOUNT_ENABLED",
-        "SIGNED_IN",
+        "SIGNED_IN_ON_NEW_DEVICE",
     ]
     assert [node["byOperator"] for node in nodes] == [False, False, True, False, True, False]
     by_request = [node for node in nodes if not node["byOperator"]]
