@@ -165,6 +165,7 @@ class MailKind(StrEnum):
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
     """By an operator."""
+    ROLES_CHANGED = "roles-changed"
     PASSWORD_BREACHED = "password-breached"
     """After a sign-in with a password that has leaked, once for each password."""
 

@@ -514,6 +514,7 @@ class FakeAuth:
             mails=self.mails,
             revocations=self.revocations,
             security_log=self.security_log,
+            policy=self.service.policy,
             now=self.clock,
         )
 
