@@ -23,6 +23,7 @@ class _Words:
     headline: str
     lead: str
     button: str
+    """Empty for a mail without a link."""
     validity: str
     """`{time}` in it is the time in which the code is valid. Empty for a mail without a code."""
     otherwise: str
@@ -30,6 +31,7 @@ class _Words:
 
 
 _BOTH = "The link and the code are valid for {time}."
+_FROM_OPERATOR = "If you have a question, write to those who run {product}."
 _WORDS = {
     AccountMailKind.VERIFY_EMAIL: _Words(
         "Confirm your address",
@@ -72,6 +74,44 @@ _WORDS = {
         "",
         "Resetting it signs out all devices.",
     ),
+    AccountMailKind.ACCOUNT_DISABLED: _Words(
+        "Your account was disabled",
+        "{username}, those who run {product} have disabled your account. All devices are signed "
+        "out, and sign-in is refused.",
+        "",
+        "",
+        "If you think that this is a mistake, write to those who run {product}.",
+    ),
+    AccountMailKind.ACCOUNT_ENABLED: _Words(
+        "Your account is enabled again",
+        "{username}, those who run {product} have enabled your account again. You can sign in.",
+        "Sign in",
+        "",
+        _FROM_OPERATOR,
+    ),
+    AccountMailKind.SESSIONS_ENDED: _Words(
+        "You were signed out everywhere",
+        "{username}, those who run {product} have signed out all your devices. You can sign in "
+        "again. If another person may know your password, reset it now.",
+        "Reset your password",
+        "",
+        _FROM_OPERATOR,
+    ),
+    AccountMailKind.RESET_REQUIRED: _Words(
+        "Choose a new password",
+        "{username}, those who run {product} have removed the password of your account and signed "
+        "out all your devices. Choose a new password to sign in.",
+        "Reset your password",
+        "",
+        _FROM_OPERATOR,
+    ),
+    AccountMailKind.ACCOUNT_DELETED: _Words(
+        "Your account was deleted",
+        "{username}, those who run {product} have deleted your account and its data.",
+        "",
+        "",
+        "If you think that this is a mistake, write to those who run {product}.",
+    ),
     AccountMailKind.NEW_SIGN_IN: _Words(
         "New sign-in to your account",
         "{username}, your {product} account was opened on a device that {product} does not "
@@ -87,7 +127,7 @@ _WORDS = {
         "what it may do. All devices are signed out. Sign in again to go on.",
         "Sign in",
         "",
-        "If you have a question, write to those who run {product}.",
+        _FROM_OPERATOR,
     ),
 }
 

@@ -15,6 +15,11 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_EMAIL_CHANGED: _ClassVar[Kind]
     KIND_PASSWORD_CHANGED: _ClassVar[Kind]
     KIND_NEW_SIGN_IN: _ClassVar[Kind]
+    KIND_ACCOUNT_DISABLED: _ClassVar[Kind]
+    KIND_ACCOUNT_ENABLED: _ClassVar[Kind]
+    KIND_SESSIONS_ENDED: _ClassVar[Kind]
+    KIND_RESET_REQUIRED: _ClassVar[Kind]
+    KIND_ACCOUNT_DELETED: _ClassVar[Kind]
     KIND_ROLES_CHANGED: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_VERIFY_EMAIL: Kind
@@ -23,6 +28,11 @@ KIND_RESET_PASSWORD: Kind
 KIND_EMAIL_CHANGED: Kind
 KIND_PASSWORD_CHANGED: Kind
 KIND_NEW_SIGN_IN: Kind
+KIND_ACCOUNT_DISABLED: Kind
+KIND_ACCOUNT_ENABLED: Kind
+KIND_SESSIONS_ENDED: Kind
+KIND_RESET_REQUIRED: Kind
+KIND_ACCOUNT_DELETED: Kind
 KIND_ROLES_CHANGED: Kind
 
 class GetMailRequest(_message.Message):

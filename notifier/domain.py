@@ -191,6 +191,11 @@ class AccountMailKind(StrEnum):
     EMAIL_CHANGED = "email-changed"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
     NEW_SIGN_IN = "new-sign-in"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_ENABLED = "account-enabled"
+    SESSIONS_ENDED = "sessions-ended"
+    RESET_REQUIRED = "reset-required"
+    ACCOUNT_DELETED = "account-deleted"
     ROLES_CHANGED = "roles-changed"
 
     @property

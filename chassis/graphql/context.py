@@ -41,7 +41,7 @@ class RequestContext:
         # Decoded once: Starlette's headers scan and decode the list for each look-up
         # (docs/performance.md). The first of several headers with one name counts.
         headers = {
-            name.decode("latin-1"): _text(value)
+            name.decode("latin-1"): header_text(value)
             for name, value in reversed(connection.scope["headers"])
         }
         return {
@@ -68,7 +68,7 @@ class RequestContext:
         return require(self.principal, scope)
 
 
-def _text(value: bytes) -> str:
+def header_text(value: bytes) -> str:
     """Return the text of a header: UTF-8 or else Latin-1, which decodes any bytes."""
     try:
         return value.decode()

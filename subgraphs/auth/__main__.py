@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from chassis.cli import AddCommand, run
 from chassis.database import Database
 from subgraphs.auth import keys_cli
-from subgraphs.auth.app import create_app, event_handler, role_service
+from subgraphs.auth.accounts_command import add_accounts
+from subgraphs.auth.app import create_app, event_handler, operating
 from subgraphs.auth.export_command import add_export
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.roles_command import add_roles
@@ -30,7 +31,12 @@ async def _purge(settings: Settings) -> int:
             ended_before=now - 2 * settings.access_token_lifetime,
             # A token that is sent again later is refused, but no longer recognised as stolen.
             used_before=now - settings.session_lifetime,
-        ) + await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT)
+        ) + sum(
+            [
+                await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT),
+                await repositories.security_events.purge(now - settings.security_events_kept),
+            ]
+        )
 
     try:
         return await database.transaction(lambda connection: purge(SqlRepositories.on(connection)))
@@ -43,13 +49,10 @@ def _run_purge(_: argparse.Namespace) -> None:
 
 
 def _own_commands(add: AddCommand) -> None:
-    text = "remove expired and ended sessions that no valid token names, and old account mails"
+    text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
+    add_roles(add_accounts(add, operating), operating)
     add_export(add)
-    text = "change what an account may do"
-    accounts = add("accounts", help=text, description=text)
-    actions = accounts.add_subparsers(required=True, metavar="action")
-    add_roles(actions.add_parser, role_service)
     text = "make, list, rotate and replace the keys that sign access tokens"
     keys = add("keys", help=text, description=text)
     keys_cli.add_commands(keys.add_subparsers(required=True, metavar="action"))

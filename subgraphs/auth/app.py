@@ -51,14 +51,17 @@ from subgraphs.auth.metrics import (
     count_verifications,
     record_readable_keys,
 )
+from subgraphs.auth.operators import OperatorService
+from subgraphs.auth.origins import BoundOrigin, current_origin
 from subgraphs.auth.pages import account_routes
 from subgraphs.auth.passwords import Argon2Cost, Argon2PasswordHasher
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import RedisRevocationAnnouncer, revocation_subscriber
-from subgraphs.auth.roles import RoleService
 from subgraphs.auth.schema import build_schema
+from subgraphs.auth.security_events import Origin
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.settings import Settings
@@ -132,7 +135,9 @@ def create_app(settings: Settings, shutdown: Shutdown) -> ASGIApp:
         guard=SessionGuard(auth.revocations, verification.has_ended),
         routes=[_jwks_route(auth.access_tokens), *account_routes(recovery)],
     )
-    return _by_path(traced(Authorizer(verification, count_answers(registry))), subgraph)
+    return _by_path(
+        traced(Authorizer(verification, count_answers(registry))), BoundOrigin(subgraph)
+    )
 
 
 def event_handler(settings: Settings, database: Database) -> EventHandler:
@@ -142,21 +147,16 @@ def event_handler(settings: Settings, database: Database) -> EventHandler:
 
 
 @asynccontextmanager
-async def role_service(settings: Settings) -> AsyncIterator[RoleService]:
-    """Open the use case of roles, for a command beside a running system.
+async def operating(settings: Settings, operator: str) -> AsyncIterator[OperatorService]:
+    """Open the use cases of operators, for commands beside a running system.
 
     Its processes publish the events. Raises DatabaseUnavailableError or SchemaNotCurrentError.
     """
     database = Database(settings.database_url, pool_size=1)
-    auth = _Auth(settings, database, lambda: None, lambda _: None)
+    origin = Origin(operator=operator)
+    auth = _Auth(settings, database, lambda: None, lambda _: None, lambda: origin)
     async with open_database(database, versions_of("auth")), auth.redis:
-        yield RoleService(
-            credentials=auth.credentials,
-            mails=auth.mails,
-            revocations=auth.announcer,
-            policy=auth.policy,
-            now=_now,
-        )
+        yield auth.operators
 
 
 def export_service(settings: Settings, database: Database) -> ExportService:
@@ -174,6 +174,8 @@ class _Auth:
     wake_relay: Callable[[], None]
     refused: Callable[[str], None]
     """Records an attempt that a budget of this kind refused."""
+    origin: Callable[[], Origin] = current_origin
+    """Returns who causes the work that is running."""
 
     @cached_property
     def access_tokens(self) -> JwtAccessTokens:
@@ -250,7 +252,12 @@ class _Auth:
             devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
         )
+
+    @cached_property
+    def security_log(self) -> SecurityLog:
+        return SecurityLog(self.unit_of_work, self.origin, now=_now, new_id=uuid7)
 
     @cached_property
     def mails(self) -> AccountMails:
@@ -270,6 +277,18 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=self.settings.limits,
+            security_log=self.security_log,
+            now=_now,
+        )
+
+    @cached_property
+    def operators(self) -> OperatorService:
+        return OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.announcer,
+            security_log=self.security_log,
+            policy=self.policy,
             now=_now,
         )
 
@@ -285,6 +304,7 @@ class _Auth:
             revocations=self.announcer,
             throttle=self.throttle,
             limits=settings.limits,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,
@@ -297,6 +317,7 @@ class _Auth:
             access_tokens=self.access_tokens,
             refresh_tokens=self.refresh_tokens,
             revocations=self.announcer,
+            security_log=self.security_log,
             policy=self.policy,
             now=_now,
             new_id=uuid7,

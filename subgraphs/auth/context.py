@@ -15,8 +15,6 @@ from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 
-_MAX_USER_AGENT_LENGTH = 300
-
 
 class Scope(StrEnum):
     """The scopes that this service checks."""
@@ -46,7 +44,7 @@ class AuthContext(RequestContext):
     @property
     def device(self) -> Device:
         """The device of the caller."""
-        return Device(self.user_agent[:_MAX_USER_AGENT_LENGTH], self.client_address)
+        return Device.seen(self.user_agent, self.client_address)
 
 
 Info = strawberry.Info[AuthContext, None]

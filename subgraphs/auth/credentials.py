@@ -14,6 +14,8 @@ from subgraphs.auth.ports import (
     Throttle,
     UnitOfWork,
 )
+from subgraphs.auth.security_events import Reason, SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Credentials:
     devices: DeviceTokens
     throttle: Throttle
     limits: Limits
+    security_log: SecurityLog
 
     async def by_login(self, typed: str) -> User | None:
         """Return the user with this username or address."""
@@ -46,14 +49,22 @@ class Credentials:
         """
         account = await self.by_login(login)
         device = self.devices.device(device_token, account) if device_token else None
-        if device:
-            await self.throttle.take(self._password_budget(f"sign-in.device:{device}"))
-        else:
-            account = await self._for_stranger(account, login.strip().lower(), network)
-        return await self.authenticate(account, password), device is not None
+        reaches = True
+        try:
+            if device:
+                await self.throttle.take(self._password_budget(f"sign-in.device:{device}"))
+            else:
+                reaches = await self._reaches_password(account, login.strip().lower(), network)
+        except TooManyAttempts:
+            kind = SecurityEventKind.SIGN_IN_THROTTLED
+            await self.security_log.add_refused(kind, account.id if account else None)
+            raise
+        kind = SecurityEventKind.SIGN_IN_FAILED if reaches else SecurityEventKind.SIGN_IN_THROTTLED
+        user = await self.authenticate(account, password, kind, reaches=reaches)
+        return user, device is not None
 
-    async def _for_stranger(self, account: User | None, named: str, network: str) -> User | None:
-        """Count a stranger's attempt. Return None if it must not reach the account's password.
+    async def _reaches_password(self, account: User | None, named: str, network: str) -> bool:
+        """Count a stranger's attempt. Return whether it may be compared with the password.
 
         An account has two logins, its username and its address, with one budget between them. An
         answer that named this budget would reveal which address belongs to a username; so beyond it
@@ -69,15 +80,24 @@ class Credentials:
             key = account.id if account else named
             await self.throttle.take(self._password_budget(f"sign-in.account:{key}"))
         except TooManyAttempts:
-            return None
-        return account
+            return False
+        return True
 
-    async def authenticate(self, user: User | None, typed: str) -> User:
-        """Return the user if this is their password. Raises InvalidCredentials."""
+    async def authenticate(
+        self, user: User | None, typed: str, failure: SecurityEventKind, *, reaches: bool = True
+    ) -> User:
+        """Return the user if this is their password and the account is not disabled.
+
+        `failure` is the kind of event that records a refusal. With `reaches` False the attempt is
+        refused, after the steps that an unknown login takes. Raises InvalidCredentials.
+        """
         password = Password.parse(typed)
         # Also without a user, so that the time does not reveal which logins exist.
-        matches = await self.passwords.verify(user.password_hash if user else None, password.text)
-        if user is None or not matches:
+        expected = user.password_hash if user and reaches else None
+        matches = await self.passwords.verify(expected, password.text)
+        if user is None or not matches or user.disabled_at:
+            user_id, reason = (user.id, _reason(user)) if user else (None, None)
+            await self.security_log.add_refused(failure, user_id, reason if reaches else None)
             raise InvalidCredentials
         if self.passwords.outdated(user.password_hash):
             await self._rehash(user, password)
@@ -89,9 +109,15 @@ class Credentials:
         Raises InvalidCredentials, or TooManyAttempts: a stolen access token must not serve to
         guess the password.
         """
-        await self.throttle.take(self._password_budget(f"password.account:{user_id}"))
+        try:
+            await self.throttle.take(self._password_budget(f"password.account:{user_id}"))
+        except TooManyAttempts:
+            kind = SecurityEventKind.REAUTHENTICATION_THROTTLED
+            await self.security_log.add_refused(kind, user_id)
+            raise
         users = await self.unit_of_work.read(lambda r: r.users.by_ids([user_id]))
-        return await self.authenticate(users[0] if users else None, typed)
+        kind = SecurityEventKind.REAUTHENTICATION_FAILED
+        return await self.authenticate(users[0] if users else None, typed, kind)
 
     def _password_budget(self, key: str) -> Budget:
         return Budget(key, self.limits.passwords_per_account, self.limits.period)
@@ -105,13 +131,22 @@ class Credentials:
         )
 
 
+def _reason(user: User) -> Reason:
+    """Return why a password is refused."""
+    if user.disabled_at:
+        return Reason.ACCOUNT_DISABLED
+    return Reason.WRONG_PASSWORD if user.password_hash else Reason.NO_PASSWORD
+
+
 async def lock_authenticated(repositories: Repositories, user: User) -> User:
     """Lock a user whose password was verified before this transaction; return it read again.
 
-    Raises InvalidCredentials if the account has been deleted or its password changed since. So
-    nothing that was begun with the old password takes effect after a reset.
+    Raises InvalidCredentials if the account has been deleted or disabled or its password changed
+    since. So nothing that was begun with the old password takes effect after a reset.
     """
     locked = await repositories.users.lock(user.id)
-    if locked is None or locked.password_changed_at != user.password_changed_at:
+    if locked is None or locked.disabled_at:
+        raise InvalidCredentials
+    if locked.password_changed_at != user.password_changed_at:
         raise InvalidCredentials
     return locked

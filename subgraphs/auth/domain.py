@@ -18,6 +18,7 @@ MAX_INPUT_LENGTH = 4 * 128
 """Characters of a password or an address before NFC normalisation, which leaves one for four at
 most. It takes time that grows with the square of the length, so longer text is not normalised."""
 
+_MAX_USER_AGENT_LENGTH = 300
 _USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
 _RESERVED = frozenset(
     """
@@ -44,6 +45,8 @@ class User:
     """When the address was proven, the last time. Each proof is later than the one before."""
     password_changed_at: datetime | None = None
     """None: the password is that of sign-up."""
+    disabled_at: datetime | None = None
+    """When an operator disabled the account: no session is opened and no code accepted then."""
     roles: frozenset[str] = frozenset()
     """The roles that an operator assigned. Every account has the role `user` besides."""
 
@@ -86,6 +89,11 @@ class Device:
 
     user_agent: str
     address: str
+
+    @classmethod
+    def seen(cls, user_agent: str, address: str) -> "Device":
+        """Return the device of a request; of a long user agent it keeps the beginning."""
+        return cls(user_agent[:_MAX_USER_AGENT_LENGTH], address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +153,14 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password-changed"
     NEW_SIGN_IN = "new-sign-in"
     """After a sign-in on a device that has not signed in before."""
-    ROLES_CHANGED = "roles-changed"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_ENABLED = "account-enabled"
+    SESSIONS_ENDED = "sessions-ended"
     """By an operator."""
+    RESET_REQUIRED = "reset-required"
+    ACCOUNT_DELETED = "account-deleted"
+    """By an operator."""
+    ROLES_CHANGED = "roles-changed"
 
     @property
     def has_short_code(self) -> bool:
@@ -177,6 +191,8 @@ class AccountMail:
     """When the code expires. None: the mail was not sent yet, so its code does not exist."""
     attempts: int = 0
     """The number of wrong short codes."""
+    username: str | None = None
+    """Of a deleted account, which `user_id` cannot name."""
     user_agent: str | None = None
     """Of the sign-in that the mail reports, which was at `created_at`."""
 

@@ -14,10 +14,14 @@ _PATHS = {
     MailKind.EMAIL_CHANGED: RESTORE_EMAIL,
     MailKind.PASSWORD_CHANGED: FORGOT_PASSWORD,
     MailKind.NEW_SIGN_IN: FORGOT_PASSWORD,
+    MailKind.ACCOUNT_ENABLED: "/",
+    MailKind.SESSIONS_ENDED: FORGOT_PASSWORD,
+    MailKind.RESET_REQUIRED: FORGOT_PASSWORD,
     MailKind.ROLES_CHANGED: "/",
 }
 
 
 def link_path(kind: MailKind, code: str) -> str:
-    """Return path and query of the page where a mail leads."""
-    return f"{_PATHS[kind]}?code={code}" if code else _PATHS[kind]
+    """Return path and query of the page where a mail leads; empty if it leads nowhere."""
+    path = _PATHS.get(kind, "")
+    return f"{path}?code={code}" if code else path

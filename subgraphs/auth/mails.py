@@ -57,13 +57,15 @@ class AccountMails:
         address: str,
         user_id: UUID | None = None,
         *,
+        username: str | None = None,
         user_agent: str | None = None,
     ) -> None:
         """Request a mail, in the caller's transaction.
 
         `user_id` None is for a password reset: the account is looked up when the mail is sent, so
         that a request takes the same time whether the address has an account or not. An address
-        that cannot exist gets no mail. `user_agent` is that of a sign-in that the mail reports.
+        that cannot exist gets no mail. `username` is that of an account that this transaction
+        deletes, `user_agent` that of a sign-in that the mail reports.
         """
         if is_fictitious(address):
             return
@@ -76,10 +78,24 @@ class AccountMails:
             seed=seed,
             hash=self.codes.hash(self.codes.code(seed)),
             created_at=self.now(),
+            username=username,
             user_agent=user_agent,
         )
         await repositories.account_mails.add(mail)
         await repositories.events.add(account_mail_requested(mail))
+
+    async def notify(self, repositories: Repositories, kind: MailKind, user: User) -> bool:
+        """Request a mail to a user if the address is proven. Returns whether it is.
+
+        A mail about the deletion of the account holds what it says, because the account is gone.
+        """
+        if not user.email_verified:
+            return False
+        if kind is MailKind.ACCOUNT_DELETED:
+            await self.request(repositories, kind, user.email, username=user.username)
+        else:
+            await self.request(repositories, kind, user.email, user.id)
+        return True
 
     async def content(self, mail_id: UUID) -> MailContent:
         """Return what a mail says; its code is valid from now on. Raises MailNotWanted.
@@ -95,6 +111,8 @@ class AccountMails:
             valid_for = _VALID.get(mail.kind)
             if valid_for == CODE_VALID and now - mail.created_at > _STALE:
                 raise MailNotWanted("it was requested more than a day ago")
+            if mail.username is not None:
+                return MailContent(mail.kind, mail.address, mail.username)
             mail, user = await _addressed(repositories, mail)
             if valid_for is not None:
                 mail = replace(mail, expires_at=now + valid_for)
@@ -123,7 +141,7 @@ class AccountMails:
             user_id = mail.user_id if mail else None
         # The user is locked before the mails are read: every use of a code does so.
         user = await repositories.users.lock(user_id) if user_id else None
-        if user is None:
+        if user is None or user.disabled_at:
             return None
         now = self.now()
         mails = [
@@ -175,6 +193,8 @@ async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[Acc
         (user,) = await repositories.users.by_ids([mail.user_id])
     if not mail.is_current(user):
         raise MailNotWanted("the account has another address now")
+    if user.disabled_at and mail.kind.has_short_code:
+        raise MailNotWanted("the account is disabled")
     if mail.kind is MailKind.RESET_PASSWORD and not user.email_verified:
         mail = replace(mail, kind=MailKind.VERIFY_EMAIL)
     return mail, user

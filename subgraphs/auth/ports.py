@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis import ports
+from chassis.paging import Page, PageRequest
 from chassis.ports import T
 from subgraphs.auth.domain import (
     AccessToken,
@@ -20,6 +21,7 @@ from subgraphs.auth.domain import (
     Session,
     User,
 )
+from subgraphs.auth.security_events import SecurityEvent
 
 
 class UserRepository(Protocol):
@@ -63,6 +65,12 @@ class UserRepository(Protocol):
     async def remove(self, user_id: UUID, now: datetime) -> None:
         """Remove the account; its id and the time stay, as a DeletedUser."""
 
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        """Store since when a locked user is disabled; None for one that is not."""
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        """Return when the account with this id was deleted; None if it was not."""
+
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store the settings. Does nothing if the user does not exist or later ones are stored."""
 
@@ -77,8 +85,8 @@ class SessionRepository(Protocol):
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         """Add a session with its first refresh token.
 
-        Returns False if the user does not exist, or has another password or other roles since
-        `user` was read.
+        Returns False if the user does not exist or is disabled, or has another password or other
+        roles since `user` was read.
         """
 
     async def live(self, session_ids: Collection[UUID], now: datetime) -> Collection[UUID]:
@@ -156,6 +164,22 @@ class AccountMailRepository(Protocol):
         """Return whether another user than `user_id` may take this address back."""
 
 
+class SecurityEventRepository(Protocol):
+    """Security events; none is ever changed."""
+
+    async def add(self, event: SecurityEvent) -> None: ...
+
+    async def add_refused(self, event: SecurityEvent, once_since: datetime | None) -> None:
+        """Add the event of an attempt that was refused. Does nothing if the user does not exist.
+
+        With `once_since`, does nothing either if the user has an event of this kind since then. A
+        crash of the database may lose events that were added this way in the last second.
+        """
+
+    async def of_user(self, user_id: UUID, page: PageRequest) -> Page[SecurityEvent]:
+        """Return a page of the user's events, the newest first."""
+
+
 class Repositories(Protocol):
     """All that one unit of work can reach."""
 
@@ -170,6 +194,9 @@ class Repositories(Protocol):
 
     @property
     def account_mails(self) -> AccountMailRepository: ...
+
+    @property
+    def security_events(self) -> SecurityEventRepository: ...
 
     @property
     def events(self) -> ports.EventOutbox: ...

@@ -25,10 +25,12 @@ from subgraphs.auth.errors import (
 from subgraphs.auth.events import email_verified
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
+from subgraphs.auth.security_events import SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
 _PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
-_PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
+PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
 """The kinds whose codes a change of the password makes void. The right to take an address back
 stays: otherwise a reset through the new address would end it."""
 
@@ -46,6 +48,7 @@ class RecoveryService:
     revocations: RevocationAnnouncer
     throttle: Throttle
     limits: Limits
+    security_log: SecurityLog
     now: Callable[[], datetime]
 
     # -- proof of an address ---------------------------------------------------------------------
@@ -83,8 +86,11 @@ class RecoveryService:
                 return None
             mail, user = redeemed
             if mail.kind is MailKind.CHANGE_EMAIL:
-                return await self._move(repositories, user, mail.address)
-            return await self._prove(repositories, user, mail.address)
+                kind, proven = SecurityEventKind.EMAIL_CHANGED, self._move
+            else:
+                kind, proven = SecurityEventKind.EMAIL_VERIFIED, self._prove
+            await self.security_log.add(repositories, kind, user.id)
+            return await proven(repositories, user, mail.address)
 
         return _valid(await self._transaction(work))
 
@@ -107,6 +113,8 @@ class RecoveryService:
             await self._refuse_taken(repositories, user, address)
             await repositories.account_mails.remove(user_id, [MailKind.CHANGE_EMAIL])
             await self.mails.request(repositories, MailKind.CHANGE_EMAIL, address, user_id)
+            kind = SecurityEventKind.EMAIL_CHANGE_REQUESTED
+            await self.security_log.add(repositories, kind, user_id)
 
         await self._transaction(work)
         return address
@@ -127,13 +135,15 @@ class RecoveryService:
                 return None
             mail, user = redeemed
             await repositories.users.change_password(user.id, "", now)
-            await repositories.account_mails.remove(user.id, _PENDING)
+            await repositories.account_mails.remove(user.id, PENDING)
             # This right and the later ones. An older one stays: its address had the account before.
             await repositories.account_mails.remove(
                 user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
             )
             await self._prove(repositories, user, mail.address)
             await self.mails.request(repositories, MailKind.RESET_PASSWORD, mail.address, user.id)
+            kind = SecurityEventKind.EMAIL_RESTORED
+            await self.security_log.add(repositories, kind, user.id)
             return await end_sessions(repositories, user.id, now)
 
         return await self._announced(_valid(await self._transaction(work)))
@@ -179,6 +189,8 @@ class RecoveryService:
             locked = await redeem(repositories)
             if locked is None:
                 return None
+            kind = SecurityEventKind.PASSWORD_RESET
+            await self.security_log.add(repositories, kind, locked.id)
             return await self._replace_password(repositories, locked, new_hash, now)
 
         changed = _valid(await self._transaction(work))
@@ -198,6 +210,8 @@ class RecoveryService:
 
         async def work(repositories: Repositories) -> NewPassword:
             locked = await lock_authenticated(repositories, user)
+            kind = SecurityEventKind.PASSWORD_CHANGED
+            await self.security_log.add(repositories, kind, user_id)
             return await self._replace_password(repositories, locked, new_hash, now, session_id)
 
         changed = await self._transaction(work)
@@ -235,7 +249,7 @@ class RecoveryService:
         changed_at = await repositories.users.change_password(user.id, new_hash, now)
         changed = replace(user, password_changed_at=changed_at)
         device_token = self.credentials.devices.issue(changed, keep or self.mails.new_id())
-        await repositories.account_mails.remove(user.id, _PENDING)
+        await repositories.account_mails.remove(user.id, PENDING)
         if user.email_verified:
             await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
         return NewPassword(await end_sessions(repositories, user.id, now, keep=keep), device_token)

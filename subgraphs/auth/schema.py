@@ -9,6 +9,7 @@ import strawberry
 from chassis.errors import SessionEnded, Unauthenticated
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
+from chassis.graphql.paging import After, page_request
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
 from subgraphs.auth.errors import SessionNotFound
@@ -27,6 +28,7 @@ from subgraphs.auth.types.recovery import (
     RestoreEmailResult,
     VerifyEmailResult,
 )
+from subgraphs.auth.types.security_events import First, SecurityEventConnection
 from subgraphs.auth.types.sessions import (
     AccountDeleted,
     DeleteAccountResult,
@@ -58,6 +60,19 @@ class Query:
         principal = info.context.require(Scope.READ)
         sessions = await info.context.service.sessions(principal.user_id)
         return [Session.from_entity(session, principal.session_id) for session in sessions]
+
+    @strawberry.field(
+        description="What happened to your account in the last months, the newest first (scope "
+        "`account:read`)."
+    )
+    async def security_events(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> SecurityEventConnection:
+        principal = info.context.require(Scope.READ)
+        page = page_request(first, after)
+        return SecurityEventConnection.from_page(
+            await info.context.service.security_events(principal.user_id, page)
+        )
 
 
 @strawberry.type
@@ -170,7 +185,8 @@ class Mutation:
         )
 
     @strawberry.mutation(
-        description="Deletes your account and all its data (scope `account:write`)."
+        description="Deletes your account and its data (scope `account:write`). Its security "
+        "events are kept for some months, without a name."
     )
     async def delete_account(
         self,

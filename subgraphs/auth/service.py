@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.events import Event
+from chassis.paging import Page, PageRequest
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
     UNKNOWN_NETWORK,
@@ -43,6 +44,8 @@ from subgraphs.auth.ports import (
     Throttle,
     UnitOfWork,
 )
+from subgraphs.auth.security_events import SecurityEvent, SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 
 NO_EMAIL = EmailSettings()
 
@@ -66,6 +69,7 @@ class AuthService:
     revocations: RevocationAnnouncer
     throttle: Throttle
     limits: Limits
+    security_log: SecurityLog
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -111,7 +115,9 @@ class AuthService:
             await repositories.events.add(user_registered(user, email_settings))
             if mails_code:
                 await self.mails.request(repositories, MailKind.VERIFY_EMAIL, email, user.id)
-            await self._open(repositories, session, user, refresh_token)
+            await self._open(
+                repositories, session, user, refresh_token, SecurityEventKind.SIGNED_UP
+            )
 
         await self.unit_of_work.transaction(work)
         return self._signed_in(user, session, refresh_token)
@@ -138,11 +144,12 @@ class AuthService:
         )
         session = self._new_session(user, granted, device)
         refresh_token = self.refresh_tokens.first()
-
+        kinds = SecurityEventKind
+        kind = kinds.SIGNED_IN if is_known else kinds.SIGNED_IN_ON_NEW_DEVICE
         is_reported = self.policy.new_device_mails and user.email_verified and not is_known
 
         async def work(repositories: Repositories) -> None:
-            await self._open(repositories, session, user, refresh_token)
+            await self._open(repositories, session, user, refresh_token, kind)
             if is_reported:
                 await self.mails.request(
                     repositories,
@@ -180,6 +187,12 @@ class AuthService:
                 session = self.policy.refreshed(session, user, now)
                 await self._rotate(repositories, session, token_hash, successor)
             elif not await self._repeats(repositories, token.used_at, successor, now):
+                await self.security_log.add(
+                    repositories,
+                    SecurityEventKind.REFRESH_TOKEN_REUSED,
+                    session.user_id,
+                    session_id=session.id,
+                )
                 return _Theft(
                     await end_sessions(repositories, session.user_id, now, only=session.id)
                 )
@@ -207,10 +220,8 @@ class AuthService:
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
             await lock_authenticated(repositories, user)
-            ended = await end_sessions(repositories, user_id, now)
-            await repositories.users.remove(user_id, now)
-            await repositories.events.add(user_deleted(user_id, now))
-            return ended
+            await self.security_log.add(repositories, SecurityEventKind.ACCOUNT_DELETED, user_id)
+            return await remove_user(repositories, user_id, now)
 
         await self.revocations.announce(await self.unit_of_work.transaction(work))
 
@@ -230,6 +241,12 @@ class AuthService:
 
         sessions = await self.unit_of_work.read(work)
         return [session for session in sessions if session.expires_at > now]
+
+    async def security_events(self, user_id: UUID, page: PageRequest) -> Page[SecurityEvent]:
+        """Return a page of what happened to the user's account, the newest first."""
+        return await self.unit_of_work.read(
+            lambda repositories: repositories.security_events.of_user(user_id, page)
+        )
 
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         """Store what a user chose in the notifier.
@@ -279,11 +296,17 @@ class AuthService:
         return self.policy.new_session(self.new_id(), user, scopes, device, self.now())
 
     async def _open(
-        self, repositories: Repositories, session: Session, user: User, refresh_token: str
+        self,
+        repositories: Repositories,
+        session: Session,
+        user: User,
+        refresh_token: str,
+        kind: SecurityEventKind,
     ) -> None:
         token_hash = self.refresh_tokens.hash(refresh_token)
         if not await repositories.sessions.open(session, user, token_hash):
             raise InvalidCredentials
+        await self.security_log.add(repositories, kind, user.id, session_id=session.id)
 
     async def _rotate(
         self,
@@ -330,6 +353,17 @@ async def end_sessions(
     ended = await repositories.sessions.end(user_id, now, only=only, keep=keep)
     if ended:
         await repositories.events.add(session_revoked(user_id, ended, now))
+    return ended
+
+
+async def remove_user(repositories: Repositories, user_id: UUID, now: datetime) -> Sequence[UUID]:
+    """Remove an account and end its sessions, in the caller's transaction.
+
+    Returns the ids of the sessions. The caller announces them after the commit.
+    """
+    ended = await end_sessions(repositories, user_id, now)
+    await repositories.users.remove(user_id, now)
+    await repositories.events.add(user_deleted(user_id, now))
     return ended
 
 

@@ -16,6 +16,8 @@ from subgraphs.auth.ports import (
     Repositories,
     RevocationAnnouncer,
 )
+from subgraphs.auth.security_events import SecurityEventKind
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
 
@@ -30,6 +32,7 @@ class SessionService:
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokenMint
     revocations: RevocationAnnouncer
+    security_log: SecurityLog
     policy: Policy
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -55,6 +58,8 @@ class SessionService:
             scopes = None if old.has_all_scopes(self.policy.scopes_of(user)) else old.scopes
             new = self.policy.new_session(self.new_id(), user, scopes, device, now)
             await repositories.sessions.open(new, user, self.refresh_tokens.hash(refresh_token))
+            kind = SecurityEventKind.REAUTHENTICATED
+            await self.security_log.add(repositories, kind, user_id, session_id=new.id)
             return user, new
 
         opened = await self._transaction(work)
@@ -68,14 +73,14 @@ class SessionService:
 
     async def sign_out(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
         """End one session. Returns the ids of the sessions ended: none if it had ended before."""
-        return await self._end(user_id, current, only=current)
+        return await self._end(SecurityEventKind.SIGNED_OUT, user_id, current, only=current)
 
     async def sign_out_everywhere(self, user_id: UUID, current: UUID) -> Sequence[UUID]:
         """End all sessions of a user. Returns their ids.
 
         Raises ReauthenticationRequired if there are others and this one is not recent.
         """
-        return await self._end(user_id, current)
+        return await self._end(SecurityEventKind.SIGNED_OUT_EVERYWHERE, user_id, current)
 
     async def revoke_session(
         self, user_id: UUID, current: UUID, session_id: UUID
@@ -85,13 +90,14 @@ class SessionService:
         Raises SessionNotFound, or ReauthenticationRequired for another session than this one if
         this one is not recent.
         """
-        ended = await self._end(user_id, current, only=session_id)
+        kind = SecurityEventKind.SESSION_REVOKED
+        ended = await self._end(kind, user_id, current, only=session_id)
         if not ended:
             raise SessionNotFound
         return ended
 
     async def _end(
-        self, user_id: UUID, current: UUID, *, only: UUID | None = None
+        self, kind: SecurityEventKind, user_id: UUID, current: UUID, *, only: UUID | None = None
     ) -> Sequence[UUID]:
         now = self.now()
 
@@ -99,7 +105,10 @@ class SessionService:
             if only != current:
                 live = await repositories.sessions.of_user(user_id, now)
                 self._require_recent(live, current, only, now)
-            return await end_sessions(repositories, user_id, now, only=only)
+            ended = await end_sessions(repositories, user_id, now, only=only)
+            if ended:
+                await self.security_log.add(repositories, kind, user_id, session_id=only)
+            return ended
 
         ended = await self._transaction(work)
         await self.revocations.announce(ended)

@@ -34,6 +34,7 @@ class Settings(ServiceSettings):
     reauthentication_max_age: timedelta
     refresh_retry_window: timedelta
     limits: Limits
+    security_events_kept: timedelta
     new_device_mails: bool
     token_cache_size: int
     argon2_memory_kib: int
@@ -79,6 +80,9 @@ class Settings(ServiceSettings):
                     refreshes_per_network=read.integer(
                         "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
                     ),
+                ),
+                security_events_kept=timedelta(
+                    days=read.integer("AUTH_SECURITY_EVENT_DAYS", 90, at_least=1)
                 ),
                 new_device_mails=read.flag("AUTH_NEW_DEVICE_MAILS", default=True),
                 token_cache_size=read.integer("AUTH_TOKEN_CACHE_SIZE", 50_000, at_least=1),

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "auth0008"
-down_revision = "auth0006"
+down_revision = "auth0007"
 
 
 def upgrade() -> None:

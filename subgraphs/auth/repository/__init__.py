@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chassis.database import Connection
 from chassis.outbox import SqlEventOutbox
 from subgraphs.auth.repository.account_mails import SqlAccountMailRepository
+from subgraphs.auth.repository.security_events import SqlSecurityEventRepository
 from subgraphs.auth.repository.sessions import SqlRefreshTokenRepository, SqlSessionRepository
 from subgraphs.auth.repository.users import SqlUserRepository
 
@@ -15,6 +16,7 @@ class SqlRepositories:
     sessions: SqlSessionRepository
     refresh_tokens: SqlRefreshTokenRepository
     account_mails: SqlAccountMailRepository
+    security_events: SqlSecurityEventRepository
     events: SqlEventOutbox
 
     @classmethod
@@ -24,5 +26,6 @@ class SqlRepositories:
             SqlSessionRepository(connection),
             SqlRefreshTokenRepository(connection),
             SqlAccountMailRepository(connection),
+            SqlSecurityEventRepository(connection),
             SqlEventOutbox(connection),
         )

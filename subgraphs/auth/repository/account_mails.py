@@ -17,9 +17,11 @@ class SqlAccountMailRepository:
         await self._connection.execute(
             """
             INSERT INTO account_mails (
-                id, kind, address, user_id, seed, hash, created_at, user_agent
+                id, kind, address, user_id, seed, hash, created_at, username, user_agent
             )
-            VALUES (:id, :kind, :address, :user_id, :seed, :hash, :created_at, :user_agent)
+            VALUES (
+                :id, :kind, :address, :user_id, :seed, :hash, :created_at, :username, :user_agent
+            )
             """,
             {
                 "id": mail.id,
@@ -29,6 +31,7 @@ class SqlAccountMailRepository:
                 "seed": mail.seed,
                 "hash": mail.hash,
                 "created_at": mail.created_at,
+                "username": mail.username,
                 "user_agent": mail.user_agent,
             },
         )
@@ -124,5 +127,6 @@ def _mail(row: Row) -> AccountMail:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         attempts=row["attempts"],
+        username=row["username"],
         user_agent=row["user_agent"],
     )

@@ -20,6 +20,7 @@ class SqlSessionRepository:
             WITH account AS (
                 SELECT id FROM users
                 WHERE id = :user_id AND password_changed_at IS NOT DISTINCT FROM :changed_at
+                    AND disabled_at IS NULL
                     AND roles = CAST(:roles AS text[])
                 FOR KEY SHARE
             ), opened AS (

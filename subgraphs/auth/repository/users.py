@@ -113,6 +113,17 @@ class SqlUserRepository:
             {"id": user_id, "now": now},
         )
 
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        await self._connection.execute(
+            "UPDATE users SET disabled_at = :at WHERE id = :id", {"id": user_id, "at": at}
+        )
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        at: datetime | None = await self._connection.fetch_val(
+            "SELECT deleted_at FROM deleted_users WHERE id = :id", {"id": user_id}
+        )
+        return at
+
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         await self._connection.execute(
             """
@@ -131,11 +142,11 @@ class SqlUserRepository:
                 SELECT *, CAST(NULL AS timestamptz) AS deleted_at FROM (
                     SELECT id, username, email, password_hash, created_at, retweet_emails,
                            email_settings_changed_at, email_verified_at, password_changed_at,
-                           roles
+                           disabled_at, roles
                     FROM users WHERE id > :after ORDER BY id LIMIT :limit
                 ) living
             ) UNION ALL (
-                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
+                SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, deleted_at
                 FROM deleted_users WHERE id > :after ORDER BY id LIMIT :limit
             )
             ORDER BY id LIMIT :limit
@@ -154,6 +165,7 @@ def _user(row: Row) -> User:
         created_at=row["created_at"],
         email_verified_at=row["email_verified_at"],
         password_changed_at=row["password_changed_at"],
+        disabled_at=row["disabled_at"],
         roles=frozenset(row["roles"]),
     )
 

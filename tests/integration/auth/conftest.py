@@ -24,7 +24,7 @@ async def database(auth_database_url: str) -> AsyncIterator[Database]:
     await database.transaction(
         lambda c: c.execute(
             "TRUNCATE users, account_mails, sessions, refresh_tokens, ended_sessions, outbox, "
-            "deleted_users, backfills, rejected_events"
+            "deleted_users, backfills, rejected_events, security_events"
         )
     )
     await database.disconnect()

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from chassis.broadcast import Subscriber
 from chassis.database import Database
 from chassis.unit_of_work import SqlUnitOfWork
-from subgraphs.auth.app import role_service
+from subgraphs.auth.app import operating
 from subgraphs.auth.repository import SqlRepositories
 from subgraphs.auth.revocations import revocation_subscriber
 from subgraphs.auth.settings import Settings
@@ -51,8 +51,8 @@ async def test_every_process_knows_the_ended_sessions_when_the_command_returns(
         roles={"user": SCOPES, "moderator": MODERATION},
     )
     async with process(redis) as one, process(redis) as another:
-        async with role_service(settings) as roles:
-            await roles.assign("ada", ["moderator"])
+        async with operating(settings, "grace") as operators:
+            await operators.change_roles("ada", ["moderator"])
         for session in (ada.session, phone.session):
             assert one.has_ended(str(session.id))
             assert another.has_ended(str(session.id))
@@ -64,7 +64,7 @@ async def test_every_process_knows_the_ended_sessions_when_the_command_returns(
     [
         (("ada", "root"), 2, "auth: there is no role root; known are user"),
         (("grace", "user"), 3, "auth: no account has this username, address or id"),
-        (("ada", "user"), 0, "has the roles user already: nothing to do."),
+        (("ada", "user"), 0, "was in the roles user before: nothing to do."),
     ],
 )
 async def test_command_says_what_it_did(
@@ -92,7 +92,6 @@ async def test_result_is_one_json_object(
         "action": "roles",
         "userId": str(ada.user.id),
         "username": "ada",
-        "roles": ["user"],
         "changed": False,
         "endedSessions": [],
         "mailed": False,

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from uuid_utils.compat import uuid7
 
 from chassis.events import Event
+from chassis.paging import Page, PageRequest
 from chassis.ports import T
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
@@ -20,6 +21,7 @@ from subgraphs.auth.domain import (
     AccountMail,
     Budget,
     DeletedUser,
+    Device,
     EmailSettings,
     Limits,
     Login,
@@ -32,10 +34,12 @@ from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.operators import OperatorService
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, UnitOfWork, Work
 from subgraphs.auth.recovery import RecoveryService
-from subgraphs.auth.roles import RoleService
+from subgraphs.auth.security_events import Origin, SecurityEvent, first_id
+from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService
 from subgraphs.auth.throttle import LocalBudgets
@@ -69,6 +73,7 @@ class _Tables:
     tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
     ended: dict[UUID, datetime] = field(default_factory=dict)
     mails: dict[UUID, AccountMail] = field(default_factory=dict)
+    security_events: list[SecurityEvent] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
 
@@ -131,6 +136,13 @@ class FakeUserRepository:
         self._tables.users[user.id] = proven
         return proven
 
+    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
+        self._tables.users[user_id] = replace(self._tables.users[user_id], disabled_at=at)
+
+    async def deleted_at(self, user_id: UUID) -> datetime | None:
+        deleted = self._tables.deleted.get(user_id)
+        return deleted.deleted_at if deleted else None
+
     async def change_email_settings(self, user_id: UUID, settings: EmailSettings) -> None:
         known = self._tables.email_settings.get(user_id)
         if known and (
@@ -161,10 +173,9 @@ class FakeSessionRepository:
 
     async def open(self, session: Session, user: User, token_hash: bytes) -> bool:
         known = self._tables.users.get(user.id)
-        if known is None or (known.password_changed_at, known.roles) != (
-            user.password_changed_at,
-            user.roles,
-        ):
+        if known is None or known.disabled_at:
+            return False
+        if (known.password_changed_at, known.roles) != (user.password_changed_at, user.roles):
             return False
         self._tables.sessions[session.id] = session
         self._tables.tokens[token_hash] = RefreshToken(session.id, used_at=None)
@@ -280,6 +291,30 @@ class FakeAccountMailRepository:
 
 
 @dataclass
+class FakeSecurityEventRepository:
+    _tables: _Tables
+
+    async def add(self, event: SecurityEvent) -> None:
+        self._tables.security_events.append(event)
+
+    async def add_refused(self, event: SecurityEvent, once_since: datetime | None) -> None:
+        earlier = (e for e in self._tables.security_events if e.user_id == event.user_id)
+        known = once_since and any(e.at >= once_since and e.kind is event.kind for e in earlier)
+        if event.user_id in self._tables.users and not known:
+            await self.add(event)
+
+    async def of_user(self, user_id: UUID, page: PageRequest) -> Page[SecurityEvent]:
+        mine = [e for e in self._tables.security_events if e.user_id == user_id]
+        mine.sort(key=lambda event: event.id, reverse=True)
+        found = [e for e in mine if page.after is None or e.id < page.after]
+        return Page(
+            found[: page.first],
+            has_next=len(found) > page.first,
+            has_previous=len(found) < len(mine),
+        )
+
+
+@dataclass
 class FakeEventOutbox:
     _events: list[Event]
 
@@ -303,6 +338,7 @@ class FakeRepositories:
         self.sessions = FakeSessionRepository(tables)
         self.refresh_tokens = FakeRefreshTokenRepository(tables)
         self.account_mails = FakeAccountMailRepository(tables)
+        self.security_events = FakeSecurityEventRepository(tables)
         self.events = FakeEventOutbox(tables.events)
 
 
@@ -402,13 +438,17 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
+    origin: Origin = field(default_factory=lambda: Origin(Device("Laptop", "192.0.2.1")))
+    """Who causes the events that are recorded."""
     throttle: FakeThrottle = field(init=False)
+    security_log: SecurityLog = field(init=False)
+    _event_ids: int = 0
     credentials: Credentials = field(init=False)
     mails: AccountMails = field(init=False)
     service: AuthService = field(init=False)
     sessions: SessionService = field(init=False)
-    roles: RoleService = field(init=False)
     recovery: RecoveryService = field(init=False)
+    operators: OperatorService = field(init=False)
 
     @classmethod
     def in_memory(cls) -> "FakeAuth":
@@ -417,14 +457,18 @@ class FakeAuth:
 
     def __post_init__(self) -> None:
         self.throttle = FakeThrottle(self.clock)
+        self.security_log = SecurityLog(
+            self.unit_of_work, lambda: self.origin, now=self.clock, new_id=self._event_id
+        )
         self.credentials = Credentials(
-            self.unit_of_work,
-            self.passwords,
-            normalize_email,
-            is_common,
-            HmacDeviceTokens("a secret of thirty-two characters"),
-            self.throttle,
-            Limits(),
+            unit_of_work=self.unit_of_work,
+            passwords=self.passwords,
+            normalize_email=normalize_email,
+            is_common_password=is_common,
+            devices=HmacDeviceTokens("a secret of thirty-two characters"),
+            throttle=self.throttle,
+            limits=Limits(),
+            security_log=self.security_log,
         )
         self.mails = AccountMails(
             self.unit_of_work, HmacCodes("s" * 32), now=self.clock, new_id=uuid7
@@ -435,12 +479,10 @@ class FakeAuth:
             access_tokens=self.access_tokens,
             refresh_tokens=self.service.refresh_tokens,
             revocations=self.revocations,
+            security_log=self.security_log,
             policy=self.service.policy,
             now=self.clock,
             new_id=uuid4,
-        )
-        self.roles = RoleService(
-            self.credentials, self.mails, self.revocations, self.service.policy, self.clock
         )
         self.recovery = RecoveryService(
             credentials=self.credentials,
@@ -448,8 +490,22 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
+            security_log=self.security_log,
             now=self.clock,
         )
+        self.operators = OperatorService(
+            credentials=self.credentials,
+            mails=self.mails,
+            revocations=self.revocations,
+            security_log=self.security_log,
+            policy=self.service.policy,
+            now=self.clock,
+        )
+
+    def _event_id(self) -> UUID:
+        """Return a UUIDv7 of the fake time, and greater than the one before."""
+        self._event_ids += 1
+        return UUID(int=first_id(self.clock.now).int + self._event_ids)
 
     def declaring(self, scopes: frozenset[str], **policy: Any) -> AuthService:
         """Return the service on the same data, in a release that declares these scopes."""
@@ -466,6 +522,7 @@ class FakeAuth:
             revocations=self.revocations,
             throttle=self.throttle,
             limits=Limits(),
+            security_log=self.security_log,
             policy=policy,
             now=self.clock,
             new_id=uuid4,

@@ -338,6 +338,52 @@ class TestSessions:
         assert await code(auth, "{ sessions { id } }") == "UNAUTHENTICATED"
 
 
+class TestSecurityEvents:
+    QUERY = """
+        query ($after: String) { securityEvents(first: 1, after: $after) {
+            edges { node {
+                kind description at sessionId userAgent browser system address byOperator
+            } }
+            pageInfo { hasNextPage hasPreviousPage endCursor }
+        } }
+    """
+
+    async def test_own_events_are_shown_page_by_page(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        await sign_up(auth.service, "grace")
+        auth.clock.advance(seconds=1)
+        await sign_in(auth.service)
+        newest = (await data(auth, self.QUERY, ada))["securityEvents"]
+        cursor = newest["pageInfo"]["endCursor"]
+        oldest = (await data(auth, self.QUERY, ada, after=cursor))["securityEvents"]
+        assert newest["edges"][0]["node"]["kind"] == "SIGNED_IN_ON_NEW_DEVICE"
+        assert newest["pageInfo"]["hasNextPage"]
+        assert oldest["edges"][0]["node"] == {
+            "kind": "SIGNED_UP",
+            "description": "The account was created.",
+            "at": ada.session.created_at.isoformat(),
+            "sessionId": str(ada.session.id),
+            "userAgent": "Laptop",
+            "browser": None,
+            "system": None,
+            "address": "192.0.2.1",
+            "byOperator": False,
+        }
+        assert not oldest["pageInfo"]["hasNextPage"]
+        assert oldest["pageInfo"]["hasPreviousPage"]
+
+    async def test_events_need_a_session_and_its_scope(self, auth: FakeAuth) -> None:
+        query = "{ securityEvents { edges { cursor } } }"
+        assert await code(auth, query) == "UNAUTHENTICATED"
+        ada = await sign_up(auth.service)
+        assert await code(auth, query, ada, frozenset({"account:write"})) == "FORBIDDEN"
+
+    async def test_more_than_a_page_is_refused(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        query = "{ securityEvents(first: 101) { edges { cursor } } }"
+        assert await code(auth, query, ada) == "BAD_USER_INPUT"
+
+
 class TestEntities:
     QUERY = """
         query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { username email } } }
