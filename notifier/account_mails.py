@@ -129,6 +129,15 @@ _WORDS = {
         "",
         _FROM_OPERATOR,
     ),
+    AccountMailKind.PASSWORD_BREACHED: _Words(
+        "Your password has leaked",
+        "{username}, the password of your {product} account is in a public list of leaked "
+        "passwords, most of which come from other sites. Attackers try such passwords. Choose a "
+        "new one, here and wherever else you use it.",
+        "Choose a new password",
+        "",
+        "Choosing one signs out all devices.",
+    ),
 }
 
 

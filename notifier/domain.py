@@ -197,6 +197,7 @@ class AccountMailKind(StrEnum):
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
     ROLES_CHANGED = "roles-changed"
+    PASSWORD_BREACHED = "password-breached"  # noqa: S105
 
     @property
     def ignores_refusals(self) -> bool:

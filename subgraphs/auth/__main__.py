@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from chassis.cli import AddCommand, run
 from chassis.database import Database
-from subgraphs.auth import keys_cli
+from subgraphs.auth import keys_cli, passwords_cli
 from subgraphs.auth.accounts_command import add_accounts
 from subgraphs.auth.app import create_app, event_handler, operating
 from subgraphs.auth.export_command import add_export
@@ -52,6 +52,9 @@ def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
     add_roles(add_accounts(add, operating), operating)
+    text = "make the filter of leaked passwords"
+    passwords = add("passwords", help=text, description=text)
+    passwords_cli.add_commands(passwords.add_subparsers(required=True, metavar="action"))
     add_export(add)
     text = "make, list, rotate and replace the keys that sign access tokens"
     keys = add("keys", help=text, description=text)

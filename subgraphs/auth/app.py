@@ -25,9 +25,11 @@ from chassis.parts import Parts
 from chassis.sessions.guard import SessionGuard
 from chassis.settings import SettingsError, Stage
 from chassis.shutdown import Shutdown
+from chassis.topology import declared
 from chassis.unit_of_work import SqlUnitOfWork
 from subgraphs.auth import key_file
 from subgraphs.auth.authorize import PATH, Authorizer
+from subgraphs.auth.breached_passwords import BreachedPasswords, InvalidFilterError
 from subgraphs.auth.codes import HmacCodes
 from subgraphs.auth.common_passwords import is_common
 from subgraphs.auth.consumer import handler
@@ -243,12 +245,24 @@ class _Auth:
         return RedisThrottle(self.redis, self.settings.refresh_secret, record=self.refused)
 
     @cached_property
+    def is_common_password(self) -> Callable[[str], bool]:
+        """Return whether a password is common or has leaked. Raises SettingsError."""
+        if self.settings.breached_passwords_file is None:
+            return is_common
+        try:
+            is_breached = BreachedPasswords(self.settings.breached_passwords_file)
+        except InvalidFilterError as error:
+            raise SettingsError([f"AUTH_BREACHED_PASSWORDS_FILE: {error}"]) from error
+        return lambda password: is_common(password) or is_breached(password)
+
+    @cached_property
     def credentials(self) -> Credentials:
         return Credentials(
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,
             normalize_email=normalize_email,
-            is_common_password=is_common,
+            is_common_password=self.is_common_password,
+            product=declared().project.title,
             devices=HmacDeviceTokens(self.settings.refresh_secret),
             throttle=self.throttle,
             limits=self.settings.limits,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from subgraphs.auth.domain import Budget, Limits, Login, Password, User
-from subgraphs.auth.errors import InvalidCredentials, TooManyAttempts
+from subgraphs.auth.errors import InvalidCredentials, Problem, TooManyAttempts
 from subgraphs.auth.ports import (
     DeviceTokens,
     EmailNormalizer,
@@ -28,6 +28,8 @@ class Credentials:
     throttle: Throttle
     limits: Limits
     security_log: SecurityLog
+    product: str = ""
+    """The product's name, which is no password."""
 
     async def by_login(self, typed: str) -> User | None:
         """Return the user with this username or address."""
@@ -82,6 +84,12 @@ class Credentials:
         except TooManyAttempts:
             return False
         return True
+
+    def problems(self, password: Password, *, username: str, email: str) -> list[Problem]:
+        """Return why an account may not have this password."""
+        return password.problems(
+            username=username, email=email, is_common=self.is_common_password, product=self.product
+        )
 
     async def authenticate(
         self, user: User | None, typed: str, failure: SecurityEventKind, *, reaches: bool = True

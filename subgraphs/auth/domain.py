@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +12,12 @@ from uuid import UUID
 from subgraphs.auth.errors import InvalidInput, Problem
 
 PASSWORD_LENGTH = range(8, 129)
-"""Characters of a password after NFC normalisation (OWASP ASVS 2.1.1, 2.1.2)."""
+"""Characters of a password after NFC normalisation (OWASP ASVS 5.0, 6.2.1 and 6.2.9)."""
+
+CONTEXT_WORDS = frozenset(
+    "account admin administrator auth login moderator password root support user welcome".split()
+)
+"""Words that are guessed first, beside the product's name and those of the account."""
 
 MAX_INPUT_LENGTH = 4 * 128
 """Characters of a password or an address before NFC normalisation, which leaves one for four at
@@ -161,6 +166,8 @@ class MailKind(StrEnum):
     ACCOUNT_DELETED = "account-deleted"
     """By an operator."""
     ROLES_CHANGED = "roles-changed"
+    PASSWORD_BREACHED = "password-breached"
+    """After a sign-in with a password that has leaked, once for each password."""
 
     @property
     def has_short_code(self) -> bool:
@@ -240,6 +247,8 @@ class SignedIn:
     access_token: AccessToken
     refresh_token: str
     device_token: str = field(repr=False)
+    password_breached: bool = False
+    """Whether the password of this sign-in is in a list of leaked ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,21 +310,44 @@ class Password:
         return cls(unicodedata.normalize("NFC", typed))
 
     def problems(
-        self, *, username: str, email: str, is_common: Callable[[str], bool]
+        self,
+        *,
+        username: str,
+        email: str,
+        is_common: Callable[[str], bool],
+        product: str = "",
     ) -> list[Problem]:
         """Return why an account may not have this password.
 
-        `is_common` returns whether many accounts have it: those are guessed first.
+        `is_common` returns whether many accounts have it, or it has leaked: those are guessed
+        first. `product` is the name that users know.
         """
         if len(self.text) not in PASSWORD_LENGTH:
             shortest, longest = PASSWORD_LENGTH.start, PASSWORD_LENGTH.stop - 1
             return [Problem("password", f"Password must be {shortest} to {longest} characters.")]
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
+        names = {*_words(username), *_words(email), *_words(product), *CONTEXT_WORDS}
+        if self._consists_of(names):
+            message = (
+                "Password must not consist of your username, your address, the product's name or "
+                "very common words alone. Add other words."
+            )
+            return [Problem("password", message)]
         if is_common(self.text):
             message = "This password is among the most common ones. Choose another."
             return [Problem("password", message)]
         return []
+
+    def _consists_of(self, words: Collection[str]) -> bool:
+        """Return whether the letters of the password are these words, one or several."""
+        letters = "".join(c for c in self.text.casefold() if c.isalpha())
+        ends = {0}
+        """The positions up to which the letters are words."""
+        for end in range(1, len(letters) + 1):
+            if any(end - len(w) in ends and letters[:end].endswith(w) for w in words):
+                ends.add(end)
+        return bool(letters) and len(letters) in ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +386,13 @@ class Budget:
     def kind(self) -> str:
         """The part of the key before the colon, which may be shown."""
         return self.key.partition(":")[0]
+
+
+def _words(text: str) -> set[str]:
+    """Return the runs of letters in a text, and all its letters; those of one or two are none."""
+    folded = text.casefold()
+    found = {*re.findall(r"[^\W\d_]+", folded), "".join(c for c in folded if c.isalpha())}
+    return {word for word in found if len(word) > 2}
 
 
 def is_fictitious(address: str) -> bool:

@@ -55,6 +55,12 @@ class UserRepository(Protocol):
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         """Replace the assigned roles of a locked user. Sign-ins in progress then fail."""
 
+    async def report_breach(self, user: User, now: datetime) -> bool:
+        """Store that a user is told that the password has leaked.
+
+        Returns False if that is stored for this password already, or `user` has another by now.
+        """
+
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         """Store the address of a locked user as proven. Returns the changed user.
 

@@ -264,11 +264,7 @@ class RecoveryService:
     async def _new_hash(self, user: User, typed: str) -> str:
         """Return the hash of a new password. Raises InvalidInput."""
         password = Password.parse(typed)
-        problems = password.problems(
-            username=user.username,
-            email=user.email,
-            is_common=self.credentials.is_common_password,
-        )
+        problems = self.credentials.problems(password, username=user.username, email=user.email)
         if problems:
             raise InvalidInput([Problem("newPassword", problem.message) for problem in problems])
         return await self.credentials.passwords.hash(password.text)

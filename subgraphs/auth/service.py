@@ -1,7 +1,7 @@
 """The use cases of accounts and sessions."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -135,7 +135,8 @@ class AuthService:
 
         White space around the login is removed; around the password it counts. A scope that none
         of the user's roles has is left out of the session. `device_token` is that of an earlier
-        SignedIn; without it the device is new, which is mailed to a proven address. Raises
+        SignedIn; without it the device is new, which is mailed to a proven address. A password that
+        has leaked, or is common, signs in; that is mailed, once for each password. Raises
         InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)
@@ -146,6 +147,8 @@ class AuthService:
         refresh_token = self.refresh_tokens.first()
         kinds = SecurityEventKind
         kind = kinds.SIGNED_IN if is_known else kinds.SIGNED_IN_ON_NEW_DEVICE
+
+        is_breached = self.credentials.is_common_password(Password.parse(password).text)
         is_reported = self.policy.new_device_mails and user.email_verified and not is_known
 
         async def work(repositories: Repositories) -> None:
@@ -158,9 +161,18 @@ class AuthService:
                     user.id,
                     user_agent=device.user_agent,
                 )
+            if (
+                is_breached
+                and user.email_verified
+                and await repositories.users.report_breach(user, self.now())
+            ):
+                await self.mails.request(
+                    repositories, MailKind.PASSWORD_BREACHED, user.email, user.id
+                )
 
         await self.unit_of_work.transaction(work)
-        return self._signed_in(user, session, refresh_token)
+        signed_in = self._signed_in(user, session, refresh_token)
+        return replace(signed_in, password_breached=is_breached)
 
     async def refresh_session(self, refresh_token: str, network: str = UNKNOWN_NETWORK) -> SignedIn:
         """Exchange a refresh token for the next one and a new access token.
@@ -271,9 +283,7 @@ class AuthService:
             email = self.credentials.normalize_email(email)
         except ValueError as error:
             problems.append(Problem("email", str(error)))
-        problems += password.problems(
-            username=username, email=email, is_common=self.credentials.is_common_password
-        )
+        problems += self.credentials.problems(password, username=username, email=email)
         if problems:
             raise InvalidInput(problems)
         return email

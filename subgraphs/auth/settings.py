@@ -15,6 +15,10 @@ def access_token_lifetime(read: EnvironmentReader) -> timedelta:
     return timedelta(seconds=read.integer("AUTH_ACCESS_TOKEN_SECONDS", 15 * 60, at_least=1))
 
 
+def _path(name: str) -> Path | None:
+    return Path(name) if name else None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings(ServiceSettings):
     """The settings; README.md describes each variable."""
@@ -22,6 +26,7 @@ class Settings(ServiceSettings):
     grpc_host: str
     grpc_port: int
     signing_keys_file: Path
+    breached_passwords_file: Path | None
     refresh_secret: Secret
     code_secret: Secret
     account_mail_secret: Secret
@@ -50,6 +55,7 @@ class Settings(ServiceSettings):
                 **cls.common(read, "auth"),
                 grpc_host=read.text("AUTH_GRPC_HOST"),
                 grpc_port=read.integer("AUTH_GRPC_PORT", at_least=1),
+                breached_passwords_file=_path(read.text("AUTH_BREACHED_PASSWORDS_FILE", "")),
                 signing_keys_file=Path(read.text("AUTH_SIGNING_KEYS_FILE")),
                 refresh_secret=read.secret("AUTH_REFRESH_SECRET", at_least=32),
                 code_secret=read.secret("AUTH_CODE_SECRET", at_least=32),

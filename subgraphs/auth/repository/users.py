@@ -73,7 +73,7 @@ class SqlUserRepository:
         changed_at: datetime = await self._connection.fetch_val(
             """
             UPDATE users
-            SET password_hash = :hash, password_changed_at = greatest(
+            SET password_hash = :hash, breach_reported_at = NULL, password_changed_at = greatest(
                 :now, password_changed_at + interval '1 microsecond'
             )
             WHERE id = :id RETURNING password_changed_at
@@ -87,6 +87,18 @@ class SqlUserRepository:
             "UPDATE users SET roles = :roles WHERE id = :id",
             {"id": user_id, "roles": sorted(roles)},
         )
+
+    async def report_breach(self, user: User, now: datetime) -> bool:
+        reported = await self._connection.fetch_val(
+            """
+            UPDATE users SET breach_reported_at = :now
+            WHERE id = :id AND breach_reported_at IS NULL
+                AND password_changed_at IS NOT DISTINCT FROM :changed_at
+            RETURNING id
+            """,
+            {"id": user.id, "now": now, "changed_at": user.password_changed_at},
+        )
+        return reported is not None
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         try:

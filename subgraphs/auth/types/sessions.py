@@ -80,6 +80,11 @@ class SignedIn:
         description="Exchange it once, with `refreshSession`, for the next pair of tokens."
     )
     device_token: str = strawberry.field(description=DEVICE_TOKEN)
+    password_breached: bool = strawberry.field(
+        description="Whether the password of `signIn` is in a list of leaked passwords: ask the "
+        "user to change it. False after `signUp`, which refuses such a password, and after "
+        "`refreshSession`, which does not see the password."
+    )
     session: Session = strawberry.field(description="The session of the tokens.")
     user: User = strawberry.field(description="The account that is signed in.")
 
@@ -90,6 +95,7 @@ class SignedIn:
             access_token_expires_at=signed_in.access_token.expires_at,
             refresh_token=signed_in.refresh_token,
             device_token=signed_in.device_token,
+            password_breached=signed_in.password_breached,
             session=Session.from_entity(signed_in.session, signed_in.session.id),
             user=User.from_entity(signed_in.user),
         )

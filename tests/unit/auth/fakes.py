@@ -74,6 +74,8 @@ class _Tables:
     ended: dict[UUID, datetime] = field(default_factory=dict)
     mails: dict[UUID, AccountMail] = field(default_factory=dict)
     security_events: list[SecurityEvent] = field(default_factory=list)
+    breaches: set[tuple[UUID, datetime | None]] = field(default_factory=set)
+    """The passwords, by account and change, whose leak was reported."""
     events: list[Event] = field(default_factory=list)
 
 
@@ -123,6 +125,18 @@ class FakeUserRepository:
     async def change_roles(self, user_id: UUID, roles: Collection[str]) -> None:
         user = self._tables.users[user_id]
         self._tables.users[user_id] = replace(user, roles=frozenset(roles))
+
+    async def report_breach(self, user: User, now: datetime) -> bool:
+        known = self._tables.users.get(user.id)
+        password = user.id, user.password_changed_at
+        if (
+            known is None
+            or known.password_changed_at != user.password_changed_at
+            or password in self._tables.breaches
+        ):
+            return False
+        self._tables.breaches.add(password)
+        return True
 
     async def prove_email(self, user: User, email: str, now: datetime) -> User:
         other = await self.by_login(Login(email))

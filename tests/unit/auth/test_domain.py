@@ -1,8 +1,12 @@
 """The rules of usernames, logins, passwords, scopes and addresses."""
 
+import re
+
 import pytest
 
+from stack.process import ROOT
 from subgraphs.auth.domain import (
+    CONTEXT_WORDS,
     MAX_INPUT_LENGTH,
     Login,
     Password,
@@ -59,7 +63,10 @@ class TestLogin:
 class TestPassword:
     def problems(self, password: str) -> list[str]:
         found = Password.parse(password).problems(
-            username="ada_lovelace", email="ada@example.com", is_common=lambda p: p == "common one"
+            username="ada_lovelace",
+            email="ada@example.com",
+            is_common=lambda p: p == "common one",
+            product="Chirp",
         )
         assert {problem.field for problem in found} <= {"password"}
         return [problem.message for problem in found]
@@ -99,6 +106,32 @@ class TestPassword:
     @pytest.mark.parametrize("password", ["Ada_Lovelace", "ADA_LOVELACE", "ada@example.COM"])
     def test_username_or_address_as_password_is_refused(self, password: str) -> None:
         assert self.problems(password) == ["Password must not be your username or address."]
+
+    @pytest.mark.asvs("6.1.2", "6.2.11")
+    @pytest.mark.parametrize(
+        "password",
+        [
+            *("lovelace1815!", "Ada_Lovelace.2026", "Chirp!2026", "chirp-chirp-12"),
+            *("EXAMPLE.com99", "Admin123!", "p.a.s.s.w.o.r.d", "Chirp Password 1"),
+            "12 Lovelace Login",
+        ],
+    )
+    def test_words_of_account_and_product_alone_are_refused(self, password: str) -> None:
+        (message,) = self.problems(password)
+        assert message.startswith("Password must not consist of your username, your address, the")
+
+    @pytest.mark.parametrize(
+        "password",
+        ["chirp horse 2026", "lovelaced machine", "12345678901", "       8", "adadadaad"],
+    )
+    def test_words_of_account_and_product_among_others_are_accepted(self, password: str) -> None:
+        assert self.problems(password) == []
+
+    @pytest.mark.asvs("6.1.2")
+    def test_readme_names_every_context_word(self) -> None:
+        text = (ROOT / "subgraphs" / "auth" / "README.md").read_text()
+        (words,) = re.findall(r"context-specific words.*?: `([^`]*)`", text)
+        assert set(words.split()) == CONTEXT_WORDS
 
     @pytest.mark.asvs("6.2.4")
     def test_common_password_is_refused(self) -> None:

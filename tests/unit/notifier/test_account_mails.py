@@ -25,6 +25,7 @@ PATHS = {
     AccountMailKind.EMAIL_CHANGED: "/account/restore-email?code=c0de",
     AccountMailKind.PASSWORD_CHANGED: "/account/forgot-password",
     AccountMailKind.NEW_SIGN_IN: "/account/forgot-password",
+    AccountMailKind.PASSWORD_BREACHED: "/account/forgot-password",
     AccountMailKind.ACCOUNT_ENABLED: "/",
     AccountMailKind.SESSIONS_ENDED: "/account/forgot-password",
     AccountMailKind.RESET_REQUIRED: "/account/forgot-password",
