@@ -196,8 +196,8 @@ class AccountMailKind(StrEnum):
     SESSIONS_ENDED = "sessions-ended"
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
-    ROLES_CHANGED = "roles-changed"
     PASSWORD_BREACHED = "password-breached"  # noqa: S105
+    ROLES_CHANGED = "roles-changed"
 
     @property
     def ignores_refusals(self) -> bool:

@@ -9,26 +9,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from chassis.cli import AddCommand
 from chassis.logging import configure_logging
 from chassis.ports import T
 from subgraphs.auth.domain import Session
-from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.errors import AccountNotFound, UnknownRole
 from subgraphs.auth.operators import Acted, OperatorService, Shown
+from subgraphs.auth.policy import USER
 from subgraphs.auth.security_events import SecurityEvent
 from subgraphs.auth.settings import Settings
 
+UNKNOWN_ROLE = 2
 NOT_FOUND = 3
 """The exit status if no account has the login."""
 
 Open = Callable[[Settings, str], AbstractAsyncContextManager[OperatorService]]
 """Opens the use cases, for an operator of this name."""
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The group of commands on accounts."""
+
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class _Act:
     """A command that changes an account, and what it says."""
 
     name: str
@@ -39,35 +44,35 @@ class Act:
 
 
 _ACTS = (
-    Act(
+    _Act(
         "disable",
         "refuse every sign-in and code until `enable`, and end all sessions",
         OperatorService.disable,
         "disabled",
         "disabled before",
     ),
-    Act(
+    _Act(
         "enable",
         "take back `disable`",
         OperatorService.enable,
         "enabled",
         "not disabled",
     ),
-    Act(
+    _Act(
         "end-sessions",
         "end all sessions and open subscriptions",
         OperatorService.end_sessions,
         "signed out everywhere",
         "without a session",
     ),
-    Act(
+    _Act(
         "require-reset",
         "remove the password and end all sessions: the owner has to reset it by mail",
         OperatorService.require_reset,
         "without a password",
         "without a password and a session before",
     ),
-    Act(
+    _Act(
         "delete",
         "delete the account and its data, as `deleteAccount` does",
         OperatorService.delete,
@@ -76,9 +81,7 @@ _ACTS = (
 )
 
 
-def add_accounts(
-    add: AddCommand, open_operators: Open
-) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+def add_accounts(add: AddCommand, open_operators: Open) -> Commands:
     """Add the commands to a command line. Returns their group, for commands of other modules."""
     text = "look at an account and act on it; records each act and mails the owner"
     commands = add("accounts", help=text, description=text).add_subparsers(
@@ -93,13 +96,31 @@ def add_accounts(
     parser.set_defaults(run=show)
     for act in _ACTS:
         parser = account_parser(commands, act.name, act.help)
-        parser.set_defaults(run=acting(act, open_operators))
+        parser.set_defaults(run=_acting(act, open_operators))
+    _add_roles(commands, open_operators)
     return commands
 
 
-def account_parser(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def _add_roles(commands: Commands, open_operators: Open) -> None:
+    text = "give the account these roles and no others, and end all sessions"
+    parser = account_parser(commands, "roles", text)
+    parser.add_argument("roles", nargs="+", metavar="role", help=f"`{USER}` for no further role")
+
+    def assign(arguments: argparse.Namespace) -> None:
+        has = f"in the roles {', '.join(sorted({USER, *arguments.roles}))}"
+        act = _Act(
+            "roles",
+            text,
+            lambda operators, login, reason: operators.assign_roles(login, arguments.roles, reason),
+            has,
+            has,
+        )
+        _acting(act, open_operators)(arguments)
+
+    parser.set_defaults(run=assign)
+
+
+def account_parser(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command on one account, with the arguments that all of them have."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("login", help="the username, the address or the id")
@@ -109,9 +130,7 @@ def account_parser(
     return parser
 
 
-def acting(act: Act, open_operators: Open) -> Callable[[argparse.Namespace], None]:
-    """Return the function that runs a command and prints the outcome."""
-
+def _acting(act: _Act, open_operators: Open) -> Callable[[argparse.Namespace], None]:
     def run(arguments: argparse.Namespace) -> None:
         acted = _run(
             arguments,
@@ -128,7 +147,7 @@ def _run(
     open_operators: Open,
     work: Callable[[OperatorService], Awaitable[T]],
 ) -> T:
-    """Return the result of `work`. Exits with NOT_FOUND if there is no such account."""
+    """Return the result of `work`. Exits with NOT_FOUND or UNKNOWN_ROLE."""
 
     async def run() -> T:
         async with open_operators(settings, arguments.operator) as operators:
@@ -142,6 +161,9 @@ def _run(
     except AccountNotFound:
         print("auth: no account has this username, address or id", file=sys.stderr)
         sys.exit(NOT_FOUND)
+    except UnknownRole as error:
+        print(f"auth: {error}", file=sys.stderr)
+        sys.exit(UNKNOWN_ROLE)
 
 
 def _print(arguments: argparse.Namespace, found: Mapping[str, Any], text: str) -> None:
@@ -158,7 +180,7 @@ def _of_acted(acted: Acted) -> dict[str, Any]:
     }
 
 
-def _text_of_acted(act: Act, acted: Acted) -> str:
+def _text_of_acted(act: _Act, acted: Acted) -> str:
     account = f"{acted.user.username} ({acted.user.id})"
     if not acted.changed:
         return f"{account} was {act.nothing}: nothing to do."
@@ -175,8 +197,8 @@ def _of_shown(shown: Shown) -> dict[str, Any]:
         "createdAt": _time(user.created_at),
         "passwordChangedAt": _time(user.password_changed_at),
         "hasPassword": bool(user.password_hash),
-        "roles": sorted(user.roles),
         "disabledAt": _time(user.disabled_at),
+        "roles": sorted({USER, *user.roles}),
     }
     return {
         "userId": str(shown.user_id),

@@ -327,15 +327,15 @@ class Password:
             return [Problem("password", f"Password must be {shortest} to {longest} characters.")]
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
+        if is_common(self.text):
+            message = "This password is among the most common ones. Choose another."
+            return [Problem("password", message)]
         names = {*_words(username), *_words(email), *_words(product), *CONTEXT_WORDS}
         if self._consists_of(names):
             message = (
                 "Password must not consist of your username, your address, the product's name or "
                 "very common words alone. Add other words."
             )
-            return [Problem("password", message)]
-        if is_common(self.text):
-            message = "This password is among the most common ones. Choose another."
             return [Problem("password", message)]
         return []
 

@@ -9,11 +9,11 @@ from chassis.paging import PageRequest
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import MailKind, Session, User
 from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.events import user_export_requested
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer
 from subgraphs.auth.recovery import PENDING
-from subgraphs.auth.roles import change_roles, checked_roles
 from subgraphs.auth.security_events import SecurityEvent, SecurityEventKind
 from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions, remove_user
@@ -85,6 +85,27 @@ class OperatorService:
 
         return await self.credentials.unit_of_work.transaction(work)
 
+    async def find(self, account: str) -> User:
+        """Return an account that exists."""
+        user = await self._found(account)
+        if user is None:
+            raise AccountNotFound
+        return user
+
+    async def request_export(self, user_id: UUID, export_id: UUID, reason: str | None) -> None:
+        """Record an export, and ask the other services for the data of the user.
+
+        The event names no user: the request, which is open already, does.
+        """
+        event = user_export_requested(export_id, self.now())
+
+        async def work(repositories: Repositories) -> None:
+            kind = SecurityEventKind.ACCOUNT_EXPORTED
+            await self.security_log.add(repositories, kind, user_id, reason=reason)
+            await repositories.events.add(event)
+
+        await self.credentials.unit_of_work.transaction(work)
+
     async def disable(self, account: str, reason: str | None = None) -> Acted:
         """Refuse every sign-in and every code until the account is enabled; end its sessions.
 
@@ -112,26 +133,32 @@ class OperatorService:
             account, SecurityEventKind.RESET_REQUIRED, MailKind.RESET_REQUIRED, _reset, reason
         )
 
+    async def assign_roles(
+        self, account: str, named: Collection[str], reason: str | None = None
+    ) -> Acted:
+        """Give an account these roles, and no others besides `user`; end all its sessions.
+
+        Tokens hold the scopes of their time, and the end of a session is what reaches every process
+        exactly (docs/adr/0025). Raises UnknownRole too.
+        """
+        roles = self.policy.assigned(named)
+
+        async def change(
+            repositories: Repositories, user: User, now: datetime
+        ) -> Sequence[UUID] | None:
+            if user.roles == roles:
+                return None
+            await repositories.users.change_roles(user.id, roles)
+            return await end_sessions(repositories, user.id, now)
+
+        return await self._act(
+            account, SecurityEventKind.ROLES_CHANGED, MailKind.ROLES_CHANGED, change, reason
+        )
+
     async def delete(self, account: str, reason: str | None = None) -> Acted:
         """Remove the account and end its sessions, as its owner could."""
         return await self._act(
             account, SecurityEventKind.ACCOUNT_DELETED, MailKind.ACCOUNT_DELETED, _delete, reason
-        )
-
-    async def change_roles(
-        self, account: str, named: Collection[str], reason: str | None = None
-    ) -> Acted:
-        """Give the account these roles, and no others besides `user`; end its sessions.
-
-        Raises UnknownRole.
-        """
-        roles = checked_roles(named, self.policy)
-        return await self._act(
-            account,
-            SecurityEventKind.ROLES_CHANGED,
-            MailKind.ROLES_CHANGED,
-            lambda repositories, user, now: change_roles(repositories, user, roles, now),
-            reason,
         )
 
     async def _act(
@@ -142,10 +169,7 @@ class OperatorService:
         change: _Change,
         reason: str | None,
     ) -> Acted:
-        found = await self._found(account)
-        if found is None:
-            raise AccountNotFound
-        user_id, now = found.id, self.now()
+        user_id, now = (await self.find(account)).id, self.now()
 
         async def work(repositories: Repositories) -> Acted:
             user = await repositories.users.lock(user_id)

@@ -124,7 +124,7 @@ def an_address(chance: random.Random) -> str:
 
 
 @pytest.mark.asvs("6.3.1")
-@pytest.mark.timeout(120 + ATTEMPTS // 50)
+@pytest.mark.timeout(120 + ATTEMPTS // 5)
 async def test_guesses_of_many_networks_stay_within_the_budget_and_the_owner_signs_in(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ async def test_every_process_knows_the_ended_sessions_when_the_command_returns(
     )
     async with process(redis) as one, process(redis) as another:
         async with operating(settings, "grace") as operators:
-            await operators.change_roles("ada", ["moderator"])
+            await operators.assign_roles("ada", ["moderator"])
         for session in (ada.session, phone.session):
             assert one.has_ended(str(session.id))
             assert another.has_ended(str(session.id))
@@ -64,7 +64,7 @@ async def test_every_process_knows_the_ended_sessions_when_the_command_returns(
     [
         (("ada", "root"), 2, "auth: there is no role root; known are user"),
         (("grace", "user"), 3, "auth: no account has this username, address or id"),
-        (("ada", "user"), 0, "was in the roles user before: nothing to do."),
+        (("ada", "user"), 0, "was in the roles user: nothing to do."),
     ],
 )
 async def test_command_says_what_it_did(

@@ -452,6 +452,8 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
+    leaked: set[str] = field(default_factory=set)
+    """Passwords that have leaked."""
     origin: Origin = field(default_factory=lambda: Origin(Device("Laptop", "192.0.2.1")))
     """Who causes the events that are recorded."""
     throttle: FakeThrottle = field(init=False)
@@ -478,7 +480,7 @@ class FakeAuth:
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,
             normalize_email=normalize_email,
-            is_common_password=is_common,
+            is_common_password=lambda p: is_common(p) or p in self.leaked,
             devices=HmacDeviceTokens("a secret of thirty-two characters"),
             throttle=self.throttle,
             limits=Limits(),

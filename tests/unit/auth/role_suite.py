@@ -4,7 +4,7 @@ Run with the fakes in `test_roles.py` and with PostgreSQL in the integration tes
 """
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,10 +16,8 @@ from subgraphs.auth.errors import (
     UnknownRole,
 )
 from subgraphs.auth.policy import Policy
-from subgraphs.auth.security_events import Origin, SecurityEventKind
 from tests.unit.auth.fakes import MODERATION, SCOPES, FakeAuth
 from tests.unit.auth.recovery_suite import kinds, mails, verified
-from tests.unit.auth.security_event_suite import recorded
 from tests.unit.auth.service_suite import (
     LAPTOP,
     PASSWORD,
@@ -33,8 +31,8 @@ from tests.unit.auth.service_suite import (
 
 async def assign(auth: FakeAuth, user_id: UUID, *roles: str) -> Sequence[UUID] | None:
     """Change the roles of an account. Returns the sessions that ended; None if it had them."""
-    acted = await auth.operators.change_roles(str(user_id), roles)
-    return acted.ended if acted.changed else None
+    assigned = await auth.operators.assign_roles(str(user_id), roles)
+    return assigned.ended if assigned.changed else None
 
 
 async def moderator(auth: FakeAuth) -> SignedIn:
@@ -127,30 +125,33 @@ class ChangeOfRoles:
         with pytest.raises(UnknownRole, match=message):
             await assign(auth, ada.user.id, "moderator", "root")
 
-    async def test_change_is_recorded_with_operator_and_reason(self, auth: FakeAuth) -> None:
-        ada = await sign_up(auth.service)
-        auth.origin = Origin(operator="grace")
-        await auth.operators.change_roles("ada", ["moderator"], "ticket 12")
-        event, *_ = await recorded(auth, ada.user.id)
-        assert event.kind is SecurityEventKind.ROLES_CHANGED
-        assert (event.origin, event.reason) == (auth.origin, "ticket 12")
+    @pytest.mark.parametrize("account", ["ada", " ADA", "ada@example.com", "id"])
+    async def test_account_is_named_by_username_address_or_id(
+        self, auth: FakeAuth, account: str
+    ) -> None:
+        user = (await sign_up(auth.service)).user
+        named = str(user.id) if account == "id" else account
+        await auth.operators.assign_roles(named, ["moderator"])
+        assert scopes_of(auth, await sign_in(auth.service)) == SCOPES | MODERATION
+
+    @pytest.mark.parametrize("account", ["grace", "grace@example.com", str(uuid4()), "", "!"])
+    async def test_unknown_account_is_an_error(self, auth: FakeAuth, account: str) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(AccountNotFound):
+            await auth.operators.assign_roles(account, ["moderator"])
 
     async def test_change_is_mailed_to_a_proven_address(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
-        assert (await auth.operators.change_roles("ada", ["moderator"])).mailed
-        assert not (await auth.operators.change_roles("ada", ["moderator"])).mailed
+        assert (await auth.operators.assign_roles("ada", ["moderator"])).mailed
+        assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
         (mail,) = await mails(auth)
         assert (mail.kind, mail.address) == (MailKind.ROLES_CHANGED, ada.user.email)
         assert mail.code == mail.short_code == ""
 
     async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
-        assert not (await auth.operators.change_roles("ada", ["moderator"])).mailed
+        assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
         assert MailKind.ROLES_CHANGED not in await kinds(auth)
-
-    async def test_unknown_account_is_an_error(self, auth: FakeAuth) -> None:
-        with pytest.raises(AccountNotFound):
-            await auth.operators.change_roles("ada", ["moderator"])
 
     async def test_sign_in_during_a_change_opens_no_session(self, auth: FakeAuth) -> None:
         """It has read the roles before, and would keep them."""
