@@ -87,8 +87,8 @@ class StreamConsumer:
 
     After an error of INFRASTRUCTURE this consumer backs off and retries until the outage ends.
     After any other error the event is retried, up to `attempts` attempts; an attempt that ended the
-    process counts. Then the event goes to `reject` with the reason, which must store it. A
-    malformed event is rejected at once.
+    process counts. Then `reject(text, reason)` must store the event. A malformed event is rejected
+    at once.
     """
 
     def __init__(

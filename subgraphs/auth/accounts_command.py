@@ -248,7 +248,8 @@ def _text_of_shown(shown: Shown) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value)
-    return "-" if value is None else str(value)
+    # A client chose some of the text: none of it may act on the terminal or look like a column.
+    return "-" if value is None else json.dumps(value)
 
 
 def _time(at: datetime | None) -> str | None:

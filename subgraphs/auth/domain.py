@@ -395,6 +395,14 @@ def _words(text: str) -> set[str]:
     return {word for word in found if len(word) > 2}
 
 
+def folded(login: str) -> str:
+    """Return a login in lower case, as the database compares it.
+
+    It makes an `i` of `\u0130`, of which Python's `lower` makes two characters.
+    """
+    return login.replace("\u0130", "i").lower()
+
+
 def is_fictitious(address: str) -> bool:
     """Return whether an address is below the top-level domain `example`, which never exists.
 

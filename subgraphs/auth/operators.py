@@ -195,10 +195,12 @@ class OperatorService:
 
 
 async def _disable(repositories: Repositories, user: User, now: datetime) -> Sequence[UUID] | None:
+    # Also of a disabled account: a process of an earlier release may have opened a session.
+    ended = await end_sessions(repositories, user.id, now)
     if user.disabled_at:
-        return None
+        return ended or None
     await repositories.users.set_disabled(user.id, now)
-    return await end_sessions(repositories, user.id, now)
+    return ended
 
 
 async def _enable(repositories: Repositories, user: User, _: datetime) -> Sequence[UUID] | None:

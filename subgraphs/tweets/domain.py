@@ -57,7 +57,7 @@ class Tweet:
         return counted.as_retweet(retweet_id, author, created_at)
 
     def undone(self) -> "Tweet":
-        """Return the original of this retweet as it is without the retweet."""
+        """Return the original of this retweet, with one retweet less."""
         return replace(self.original, retweet_count=self.retweet_count - 1)
 
 

@@ -16,7 +16,6 @@ TWEET_DELETED = "tweet-deleted"
 TWEET_RETWEETED = "tweet-retweeted"
 RETWEET_UNDONE = "retweet-undone"
 
-AUTH_STREAM = "events.auth"
 USER_DELETED = "user-deleted"
 
 

@@ -204,8 +204,7 @@ class TestExports:
 
 
 class TestTweetsAsConsumer:
-    def test_stream_and_type_are_those_of_auth(self) -> None:
-        assert tweets.AUTH_STREAM == auth.STREAM
+    def test_type_is_that_of_auth(self) -> None:
         assert tweets.USER_DELETED == auth.USER_DELETED
 
     def test_deleted_user_is_read(self) -> None:

@@ -95,7 +95,8 @@ async def service(
     # On a busy machine a late answer would count as an outage, in which each process counts alone.
     monkeypatch.setattr(throttle, "_PATIENCE", 60)
     cheap = {"AUTH_ARGON2_MEMORY_KIB": "8", "AUTH_ARGON2_PASSES": "1"}
-    given = environment(auth_database_url, valkey_url) | cheap | getattr(request, "param", {})
+    patient = f"{valkey_url}?socket_timeout=60"
+    given = environment(auth_database_url, patient) | cheap | getattr(request, "param", {})
     app = module.create_app(Settings.from_env(given), Shutdown())
     transport = httpx.ASGITransport(app)
     async with (

@@ -432,9 +432,11 @@ class FakeThrottle:
         self.taken: list[Budget] = []
 
     async def take(self, *budgets: Budget) -> None:
-        waits = self._budgets.take({repr((b, b.key)): b for b in budgets})
+        named = {repr((b, b.key)): b for b in budgets}
+        waits = self._budgets.take(named)
         if any(waits):
-            raise TooManyAttempts(timedelta(microseconds=max(waits)))
+            refused = [b.kind for b, wait in zip(named.values(), waits, strict=True) if wait]
+            raise TooManyAttempts(timedelta(microseconds=max(waits)), refused)
         self.taken += budgets
 
 

@@ -48,7 +48,7 @@ from .recognition import (
 Run = Callable[[Any], Any]
 
 SERIALIZED = INERT | {dict, list}
-"""The types of what scalars return; JSON, which returns what it is given, is given them too."""
+"""The types of values that scalars return; the scalar JSON takes and returns all of them."""
 _UNCHANGED: dict[Any, str] = {
     serialize_string: "type({0}) is str",
     serialize_id: "type({0}) is str",
