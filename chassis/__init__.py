@@ -1,1 +1,1 @@
-"""What every Chirp service shares: it names no business concept and imports no service."""
+"""The code that all Chirp services share. It names no business concept and imports no service."""

@@ -1,4 +1,4 @@
-"""Run operations over HTTP, sign up and sign in."""
+"""Runs operations over HTTP; signs up and in."""
 
 import secrets
 from collections.abc import Mapping

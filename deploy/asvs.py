@@ -124,6 +124,8 @@ def _problems_of(row: Row, *, is_tested: bool) -> Iterator[str]:
         yield f"is {row.status!r}; it must be one of {', '.join(Status)}"
     elif row.status == Status.MET and not is_tested:
         yield f"is met, but no test has the marker asvs({row.id!r})"
+    elif row.status == Status.NOT_MET and row.level == "1":
+        yield "is not met, and all of level 1 must be"
     if not row.explanation:
         yield "does not say what we do, or why not"
 

@@ -1,4 +1,4 @@
-"""Run the parts of `make check` side by side: `python -m deploy.check [PART …]`.
+"""Runs the parts of `make check` side by side: `python -m deploy.check [PART …]`.
 
 Each part is named when it ends, with its duration; its output is shown if it failed. The output of
 the tests comes last, as pytest writes it.

@@ -1,4 +1,4 @@
-"""Read files of settings, such as `.env`."""
+"""Reads files of settings, such as `.env`."""
 
 from pathlib import Path
 

@@ -27,7 +27,8 @@ REQUIREMENTS = ROOT / "requirements" / "validators.txt"
 ENVIRONMENT = ROOT / ".venv" / "validators"
 ACTIONLINT = ROOT / "deploy" / "actionlint"
 
-OVERLAYS = ("local", "digitalocean")
+LOCAL = "local"
+OVERLAYS = (LOCAL, "digitalocean")
 KUBERNETES = ("1.33", "1.37")
 """The oldest supported version, and the newest with published schemas."""
 
@@ -118,7 +119,7 @@ def workflow_security(root: Path) -> None:
 
 
 def render(root: Path, overlay: str) -> str:
-    """Return the overlay as one stream of YAML documents, with newly generated secrets."""
+    """Return the overlay as one stream of YAML documents; `local` with newly generated secrets."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
         for part in ("databases", "kubernetes"):
@@ -127,7 +128,8 @@ def render(root: Path, overlay: str) -> str:
             shutil.copytree(root / "deploy" / part, copy / "deploy" / part, ignore=ignored)
         for script in ("secrets.sh", "services.sh"):
             shutil.copy(root / "deploy" / script, copy / "deploy")
-        run(copy, "sh", "deploy/secrets.sh", "kubernetes")
+        if overlay == LOCAL:  # the others refer to Secrets that the cluster has
+            run(copy, "sh", "deploy/secrets.sh", "kubernetes")
         return run(copy, "kubectl", "kustomize", f"deploy/kubernetes/overlays/{overlay}")
 
 

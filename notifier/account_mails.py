@@ -130,6 +130,14 @@ _WORDS = {
         "",
         "Choosing one signs out all devices.",
     ),
+    AccountMailKind.ROLES_CHANGED: _Words(
+        "What you may do has changed",
+        "{username}, those who run {product} have changed the roles of your account, which say "
+        "what it may do. All devices are signed out. Sign in again to go on.",
+        "Sign in",
+        "",
+        "If you have a question, write to those who run {product}.",
+    ),
 }
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61\x63\x63ount_mails.proto\x12\x07\x61uth.v1\"!\n\x0eGetMailRequest\x12\x0f\n\x07mail_id\x18\x01 \x01(\t\"X\n\x0fGetMailResponse\x12$\n\x04mail\x18\x01 \x01(\x0b\x32\x14.auth.v1.AccountMailH\x00\x12\x14\n\nnot_wanted\x18\x02 \x01(\tH\x00\x42\t\n\x07outcome\"\xad\x01\n\x0b\x41\x63\x63ountMail\x12\x1b\n\x04kind\x18\x01 \x01(\x0e\x32\r.auth.v1.Kind\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\x11\n\tlink_path\x18\x04 \x01(\t\x12\x12\n\nshort_code\x18\x05 \x01(\t\x12\x15\n\rvalid_seconds\x18\x06 \x01(\x03\x12 \n\x07sign_in\x18\x07 \x01(\x0b\x32\x0f.auth.v1.SignIn\"5\n\x06SignIn\x12\n\n\x02\x61t\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rowser\x18\x02 \x01(\t\x12\x0e\n\x06system\x18\x03 \x01(\t*\xc9\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11KIND_VERIFY_EMAIL\x10\x01\x12\x15\n\x11KIND_CHANGE_EMAIL\x10\x02\x12\x17\n\x13KIND_RESET_PASSWORD\x10\x03\x12\x16\n\x12KIND_EMAIL_CHANGED\x10\x04\x12\x19\n\x15KIND_PASSWORD_CHANGED\x10\x05\x12\x14\n\x10KIND_NEW_SIGN_IN\x10\x06\x12\x19\n\x15KIND_ACCOUNT_DISABLED\x10\x07\x12\x18\n\x14KIND_ACCOUNT_ENABLED\x10\x08\x12\x17\n\x13KIND_SESSIONS_ENDED\x10\t\x12\x17\n\x13KIND_RESET_REQUIRED\x10\n\x12\x18\n\x14KIND_ACCOUNT_DELETED\x10\x0b\x12\x1a\n\x16KIND_PASSWORD_BREACHED\x10\r2L\n\x0c\x41\x63\x63ountMails\x12<\n\x07GetMail\x12\x17.auth.v1.GetMailRequest\x1a\x18.auth.v1.GetMailResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61\x63\x63ount_mails.proto\x12\x07\x61uth.v1\"!\n\x0eGetMailRequest\x12\x0f\n\x07mail_id\x18\x01 \x01(\t\"X\n\x0fGetMailResponse\x12$\n\x04mail\x18\x01 \x01(\x0b\x32\x14.auth.v1.AccountMailH\x00\x12\x14\n\nnot_wanted\x18\x02 \x01(\tH\x00\x42\t\n\x07outcome\"\xad\x01\n\x0b\x41\x63\x63ountMail\x12\x1b\n\x04kind\x18\x01 \x01(\x0e\x32\r.auth.v1.Kind\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\x11\n\tlink_path\x18\x04 \x01(\t\x12\x12\n\nshort_code\x18\x05 \x01(\t\x12\x15\n\rvalid_seconds\x18\x06 \x01(\x03\x12 \n\x07sign_in\x18\x07 \x01(\x0b\x32\x0f.auth.v1.SignIn\"5\n\x06SignIn\x12\n\n\x02\x61t\x18\x01 \x01(\x03\x12\x0f\n\x07\x62rowser\x18\x02 \x01(\t\x12\x0e\n\x06system\x18\x03 \x01(\t*\xe1\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11KIND_VERIFY_EMAIL\x10\x01\x12\x15\n\x11KIND_CHANGE_EMAIL\x10\x02\x12\x17\n\x13KIND_RESET_PASSWORD\x10\x03\x12\x16\n\x12KIND_EMAIL_CHANGED\x10\x04\x12\x19\n\x15KIND_PASSWORD_CHANGED\x10\x05\x12\x14\n\x10KIND_NEW_SIGN_IN\x10\x06\x12\x19\n\x15KIND_ACCOUNT_DISABLED\x10\x07\x12\x18\n\x14KIND_ACCOUNT_ENABLED\x10\x08\x12\x17\n\x13KIND_SESSIONS_ENDED\x10\t\x12\x17\n\x13KIND_RESET_REQUIRED\x10\n\x12\x18\n\x14KIND_ACCOUNT_DELETED\x10\x0b\x12\x1a\n\x16KIND_PASSWORD_BREACHED\x10\r\x12\x16\n\x12KIND_ROLES_CHANGED\x10\x0c\x32L\n\x0c\x41\x63\x63ountMails\x12<\n\x07GetMail\x12\x17.auth.v1.GetMailRequest\x1a\x18.auth.v1.GetMailResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'account_mails_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KIND']._serialized_start=389
-  _globals['_KIND']._serialized_end=718
+  _globals['_KIND']._serialized_end=742
   _globals['_GETMAILREQUEST']._serialized_start=32
   _globals['_GETMAILREQUEST']._serialized_end=65
   _globals['_GETMAILRESPONSE']._serialized_start=67
@@ -41,6 +41,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTMAIL']._serialized_end=331
   _globals['_SIGNIN']._serialized_start=333
   _globals['_SIGNIN']._serialized_end=386
-  _globals['_ACCOUNTMAILS']._serialized_start=720
-  _globals['_ACCOUNTMAILS']._serialized_end=796
+  _globals['_ACCOUNTMAILS']._serialized_start=744
+  _globals['_ACCOUNTMAILS']._serialized_end=820
 # @@protoc_insertion_point(module_scope)

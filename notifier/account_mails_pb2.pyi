@@ -21,6 +21,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_RESET_REQUIRED: _ClassVar[Kind]
     KIND_ACCOUNT_DELETED: _ClassVar[Kind]
     KIND_PASSWORD_BREACHED: _ClassVar[Kind]
+    KIND_ROLES_CHANGED: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_VERIFY_EMAIL: Kind
 KIND_CHANGE_EMAIL: Kind
@@ -34,6 +35,7 @@ KIND_SESSIONS_ENDED: Kind
 KIND_RESET_REQUIRED: Kind
 KIND_ACCOUNT_DELETED: Kind
 KIND_PASSWORD_BREACHED: Kind
+KIND_ROLES_CHANGED: Kind
 
 class GetMailRequest(_message.Message):
     __slots__ = ("mail_id",)

@@ -1,4 +1,4 @@
-"""Wires the notifier together."""
+"""The composition root of the notifier."""
 
 import random
 from collections.abc import Callable

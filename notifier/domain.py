@@ -197,6 +197,7 @@ class AccountMailKind(StrEnum):
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
     PASSWORD_BREACHED = "password-breached"  # noqa: S105
+    ROLES_CHANGED = "roles-changed"
 
     @property
     def ignores_refusals(self) -> bool:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[1]
-_IMPORT = re.compile(r"^(?:from ([\w.]+) import |import ([\w.]+)(?: as \w+)?$)", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^(?:from ([\w.]+) import ([\w ,]*)|import ([\w.]+)(?: as \w+)?$)", re.MULTILINE
+)
+_NAME = re.compile(r"(?:^|,) *(\w+)")
 _NOT_SERVED = {"migrations", "node_modules", "dist", "tests"}
 """Folders of a service whose modules a serving process does not import."""
 _IMPORTED_IN_USE = (
@@ -116,19 +119,17 @@ def _run(
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def imported_packages(folders: Sequence[Path]) -> list[str]:
-    """Return the modules outside this repository that Python files import when they are loaded.
+def imported_packages(folders: Sequence[Path]) -> dict[str, set[str]]:
+    """Return what Python files import from outside this repository when they are loaded.
 
-    Those that their packages import only in use are added.
+    The keys are modules; the values are names imported from them, which may be modules too. Modules
+    that packages import only in use are added.
     """
-    names = set(_IMPORTED_IN_USE) | {
-        name
-        for folder in folders
-        for file in _modules(folder)
-        for match in _IMPORT.finditer(file.read_text())
-        if (name := match[1] or match[2])
-    }
-    return sorted(name for name in names if not _is_ours(name.partition(".")[0]))
+    found: dict[str, set[str]] = {name: set() for name in _IMPORTED_IN_USE}
+    for file in (file for folder in folders for file in _modules(folder)):
+        for source, names, module in _IMPORT.findall(file.read_text()):
+            found.setdefault(source or module, set()).update(_NAME.findall(names))
+    return {name: found[name] for name in sorted(found) if not _is_ours(name.partition(".")[0])}
 
 
 def _modules(folder: Path) -> Iterator[Path]:

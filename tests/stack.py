@@ -175,7 +175,7 @@ class Exported:
 def export(stack: RunningStack, login: str, *options: str) -> Exported:
     """Export the data of a person from every service of the stack, as an operator does."""
     result = subprocess.run(
-        [sys.executable, "-m", declared()["auth"].module, "export", login, *options],
+        [sys.executable, "-m", declared()["auth"].module, "accounts", "export", login, *options],
         env={"PATH": os.environ["PATH"], **settings_of("auth", stack.settings)},
         capture_output=True,
         text=True,

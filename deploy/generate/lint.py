@@ -18,6 +18,7 @@ def outputs(topology: Topology) -> Sequence[Output]:
     return [
         Block(".importlinter", "packages", _lines([*libraries, *packages])),
         Block(".importlinter", "libraries", _lines(libraries)),
+        Block(".importlinter", "unknown to the libraries", _lines(["chassis", *packages])),
         Block(".importlinter", "containers", _lines(modules)),
         Block(".importlinter", "independent", _lines(modules)),
         Block(".importlinter", "unknown to the chassis", _lines(packages)),

@@ -1,1 +1,1 @@
-"""What watches the system: Prometheus's rules and Grafana's dashboards."""
+"""Prometheus's rules and Grafana's dashboards."""

@@ -1,4 +1,4 @@
-"""Probe a running system: `python -m deploy.prober` repeats rounds, `once` shows a single one."""
+"""Probes a running system: `python -m deploy.prober` repeats rounds, `once` shows a single one."""
 
 import argparse
 import os
@@ -51,7 +51,7 @@ def _probe_once(http: httpx.Client, name: str, secret: str) -> int:
     services = declared().services
     if TWEETS not in services:
         print(f"{FILE} declares no service {TWEETS}: the steps that need it are left out")
-    stopped = _stopped()
+    stopped = _stop_event()
     succeeded = Round(http, f"{name}_once", secret, show, services, stopped.is_set).run()
     print("every step succeeded" if succeeded else "a step failed")
     return 0 if succeeded else 1
@@ -69,7 +69,7 @@ def _probe_repeatedly(
             print(f"{step.name}: {step.problem}", file=sys.stderr, flush=True)
 
     start_http_server(port, registry=metrics.registry)
-    stopped = _stopped()
+    stopped = _stop_event()
     round_ = Round(http, name, secret, record, services, stopped.is_set)
     while not stopped.is_set():
         if round_.run():
@@ -77,7 +77,7 @@ def _probe_repeatedly(
         stopped.wait(interval)
 
 
-def _stopped() -> threading.Event:
+def _stop_event() -> threading.Event:
     """Return an event that SIGTERM and Ctrl-C set."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,10 +10,17 @@ const LEFT = /^#device=([\w-]{64})$/;
 export class Devices {
   constructor(private readonly storage: Pick<Storage, "getItem" | "setItem">) {}
 
-  /** Returns the token to send with a sign-in: another user's is ignored by the server. */
+  /**
+   * Returns the token to send with a sign-in: another user's is ignored by the server. The one that
+   * a page left is used once, because any site may link here with one.
+   */
   tokenFor(login: string): string | null {
     const kept = this.#kept();
-    return kept.get(NEXT) ?? kept.get(keyOf(login)) ?? null;
+    const left = kept.get(NEXT);
+    if (left === undefined) return kept.get(keyOf(login)) ?? null;
+    kept.delete(NEXT);
+    this.#store(kept);
+    return left;
   }
 
   /** Keeps the newest token of a user, under each of their logins. */
@@ -24,7 +31,7 @@ export class Devices {
       kept.set(login, token);
     }
     if (!logins.includes(NEXT)) kept.delete(NEXT);
-    this.storage.setItem(KEY, JSON.stringify([...kept].slice(-MOST)));
+    this.#store(kept);
   }
 
   /** Keeps the token in a page's fragment. Returns whether there was one. */
@@ -32,6 +39,10 @@ export class Devices {
     const token = LEFT.exec(fragment)?.[1];
     if (token) this.keep(token, NEXT);
     return token !== undefined;
+  }
+
+  #store(kept: Map<string, string>): void {
+    this.storage.setItem(KEY, JSON.stringify([...kept].slice(-MOST)));
   }
 
   #kept(): Map<string, string> {

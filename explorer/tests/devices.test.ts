@@ -46,6 +46,14 @@ test("the token after a reset replaces the void one of before", () => {
   expect(devices.tokenFor("ada")).toBe(TOKEN);
 });
 
+test("the token that a page left is used once, so a forged one does not stay in the way", () => {
+  const devices = new Devices(new Kept());
+  devices.keep("d1", "ada");
+  devices.take(`#device=${TOKEN}`);
+  devices.tokenFor("ada");
+  expect(devices.tokenFor("ada")).toBe("d1");
+});
+
 test.each(["", "#", "#device=", "#device=x", `#device=${TOKEN}!`, "#feed"])(
   "the fragment %s holds no token",
   (fragment) => {

@@ -1,48 +1,67 @@
 """Runs the tests on each supported version of Strawberry and graphql-core: `python matrix.py`.
 
-Takes uv, and an index of packages that it can reach. `python matrix.py 0.341.2:3.3.2` runs on one.
+Installs this package into an empty environment for each. Takes uv, and an index of packages that it
+can reach. `python matrix.py 0.341.2:3.3.2` runs on one version, `--python 3.13` on another Python.
+Ends with a table of the results.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+PACKAGE = "graphql-streams"
 VERSIONS = (
     ("0.334.0", "3.3.0"),
+    ("0.336.2", "3.3.1"),
+    ("0.338.0", "3.3.2"),
+    ("0.341.2", "3.3.0"),
     ("0.341.2", "3.3.2"),
 )
-"""Strawberry and graphql-core: the oldest and the newest."""
+"""Strawberry and graphql-core: the oldest, the newest, and some between."""
 
 
 def main() -> int:
     """Return the status of the process: 1 where the tests failed on a version."""
-    chosen = [tuple(each.split(":")) for each in sys.argv[1:]] or VERSIONS
-    failed = []
-    for strawberry, core in chosen:
-        name = f"strawberry-graphql {strawberry}, graphql-core {core}"
-        passed = _tests_pass(strawberry, core)
-        sys.stdout.write(f"==> {name}: {'passed' if passed else 'FAILED'}\n")
-        if not passed:
-            failed.append(name)
-    return 1 if failed else 0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("versions", nargs="*", help="Strawberry:graphql-core")
+    parser.add_argument("--python", default=sys.executable)
+    given = parser.parse_args()
+    rows = ["| Strawberry | graphql-core | |", "| --- | --- | --- |"]
+    failed = False
+    for strawberry, core in [each.split(":") for each in given.versions] or VERSIONS:
+        sys.stdout.write(f"==> strawberry-graphql {strawberry}, graphql-core {core}\n")
+        sys.stdout.flush()
+        status, result = _tested(given.python, strawberry, core)
+        failed |= status != 0
+        rows.append(f"| {strawberry} | {core} | {result if status == 0 else f'**{result}**'} |")
+    sys.stdout.write("\n".join(rows) + "\n")
+    return int(failed)
 
 
-def _tests_pass(strawberry: str, core: str) -> bool:
+def _tested(python: str, strawberry: str, core: str) -> tuple[int, str]:
+    """Show the tests on these versions; return their status and how many passed or failed."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         sys.exit("matrix.py needs uv: https://docs.astral.sh/uv/")
-    command = [uv, "run", "--isolated", "--no-project", "--python", sys.executable]
-    command += ["--with-editable", ".[test]"]
+    command = [uv, "run", "--isolated", "--no-project", "--python", python]
+    command += ["--with", ".[test]", "--refresh-package", PACKAGE]
     for package in (f"strawberry-graphql=={strawberry}", f"graphql-core=={core}"):
         command += ["--with", package]
-    done = subprocess.run(
-        [*command, "python", "-m", "pytest", "tests"],
+    tests = subprocess.Popen(
+        [*command, "python", "-m", "pytest", "tests", "--color=no"],
         cwd=Path(__file__).resolve().parent,
-        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    return done.returncode == 0
+    last = "no tests"
+    for line in tests.stdout or ():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        last = line.strip() or last
+    return tests.wait(), last.partition(" in ")[0]
 
 
 if __name__ == "__main__":

@@ -50,11 +50,10 @@ def _run_purge(_: argparse.Namespace) -> None:
 def _own_commands(add: AddCommand) -> None:
     text = "remove expired and ended sessions, old account mails and old security events"
     add("purge", help=text, description=text).set_defaults(run=_run_purge)
-    add_accounts(add, operating)
+    add_export(add_accounts(add, operating), operating)
     text = "make the filter of leaked passwords"
     passwords = add("passwords", help=text, description=text)
     passwords_cli.add_commands(passwords.add_subparsers(required=True, metavar="action"))
-    add_export(add)
     text = "make, list, rotate and replace the keys that sign access tokens"
     keys = add("keys", help=text, description=text)
     keys_cli.add_commands(keys.add_subparsers(required=True, metavar="action"))

@@ -9,22 +9,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from chassis.cli import AddCommand
 from chassis.logging import configure_logging
 from chassis.ports import T
 from subgraphs.auth.domain import Session
-from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.errors import AccountNotFound, UnknownRole
 from subgraphs.auth.operators import Acted, OperatorService, Shown
+from subgraphs.auth.policy import USER
 from subgraphs.auth.security_events import SecurityEvent
 from subgraphs.auth.settings import Settings
 
+UNKNOWN_ROLE = 2
 NOT_FOUND = 3
 """The exit status if no account has the login."""
 
 Open = Callable[[Settings, str], AbstractAsyncContextManager[OperatorService]]
 """Opens the use cases, for an operator of this name."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""The group of commands on accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,7 @@ _ACTS = (
 )
 
 
-def add_accounts(
-    add: AddCommand, open_operators: Open
-) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+def add_accounts(add: AddCommand, open_operators: Open) -> Commands:
     """Add the commands to a command line. Returns their group, for commands of other modules."""
     text = "look at an account and act on it; records each act and mails the owner"
     commands = add("accounts", help=text, description=text).add_subparsers(
@@ -94,12 +97,30 @@ def add_accounts(
     for act in _ACTS:
         parser = account_parser(commands, act.name, act.help)
         parser.set_defaults(run=_acting(act, open_operators))
+    _add_roles(commands, open_operators)
     return commands
 
 
-def account_parser(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def _add_roles(commands: Commands, open_operators: Open) -> None:
+    text = "give the account these roles and no others, and end all sessions"
+    parser = account_parser(commands, "roles", text)
+    parser.add_argument("roles", nargs="+", metavar="role", help=f"`{USER}` for no further role")
+
+    def assign(arguments: argparse.Namespace) -> None:
+        has = f"in the roles {', '.join(sorted({USER, *arguments.roles}))}"
+        act = _Act(
+            "roles",
+            text,
+            lambda operators, login, reason: operators.assign_roles(login, arguments.roles, reason),
+            has,
+            has,
+        )
+        _acting(act, open_operators)(arguments)
+
+    parser.set_defaults(run=assign)
+
+
+def account_parser(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command on one account, with the arguments that all of them have."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("login", help="the username, the address or the id")
@@ -126,7 +147,7 @@ def _run(
     open_operators: Open,
     work: Callable[[OperatorService], Awaitable[T]],
 ) -> T:
-    """Return the result of `work`. Exits with NOT_FOUND if there is no such account."""
+    """Return the result of `work`. Exits with NOT_FOUND or UNKNOWN_ROLE."""
 
     async def run() -> T:
         async with open_operators(settings, arguments.operator) as operators:
@@ -140,6 +161,9 @@ def _run(
     except AccountNotFound:
         print("auth: no account has this username, address or id", file=sys.stderr)
         sys.exit(NOT_FOUND)
+    except UnknownRole as error:
+        print(f"auth: {error}", file=sys.stderr)
+        sys.exit(UNKNOWN_ROLE)
 
 
 def _print(arguments: argparse.Namespace, found: Mapping[str, Any], text: str) -> None:
@@ -174,6 +198,7 @@ def _of_shown(shown: Shown) -> dict[str, Any]:
         "passwordChangedAt": _time(user.password_changed_at),
         "hasPassword": bool(user.password_hash),
         "disabledAt": _time(user.disabled_at),
+        "roles": sorted({USER, *user.roles}),
     }
     return {
         "userId": str(shown.user_id),
@@ -223,7 +248,8 @@ def _text_of_shown(shown: Shown) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value)
-    return "-" if value is None else str(value)
+    # A client chose some of the text: none of it may act on the terminal or look like a column.
+    return "-" if value is None else json.dumps(value)
 
 
 def _time(at: datetime | None) -> str | None:

@@ -37,7 +37,6 @@ from subgraphs.auth.context import AuthContext
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.export import ExportService
 from subgraphs.auth.grpc_server import address, serving
 from subgraphs.auth.grpc_service import (
     ACCOUNT_MAILS,
@@ -159,12 +158,6 @@ async def operating(settings: Settings, operator: str) -> AsyncIterator[Operator
     auth = _Auth(settings, database, lambda: None, lambda _: None, lambda: origin)
     async with open_database(database, versions_of("auth")), auth.redis:
         yield auth.operators
-
-
-def export_service(settings: Settings, database: Database) -> ExportService:
-    """Return the use cases of an export."""
-    unit_of_work = _Auth(settings, database, lambda: None, lambda _: None).unit_of_work
-    return ExportService(unit_of_work, normalize_email, _now)
 
 
 @dataclass(frozen=True)
@@ -302,6 +295,7 @@ class _Auth:
             mails=self.mails,
             revocations=self.announcer,
             security_log=self.security_log,
+            policy=self.policy,
             now=_now,
         )
 

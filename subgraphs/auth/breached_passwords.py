@@ -12,7 +12,7 @@ import re
 import tempfile
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from struct import Struct
@@ -98,7 +98,7 @@ def build(lines: Iterable[bytes], output: Path, *, at_least: int = 1) -> int:
     return count
 
 
-def _write(file: BinaryIO, parts: list[BinaryIO], bits: int) -> int:
+def _write(file: BinaryIO, parts: Sequence[BinaryIO], bits: int) -> int:
     """Write the filter. Return the number of different hashes."""
     sizes = array("L", bytes(array("L").itemsize * 2**bits))
     file.seek(_HEADER.size + _POSITION.size * (2**bits + 1))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from subgraphs.auth.domain import Budget, Limits, Login, Password, User
+from subgraphs.auth.domain import Budget, Limits, Login, Password, User, folded
 from subgraphs.auth.errors import InvalidCredentials, Problem, TooManyAttempts
 from subgraphs.auth.ports import (
     DeviceTokens,
@@ -16,6 +16,8 @@ from subgraphs.auth.ports import (
 )
 from subgraphs.auth.security_events import Reason, SecurityEventKind
 from subgraphs.auth.security_log import SecurityLog
+
+_NETWORK = "sign-in.network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,13 @@ class Credentials:
             if device:
                 await self.throttle.take(self._password_budget(f"sign-in.device:{device}"))
             else:
-                reaches = await self._reaches_password(account, login.strip().lower(), network)
-        except TooManyAttempts:
-            kind = SecurityEventKind.SIGN_IN_THROTTLED
-            await self.security_log.add_refused(kind, account.id if account else None)
+                reaches = await self._reaches_password(account, folded(login.strip()), network)
+        except TooManyAttempts as refused:
+            # What the budget of a network alone refuses says nothing about the account; and one
+            # network could else write into the events of every account.
+            if refused.kinds != {_NETWORK}:
+                kind = SecurityEventKind.SIGN_IN_THROTTLED
+                await self.security_log.add_refused(kind, account.id if account else None)
             raise
         kind = SecurityEventKind.SIGN_IN_FAILED if reaches else SecurityEventKind.SIGN_IN_THROTTLED
         user = await self.authenticate(account, password, kind, reaches=reaches)
@@ -74,9 +79,7 @@ class Credentials:
         """
         await self.throttle.take(
             self._password_budget(f"sign-in.login:{named}"),
-            Budget(
-                f"sign-in.network:{network}", self.limits.sign_ins_per_network, self.limits.period
-            ),
+            Budget(f"{_NETWORK}:{network}", self.limits.sign_ins_per_network, self.limits.period),
         )
         try:
             key = account.id if account else named

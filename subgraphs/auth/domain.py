@@ -165,6 +165,7 @@ class MailKind(StrEnum):
     RESET_REQUIRED = "reset-required"
     ACCOUNT_DELETED = "account-deleted"
     """By an operator."""
+    ROLES_CHANGED = "roles-changed"
     PASSWORD_BREACHED = "password-breached"
     """After a sign-in with a password that has leaked, once for each password."""
 
@@ -326,15 +327,15 @@ class Password:
             return [Problem("password", f"Password must be {shortest} to {longest} characters.")]
         if self.text.casefold() in {username.casefold(), email.casefold()}:
             return [Problem("password", "Password must not be your username or address.")]
+        if is_common(self.text):
+            message = "This password is among the most common ones. Choose another."
+            return [Problem("password", message)]
         names = {*_words(username), *_words(email), *_words(product), *CONTEXT_WORDS}
         if self._consists_of(names):
             message = (
                 "Password must not consist of your username, your address, the product's name or "
                 "very common words alone. Add other words."
             )
-            return [Problem("password", message)]
-        if is_common(self.text):
-            message = "This password is among the most common ones. Choose another."
             return [Problem("password", message)]
         return []
 
@@ -392,6 +393,14 @@ def _words(text: str) -> set[str]:
     folded = text.casefold()
     found = {*re.findall(r"[^\W\d_]+", folded), "".join(c for c in folded if c.isalpha())}
     return {word for word in found if len(word) > 2}
+
+
+def folded(login: str) -> str:
+    """Return a login in lower case, as the database compares it.
+
+    It makes an `i` of `\u0130`, of which Python's `lower` makes two characters.
+    """
+    return login.replace("\u0130", "i").lower()
 
 
 def is_fictitious(address: str) -> bool:

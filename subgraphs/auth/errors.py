@@ -1,6 +1,6 @@
 """What can go wrong in ways that a client handles."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -67,9 +67,11 @@ class InvalidCode(Exception):
 class TooManyAttempts(Exception):
     """A limit of attempts is reached; the next one is possible after `retry_after`."""
 
-    def __init__(self, retry_after: timedelta) -> None:
+    def __init__(self, retry_after: timedelta, kinds: Collection[str] = ()) -> None:
+        """`kinds` are those of the budgets that refused."""
         super().__init__(f"retry after {retry_after}")
         self.retry_after = retry_after
+        self.kinds = frozenset(kinds)
 
     @property
     def seconds(self) -> int:

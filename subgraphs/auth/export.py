@@ -1,68 +1,42 @@
-"""The export of a person's data: the account to export, the request to the other services, and
-what auth itself stores."""
+"""What auth exports of a person."""
 
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from uuid import UUID
 
 from chassis.exports.records import Record, Records
-from subgraphs.auth.domain import Account, AccountMail, Login, MailKind, Session, User
-from subgraphs.auth.errors import AccountNotFound
-from subgraphs.auth.events import user_export_requested
-from subgraphs.auth.ports import EmailNormalizer, UnitOfWork
+from chassis.paging import PageRequest
+from subgraphs.auth.domain import Account, AccountMail, MailKind, Session
+from subgraphs.auth.ports import UnitOfWork
+from subgraphs.auth.security_events import SecurityEvent
+
+_PAGE = 200  # security events that one statement reads
 
 
-@dataclass(frozen=True, slots=True)
-class ExportService:
-    unit_of_work: UnitOfWork
-    normalize_email: EmailNormalizer
-    now: Callable[[], datetime]
+async def user_records(
+    unit_of_work: UnitOfWork, user_id: UUID, now: datetime
+) -> AsyncGenerator[Records, None]:
+    """Yield the account, its live sessions, its mails and its security events, the newest first.
 
-    async def find(self, login: str) -> User:
-        """Return the user with this username, address or id. Raises AccountNotFound."""
-        user_id = _id(login)
-        if user_id:
-            found = await self.unit_of_work.read(lambda r: r.users.by_ids([user_id]))
-            user = next(iter(found), None)
-        else:
-            try:
-                parsed = Login.parse(login, self.normalize_email)
-            except ValueError:
-                raise AccountNotFound from None
-            user = await self.unit_of_work.read(lambda r: r.users.by_login(parsed))
-        if user is None:
-            raise AccountNotFound
-        return user
-
-    async def request(self, export_id: UUID) -> None:
-        """Ask the other services to answer. The event names no user: the request does."""
-        event = user_export_requested(export_id, self.now())
-        await self.unit_of_work.transaction(lambda r: r.events.add(event))
-
-    async def records(self, user_id: UUID) -> AsyncGenerator[Records, None]:
-        """Yield what auth stores about a user; nothing for a deleted one.
-
-        Not the hashes of passwords and tokens, nor what codes are derived from: they identify no
-        one, and whoever reads the export must not be able to use them.
-        """
-        account = await self.unit_of_work.read(lambda r: r.users.account(user_id))
-        if account is None:
-            return
-        yield Records("account", [_account(account)])
-        sessions = await self.unit_of_work.read(lambda r: r.sessions.of_user(user_id, self.now()))
-        yield Records("sessions", [_session(session) for session in sessions])
-        mails = await self.unit_of_work.read(
-            lambda r: r.account_mails.of_user(user_id, list(MailKind))
+    Yields nothing for a deleted account. Of passwords, tokens and codes nothing is exported, not
+    even a hash: whoever reads the export must not be able to act as the user.
+    """
+    account = await unit_of_work.read(lambda r: r.users.account(user_id))
+    if account is None:
+        return
+    yield Records("account", [_account(account)])
+    sessions = await unit_of_work.read(lambda r: r.sessions.of_user(user_id, now))
+    yield Records("sessions", [_session(session) for session in sessions])
+    mails = await unit_of_work.read(lambda r: r.account_mails.of_user(user_id, list(MailKind)))
+    yield Records("mails", [_mail(mail) for mail in mails])
+    after, has_next = None, True
+    while has_next:
+        request = PageRequest(_PAGE, after)
+        events = await unit_of_work.read(
+            lambda r, request=request: r.security_events.of_user(user_id, request)  # type: ignore[misc]
         )
-        yield Records("mails", [_mail(mail) for mail in mails])
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+        yield Records("securityEvents", [_security_event(event) for event in events.items])
+        after, has_next = events.items[-1].id if events.items else None, events.has_next
 
 
 def _account(account: Account) -> Record:
@@ -75,6 +49,7 @@ def _account(account: Account) -> Record:
         "createdAt": user.created_at,
         "emailVerifiedAt": user.email_verified_at,
         "passwordChangedAt": user.password_changed_at,
+        "disabledAt": user.disabled_at,
         "emailSettings": {"retweets": settings.retweets, "changedAt": settings.changed_at},
     }
 
@@ -99,4 +74,18 @@ def _mail(mail: AccountMail) -> Record:
         "requestedAt": mail.created_at,
         "codeExpiresAt": mail.expires_at,
         "userAgent": mail.user_agent,
+    }
+
+
+def _security_event(event: SecurityEvent) -> Record:
+    """Return an event as its owner sees it: without the name of an operator and their reason."""
+    origin = event.origin
+    return {
+        "id": event.id,
+        "kind": event.kind,
+        "at": event.at,
+        "sessionId": origin.session_id,
+        "userAgent": origin.device.user_agent if origin.device else None,
+        "address": origin.device.address if origin.device else None,
+        "byOperator": origin.operator is not None,
     }

@@ -7,41 +7,36 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 from redis.exceptions import RedisError
 
-from chassis.app import open_database
-from chassis.cli import AddCommand
-from chassis.database import Database
 from chassis.events import time_text
 from chassis.exports.exchange import Exchange
 from chassis.exports.records import Answer, gather
-from chassis.migrations import versions_of
+from chassis.logging import configure_logging
 from chassis.streams import connect
 from chassis.topology import Topology, declared
-from subgraphs.auth.app import export_service
+from subgraphs.auth.accounts_command import NOT_FOUND, Commands, Open, account_parser
 from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.export import user_records
 from subgraphs.auth.settings import Settings
 
 _AUTH = "auth"
 _WAIT = 60
-_NOT_FOUND = 3
-"""The exit status if no account has the login."""
-_INCOMPLETE = 4
+INCOMPLETE = 4
 """The exit status for a document that lacks something, and says what."""
 
 
-def add_export(add: AddCommand) -> None:
-    """Add the command to a command line. `add` is `add_parser` of argparse."""
-    text = "print the data of a person in every service as one JSON document"
-    parser = add(
-        "export",
-        help=text,
-        description=f"{text}. Exit status: 0 complete, 1 an outage, {_NOT_FOUND} no such account, "
-        f"{_INCOMPLETE} a service is missing or an answer was cut, which the document says.",
+def add_export(commands: Commands, open_operators: Open) -> None:
+    """Add the command to those on accounts."""
+    text = "print the person's data in every service as one JSON document"
+    parser = account_parser(commands, "export", text)
+    parser.description = (
+        f"{text}. Exit status: 0 complete, 1 an outage, {NOT_FOUND} no such account, "
+        f"{INCOMPLETE} a service is missing or an answer was cut, which the document says."
     )
-    parser.add_argument("login", help="the username, address or id of the account")
     parser.add_argument(
         "--wait",
         type=int,
@@ -49,7 +44,7 @@ def add_export(add: AddCommand) -> None:
         metavar="SECONDS",
         help=f"the longest wait for the other services; {_WAIT} by default",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=lambda arguments: _run(arguments, open_operators))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +81,15 @@ class Document:
         yield "}}\n"
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace, open_operators: Open) -> None:
     settings = Settings.from_env()
+    # Standard output has the document only.
+    configure_logging(_AUTH, settings.stage, sys.stderr)
     try:
-        document = asyncio.run(_export(settings, arguments.login, arguments.wait))
+        document = asyncio.run(_export(settings, arguments, open_operators))
     except AccountNotFound:
         print("auth: no account has this username, address or id", file=sys.stderr)
-        sys.exit(_NOT_FOUND)
+        sys.exit(NOT_FOUND)
     except (RedisError, OSError) as error:
         sys.exit(f"auth: Redis is unavailable: {error}")
     sys.stdout.writelines(document.json())
@@ -101,27 +98,31 @@ def _run(arguments: argparse.Namespace) -> None:
     for service in document.truncated:
         print(f"auth: the answer of {service} was cut: it is too large", file=sys.stderr)
     if not document.complete:
-        sys.exit(_INCOMPLETE)
+        sys.exit(INCOMPLETE)
 
 
-async def _export(settings: Settings, login: str, seconds: float) -> Document:
-    database = Database(settings.database_url, pool_size=1)
-    async with open_database(database, versions_of(_AUTH)), connect(settings.redis_url) as redis:
-        service = export_service(settings, database)
-        user = await service.find(login)
+async def _export(
+    settings: Settings, arguments: argparse.Namespace, open_operators: Open
+) -> Document:
+    async with (
+        open_operators(settings, arguments.operator) as operators,
+        connect(settings.redis_url) as redis,
+    ):
+        user = await operators.find(arguments.login)
         export_id = uuid4()
         exchange = Exchange(redis, settings.router_secret, export_id)
         asked = sorted(declared().consumers_of(_AUTH))
-        async with exchange.opened(user.id, asked, seconds):
-            await service.request(export_id)
-            collected = await exchange.collect(asked, seconds)
+        async with exchange.opened(user.id, asked, arguments.wait):
+            await operators.request_export(user.id, export_id, arguments.reason)
+            collected = await exchange.collect(asked, arguments.wait)
+        now = datetime.now(UTC)
         # Read last: an account that was deleted meanwhile is not exported.
-        own = await gather(service.records, user.id)
+        unit_of_work = operators.credentials.unit_of_work
+        own = await gather(partial(user_records, unit_of_work, now=now), user.id)
         if not own.records:
             raise AccountNotFound
-        answers = {_AUTH: own, **collected.answers}
         missing = {**collected.missing, **unasked(declared())}
-        return Document(export_id, user.id, datetime.now(UTC), answers, missing)
+        return Document(export_id, user.id, now, {_AUTH: own, **collected.answers}, missing)
 
 
 def unasked(topology: Topology) -> Mapping[str, str]:

@@ -154,8 +154,10 @@ class KeyRing:
             return cls([_ring_key(entry) for entry in orjson.loads(text)["keys"]])
         except orjson.JSONDecodeError as error:
             raise ValueError(f"not JSON: {error.msg}, line {error.lineno}") from None
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a key ring: {type(error).__name__} {error}") from None
+        except KeyError as error:
+            raise ValueError(f"not a key ring: {error} is missing") from None
+        except TypeError:
+            raise ValueError("not a key ring") from None
 
     def serialize(self) -> str:
         """Return the ring as JSON, as `parse` reads it."""
@@ -219,7 +221,11 @@ class KeyRing:
 
 def _ring_key(entry: Mapping[str, str]) -> RingKey:
     """Raises KeyError, TypeError or ValueError."""
-    since = datetime.fromisoformat(entry["since"])
+    # Python's own messages quote the value, which is the key if somebody confused the fields.
+    try:
+        since, use = datetime.fromisoformat(entry["since"]), Use(entry["use"])
+    except ValueError:
+        raise ValueError("the time or the use of a key is not valid") from None
     if since.tzinfo is None:
         raise ValueError("the time of a key lacks its time zone")
-    return RingKey(SigningKey.parse(entry["key"]), Use(entry["use"]), since)
+    return RingKey(SigningKey.parse(entry["key"]), use, since)

@@ -1,6 +1,6 @@
 """The use cases of operators: what those who run the system may do to an account."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,9 @@ from chassis.paging import PageRequest
 from subgraphs.auth.credentials import Credentials
 from subgraphs.auth.domain import MailKind, Session, User
 from subgraphs.auth.errors import AccountNotFound
+from subgraphs.auth.events import user_export_requested
 from subgraphs.auth.mails import AccountMails
+from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer
 from subgraphs.auth.recovery import PENDING
 from subgraphs.auth.security_events import SecurityEvent, SecurityEventKind
@@ -61,6 +63,7 @@ class OperatorService:
     mails: AccountMails
     revocations: RevocationAnnouncer
     security_log: SecurityLog
+    policy: Policy
     now: Callable[[], datetime]
 
     async def show(self, account: str, reason: str | None = None) -> Shown:
@@ -81,6 +84,27 @@ class OperatorService:
             return Shown(user_id, user, deleted_at, sessions, events.items)
 
         return await self.credentials.unit_of_work.transaction(work)
+
+    async def find(self, account: str) -> User:
+        """Return an account that exists."""
+        user = await self._found(account)
+        if user is None:
+            raise AccountNotFound
+        return user
+
+    async def request_export(self, user_id: UUID, export_id: UUID, reason: str | None) -> None:
+        """Record an export, and ask the other services for the data of the user.
+
+        The event names no user: the request, which is open already, does.
+        """
+        event = user_export_requested(export_id, self.now())
+
+        async def work(repositories: Repositories) -> None:
+            kind = SecurityEventKind.ACCOUNT_EXPORTED
+            await self.security_log.add(repositories, kind, user_id, reason=reason)
+            await repositories.events.add(event)
+
+        await self.credentials.unit_of_work.transaction(work)
 
     async def disable(self, account: str, reason: str | None = None) -> Acted:
         """Refuse every sign-in and every code until the account is enabled; end its sessions.
@@ -109,6 +133,28 @@ class OperatorService:
             account, SecurityEventKind.RESET_REQUIRED, MailKind.RESET_REQUIRED, _reset, reason
         )
 
+    async def assign_roles(
+        self, account: str, named: Collection[str], reason: str | None = None
+    ) -> Acted:
+        """Give an account these roles, and no others besides `user`; end all its sessions.
+
+        Tokens hold the scopes of their time, and the end of a session is what reaches every process
+        exactly (docs/adr/0025). Raises UnknownRole too.
+        """
+        roles = self.policy.assigned(named)
+
+        async def change(
+            repositories: Repositories, user: User, now: datetime
+        ) -> Sequence[UUID] | None:
+            if user.roles == roles:
+                return None
+            await repositories.users.change_roles(user.id, roles)
+            return await end_sessions(repositories, user.id, now)
+
+        return await self._act(
+            account, SecurityEventKind.ROLES_CHANGED, MailKind.ROLES_CHANGED, change, reason
+        )
+
     async def delete(self, account: str, reason: str | None = None) -> Acted:
         """Remove the account and end its sessions, as its owner could."""
         return await self._act(
@@ -123,10 +169,7 @@ class OperatorService:
         change: _Change,
         reason: str | None,
     ) -> Acted:
-        found = await self._found(account)
-        if found is None:
-            raise AccountNotFound
-        user_id, now = found.id, self.now()
+        user_id, now = (await self.find(account)).id, self.now()
 
         async def work(repositories: Repositories) -> Acted:
             user = await repositories.users.lock(user_id)
@@ -152,10 +195,12 @@ class OperatorService:
 
 
 async def _disable(repositories: Repositories, user: User, now: datetime) -> Sequence[UUID] | None:
+    # Also of a disabled account: a process of an earlier release may have opened a session.
+    ended = await end_sessions(repositories, user.id, now)
     if user.disabled_at:
-        return None
+        return ended or None
     await repositories.users.set_disabled(user.id, now)
-    return await end_sessions(repositories, user.id, now)
+    return ended
 
 
 async def _enable(repositories: Repositories, user: User, _: datetime) -> Sequence[UUID] | None:

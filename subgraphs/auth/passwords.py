@@ -40,7 +40,7 @@ class Argon2PasswordHasher:
         self._unknown_user = self._argon2.hash(os.urandom(16).hex())
 
     async def hash(self, password: str) -> str:
-        return await self._in_pool(lambda: self._argon2.hash(password))
+        return await self._in_pool(lambda: self._argon2.hash(_bytes(password)))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         matches = await self._in_pool(lambda: self._matches(password_hash, password))
@@ -55,7 +55,7 @@ class Argon2PasswordHasher:
 
     def _matches(self, password_hash: str | None, password: str) -> bool:
         try:
-            return self._argon2.verify(password_hash or self._unknown_user, password)
+            return self._argon2.verify(password_hash or self._unknown_user, _bytes(password))
         except (VerificationError, InvalidHashError):
             return False
 
@@ -70,6 +70,11 @@ class Argon2PasswordHasher:
 
     def _done(self, _: object) -> None:
         self._pending -= 1
+
+
+def _bytes(password: str) -> bytes:
+    # JSON admits lone surrogates.
+    return password.encode(errors="surrogatepass")
 
 
 def _yield_to_the_event_loop() -> None:

@@ -1,11 +1,12 @@
 """The rules of a deployment for sessions: how long they live, and which scopes they have."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from subgraphs.auth.domain import Device, Session, User
+from subgraphs.auth.errors import UnknownRole
 
 USER = "user"
 """The role of every account."""
@@ -35,6 +36,15 @@ class Policy:
         """Return the scopes of a user's roles. A role that is not declared any more has none."""
         empty: frozenset[str] = frozenset()
         return empty.union(*(self.roles.get(role, empty) for role in {USER, *user.roles}))
+
+    def assigned(self, named: Collection[str]) -> frozenset[str]:
+        """Return the roles that are stored for an account that is to have those `named`.
+
+        Every account has `user`, so it may be named and is not stored. Raises UnknownRole.
+        """
+        if unknown := sorted({*named} - self.roles.keys()):
+            raise UnknownRole(unknown[0], sorted(self.roles))
+        return frozenset(named) - {USER}
 
     def new_session(
         self, id: UUID, user: User, scopes: frozenset[str] | None, device: Device, now: datetime

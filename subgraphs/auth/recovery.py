@@ -15,6 +15,7 @@ from subgraphs.auth.domain import (
     NewPassword,
     Password,
     User,
+    folded,
 )
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -278,7 +279,7 @@ class RecoveryService:
     async def _take_mail(self, address: str, network: str) -> None:
         limits = self.limits
         await self.throttle.take(
-            Budget(f"mail.address:{address.lower()}", limits.mails_per_address, self._period),
+            Budget(f"mail.address:{folded(address)}", limits.mails_per_address, self._period),
             Budget(f"mail.network:{network}", limits.mails_per_network, self._period),
         )
 

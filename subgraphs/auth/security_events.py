@@ -31,6 +31,7 @@ class SecurityEventKind(StrEnum):
     PASSWORD_RESET = "password-reset"
     ACCOUNT_DELETED = "account-deleted"
     ACCOUNT_VIEWED = "account-viewed"
+    ACCOUNT_EXPORTED = "account-exported"
     ACCOUNT_DISABLED = "account-disabled"
     ACCOUNT_ENABLED = "account-enabled"
     SESSIONS_ENDED = "sessions-ended"
@@ -70,6 +71,7 @@ _DESCRIPTIONS = {
     SecurityEventKind.PASSWORD_RESET: "The password was changed with a mailed code.",
     SecurityEventKind.ACCOUNT_DELETED: "The account was deleted.",
     SecurityEventKind.ACCOUNT_VIEWED: "An operator looked at the account.",
+    SecurityEventKind.ACCOUNT_EXPORTED: "An operator exported the account's data.",
     SecurityEventKind.ACCOUNT_DISABLED: "An operator disabled the account.",
     SecurityEventKind.ACCOUNT_ENABLED: "An operator enabled the account.",
     SecurityEventKind.SESSIONS_ENDED: "An operator ended all sessions.",

@@ -22,6 +22,7 @@ from subgraphs.auth.domain import (
     SignedIn,
     User,
     checked_scopes,
+    folded,
     network_of,
     username_problems,
 )
@@ -193,7 +194,7 @@ class AuthService:
             if session is None or token is None:
                 return None
             (user,) = await repositories.users.by_ids([session.user_id])
-            if self.policy.current(session, user).expires_at <= now:
+            if user.disabled_at or self.policy.current(session, user).expires_at <= now:
                 return None
             if token.used_at is None:
                 session = self.policy.refreshed(session, user, now)
@@ -294,7 +295,7 @@ class AuthService:
         The budget is separate from that of requests, which strangers could use up by sign-ups.
         """
         limits = self.limits
-        key = f"sign-up.address:{email.lower()}"
+        key = f"sign-up.address:{folded(email)}"
         try:
             await self.throttle.take(Budget(key, limits.mails_per_address, limits.period))
         except TooManyAttempts:

@@ -8,7 +8,11 @@ from uuid import UUID
 from chassis.ports import T
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import Device, Reauthenticated, Session, User
-from subgraphs.auth.errors import ReauthenticationRequired, SessionNotFound
+from subgraphs.auth.errors import (
+    InvalidCredentials,
+    ReauthenticationRequired,
+    SessionNotFound,
+)
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (
     AccessTokenIssuer,
@@ -57,7 +61,9 @@ class SessionService:
                 return None
             scopes = None if old.has_all_scopes(self.policy.scopes_of(user)) else old.scopes
             new = self.policy.new_session(self.new_id(), user, scopes, device, now)
-            await repositories.sessions.open(new, user, self.refresh_tokens.hash(refresh_token))
+            token_hash = self.refresh_tokens.hash(refresh_token)
+            if not await repositories.sessions.open(new, user, token_hash):
+                raise InvalidCredentials
             kind = SecurityEventKind.REAUTHENTICATED
             await self.security_log.add(repositories, kind, user_id, session_id=new.id)
             return user, new
@@ -103,6 +109,7 @@ class SessionService:
 
         async def work(repositories: Repositories) -> Sequence[UUID]:
             if only != current:
+                await repositories.users.lock(user_id)  # no session is opened meanwhile
                 live = await repositories.sessions.of_user(user_id, now)
                 self._require_recent(live, current, only, now)
             ended = await end_sessions(repositories, user_id, now, only=only)

@@ -77,11 +77,11 @@ class RedisThrottle:
     async def take(self, *budgets: Budget) -> None:
         named = {self._name(budget): budget for budget in budgets}
         waits = await self._waits(named)
-        for budget, wait in zip(named.values(), waits, strict=True):
-            if wait:
-                self._record(budget.kind)
-        if any(waits):
-            raise TooManyAttempts(timedelta(microseconds=max(waits)))
+        refused = [budget.kind for budget, wait in zip(named.values(), waits, strict=True) if wait]
+        for kind in refused:
+            self._record(kind)
+        if refused:
+            raise TooManyAttempts(timedelta(microseconds=max(waits)), refused)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

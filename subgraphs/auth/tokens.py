@@ -117,8 +117,13 @@ class HmacRefreshTokens:
         return secrets.token_urlsafe(32)
 
     def successor(self, token: str) -> str:
-        digest = hmac.digest(self._secret, token.encode(), "sha256")
+        digest = hmac.digest(self._secret, _bytes(token), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def hash(self, token: str) -> bytes:
-        return sha256(token.encode()).digest()
+        return sha256(_bytes(token)).digest()
+
+
+def _bytes(token: str) -> bytes:
+    # JSON admits lone surrogates.
+    return token.encode(errors="surrogatepass")

@@ -61,7 +61,7 @@ class TestStory:
         assert explorer.run("SignIn", login)["data"]["signIn"]["__typename"] == "SignedIn"
         explorer.expect_signed_in(name)
 
-    @pytest.mark.asvs("7.4.4")
+    @pytest.mark.asvs("6.2.6", "7.4.4")
     def test_form_in_the_bar_signs_up_in_and_out(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name
@@ -69,6 +69,7 @@ class TestStory:
         explorer.expect_signed_out()
 
         explorer.bar.get_by_label("Username or e-mail").fill(name)
+        expect(explorer.bar.get_by_label("Password")).to_have_attribute("type", "password")
         explorer.bar.get_by_label("Password").fill("wrong horse")
         explorer.bar.get_by_role("button", name="Sign in").click()
         expect(explorer.bar.get_by_role("alert")).to_have_text(

@@ -1,7 +1,7 @@
 """Several processes behind one address, as a Kubernetes Service has them.
 
-Connections are balanced, not requests. Whoever is not ready gets no new connection; those that are
-open stay where they are. It is an Envoy of the tests' own: neither the edge nor the router need to
+Connections are balanced, not requests. A target that is not ready gets no new connection; open ones
+stay where they are. It is an Envoy of the tests' own: neither the edge nor the router need to
 know that there are several.
 """
 

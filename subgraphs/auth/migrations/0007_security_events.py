@@ -42,6 +42,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # The release before this one cannot read mails of these kinds.
+    op.execute(
+        """
+        DELETE FROM account_mails WHERE kind IN ('account-disabled', 'account-enabled',
+            'sessions-ended', 'reset-required', 'account-deleted', 'roles-changed')
+        """
+    )
     op.execute("ALTER TABLE account_mails DROP COLUMN username")
     op.execute("ALTER TABLE users DROP COLUMN disabled_at")
     op.execute("DROP TABLE security_events")

@@ -21,7 +21,7 @@ class SqlSessionRepository:
                 SELECT id FROM users
                 WHERE id = :user_id AND password_changed_at IS NOT DISTINCT FROM :changed_at
                     AND disabled_at IS NULL
-                    AND roles = CAST(:roles AS text[])
+                    AND roles @> CAST(:roles AS text[]) AND roles <@ CAST(:roles AS text[])
                 FOR KEY SHARE
             ), opened AS (
                 INSERT INTO sessions (id, user_id, scopes, all_scopes, user_agent, address,

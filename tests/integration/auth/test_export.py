@@ -19,7 +19,7 @@ class TestFind(export_suite.Find):
     pass
 
 
-class TestRequest(export_suite.Request):
+class TestRequestExport(export_suite.RequestExport):
     pass
 
 

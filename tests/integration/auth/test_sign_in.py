@@ -8,6 +8,7 @@ from subgraphs.auth.repository import SqlRepositories
 from tests.integration.conftest import outbox
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.sign_in_suite import (
+    BreachedPassword,
     DeviceTokens,
     NewDevice,
     RefreshThrottle,
@@ -38,4 +39,8 @@ class TestSignUpThrottle(SignUpThrottle):
 
 
 class TestRefreshThrottle(RefreshThrottle):
+    pass
+
+
+class TestBreachedPassword(BreachedPassword):
     pass

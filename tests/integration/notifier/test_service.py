@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from chassis.database import Database
 from chassis.dead_letters import RejectedEvents
 from chassis.unit_of_work import SqlUnitOfWork
+from notifier.addresses import AddressDigests
 from notifier.consumer import handler
 from notifier.domain import Delivery, EmailSettings, Recipient, State
 from notifier.ports import Repositories
@@ -25,6 +27,7 @@ from tests.unit.notifier.fakes import (
     MINUTE,
     TWEET,
     FakeNotifier,
+    address,
     tweet_of,
     undone,
 )
@@ -112,6 +115,24 @@ class TestChangedAddresses(account_suite.ChangedAddresses):
 
 class TestRefusedAddresses(account_suite.RefusedAddresses):
     pass
+
+
+class TestRotatedKey:
+    @pytest.mark.parametrize("later_key", [0, 1])
+    async def test_latest_refusal_is_shown_whichever_key_it_has(
+        self, notifier: FakeNotifier, database: Database, later_key: int
+    ) -> None:
+        await notifier.registered(ADA, retweets=True)
+        earlier = notifier.clock.now + MINUTE
+        later = earlier + MINUTE
+
+        async def refuse(key: str, at: datetime) -> None:
+            keyed = SqlUnitOfWork(database, SqlRepositories.using(AddressDigests([key])))
+            await keyed.transaction(lambda r: r.addresses.save_refusal(address(ADA), at))
+
+        for number, key in enumerate(DIGESTS.keys):
+            await refuse(key, later if number == later_key else earlier)
+        assert (await notifier.settings(ADA)).undeliverable_since == later
 
 
 class TestAnyOrder(account_suite.AnyOrder):

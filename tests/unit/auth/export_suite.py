@@ -1,25 +1,24 @@
 """The export of auth, and the request to the other services, for any repository."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.paging import PageRequest
+from subgraphs.auth import export
 from subgraphs.auth.domain import MailKind
-from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import AccountNotFound
-from subgraphs.auth.export import ExportService
+from subgraphs.auth.export import user_records
+from subgraphs.auth.security_events import Origin, SecurityEventKind
 from tests.unit.auth.fakes import SCOPES, FakeAuth
 from tests.unit.auth.service_suite import LAPTOP, PASSWORD, sign_in, sign_up
 from tests.unit.fakes import exported
 
 
-def service_of(auth: FakeAuth) -> ExportService:
-    return ExportService(auth.unit_of_work, normalize_email, auth.clock)
-
-
 async def records_of(auth: FakeAuth, user_id: UUID) -> Any:
-    return await exported(service_of(auth).records, user_id)
+    return await exported(partial(user_records, auth.unit_of_work, now=auth.clock.now), user_id)
 
 
 class Find:
@@ -27,25 +26,36 @@ class Find:
     async def test_login_finds_the_account(self, auth: FakeAuth, login: str) -> None:
         user = (await sign_up(auth.service)).user
         await sign_up(auth.service, "grace")
-        assert (await service_of(auth).find(login)).id == user.id
+        assert (await auth.operators.find(login)).id == user.id
 
     async def test_id_finds_the_account(self, auth: FakeAuth) -> None:
         user = (await sign_up(auth.service)).user
-        assert (await service_of(auth).find(str(user.id))).id == user.id
+        assert (await auth.operators.find(str(user.id))).id == user.id
 
     @pytest.mark.parametrize("login", ["grace", "grace@example.com", str(UUID(int=9)), "", "a b"])
     async def test_unknown_login_finds_none(self, auth: FakeAuth, login: str) -> None:
         await sign_up(auth.service)
         with pytest.raises(AccountNotFound):
-            await service_of(auth).find(login)
+            await auth.operators.find(login)
 
 
-class Request:
+class RequestExport:
     async def test_event_names_no_person(self, auth: FakeAuth) -> None:
-        export_id = uuid4()
-        await service_of(auth).request(export_id)
-        (event,) = await auth.events()
+        user, export_id = (await sign_up(auth.service)).user, uuid4()
+        await auth.operators.request_export(user.id, export_id, None)
+        event = (await auth.events())[-1]
         assert (event.type, event.data) == ("user-export-requested", {"exportId": str(export_id)})
+
+    async def test_export_is_recorded(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        auth.origin = Origin(operator="olga")
+        await auth.operators.request_export(user.id, uuid4(), "ticket 12")
+        page = await auth.unit_of_work.read(
+            lambda r: r.security_events.of_user(user.id, PageRequest(1))
+        )
+        (event,) = page.items
+        assert (event.kind, event.reason) == (SecurityEventKind.ACCOUNT_EXPORTED, "ticket 12")
+        assert event.origin.operator == "olga"
 
 
 class UserRecords:
@@ -72,6 +82,35 @@ class UserRecords:
         (mail,) = (await records_of(auth, user.id))["mails"]
         assert (mail["kind"], mail["address"]) == ("verify-email", "ada@example.com")
         assert mail["requestedAt"]
+
+    async def test_security_events_are_newest_first(self, auth: FakeAuth) -> None:
+        signed_in = await sign_up(auth.service)
+        auth.clock.advance(minutes=1)
+        await sign_in(auth.service)
+        events = (await records_of(auth, signed_in.user.id))["securityEvents"]
+        assert [e["kind"] for e in events] == ["signed-in-on-new-device", "signed-up"]
+
+    async def test_operators_are_not_named(self, auth: FakeAuth) -> None:
+        user = (await sign_up(auth.service)).user
+        auth.clock.advance(minutes=1)
+        auth.origin = Origin(operator="olga")
+        await auth.operators.request_export(user.id, uuid4(), "ticket 12")
+        records = await records_of(auth, user.id)
+        assert records["securityEvents"][0]["byOperator"] is True
+        assert "olga" not in str(records)
+        assert "ticket" not in str(records)
+
+    async def test_every_page_of_security_events_is_exported_once(
+        self, auth: FakeAuth, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(export, "_PAGE", 2)
+        user = (await sign_up(auth.service)).user
+        for _ in range(4):
+            auth.clock.advance(minutes=1)
+            await auth.operators.request_export(user.id, uuid4(), None)
+        events = (await records_of(auth, user.id))["securityEvents"]
+        assert [e["kind"] for e in events] == ["account-exported"] * 4 + ["signed-up"]
+        assert len({e["id"] for e in events}) == 5
 
     async def test_no_secret_is_exported(self, auth: FakeAuth) -> None:
         signed_in = await sign_up(auth.service)

@@ -432,9 +432,11 @@ class FakeThrottle:
         self.taken: list[Budget] = []
 
     async def take(self, *budgets: Budget) -> None:
-        waits = self._budgets.take({repr((b, b.key)): b for b in budgets})
+        named = {repr((b, b.key)): b for b in budgets}
+        waits = self._budgets.take(named)
         if any(waits):
-            raise TooManyAttempts(timedelta(microseconds=max(waits)))
+            refused = [b.kind for b, wait in zip(named.values(), waits, strict=True) if wait]
+            raise TooManyAttempts(timedelta(microseconds=max(waits)), refused)
         self.taken += budgets
 
 
@@ -452,6 +454,8 @@ class FakeAuth:
             KEYS, issuer="https://chirp.example", audience="chirp", lifetime=timedelta(minutes=15)
         )
     )
+    leaked: set[str] = field(default_factory=set)
+    """Passwords that have leaked."""
     origin: Origin = field(default_factory=lambda: Origin(Device("Laptop", "192.0.2.1")))
     """Who causes the events that are recorded."""
     throttle: FakeThrottle = field(init=False)
@@ -478,7 +482,7 @@ class FakeAuth:
             unit_of_work=self.unit_of_work,
             passwords=self.passwords,
             normalize_email=normalize_email,
-            is_common_password=is_common,
+            is_common_password=lambda p: is_common(p) or p in self.leaked,
             devices=HmacDeviceTokens("a secret of thirty-two characters"),
             throttle=self.throttle,
             limits=Limits(),
@@ -512,6 +516,7 @@ class FakeAuth:
             mails=self.mails,
             revocations=self.revocations,
             security_log=self.security_log,
+            policy=self.service.policy,
             now=self.clock,
         )
 

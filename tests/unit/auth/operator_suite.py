@@ -8,8 +8,14 @@ from uuid import uuid4
 import pytest
 
 from subgraphs.auth.domain import MailKind, SignedIn
-from subgraphs.auth.errors import AccountNotFound, InvalidCode, InvalidCredentials
+from subgraphs.auth.errors import (
+    AccountNotFound,
+    InvalidCode,
+    InvalidCredentials,
+    InvalidRefreshToken,
+)
 from subgraphs.auth.operators import OperatorService
+from subgraphs.auth.ports import Repositories
 from subgraphs.auth.security_events import Origin, Reason
 from subgraphs.auth.security_events import SecurityEventKind as Kind
 from tests.unit.auth.fakes import FakeAuth
@@ -175,6 +181,23 @@ class Disable:
         event, *_ = await recorded(auth, ada.user.id)
         assert (event.kind, event.origin) == (Kind.ACCOUNT_ENABLED, OPERATOR)
         await sign_in(auth.service)
+
+    async def test_disabling_again_ends_a_session_that_an_earlier_release_opened(
+        self, auth: FakeAuth
+    ) -> None:
+        ada = await sign_up(auth.service)
+        await auth.operators.disable("ada")
+        assert not (await auth.operators.disable("ada")).changed
+        await auth.operators.enable("ada")
+        session = await sign_in(auth.service)
+
+        async def disable_alone(repositories: Repositories) -> None:
+            await repositories.users.set_disabled(ada.user.id, auth.clock())
+
+        await auth.unit_of_work.transaction(disable_alone)
+        with pytest.raises(InvalidRefreshToken):
+            await auth.service.refresh_session(session.refresh_token)
+        assert (await auth.operators.disable("ada")).ended == [session.session.id]
 
     async def test_enabling_an_account_that_is_not_disabled_does_nothing(
         self, auth: FakeAuth

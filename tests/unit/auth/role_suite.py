@@ -4,16 +4,20 @@ Run with the fakes in `test_roles.py` and with PostgreSQL in the integration tes
 """
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from subgraphs.auth.domain import SignedIn
-from subgraphs.auth.errors import InvalidCredentials, InvalidRefreshToken, UnknownRole
+from subgraphs.auth.domain import MailKind, SignedIn
+from subgraphs.auth.errors import (
+    AccountNotFound,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    UnknownRole,
+)
 from subgraphs.auth.policy import Policy
-from subgraphs.auth.ports import Repositories
-from subgraphs.auth.roles import change_roles, checked_roles
 from tests.unit.auth.fakes import MODERATION, SCOPES, FakeAuth
+from tests.unit.auth.recovery_suite import kinds, mails, verified
 from tests.unit.auth.service_suite import (
     LAPTOP,
     PASSWORD,
@@ -26,17 +30,9 @@ from tests.unit.auth.service_suite import (
 
 
 async def assign(auth: FakeAuth, user_id: UUID, *roles: str) -> Sequence[UUID] | None:
-    """Change the roles of an account as an operator does."""
-
-    async def work(repositories: Repositories) -> Sequence[UUID] | None:
-        user = await repositories.users.lock(user_id)
-        assert user
-        named = checked_roles(roles, auth.service.policy)
-        return await change_roles(repositories, user, named, auth.clock.now)
-
-    ended = await auth.unit_of_work.transaction(work)
-    await auth.revocations.announce(ended or [])
-    return ended
+    """Change the roles of an account. Returns the sessions that ended; None if it had them."""
+    assigned = await auth.operators.assign_roles(str(user_id), roles)
+    return assigned.ended if assigned.changed else None
 
 
 async def moderator(auth: FakeAuth) -> SignedIn:
@@ -128,6 +124,34 @@ class ChangeOfRoles:
         message = "there is no role root; known are moderator, user"
         with pytest.raises(UnknownRole, match=message):
             await assign(auth, ada.user.id, "moderator", "root")
+
+    @pytest.mark.parametrize("account", ["ada", " ADA", "ada@example.com", "id"])
+    async def test_account_is_named_by_username_address_or_id(
+        self, auth: FakeAuth, account: str
+    ) -> None:
+        user = (await sign_up(auth.service)).user
+        named = str(user.id) if account == "id" else account
+        await auth.operators.assign_roles(named, ["moderator"])
+        assert scopes_of(auth, await sign_in(auth.service)) == SCOPES | MODERATION
+
+    @pytest.mark.parametrize("account", ["grace", "grace@example.com", str(uuid4()), "", "!"])
+    async def test_unknown_account_is_an_error(self, auth: FakeAuth, account: str) -> None:
+        await sign_up(auth.service)
+        with pytest.raises(AccountNotFound):
+            await auth.operators.assign_roles(account, ["moderator"])
+
+    async def test_change_is_mailed_to_a_proven_address(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        assert (await auth.operators.assign_roles("ada", ["moderator"])).mailed
+        assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
+        (mail,) = await mails(auth)
+        assert (mail.kind, mail.address) == (MailKind.ROLES_CHANGED, ada.user.email)
+        assert mail.code == mail.short_code == ""
+
+    async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth) -> None:
+        await sign_up(auth.service)
+        assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
+        assert MailKind.ROLES_CHANGED not in await kinds(auth)
 
     async def test_sign_in_during_a_change_opens_no_session(self, auth: FakeAuth) -> None:
         """It has read the roles before, and would keep them."""

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.paging import PageRequest
-from subgraphs.auth.domain import MailKind
+from subgraphs.auth.domain import Limits, MailKind
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -195,6 +195,19 @@ class Refusals:
         assert await kinds(auth, ada.user.id) == expected
         newest, *_ = await recorded(auth, ada.user.id)
         assert newest.reason is None
+
+    async def test_attempt_beyond_the_limit_of_its_network_alone_is_not_recorded(
+        self, auth: FakeAuth
+    ) -> None:
+        """Else one network could write into the events of every account."""
+        ada = await sign_up(auth.service)
+        for number in range(Limits().sign_ins_per_network):
+            await fail(
+                auth.service.sign_in(login=f"x{number}", password="no", scopes=None, device=PHONE)
+            )
+        with pytest.raises(TooManyAttempts):
+            await auth.service.sign_in(login="ada", password="no", scopes=None, device=PHONE)
+        assert await kinds(auth, ada.user.id) == [Kind.SIGNED_UP]
 
     async def test_throttled_attempts_at_one_account_are_not_those_of_another(
         self, auth: FakeAuth

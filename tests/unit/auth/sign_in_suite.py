@@ -372,3 +372,65 @@ class RefreshThrottle:
         with pytest.raises(TooManyAttempts):
             await auth.service.refresh_session(signed_in.refresh_token, STRANGER)
         assert auth.revocations.announced == [signed_in.session.id]
+
+
+class BreachedPassword:
+    @pytest.mark.asvs("6.2.12")
+    async def test_leaked_password_is_refused_for_a_new_account_and_as_a_new_one(
+        self, auth: FakeAuth
+    ) -> None:
+        ada = await verified(auth)
+        auth.leaked |= {NEW_PASSWORD}
+        with pytest.raises(InvalidInput, match="common"):
+            await auth.service.sign_up(
+                username="grace",
+                email="grace@example.com",
+                password=NEW_PASSWORD,
+                device=Device("Guesser", STRANGER),
+            )
+        with pytest.raises(InvalidInput, match="common"):
+            await auth.recovery.change_password(ada.user.id, ada.session.id, PASSWORD, NEW_PASSWORD)
+        await auth.recovery.request_password_reset("ada@example.com", STRANGER)
+        mail = await newest(auth, MailKind.RESET_PASSWORD)
+        with pytest.raises(InvalidInput, match="common"):
+            await auth.recovery.reset_password(mail.code, NEW_PASSWORD, None, STRANGER)
+
+    async def test_sign_in_succeeds_and_says_that_the_password_leaked(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        assert not (await guess(auth, password=PASSWORD)).password_breached
+        auth.leaked |= {PASSWORD}
+        signed_in = await guess(auth, password=PASSWORD)
+        assert signed_in.password_breached
+        refreshed = await auth.service.refresh_session(signed_in.refresh_token)
+        assert not refreshed.password_breached
+
+    async def test_leak_is_mailed_once_for_each_password(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        auth.leaked |= {PASSWORD}
+        for _ in range(3):
+            await guess(auth, password=PASSWORD, device_token=ada.device_token)
+        assert await kinds(auth) == [MailKind.PASSWORD_BREACHED]
+        await auth.recovery.change_password(ada.user.id, ada.session.id, PASSWORD, NEW_PASSWORD)
+        auth.leaked |= {NEW_PASSWORD}
+        for _ in range(2):
+            await guess(auth, password=NEW_PASSWORD)
+        assert (await kinds(auth)).count(MailKind.PASSWORD_BREACHED) == 2
+
+    async def test_wrong_guess_of_a_leaked_password_is_no_news(self, auth: FakeAuth) -> None:
+        await verified(auth)
+        auth.leaked |= {"wrong password"}
+        with pytest.raises(InvalidCredentials):
+            await guess(auth)
+        assert await kinds(auth) == []
+
+    async def test_address_that_is_not_proven_gets_no_mail_until_it_is(
+        self, auth: FakeAuth
+    ) -> None:
+        await sign_up(auth.service)
+        auth.leaked |= {PASSWORD}
+        await guess(auth, password=PASSWORD)
+        assert MailKind.PASSWORD_BREACHED not in await kinds(auth)
+        mail = await newest(auth, MailKind.VERIFY_EMAIL)
+        await auth.recovery.verify_email(mail.code, None, STRANGER)
+        await guess(auth, password=PASSWORD)
+        assert MailKind.PASSWORD_BREACHED in await kinds(auth)

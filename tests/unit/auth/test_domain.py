@@ -11,6 +11,7 @@ from subgraphs.auth.domain import (
     Login,
     Password,
     checked_scopes,
+    folded,
     username_problems,
 )
 from subgraphs.auth.emails import normalize_email
@@ -225,3 +226,11 @@ class TestEmail:
         address = "a" * (MAX_INPUT_LENGTH - len("@example.com") + excess) + "@example.com"
         with pytest.raises(ValueError, match="at most 254 bytes"):
             normalize_email(address)
+
+
+class TestFolded:
+    @pytest.mark.parametrize(
+        "login", ["MIKE@example.com", "m\u0130ke@example.com", "mike@EXAMPLE.com"]
+    )
+    def test_logins_that_the_database_takes_for_one_fold_to_one(self, login: str) -> None:
+        assert folded(login) == "mike@example.com"

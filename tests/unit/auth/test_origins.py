@@ -30,7 +30,7 @@ async def origin_of(*headers: tuple[bytes, bytes], kind: str = "http") -> Origin
 
     async def send(_: object) -> None: ...
 
-    await bound({"type": kind, "headers": [*headers]}, receive, send)  # type: ignore[arg-type]
+    await bound({"type": kind, "headers": [*headers]}, receive, send)
     return found[0]
 
 

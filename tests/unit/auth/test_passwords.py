@@ -70,6 +70,13 @@ class TestArgon2PasswordHasher:
             await hasher.hash("correct horse")
         await asyncio.gather(*callers, return_exceptions=True)
 
+    async def test_lone_surrogate_is_a_character_like_others(
+        self, hasher: Argon2PasswordHasher
+    ) -> None:
+        stored = await hasher.hash("correct \ud800 horse")
+        assert await hasher.verify(stored, "correct \ud800 horse")
+        assert not await hasher.verify(stored, "correct \ud801 horse")
+
     async def test_concurrent_callers_get_their_own_answers(self) -> None:
         hasher = Argon2PasswordHasher(CHEAP, workers=3, backlog=100)
         stored = {word: await hasher.hash(word) for word in ("one", "two")}

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.sign_in_suite import (
+    BreachedPassword,
     DeviceTokens,
     NewDevice,
     RefreshThrottle,
@@ -34,4 +35,8 @@ class TestSignUpThrottle(SignUpThrottle):
 
 
 class TestRefreshThrottle(RefreshThrottle):
+    pass
+
+
+class TestBreachedPassword(BreachedPassword):
     pass

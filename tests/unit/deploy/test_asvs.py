@@ -67,6 +67,7 @@ class TestProblems:
             (Row("6.1.1", "2", "met", "we do"), "6.1.1 says level 2; it is level 1"),
             (Row("6.1.1", "1", "done", "we do"), "6.1.1 is 'done'; it must be one of"),
             (Row("6.1.1", "1", "met", ""), "6.1.1 does not say what we do"),
+            (Row("6.1.1", "1", "not met", "no"), "6.1.1 is not met, and all of level 1 must be"),
         ],
     )
     def test_row_with_another_level_status_or_no_explanation_is_named(

@@ -27,6 +27,7 @@ PATHS = {
     AccountMailKind.NEW_SIGN_IN: "/account/forgot-password",
     AccountMailKind.PASSWORD_BREACHED: "/account/forgot-password",
     AccountMailKind.ACCOUNT_ENABLED: "/",
+    AccountMailKind.ROLES_CHANGED: "/",
     AccountMailKind.SESSIONS_ENDED: "/account/forgot-password",
     AccountMailKind.RESET_REQUIRED: "/account/forgot-password",
 }

@@ -83,11 +83,13 @@ class TestImportedPackages:
     def test_modules_of_others_are_found(self, tmp_path: Path) -> None:
         (tmp_path / "module.py").write_text(
             "import orjson\nfrom starlette.responses import Response\n"
-            "import unknown_package\nfrom chassis.errors import error_response\n\n"
+            "import unknown_package\nfrom chassis.errors import error_response\n"
+            "from google.protobuf import descriptor as _d, message\n\n"
             "def lazily() -> None:\n    import alembic\n"
         )
         found = imported_packages([tmp_path])
         assert {"orjson", "starlette.responses"} <= set(found)
+        assert found["google.protobuf"] == {"descriptor", "message"}
         assert not {"alembic", "unknown_package", "chassis.errors"} & set(found)
 
     def test_migrations_are_left_out(self, tmp_path: Path) -> None:

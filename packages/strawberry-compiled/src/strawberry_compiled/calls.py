@@ -58,9 +58,9 @@ class Call:
                 self._definition.type, self._selection, info, path, result, None
             )
         except Exception as error:
-            return self._failed(executor, path, error)
+            return self._handle_error(executor, path, error)
         if executor.is_awaitable(completed):
-            return self._awaited_completion(executor, path, completed)
+            return self._await_completion(executor, path, completed)
         return completed
 
     def _completed_later(
@@ -74,13 +74,13 @@ class Call:
             self._definition.type, self._selection, info, path, result, None
         )
 
-    async def _awaited_completion(
+    async def _await_completion(
         self, executor: Executor[Any], path: Path, completed: Awaitable[Any]
     ) -> Any:
         try:
             return await completed
         except Exception as error:
-            return self._failed(executor, path, error)
+            return self._handle_error(executor, path, error)
 
-    def _failed(self, executor: Executor[Any], path: Path, error: Exception) -> None:
+    def _handle_error(self, executor: Executor[Any], path: Path, error: Exception) -> None:
         executor.handle_field_error(error, self._definition.type, self._selection, path)

@@ -187,9 +187,9 @@ class WithPlans(CompilingExecutionContext):
             data: Any = execute(root.type_, self.root_value, None, root.fields, None)
         except GraphQLError as error:
             return self._without_data(error)
-        return self._awaited(data) if self.is_awaitable(data) else self.build_response(data)
+        return self._await_response(data) if self.is_awaitable(data) else self.build_response(data)
 
-    async def _awaited(self, data: Awaitable[dict[str, Any]]) -> Any:
+    async def _await_response(self, data: Awaitable[dict[str, Any]]) -> Any:
         try:
             return self.build_response(await data)
         except GraphQLError as error:

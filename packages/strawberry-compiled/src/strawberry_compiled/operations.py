@@ -1,4 +1,4 @@
-"""Finds out what is the same each time an operation of a document is executed."""
+"""Computes once what every execution of an operation of a document shares."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
