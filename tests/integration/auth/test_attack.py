@@ -170,7 +170,8 @@ async def test_guesses_of_many_networks_stay_within_the_budget_and_the_owner_sig
     reached = len(service.reached) - owned.result()
     assert budget <= reached <= budget + refilled
     assert sum(answers.values()) >= ATTEMPTS
-    assert answers["SignedIn"] == 0
+    # The right password, in the second half: only with an attempt that was refilled meanwhile.
+    assert answers["SignedIn"] <= refilled
     # Of the username and of the address: those beyond the budget of the account reach no hash.
     assert 2 * budget <= answers["InvalidCredentialsError"] <= 2 * (budget + refilled)
     rate = ATTEMPTS / (perf_counter() - began)
