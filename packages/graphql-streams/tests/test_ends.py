@@ -52,7 +52,7 @@ class TestExpiry:
     async def test_expiry_of_the_token_ends_any_field(
         self, server: Running, transport: str
     ) -> None:
-        server.world.expires_at = datetime.now(UTC) + timedelta(seconds=0.5)
+        server.world.expires_at = datetime.now(UTC) + timedelta(seconds=1.5)
         async with subscribed(server, transport) as rest:
             await until(lambda: server.world.running)
             await server.world.put(1)
@@ -64,7 +64,7 @@ class TestExpiry:
     async def test_item_is_not_sent_after_the_token_has_expired(
         self, server: Running, transport: str
     ) -> None:
-        server.world.expires_at = datetime.now(UTC) + timedelta(seconds=0.5)
+        server.world.expires_at = datetime.now(UTC) + timedelta(seconds=1.5)
         query = "subscription { events { number gated } }"
         async with subscribed(server, transport, query) as rest:
             await server.world.put(1)
