@@ -108,7 +108,7 @@ async def execute(operation: Operation) -> AsyncGenerator[ExecutionResult, None]
                 raise OperationFailed(result.errors or [])
             yield result
             return
-    async for event in subscribe(operation):  # type: ignore[assignment]
+    async for event in subscribe(operation):
         yield event  # type: ignore[misc]
 
 

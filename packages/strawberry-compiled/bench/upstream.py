@@ -24,10 +24,11 @@ from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
 VERSIONS = "0.341.2:3.3.2"
-CORE_NEEDS = ("pytest-describe", "pytest-benchmark", "pytest-timeout")
-"""What graphql-core's tests need beside this package's own."""
-IRRELEVANT = ("codeflash", "mypy", "nox", "pre-commit", "pyright", "pytest-xdist", "ruff", "types-")
-"""What Strawberry's repository names beside what its tests import."""
+IRRELEVANT = (
+    *("codeflash", "mypy", "nox", "pre-commit", "pyright", "ruff", "tox", "types-"),
+    *("pytest-codspeed", "pytest-cov", "pytest-xdist"),
+)
+"""What the dependency groups name beside what the tests import."""
 _REMOVED_SINCE = "import strawberry.utils\n\nstrawberry.utils.IS_GQL_32 = False\n"
 """What tests of Strawberry before 0.334 import, when it supported graphql-core 3.2."""
 
@@ -41,6 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--strawberry", type=Path, metavar="DIRECTORY")
     parser.add_argument("--versions", default=VERSIONS, help="Strawberry:graphql-core")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="a part of the suite")
     parser.add_argument("--only", choices=["core", "strawberry"])
     given = parser.parse_args()
     strawberry, core = given.versions.split(":")
@@ -50,16 +52,16 @@ def main() -> None:
         scratch = Path(directory)
         if given.only != "strawberry":
             source = _graphql_core(scratch, core)
-            options = ("tests", "--benchmark-disable")
-            equal &= _compare("graphql-core", source, (*installed, *CORE_NEEDS), options)
+            needs = (*installed, *_needs(source, "test"))
+            equal &= _compare("graphql-core", source, needs, (*given.tests, "--timeout=0"))
         if given.only != "core":
             if given.strawberry is None:
                 parser.error("--strawberry: name a checkout of Strawberry's repository")
             source = _strawberry(scratch, given.strawberry)
-            needs = _strawberry_needs(source)
-            # The type checkers run no operation.
-            options = ("tests", "--ignore=tests/typecheckers")
-            equal &= _compare("Strawberry", source, (*installed, *needs), options)
+            needs = (*installed, *_needs(source, "dev", "integrations"))
+            # The type checkers and the benchmarks compare no answers.
+            ignored = ("--ignore=tests/typecheckers", "--ignore=tests/benchmarks")
+            equal &= _compare("Strawberry", source, needs, (*given.tests, *ignored))
     sys.exit(not equal)
 
 
@@ -87,12 +89,13 @@ def _strawberry(scratch: Path, checkout: Path) -> Path:
     return source
 
 
-def _strawberry_needs(source: Path) -> Iterable[str]:
-    groups = tomllib.loads((source / "pyproject.toml").read_text())["dependency-groups"]
-    for requirement in groups["dev"] + groups["integrations"]:
-        if not requirement.startswith(IRRELEVANT):
-            # pytest-asyncio, for one, is bounded by this package too: take what fits both.
-            yield requirement
+def _needs(source: Path, *groups: str) -> Iterable[str]:
+    """Return what the tests of a repository import, by its dependency groups."""
+    known = tomllib.loads((source / "pyproject.toml").read_text())["dependency-groups"]
+    for group in groups:
+        for requirement in known[group]:
+            if not requirement.startswith(IRRELEVANT):
+                yield requirement
 
 
 def _compare(suite: str, source: Path, needs: Iterable[str], options: Iterable[str]) -> bool:
@@ -122,6 +125,7 @@ def _outcomes(source: Path, needs: Iterable[str], *options: str) -> tuple[Outcom
     command += ["--with-editable", f"{HERE.parent}[test]"]
     command += [part for requirement in needs for part in ("--with", requirement)]
     command += ["python", "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}", *options]
+    command += ["--continue-on-collection-errors"]
     with (source / "output").open("w") as output:
         subprocess.run(
             command,
