@@ -3,7 +3,7 @@
 Run with the fakes in `test_operators.py` and with PostgreSQL in the integration tests.
 """
 
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -117,7 +117,7 @@ class Acts:
         acted = await auth.operators.disable(str(ada.user.id) if login == "id" else login)
         assert acted.user.id == ada.user.id
 
-    @pytest.mark.parametrize("login", ["grace", "grace@example.com", str(uuid4()), "", "!"])
+    @pytest.mark.parametrize("login", ["grace", "grace@example.com", str(UUID(int=9)), "", "!"])
     async def test_unknown_account_is_an_error(self, auth: FakeAuth, login: str) -> None:
         await person(auth)
         for act in (*(act for act, *_ in ACTS.values()), OperatorService.enable):
