@@ -27,6 +27,7 @@ class SecurityEventKind(StrEnum):
     EMAIL_CHANGE_REQUESTED = "email-change-requested"
     EMAIL_CHANGED = "email-changed"
     EMAIL_RESTORED = "email-restored"
+    PASSWORD_BREACHED = "password-breached"
     PASSWORD_CHANGED = "password-changed"
     PASSWORD_RESET = "password-reset"
     ACCOUNT_DELETED = "account-deleted"
@@ -67,6 +68,7 @@ _DESCRIPTIONS = {
     SecurityEventKind.EMAIL_CHANGED: "The address was changed.",
     SecurityEventKind.EMAIL_RESTORED: "The previous address was taken back, and the password "
     "removed.",
+    SecurityEventKind.PASSWORD_BREACHED: "The password was found among those that have leaked.",
     SecurityEventKind.PASSWORD_CHANGED: "The password was changed with the previous one.",
     SecurityEventKind.PASSWORD_RESET: "The password was changed with a mailed code.",
     SecurityEventKind.ACCOUNT_DELETED: "The account was deleted.",

@@ -167,6 +167,7 @@ class AuthService:
                 and user.email_verified
                 and await repositories.users.report_breach(user, self.now())
             ):
+                await self.security_log.add(repositories, kinds.PASSWORD_BREACHED, user.id)
                 await self.mails.request(
                     repositories, MailKind.PASSWORD_BREACHED, user.email, user.id
                 )

@@ -164,6 +164,13 @@ class Refusals:
         assert (event.kind, event.reason) == (Kind.REAUTHENTICATION_FAILED, Reason.WRONG_PASSWORD)
         assert event.origin.session_id == ada.session.id
 
+    async def test_leaked_password_is_recorded_once(self, auth: FakeAuth) -> None:
+        ada = await verified(auth)
+        auth.leaked |= {PASSWORD}
+        for _ in range(2):
+            await sign_in(auth.service)
+        assert (await kinds(auth, ada.user.id)).count(Kind.PASSWORD_BREACHED) == 1
+
     async def test_throttled_attempts_are_recorded_once_in_an_hour(self, auth: FakeAuth) -> None:
         user_id = (await sign_up(auth.service)).user.id
         for _ in range(14):
