@@ -10,7 +10,8 @@ from strawberry.dataloader import DataLoader
 
 from chassis.graphql.context import RequestContext
 from chassis.graphql.loaders import batch_loader
-from subgraphs.auth.domain import Device, User, network_of
+from subgraphs.auth.domain import Device, User
+from subgraphs.auth.limits import network_of
 from subgraphs.auth.recovery import RecoveryService
 from subgraphs.auth.service import AuthService
 from subgraphs.auth.sessions import SessionService

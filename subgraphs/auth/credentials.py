@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from subgraphs.auth.domain import Budget, Limits, Login, Password, User, folded
+from subgraphs.auth.domain import User
 from subgraphs.auth.errors import InvalidCredentials, Problem, TooManyAttempts
+from subgraphs.auth.limits import Budget, Limits
+from subgraphs.auth.logins import Login, Password, folded
 from subgraphs.auth.ports import (
     DeviceTokens,
     EmailNormalizer,

@@ -6,7 +6,7 @@ import regex
 from email_validator import EmailNotValidError, validate_email
 
 from chassis.text import is_visible
-from subgraphs.auth.domain import MAX_INPUT_LENGTH
+from subgraphs.auth.logins import MAX_INPUT_LENGTH
 
 _MAX_MAILBOX_BYTES = 64
 """Bytes before the @-sign (RFC 5321 4.5.3.1.1)."""

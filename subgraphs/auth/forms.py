@@ -8,8 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from chassis.pages import Field
-from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH, SHORT_CODE_DIGITS
+from subgraphs.auth.domain import SHORT_CODE_DIGITS
 from subgraphs.auth.errors import InvalidInput
+from subgraphs.auth.logins import MAX_INPUT_LENGTH, PASSWORD_LENGTH
 
 MAX_SIZE = 8 * 1024
 """Bytes of a form. Each character of a password may take twelve: 128 of them, and an address."""

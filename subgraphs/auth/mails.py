@@ -10,14 +10,13 @@ from subgraphs.auth.domain import (
     MAX_CODE_ATTEMPTS,
     SHORT_CODE_DIGITS,
     AccountMail,
-    Login,
     MailContent,
     MailKind,
     ReportedSignIn,
     User,
-    is_fictitious,
 )
 from subgraphs.auth.events import account_mail_requested
+from subgraphs.auth.logins import Login, is_fictitious
 from subgraphs.auth.ports import CodeMint, Repositories, UnitOfWork
 from subgraphs.auth.user_agents import browser, system
 

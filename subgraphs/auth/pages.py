@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.pages import Form, Link, page, page_route, product
-from subgraphs.auth.domain import NewPassword, User, network_of
+from subgraphs.auth.domain import NewPassword, User
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, TooManyAttempts
 from subgraphs.auth.forms import (
     code_field,
@@ -25,6 +25,7 @@ from subgraphs.auth.forms import (
     read_form,
     with_problems,
 )
+from subgraphs.auth.limits import network_of
 from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
 
 _ANOTHER_MAIL = Link("Request another mail", FORGOT_PASSWORD)

@@ -12,15 +12,15 @@ from subgraphs.auth.domain import (
     AccessToken,
     Account,
     AccountMail,
-    Budget,
     DeletedUser,
     EmailSettings,
-    Login,
     MailKind,
     RefreshToken,
     Session,
     User,
 )
+from subgraphs.auth.limits import Budget
+from subgraphs.auth.logins import Login
 from subgraphs.auth.security_events import SecurityEvent
 
 

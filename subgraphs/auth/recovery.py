@@ -7,16 +7,7 @@ from uuid import UUID
 
 from chassis.ports import T
 from subgraphs.auth.credentials import Credentials, lock_authenticated
-from subgraphs.auth.domain import (
-    Budget,
-    Limits,
-    Login,
-    MailKind,
-    NewPassword,
-    Password,
-    User,
-    folded,
-)
+from subgraphs.auth.domain import MailKind, NewPassword, User
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCode,
@@ -24,6 +15,8 @@ from subgraphs.auth.errors import (
     Problem,
 )
 from subgraphs.auth.events import email_verified
+from subgraphs.auth.limits import Budget, Limits
+from subgraphs.auth.logins import Login, Password, folded
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.ports import Repositories, RevocationAnnouncer, Throttle
 from subgraphs.auth.security_events import SecurityEventKind
@@ -40,7 +33,7 @@ stays: otherwise a reset through the new address would end it."""
 class RecoveryService:
     """A method that ends sessions returns when no process accepts their tokens any more.
 
-    `network` is the client's network, as `domain.network_of` returns it. Every method raises
+    `network` is the client's network, as `limits.network_of` returns it. Every method raises
     TooManyAttempts.
     """
 

@@ -9,22 +9,15 @@ from chassis.events import Event
 from chassis.paging import Page, PageRequest
 from subgraphs.auth.credentials import Credentials, lock_authenticated
 from subgraphs.auth.domain import (
-    UNKNOWN_NETWORK,
     Account,
-    Budget,
     DeletedUser,
     Device,
     EmailSettings,
-    Limits,
     MailKind,
-    Password,
     Session,
     SignedIn,
     User,
     checked_scopes,
-    folded,
-    network_of,
-    username_problems,
 )
 from subgraphs.auth.errors import (
     EmailTaken,
@@ -35,6 +28,8 @@ from subgraphs.auth.errors import (
     TooManyAttempts,
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
+from subgraphs.auth.limits import UNKNOWN_NETWORK, Budget, Limits, network_of
+from subgraphs.auth.logins import Password, folded, username_problems
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (

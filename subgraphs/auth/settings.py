@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chassis.settings import EnvironmentReader, Secret, ServiceSettings, read_environment
 from chassis.topology import declared
-from subgraphs.auth.domain import Limits
+from subgraphs.auth.limits import Limits
 
 
 def access_token_lifetime(read: EnvironmentReader) -> timedelta:

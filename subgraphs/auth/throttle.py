@@ -18,8 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chassis.background import Backoff, running
-from subgraphs.auth.domain import Budget
 from subgraphs.auth.errors import TooManyAttempts
+from subgraphs.auth.limits import Budget
 
 _PATIENCE = 0.5  # seconds for which an attempt waits for Redis
 _MOST_LOCAL_BUDGETS = 10_000

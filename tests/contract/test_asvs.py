@@ -15,7 +15,7 @@ from graphql import (
 
 from deploy.asvs import FILE, marks, problems, rows
 from stack.process import ROOT
-from subgraphs.auth.domain import Limits
+from subgraphs.auth.limits import Limits
 from subgraphs.auth.policy import Policy
 
 README = (ROOT / "subgraphs" / "auth" / "README.md").read_text()

@@ -8,8 +8,9 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import Connection, Row
-from subgraphs.auth.domain import Account, DeletedUser, EmailSettings, Login, User
+from subgraphs.auth.domain import Account, DeletedUser, EmailSettings, User
 from subgraphs.auth.errors import EmailTaken, UsernameTaken
+from subgraphs.auth.logins import Login
 
 
 @dataclass(frozen=True, slots=True)

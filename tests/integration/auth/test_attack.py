@@ -23,7 +23,7 @@ from chassis.database import Database
 from chassis.shutdown import Shutdown
 from subgraphs.auth import app as module
 from subgraphs.auth import throttle
-from subgraphs.auth.domain import Limits
+from subgraphs.auth.limits import Limits
 from subgraphs.auth.passwords import Argon2PasswordHasher
 from subgraphs.auth.settings import Settings
 from tests.integration.auth.test_app import SECRET, environment, started

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from subgraphs.auth import throttle as module
-from subgraphs.auth.domain import Budget
 from subgraphs.auth.errors import TooManyAttempts
+from subgraphs.auth.limits import Budget
 from subgraphs.auth.throttle import LocalBudgets, RedisThrottle
 from tests.integration.conftest import Server
 from tests.unit.auth.throttle_suite import ADA, HOUR, NETWORK, Take, Throttled

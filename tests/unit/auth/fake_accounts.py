@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute
 
 from chassis.logging import RequestLog
 from subgraphs.auth.common_passwords import is_common
-from subgraphs.auth.domain import NewPassword, Password, User
+from subgraphs.auth.domain import NewPassword, User
 from subgraphs.auth.errors import InvalidCode, InvalidInput, Problem
+from subgraphs.auth.logins import Password
 from subgraphs.auth.pages import account_routes
 
 CODE = "q3hKp0Zs-7dV_x1T9nB4mYwLrEoJcUgAf2Gi6SkXtHM"

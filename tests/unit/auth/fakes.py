@@ -19,12 +19,9 @@ from subgraphs.auth.devices import HmacDeviceTokens
 from subgraphs.auth.domain import (
     Account,
     AccountMail,
-    Budget,
     DeletedUser,
     Device,
     EmailSettings,
-    Limits,
-    Login,
     MailKind,
     RefreshToken,
     Session,
@@ -33,6 +30,8 @@ from subgraphs.auth.domain import (
 from subgraphs.auth.emails import normalize_email
 from subgraphs.auth.errors import EmailTaken, TooManyAttempts, UsernameTaken
 from subgraphs.auth.keys import KeyRing, SigningKey
+from subgraphs.auth.limits import Budget, Limits
+from subgraphs.auth.logins import Login
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.operators import OperatorService
 from subgraphs.auth.policy import Policy

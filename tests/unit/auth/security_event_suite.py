@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.paging import PageRequest
-from subgraphs.auth.domain import Limits, MailKind
+from subgraphs.auth.domain import MailKind
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -19,6 +19,7 @@ from subgraphs.auth.errors import (
     SessionNotFound,
     TooManyAttempts,
 )
+from subgraphs.auth.limits import Limits
 from subgraphs.auth.security_events import (
     Origin,
     Reason,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from subgraphs.auth.domain import Device, Limits, MailKind, ReportedSignIn, SignedIn
+from subgraphs.auth.domain import Device, MailKind, ReportedSignIn, SignedIn
 from subgraphs.auth.errors import (
     InvalidCredentials,
     InvalidInput,
@@ -17,6 +17,7 @@ from subgraphs.auth.errors import (
     TooManyAttempts,
     UsernameTaken,
 )
+from subgraphs.auth.limits import Limits
 from tests.unit.auth.fakes import FakeAuth
 from tests.unit.auth.recovery_suite import NEW_PASSWORD, kinds, newest, verified
 from tests.unit.auth.service_suite import PASSWORD, sign_up

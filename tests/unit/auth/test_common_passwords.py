@@ -7,7 +7,7 @@ import pytest
 
 from subgraphs.auth import common_passwords
 from subgraphs.auth.common_passwords import is_common
-from subgraphs.auth.domain import PASSWORD_LENGTH
+from subgraphs.auth.logins import PASSWORD_LENGTH
 
 WORDS = (
     files("subgraphs.auth").joinpath(common_passwords.LIST).read_text().partition("\n\n")[2]

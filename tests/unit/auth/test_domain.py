@@ -5,17 +5,17 @@ import re
 import pytest
 
 from stack.process import ROOT
-from subgraphs.auth.domain import (
+from subgraphs.auth.domain import checked_scopes
+from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.errors import InvalidInput, Problem
+from subgraphs.auth.logins import (
     CONTEXT_WORDS,
     MAX_INPUT_LENGTH,
     Login,
     Password,
-    checked_scopes,
     folded,
     username_problems,
 )
-from subgraphs.auth.emails import normalize_email
-from subgraphs.auth.errors import InvalidInput, Problem
 
 
 class TestUsername:

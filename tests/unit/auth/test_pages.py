@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from chassis.errors import Overloaded
 from chassis.topology import declared
-from subgraphs.auth.domain import MAX_INPUT_LENGTH, PASSWORD_LENGTH
 from subgraphs.auth.errors import EmailTaken, InvalidCode, InvalidInput, Problem, TooManyAttempts
 from subgraphs.auth.forms import MAX_SIZE
 from subgraphs.auth.links import FORGOT_PASSWORD, RESET_PASSWORD, RESTORE_EMAIL, VERIFY_EMAIL
+from subgraphs.auth.logins import MAX_INPUT_LENGTH, PASSWORD_LENGTH
 from tests.unit.auth.fake_accounts import (
     ADA,
     CODE,

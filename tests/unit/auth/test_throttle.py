@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from subgraphs.auth.domain import Budget, network_of
 from subgraphs.auth.errors import TooManyAttempts
+from subgraphs.auth.limits import Budget, network_of
 from subgraphs.auth.throttle import LocalBudgets, RedisThrottle
 from subgraphs.auth.types.errors import TooManyAttemptsError
 from tests.unit.auth.fakes import FakeClock, FakeThrottle

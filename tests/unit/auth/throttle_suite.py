@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from subgraphs.auth.domain import Budget
 from subgraphs.auth.errors import TooManyAttempts
+from subgraphs.auth.limits import Budget
 from subgraphs.auth.ports import Throttle
 
 HOUR = timedelta(hours=1)

@@ -9,8 +9,8 @@ import pytest
 from client.api import ApiError
 from deploy.prober.probe_account import ProbeAccount
 from deploy.prober.round import Round, Step, steps
-from subgraphs.auth.domain import is_fictitious, username_problems
 from subgraphs.auth.emails import normalize_email
+from subgraphs.auth.logins import is_fictitious, username_problems
 
 SECRET = "p" * 32
 SIGNED_IN = {
