@@ -1,1 +1,1 @@
-"""The code that all Chirp services share. It names no business concept and imports no service."""
+"""Code that all services share. It names no business concept and imports no service."""

@@ -7,7 +7,9 @@ const token = new Token();
 const EXPIRED = 4403;
 let fresh; // the next token, while the one before has expired
 // "stock": as its users have it, with its own waits and number of attempts.
-const pace = process.argv[3] === "stock" ? {} : { retryAttempts: Infinity, retryWait: () => pause(100) };
+// Else it also tries again when no socket can be opened, at once and for ever.
+const patient = { retryAttempts: Infinity, retryWait: () => pause(100), shouldRetry: () => true };
+const pace = process.argv[3] === "stock" ? {} : patient;
 
 const client = createClient({
   url: process.argv[2].replace(/^http/, "ws"),
