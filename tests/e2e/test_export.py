@@ -79,6 +79,8 @@ class TestExport:
             exported = export(stack, ada.id, "--wait", "5")
         finally:
             stack.restart("tweets")
+        # The edge looks every few seconds; the next test finds a healthy system.
+        eventually(lambda: edge.get("/healthz").status_code == 200, "the system is healthy")
         assert exported.status == 4
         assert exported.errors == "auth: tweets is missing: no answer within 5 s\n"
         document = exported.document
