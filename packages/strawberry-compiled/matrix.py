@@ -10,8 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
 PACKAGE = "strawberry-compiled"
 OLDEST, NEWEST = "0.334.0", "0.341.2"
 STRAWBERRY = (OLDEST, "0.334.4", "0.335.0", "0.336.2", "0.337.2", "0.338.0", NEWEST)
@@ -33,28 +35,41 @@ def main() -> int:
     given = parser.parse_args()
     rows = ["| Strawberry | graphql-core | |", "| --- | --- | --- |"]
     failed = False
-    for strawberry, core in [each.split(":") for each in given.versions] or VERSIONS:
-        sys.stdout.write(f"==> strawberry-graphql {strawberry}, graphql-core {core}\n")
-        sys.stdout.flush()
-        status, result = _tested(given.python, strawberry, core)
-        failed |= status != 0
-        rows.append(f"| {strawberry} | {core} | {result if status == 0 else f'**{result}**'} |")
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _built(folder)
+        for strawberry, core in [each.split(":") for each in given.versions] or VERSIONS:
+            sys.stdout.write(f"==> strawberry-graphql {strawberry}, graphql-core {core}\n")
+            sys.stdout.flush()
+            status, result = _tested(given.python, wheel, strawberry, core)
+            failed |= status != 0
+            rows.append(f"| {strawberry} | {core} | {result if status == 0 else f'**{result}**'} |")
     sys.stdout.write("\n".join(rows) + "\n")
     return int(failed)
 
 
-def _tested(python: str, strawberry: str, core: str) -> tuple[int, str]:
-    """Show the tests on these versions; return their status and how many passed or failed."""
+def _uv() -> str:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         sys.exit("matrix.py needs uv: https://docs.astral.sh/uv/")
-    command = [uv, "run", "--isolated", "--no-project", "--python", python]
-    command += ["--with", ".[test]", "--refresh-package", PACKAGE]
+    return uv
+
+
+def _built(folder: str) -> Path:
+    """Build this package. Its wheel has a new path: uv keeps environments of a path it knows."""
+    subprocess.run([_uv(), "build", "--quiet", "--wheel", "--out-dir", folder, HERE], check=True)
+    [wheel] = Path(folder).glob("*.whl")
+    return wheel
+
+
+def _tested(python: str, wheel: Path, strawberry: str, core: str) -> tuple[int, str]:
+    """Show the tests on these versions; return their status and how many passed or failed."""
+    command = [_uv(), "run", "--isolated", "--no-project", "--python", python]
+    command += ["--with", f"{PACKAGE}[test] @ {wheel.as_uri()}"]
     for package in (f"strawberry-graphql=={strawberry}", f"graphql-core=={core}"):
         command += ["--with", package]
     tests = subprocess.Popen(
         [*command, "python", "-m", "pytest", "tests", "--color=no"],
-        cwd=Path(__file__).resolve().parent,
+        cwd=HERE,
         stdout=subprocess.PIPE,
         text=True,
     )
