@@ -356,6 +356,22 @@ class TestComplete:
             await client.subscribe(COUNT, "a")
             assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
 
+    async def test_nothing_is_sent_for_an_operation_that_the_client_has_completed(
+        self, server: Running
+    ) -> None:
+        """Its source catches the cancellation, yields an event after it, and ends."""
+        async with server.initialised() as client:
+            await client.subscribe("subscription { stubborn }", "a")
+            await until(lambda: server.world.running == 1)
+            await client.send({"type": "complete", "id": "a"})
+            await client.subscribe(EVENTS, "b")
+            await server.world.put(1)
+            assert (await client.receive())["id"] == "b"
+            server.world.gate.set()
+            await until(lambda: server.world.running == 1)
+            await client.subscribe(COUNT, "a")
+            assert (await client.receive())["payload"] == {"data": {"count": {"number": 0}}}
+
 
 class TestEnds:
     @pytest.mark.parametrize(

@@ -214,8 +214,7 @@ class Socket:
     async def _operate(self, id_: str, operation: Operation, connection: Connection) -> None:
         try:
             last = await self._last_message(id_, operation, connection)
-            self._forget(id_)
-            if not connection.ended.done():
+            if self._forget(id_) and not connection.ended.done():
                 await self._channel.send(last)
         except StreamEnded as error:
             self._end(close_for(error))
@@ -231,6 +230,8 @@ class Socket:
         try:
             async with aclosing(payloads(self._subscribe_to, operation, connection)) as events:
                 async for payload in events:
+                    if not self._runs(id_):
+                        break  # the client has completed it, and a source went on all the same
                     await self._channel.send({"id": id_, "type": "next", "payload": payload})
         except (StreamEnded, SendTimeout, ClientLeft):
             raise
@@ -241,8 +242,14 @@ class Socket:
             return {"id": id_, "type": "error", "payload": InternalError().formatted}
         return {"id": id_, "type": "complete"}
 
-    def _forget(self, id_: str) -> None:
-        """Remove the operation: the client may use its id again."""
-        if self._operations.get(id_) is asyncio.current_task():
-            del self._operations[id_]
-            self._watch_idleness()
+    def _runs(self, id_: str) -> bool:
+        """Return whether the operation of this task has not been completed by the client."""
+        return self._operations.get(id_) is asyncio.current_task()
+
+    def _forget(self, id_: str) -> bool:
+        """Remove the operation: the client may use its id again. Returns False if it had ended."""
+        if not self._runs(id_):
+            return False
+        del self._operations[id_]
+        self._watch_idleness()
+        return True
