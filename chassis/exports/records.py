@@ -39,8 +39,8 @@ async def in_pages(
 ) -> AsyncGenerator[Sequence[T], None]:
     """Yield the pages of rows that have an order: at least one page, which may be empty.
 
-    `read` returns the first rows with a greater `key` than the given one, in that order, and at
-    most so many.
+    `read` returns the rows that follow the one with the given `key` in that order, at most so many;
+    the first ones for the nil UUID.
     """
     after = UUID(int=0)
     while True:

@@ -25,17 +25,15 @@ async def _purge(settings: Settings) -> int:
     now = datetime.now(UTC)
 
     async def purge(repositories: SqlRepositories) -> int:
-        return await repositories.sessions.purge(
+        sessions = await repositories.sessions.purge(
             expired_at=now,
             ended_before=now - 2 * settings.access_token_lifetime,
             # A token that is sent again later is refused, but no longer recognised as stolen.
             used_before=now - settings.session_lifetime,
-        ) + sum(
-            [
-                await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT),
-                await repositories.security_events.purge(now - settings.security_events_kept),
-            ]
         )
+        mails = await repositories.account_mails.purge(now=now, created_before=now - _MAILS_KEPT)
+        events = await repositories.security_events.purge(now - settings.security_events_kept)
+        return sessions + mails + events
 
     try:
         return await database.transaction(lambda connection: purge(SqlRepositories.on(connection)))

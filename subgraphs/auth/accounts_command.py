@@ -5,7 +5,7 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -147,17 +147,24 @@ def _run(
     open_operators: Open,
     work: Callable[[OperatorService], Awaitable[T]],
 ) -> T:
-    """Return the result of `work`. Exits with NOT_FOUND or UNKNOWN_ROLE."""
+    """Return the result of `work`. Exits as `run_on_account` does."""
 
-    async def run() -> T:
+    async def run(settings: Settings) -> T:
         async with open_operators(settings, arguments.operator) as operators:
             return await work(operators)
 
+    return run_on_account(run)
+
+
+def run_on_account(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+    """Return the result of a command on one account. Exits with NOT_FOUND or UNKNOWN_ROLE.
+
+    Logs go to standard error: standard output has the result only.
+    """
     settings = Settings.from_env()
-    # Standard output has the result only.
     configure_logging("auth", settings.stage, sys.stderr)
     try:
-        return asyncio.run(run())
+        return asyncio.run(work(settings))
     except AccountNotFound:
         print("auth: no account has this username, address or id", file=sys.stderr)
         sys.exit(NOT_FOUND)

@@ -1,16 +1,14 @@
 """What auth exports of a person."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from chassis.exports.records import Record, Records
+from chassis.exports.records import Record, Records, in_pages
 from chassis.paging import PageRequest
 from subgraphs.auth.domain import Account, AccountMail, MailKind, Session
 from subgraphs.auth.ports import UnitOfWork
 from subgraphs.auth.security_events import SecurityEvent
-
-_PAGE = 200  # security events that one statement reads
 
 
 async def user_records(
@@ -29,14 +27,14 @@ async def user_records(
     yield Records("sessions", [_session(session) for session in sessions])
     mails = await unit_of_work.read(lambda r: r.account_mails.of_user(user_id, list(MailKind)))
     yield Records("mails", [_mail(mail) for mail in mails])
-    after, has_next = None, True
-    while has_next:
-        request = PageRequest(_PAGE, after)
-        events = await unit_of_work.read(
-            lambda r, request=request: r.security_events.of_user(user_id, request)  # type: ignore[misc]
-        )
-        yield Records("securityEvents", [_security_event(event) for event in events.items])
-        after, has_next = events.items[-1].id if events.items else None, events.has_next
+
+    async def older_events(than: UUID, limit: int) -> Sequence[SecurityEvent]:
+        request = PageRequest(limit, than if than.int else None)
+        page = await unit_of_work.read(lambda r: r.security_events.of_user(user_id, request))
+        return page.items
+
+    async for events in in_pages(older_events, key=lambda event: event.id):
+        yield Records("securityEvents", [_security_event(event) for event in events])
 
 
 def _account(account: Account) -> Record:

@@ -1,7 +1,6 @@
 """The command that exports a person's data from every service as one JSON document."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +14,15 @@ from redis.exceptions import RedisError
 from chassis.events import time_text
 from chassis.exports.exchange import Exchange
 from chassis.exports.records import Answer, gather
-from chassis.logging import configure_logging
 from chassis.streams import connect
 from chassis.topology import Topology, declared
-from subgraphs.auth.accounts_command import NOT_FOUND, Commands, Open, account_parser
+from subgraphs.auth.accounts_command import (
+    NOT_FOUND,
+    Commands,
+    Open,
+    account_parser,
+    run_on_account,
+)
 from subgraphs.auth.errors import AccountNotFound
 from subgraphs.auth.export import user_records
 from subgraphs.auth.settings import Settings
@@ -82,14 +86,8 @@ class Document:
 
 
 def _run(arguments: argparse.Namespace, open_operators: Open) -> None:
-    settings = Settings.from_env()
-    # Standard output has the document only.
-    configure_logging(_AUTH, settings.stage, sys.stderr)
     try:
-        document = asyncio.run(_export(settings, arguments, open_operators))
-    except AccountNotFound:
-        print("auth: no account has this username, address or id", file=sys.stderr)
-        sys.exit(NOT_FOUND)
+        document = run_on_account(lambda settings: _export(settings, arguments, open_operators))
     except (RedisError, OSError) as error:
         sys.exit(f"auth: Redis is unavailable: {error}")
     sys.stdout.writelines(document.json())

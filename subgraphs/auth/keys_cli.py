@@ -40,15 +40,8 @@ def add_commands(keys: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    ring = KeyRing.of(SigningKey.generate(), _now())
-    if arguments.file == _PIPE:
-        print(ring.serialize(), end="")
-        return
-    path = _path(arguments)
-    with _reported(path), key_file.locked(path):
-        if not path.exists():
-            key_file.write(path, ring)
-            print(f"{path} is new", file=sys.stderr)
+    if _put_new_ring(arguments, replace=False):
+        print(f"{_path(arguments)} is new", file=sys.stderr)
 
 
 def _list(arguments: argparse.Namespace) -> None:
@@ -80,13 +73,21 @@ def _rotate(arguments: argparse.Namespace) -> None:
 
 
 def _replace(arguments: argparse.Namespace) -> None:
+    _put_new_ring(arguments, replace=True)
+
+
+def _put_new_ring(arguments: argparse.Namespace, *, replace: bool) -> bool:
+    """Put a ring of one new key where the arguments say. Return whether a file was written."""
     ring = KeyRing.of(SigningKey.generate(), _now())
     if arguments.file == _PIPE:
         print(ring.serialize(), end="")
-        return
+        return False
     path = _path(arguments)
     with _reported(path), key_file.locked(path):
+        if path.exists() and not replace:
+            return False
         key_file.write(path, ring)
+    return True
 
 
 def _stepped(ring: KeyRing, waits: Waits) -> KeyRing:

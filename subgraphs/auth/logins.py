@@ -10,21 +10,16 @@ from subgraphs.auth.errors import Problem
 PASSWORD_LENGTH = range(8, 129)
 """Characters of a password after NFC normalisation (OWASP ASVS 5.0, 6.2.1 and 6.2.9)."""
 
-
 CONTEXT_WORDS = frozenset(
     "account admin administrator auth login moderator password root support user welcome".split()
 )
 """Words that are guessed first, beside the product's name and those of the account."""
 
-
 MAX_INPUT_LENGTH = 4 * 128
 """Characters of a password or an address before NFC normalisation, which leaves one for four at
 most. It takes time that grows with the square of the length, so longer text is not normalised."""
 
-
 _USERNAME = re.compile(r"[A-Za-z0-9_]{3,20}", re.ASCII)
-
-
 _RESERVED = frozenset(
     """
     about account admin administrator anonymous api auth chirp contact everyone explorer
@@ -120,8 +115,8 @@ class Password:
 
 def _words(text: str) -> set[str]:
     """Return the runs of letters in a text, and all its letters; those of one or two are none."""
-    folded = text.casefold()
-    found = {*re.findall(r"[^\W\d_]+", folded), "".join(c for c in folded if c.isalpha())}
+    text = text.casefold()
+    found = {*re.findall(r"[^\W\d_]+", text), "".join(c for c in text if c.isalpha())}
     return {word for word in found if len(word) > 2}
 
 

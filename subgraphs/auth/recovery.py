@@ -244,8 +244,7 @@ class RecoveryService:
         changed = replace(user, password_changed_at=changed_at)
         device_token = self.credentials.devices.issue(changed, keep or self.mails.new_id())
         await repositories.account_mails.remove(user.id, PENDING)
-        if user.email_verified:
-            await self.mails.request(repositories, MailKind.PASSWORD_CHANGED, user.email, user.id)
+        await self.mails.notify(repositories, MailKind.PASSWORD_CHANGED, user)
         return NewPassword(await end_sessions(repositories, user.id, now, keep=keep), device_token)
 
     async def _refuse_taken(self, repositories: Repositories, user: User, address: str) -> None:

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.exports import records
 from chassis.paging import PageRequest
-from subgraphs.auth import export
 from subgraphs.auth.domain import MailKind
 from subgraphs.auth.errors import AccountNotFound
 from subgraphs.auth.export import user_records
@@ -103,7 +103,7 @@ class UserRecords:
     async def test_every_page_of_security_events_is_exported_once(
         self, auth: FakeAuth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(export, "_PAGE", 2)
+        monkeypatch.setattr(records, "_PAGE", 2)
         user = (await sign_up(auth.service)).user
         for _ in range(4):
             auth.clock.advance(minutes=1)
