@@ -37,7 +37,7 @@ probe: setup-stack  ## use a running stack once as people do, and show how long 
 	@$(PYTHON_IN) -m deploy.prober once
 
 check: setup  ## all that needs no server: format, lint, types, layers, images and manifests, unit and contract tests
-	@$(PYTHON_IN) -m deploy.check $(PARTS)
+	@$(PYTHON_IN) -m deploy.check $(if $(ALL),--all) $(PARTS)
 
 alerts:  ## test the alert rules with promtool (from PATH, or with Docker)
 	@deploy/observability/test-rules.sh

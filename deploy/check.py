@@ -1,18 +1,22 @@
-"""Runs the parts of `make check` side by side: `python -m deploy.check [PART …]`.
+"""Runs the parts of `make check` side by side: `python -m deploy.check [--all] [PART …]`.
 
 Each part is named when it ends, with its duration; its output is shown if it failed. The output of
-the tests comes last, as pytest writes it.
+the tests comes last, as pytest writes it. A part whose files are those with which it passed before
+is left out, unless it is named or `--all` is given.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.topology import ROOT
+from deploy.passed import Passed
 from deploy.undeclared import undeclared
 
 Command = Sequence[str]
@@ -22,37 +26,58 @@ TESTS = "tests"
 _POLL = 0.1  # seconds
 
 
-def parts() -> dict[str, Command]:
-    """Return the command of each part, by its name."""
-    excluded = [f"--exclude=^{file.relative_to(ROOT)}$" for file in sorted(undeclared())]
-    return {
-        TESTS: _python("pytest", "tests/unit", "tests/contract", "packages", *_OFFLINE, *_SPREAD),
-        "types": _python("mypy", *excluded),
-        **{f"types of {folder.name}": _types_of(folder) for folder in sorted(PACKAGES.iterdir())},
-        "manifests": _python("deploy.validate"),
-        "format": _python("ruff", "format", "--check", "."),
-        "lint": _python("ruff", "check", "."),
-        "layers": [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
-        "declaration": _python("deploy.declaration"),
-        "generated": _python("deploy.generate", "--check"),
-        "schema changes": _python("deploy.schema_changes"),
-    }
+@dataclass(frozen=True)
+class Part:
+    """A command, and the files and folders that its result depends on, if they are few."""
+
+    command: Command
+    reads: Sequence[str] = ()
 
 
+_VALIDATED = ("Dockerfile", "docker-compose.yml", ".ci", ".github", "deploy", "stack")
+_VALIDATORS = "tests/contract/test_validators.py"
+_SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
+"""One process for each core; a file's fixtures are made in one of them only."""
 _OFFLINE = ("--ignore-glob=packages/*/conformance",)
 """Without the tests that install clients from npm."""
 
-_SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
-"""One process for each core; a file's fixtures are made in one of them only."""
+
+def parts() -> dict[str, Part]:
+    """Return the parts by their names."""
+    excluded = [f"--exclude=^{file.relative_to(ROOT)}$" for file in sorted(undeclared())]
+    validators = [f"--ignore={_VALIDATORS}"]
+    return {
+        TESTS: Part(_python("pytest", "tests/unit", "tests/contract", *validators, *_SPREAD)),
+        "types": Part(_python("mypy", *excluded)),
+        **{f"types of {folder.name}": _types_of(folder) for folder in sorted(PACKAGES.iterdir())},
+        **{f"tests of {folder.name}": _tests_of(folder) for folder in sorted(PACKAGES.iterdir())},
+        "manifests": Part(_python("deploy.validate"), _VALIDATED),
+        "validators": Part(_python("pytest", _VALIDATORS), (*_VALIDATED, _VALIDATORS)),
+        "format": Part(_python("ruff", "format", "--check", ".")),
+        "lint": Part(_python("ruff", "check", ".")),
+        "layers": Part([str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]),
+        "declaration": Part(_python("deploy.declaration")),
+        "generated": Part(_python("deploy.generate", "--check")),
+        "schema changes": Part(_python("deploy.schema_changes")),
+    }
 
 
 def _python(*module: str) -> Command:
     return [sys.executable, "-m", *module]
 
 
-def _types_of(package: Path) -> Command:
-    """Return the command that checks the types of a package with its own settings."""
-    return ["sh", "-c", 'cd "$1" && exec "$2" -m mypy', "sh", str(package), sys.executable]
+def _types_of(package: Path) -> Part:
+    """Return the part that checks the types of a package with its own settings."""
+    command = ["sh", "-c", 'cd "$1" && exec "$2" -m mypy', "sh", str(package), sys.executable]
+    return Part(command, [_path(package)])
+
+
+def _tests_of(package: Path) -> Part:
+    return Part(_python("pytest", _path(package), *_OFFLINE, *_SPREAD), [_path(package)])
+
+
+def _path(folder: Path) -> str:
+    return str(folder.relative_to(ROOT))
 
 
 def run(commands: Mapping[str, Command], write: Callable[[str], object]) -> list[str]:
@@ -99,14 +124,25 @@ def _follow(file: Path, process: "subprocess.Popen[bytes]", write: Callable[[str
         write(output.read())
 
 
-def main(names: Sequence[str]) -> int:
-    commands = parts()
-    if unknown := set(names) - commands.keys():
-        print(
-            f"Unknown: {', '.join(unknown)}. The parts are {', '.join(commands)}.", file=sys.stderr
-        )
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.check", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="run unchanged parts too")
+    parser.add_argument("names", nargs="*", metavar="PART", help="run these parts only")
+    options = parser.parse_args(arguments)
+    known = parts()
+    if unknown := set(options.names) - known.keys():
+        print(f"Unknown: {', '.join(unknown)}. The parts are {', '.join(known)}.", file=sys.stderr)
         return 2
-    failed = run({name: commands[name] for name in names or commands}, _write)
+    passed = Passed({name: part.reads for name, part in known.items() if part.reads})
+    chosen = options.names or [*known]
+    if not options.all and not options.names:
+        unchanged = [name for name in chosen if passed.is_unchanged(name)]
+        chosen = [name for name in chosen if name not in unchanged]
+        if unchanged:
+            _write(f"unchanged since they passed: {', '.join(unchanged)}\n")
+    failed = run({name: known[name].command for name in chosen}, _write)
+    for name in set(chosen) - {*failed}:
+        passed.record(name)
     if failed:
         print(f"make check failed at: {' '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

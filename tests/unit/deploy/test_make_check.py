@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from deploy.check import TESTS, Command, main, parts, run
+from chassis.topology import ROOT
+from deploy.check import PACKAGES, TESTS, Command, main, parts, run
 
 
 def command(output: str, status: int = 0) -> Command:
@@ -47,9 +48,18 @@ class TestMain:
         assert "Unknown: typos." in capsys.readouterr().err
 
     def test_every_tool_is_a_part(self) -> None:
-        tools = {" ".join(given[-2:]) for given in parts().values()}
-        assert {"deploy.generate --check", "ruff check"} <= {
-            *tools,
-            *(" ".join(given[2:4]) for given in parts().values()),
-        }
+        tools = {" ".join(part.command[2:4]) for part in parts().values()}
+        assert {"deploy.generate --check", "ruff check"} <= tools
         assert {"types", "manifests", "format", "layers", "declaration", TESTS} < set(parts())
+
+    def test_every_test_without_a_server_is_run_by_a_part(self) -> None:
+        given = {argument for part in parts().values() for argument in part.command}
+        packages = {f"packages/{folder.name}" for folder in PACKAGES.iterdir()}
+        assert {"tests/unit", "tests/contract", *packages} <= given
+        ignored = {a.removeprefix("--ignore=") for a in given if a.startswith("--ignore=")}
+        assert ignored
+        assert ignored <= given
+
+    def test_files_that_parts_read_exist(self) -> None:
+        paths = {path for part in parts().values() for path in part.reads}
+        assert [path for path in paths if not (ROOT / path).exists()] == []
