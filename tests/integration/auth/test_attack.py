@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 
 from chassis.database import Database
 from chassis.shutdown import Shutdown
-from subgraphs.auth import app as module
-from subgraphs.auth import throttle
+from subgraphs.auth import adapters, throttle
+from subgraphs.auth.app import create_app
 from subgraphs.auth.limits import Limits
 from subgraphs.auth.passwords import Argon2PasswordHasher
 from subgraphs.auth.settings import Settings
@@ -91,13 +91,13 @@ async def service(
         made.reached = reached
         return made
 
-    monkeypatch.setattr(module, "Argon2PasswordHasher", hasher)
+    monkeypatch.setattr(adapters, "Argon2PasswordHasher", hasher)
     # On a busy machine a late answer would count as an outage, in which each process counts alone.
     monkeypatch.setattr(throttle, "_PATIENCE", 60)
     cheap = {"AUTH_ARGON2_MEMORY_KIB": "8", "AUTH_ARGON2_PASSES": "1"}
     patient = f"{valkey_url}?socket_timeout=60"
     given = environment(auth_database_url, patient) | cheap | getattr(request, "param", {})
-    app = module.create_app(Settings.from_env(given), Shutdown())
+    app = create_app(Settings.from_env(given), Shutdown())
     transport = httpx.ASGITransport(app)
     async with (
         started(app),
