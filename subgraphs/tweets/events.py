@@ -20,6 +20,7 @@ USER_DELETED = "user-deleted"
 
 
 def tweet_created(tweet: Tweet, feed_position: int | None) -> Event:
+    """Return the event of a new tweet, at its position in its author's feed."""
     return _event(
         TWEET_CREATED,
         tweet,
