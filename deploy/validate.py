@@ -3,7 +3,6 @@
 `python -m deploy.validate [ROOT]`. The tools are packages; none needs Docker or a cluster.
 """
 
-import hashlib
 import io
 import os
 import shutil
@@ -12,19 +11,18 @@ import sys
 import tempfile
 import threading
 import time
-import venv
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from deploy import tools
 from stack.commands import Commands
 from stack.console import Console
-from stack.locks import locked
 from stack.node import install_packages
 from stack.process import ROOT
 
-REQUIREMENTS = ROOT / "requirements" / "validators.txt"
-ENVIRONMENT = ROOT / ".venv" / "validators"
+VALIDATORS = "validators"
+ENVIRONMENT = tools.environment(VALIDATORS)
 ACTIONLINT = ROOT / "deploy" / "actionlint"
 
 LOCAL = "local"
@@ -43,17 +41,8 @@ class BrokenError(Exception):
 
 
 def install() -> None:
-    """Install requirements/validators.txt into `.venv/validators`, unless it is there already."""
-    with locked(REQUIREMENTS, threading.Event()):
-        stamp = ENVIRONMENT / ".installed"
-        wanted = hashlib.sha256(f"{sys.version} {REQUIREMENTS.read_text()}".encode()).hexdigest()
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        print("==> Installing the validators (once, some seconds)", file=sys.stderr)
-        venv.create(ENVIRONMENT, clear=True)
-        script = ROOT / "stack" / "install.sh"
-        subprocess.run([script, ENVIRONMENT / "bin" / "python", REQUIREMENTS], check=True)
-        stamp.write_text(wanted)
+    """Install the validators, unless they are there already."""
+    tools.install(VALIDATORS)
 
 
 def run(root: Path, *command: str | Path) -> str:
