@@ -7,7 +7,7 @@ UV = .venv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts asvs generate test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
+.PHONY: help up dev status logs demo probe check alerts asvs generate reference docs test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -47,6 +47,13 @@ asvs: setup  ## list the rows of OWASP ASVS 5.0 on authentication, sessions and 
 
 generate: setup  ## write what follows from services.toml: Compose, manifests, policies, lists of images
 	@$(PYTHON_IN) -m deploy.generate
+	@$(PYTHON_IN) -m deploy.reference
+
+reference: setup  ## write docs/reference/ from the code: schema, settings, events, errors, metrics, limits
+	@$(PYTHON_IN) -m deploy.reference
+
+docs: setup  ## build the documentation as a site into site/ (SERVE=1 serves it)
+	@exec $(PYTHON_IN) -m deploy.docs $(if $(SERVE),serve)
 
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
 	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
@@ -72,10 +79,12 @@ subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singula
 
 rename: setup  ## give the product another name: NAME in identifiers, TITLE on pages and in mails
 	@$(PYTHON_IN) -m deploy.rename "$(NAME)" $(if $(TITLE),"$(TITLE)") && \
-		$(PYTHON_IN) -m deploy.generate && $(STACK) supergraph && $(PYTHON_IN) -m ruff format --quiet .
+		$(PYTHON_IN) -m deploy.generate && $(STACK) supergraph && $(PYTHON_IN) -m deploy.reference && \
+		$(PYTHON_IN) -m ruff format --quiet .
 
 supergraph: setup  ## export the subgraphs' schemas and compose the supergraph
-	@exec $(STACK) supergraph
+	@$(STACK) supergraph
+	@$(PYTHON_IN) -m deploy.reference
 
 release-schemas: setup  ## record the schemas of a release, from which breaking changes are counted
 	@$(PYTHON_IN) -m deploy.schema_changes --release
@@ -108,7 +117,7 @@ lock: setup  ## pin what requirements/*.in name, with hashes
 	done
 
 clean:  ## remove what was made here: environment, packages, data (.env and the router's cache stay)
-	@rm -rf .venv .data explorer/dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	@rm -rf .venv .data site explorer/dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	@rm -rf packages/*/build packages/*/src/*.egg-info packages/*/.mypy_cache packages/*/.hypothesis
 	@find . -name node_modules -type d -prune -exec rm -rf {} +
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

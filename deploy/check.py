@@ -35,6 +35,7 @@ class Part:
 
 
 _VALIDATED = ("Dockerfile", "docker-compose.yml", ".ci", ".github", "deploy", "stack")
+_DOCUMENTED = ("*.md", "docs", "deploy/docs", "deploy/tools.py", "services.toml")
 _VALIDATORS = "tests/contract/test_validators.py"
 _SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
 """One process for each core; a file's fixtures are made in one of them only."""
@@ -58,6 +59,8 @@ def parts() -> dict[str, Part]:
         "layers": Part([str(Path(sys.executable).with_name("lint-imports")), "--no-logo"]),
         "declaration": Part(_python("deploy.declaration")),
         "generated": Part(_python("deploy.generate", "--check")),
+        "reference": Part(_python("deploy.reference", "--check")),
+        "site": Part(_python("deploy.docs"), _DOCUMENTED),
         "schema changes": Part(_python("deploy.schema_changes")),
     }
 

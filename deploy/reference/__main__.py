@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
             FOLDER.mkdir(exist_ok=True)
             path.write_text(wanted)
     if "--check" not in arguments:
-        print(*different, sep="\n")
+        print("".join(f"{path}\n" for path in different), end="")
         return 0
     for path in different:
         print(f"{path} differs from the code. Run: make reference", file=sys.stderr)

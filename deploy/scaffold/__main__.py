@@ -102,6 +102,7 @@ def _steps(files: list[str]) -> list[list[str]]:
         [sys.executable, "-m", "ruff", "format", "--quiet", *python],
         [sys.executable, "-m", "deploy.generate"],
         [sys.executable, "-m", "stack", "supergraph"],
+        [sys.executable, "-m", "deploy.reference"],
     ]
 
 

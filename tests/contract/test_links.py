@@ -2,21 +2,18 @@
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from chassis.topology import ROOT, read
+from chassis.topology import ROOT, declared, read
+from deploy.docs.links import anchors, links
+from deploy.docs.navigation import navigation, paths
 from deploy.undeclared import REMOVABLE, undeclared
 
-_NOT_OURS = {"node_modules", "dist", "build"}
-_CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
-_LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)|\b(?:src|href)=\"([^\"]+)\"")
-_HEADING = re.compile(r"^#+ +(.+?)[ #]*$", re.MULTILINE)
-_ELSEWHERE = re.compile(r"[a-z]+:")
+_NOT_OURS = {"node_modules", "dist", "build", "site"}
 _NAMED = re.compile(r"\bdocs/(?:adr/\d{4}|[a-z-]+\.md)")
 
 
@@ -30,24 +27,6 @@ TEMPLATE = ROOT / "bench" / "performance.md"
 """The template of docs/performance.md, where its links belong."""
 
 MARKDOWN = sorted({*_files(".md")} - {TEMPLATE})
-
-
-def links(text: str) -> list[str]:
-    """Return the targets of links and images, but for those inside code and to other hosts."""
-    found = (link or source for link, source in _LINK.findall(_CODE.sub("", text)))
-    return [target for target in found if not _ELSEWHERE.match(target)]
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors that GitHub gives to the headings."""
-    seen: Counter[str] = Counter()
-    found = set()
-    for heading in _HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.M)):
-        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
-        anchor = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
-        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
-        seen[anchor] += 1
-    return found
 
 
 @cache
@@ -86,6 +65,19 @@ def test_pages_that_code_names_exist() -> None:
     }
     assert named
     assert [each for each in named if not [*ROOT.glob(f"{each[0]}*")]] == []
+
+
+class TestSite:
+    """`make docs` fails for a broken link as well, but only within the site."""
+
+    def test_every_page_of_docs_is_in_the_navigation(self) -> None:
+        pages = {str(file.relative_to(ROOT)) for file in ROOT.glob("docs/**/*.md")}
+        assert pages <= set(paths(navigation(declared())))
+
+    def test_pages_of_the_navigation_exist_and_are_there_once(self) -> None:
+        found = [*paths(navigation(declared()))]
+        assert [page for page in found if not (ROOT / page).is_file()] == []
+        assert len(found) == len(set(found))
 
 
 class TestTheCheckItself:

@@ -27,6 +27,7 @@ def demand_clean(forked: Fork) -> None:
     forked.script("lint-imports", "--no-logo")
     forked.python("-m", "deploy.declaration")
     forked.python("-m", "deploy.generate", "--check")
+    forked.python("-m", "deploy.reference", "--check")
     forked.python("-m", "deploy.schema_changes")
 
 
@@ -43,6 +44,7 @@ def without_tweets_and_notifier(tmp_path_factory: pytest.TempPathFactory) -> For
     declaration.write_text("".join(s for s in stanzas if not s.startswith(removed)))
     forked.python("-m", "deploy.generate")
     forked.python("-m", "stack", "supergraph")
+    forked.python("-m", "deploy.reference")
     forked.python("-m", "deploy.schema_changes", "--release")
     return forked
 
@@ -69,7 +71,10 @@ SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth"}
 """Names that no fork uses, and the service whose type each subgraph extends."""
 
 ALWAYS = {FILE, "router/supergraph.graphql", "router/api.graphql"}
-MARKS = (">>> generated from services.toml", "# Generated from services.toml")
+MARKS = (
+    *(">>> generated from services.toml", "# Generated from services.toml"),
+    "run: make reference -->",
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
     forked.python("-m", "deploy.rename", name[::-1], f"{name[::-1].capitalize()} Talk")
     forked.python("-m", "deploy.generate")
     forked.python("-m", "stack", "supergraph")
+    forked.python("-m", "deploy.reference")
     forked.python("-m", "ruff", "format", "--quiet", ".")
     forked.commit("Rename")
     return forked

@@ -1,0 +1,38 @@
+"""The guides, applied to subgraphs that `make subgraph` writes: their code and their tests pass."""
+
+from pathlib import Path
+
+import pytest
+
+from chassis.topology import ROOT, read
+from tests.guides import edits, follow, python
+
+pytestmark = pytest.mark.needs("tweets")
+
+GUIDES = {
+    "docs/roles.md": ["tests/unit/likes"],
+    "docs/tutorial.md": ["tests/unit/likes"],
+    "docs/guides/scopes.md": ["tests/unit/likes"],
+    "docs/guides/user-field.md": ["tests/unit/likes"],
+    "docs/guides/events.md": ["tests/unit/likes", "tests/unit/badges"],
+    "docs/guides/resolver-tests.md": ["tests/unit/likes"],
+}
+"""The tests that a reader of each guide runs."""
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_guide_works_on_a_generated_subgraph(tmp_path: Path, page: str) -> None:
+    follow(page, tmp_path)
+    changed = {str(Path(edit.file).parent) for edit in edits(page) if edit.file.endswith(".py")}
+    python(tmp_path, "-m", "ruff", "check", "--extend-ignore=I", *changed)
+    python(tmp_path, "-m", "pytest", "-q", *GUIDES[page])
+
+
+def test_every_guide_with_code_is_run() -> None:
+    pages = {str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")}
+    assert {page for page in pages if any(edits(page))} == set(GUIDES)
+
+
+def test_role_of_the_guide_is_declared(tmp_path: Path) -> None:
+    follow("docs/roles.md", tmp_path)
+    assert read(tmp_path).roles["moderator"] == {"likes:moderate"}
