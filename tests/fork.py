@@ -33,6 +33,13 @@ class Fork:
         """Run a program that a Python package installed."""
         return self._run(str(Path(sys.executable).with_name(name)), *arguments)
 
+    def shell(self, script: str) -> str:
+        """Run a script as a reader of the documentation types it; make installs nothing."""
+        make = (
+            f'make() {{ command make -s -o setup -o setup-stack PYTHON_IN={sys.executable} "$@"; }}'
+        )
+        return self._run("bash", "-euc", f"{make}\n{script}")
+
     def commit(self, message: str) -> None:
         """Commit every change."""
         self._run("git", "add", "-A")
@@ -73,11 +80,11 @@ def fork(root: Path) -> Fork:
     made = Fork(root)
     made._run("git", "init", "-q")
     made.commit("Fork")
-    _link_packages(root)
+    linked(root)
     return made
 
 
-def _link_packages(root: Path) -> None:
+def linked(root: Path) -> None:
     """Use the validators, npm packages and explorer of this repository, to save a minute."""
     commands = Commands(Console(io.StringIO()), threading.Event())
     explorer.build(commands)

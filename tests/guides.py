@@ -2,6 +2,7 @@
 
 A sentence before each block says where it goes: "`FILE`, below `LINE`:", "above", "instead of", or
 "`FILE`, at the end:". The line, or its beginning, occurs once in the file, unless it is "the last".
+The block is indented like that line, and further below one that ends with a colon.
 """
 
 import os
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent, indent
 
 from chassis.topology import ROOT, read
 from deploy.scaffold.__main__ import create
@@ -20,7 +22,7 @@ _PLACE = (
     r"`([^`\n]+)`, (?:(below|above|instead of|instead of the last) `([^`\n]+)`|(at the end)):\n\n"
 )
 _EDIT = re.compile(_PLACE + r"```\w+\n(.*?)```$", re.DOTALL | re.MULTILINE)
-_SHELL = re.compile(r"^```sh\n(.*?)```$", re.DOTALL | re.MULTILINE)
+_SHELL = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _SUBGRAPH = re.compile(r"^make subgraph NAME=(\w+)(?: EXTENDS=(\w+))?$", re.MULTILINE)
 _COPIED = (".py", ".toml", ".txt", ".graphql", ".jinja", ".json", ".example", ".proto")
 
@@ -48,8 +50,11 @@ class Edit:
         found = [number for number, line in enumerate(lines) if self._fits(line.strip())]
         found = found[-1:] if self.place.endswith("last") else found
         assert len(found) == 1, f"{self.file} has {self.line!r} {len(found)} times"
+        line = lines[found[0]]
         start = found[0] + (self.place == "below")
-        lines[start : found[0] + (self.place != "above")] = [self.text]
+        margin = line[: len(line) - len(line.lstrip())]
+        margin += "    " if self.place == "below" and line.rstrip().endswith(":") else ""
+        lines[start : found[0] + (self.place != "above")] = [indent(dedent(self.text), margin)]
         path.write_text("".join(lines))
 
     def _fits(self, line: str) -> bool:
@@ -64,7 +69,7 @@ def edits(page: str) -> Iterator[Edit]:
 
 def shell(page: str) -> list[str]:
     """Return the blocks of a page that a shell runs, in order."""
-    return _SHELL.findall((ROOT / page).read_text())
+    return [dedent(block) for block in _SHELL.findall((ROOT / page).read_text())]
 
 
 def copy(root: Path) -> None:

@@ -1,11 +1,13 @@
 """The guides, applied to subgraphs that `make subgraph` writes: their code and their tests pass."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chassis.topology import ROOT, read
-from tests.guides import edits, follow, python
+from tests.guides import edits, follow, python, shell
 
 pytestmark = pytest.mark.needs("tweets")
 
@@ -36,3 +38,25 @@ def test_every_guide_with_code_is_run() -> None:
 def test_role_of_the_guide_is_declared(tmp_path: Path) -> None:
     follow("docs/roles.md", tmp_path)
     assert read(tmp_path).roles["moderator"] == {"likes:moderate"}
+
+
+def test_commands_of_the_key_rotation_take_the_steps(tmp_path: Path) -> None:
+    """The last one, which waits for 40 minutes, is left out: tests/unit/auth/test_keys.py has it."""
+    listing, rotate, again, _ = shell("docs/guides/keys.md")
+
+    def run(command: str) -> list[str]:
+        command = command.replace("python -m", f"{sys.executable} -m")
+        command = command.replace(".secrets/auth-signing-keys", str(tmp_path / "keys"))
+        done = subprocess.run(
+            ["bash", "-euc", command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    run("python -m subgraphs.auth keys init .secrets/auth-signing-keys")
+    old, next_step = run(listing)
+    assert next_step.startswith("next step: add")
+    run(rotate)
+    assert run(again) == ["not yet"]
+    kept, new, next_step = run(listing)
+    assert next_step.startswith("next step: promote")
+    assert (kept, new.split()[1]) == (old, "next")

@@ -19,7 +19,7 @@ class TestFlavour:
             ("# Heading\n- one\n", "# Heading\n- one\n"),
             ("1. one\n\n   more\n", "1. one\n\n    more\n"),
             ("- one\n  - inner\n", "- one\n    - inner\n"),
-            ("1. a\n\n   ```\n   b\n     c\n   ```\n", "1. a\n\n    ```\n    b\n      c\n    ```\n"),
+            ("1. \n\n   ```\n   b\n     c\n   ```\n", "1. \n\n    ```\n    b\n      c\n    ```\n"),
             ("```\ntext\n- no list\n  indented\n```\n", "```\ntext\n- no list\n  indented\n```\n"),
             ("```sh\na\n```\n- one\n", "```sh\na\n```\n\n- one\n"),
         ],

@@ -1,0 +1,54 @@
+"""The recipe from log to trace, run by a shell against a traced stack."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from stack.ports import free_ports
+from tests.e2e.collector import Collector, collecting
+from tests.guides import shell
+from tests.stack import RunningStack, eventually, router_kinds, started
+
+pytestmark = pytest.mark.needs("tweets")
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting(free_ports(1)[0]) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RunningStack]:
+    folder = tmp_path_factory.mktemp("traced")
+    with started(folder, router_kinds()[0], TRACING_ENDPOINT=collector.url) as stack:
+        yield stack
+
+
+def run(stack: RunningStack, script: str) -> str:
+    script = script.replace("http://localhost:4000", stack.url)
+    script = script.replace(".data/logs/*", str(stack.log))
+    command = ["bash", "-c", f"set -euo pipefail\n{script}"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def test_request_id_leads_to_the_log_and_the_trace(
+    stack: RunningStack, collector: Collector
+) -> None:
+    request, lines, trace, back = shell("docs/guides/tracing.md")
+    request_id = run(stack, request + "echo $REQUEST\n").strip()
+    assert re.fullmatch(r"[0-9a-f-]{36}", request_id)
+    known = f"REQUEST={request_id}\n{lines}"
+    eventually(
+        lambda: request_id in run(stack, f'{known.replace("grep", "grep -m 1")}echo "$LINES"'),
+        "the request is logged",
+    )
+    output = run(stack, f'{known}{trace}echo "$LINES"\necho $TRACE\n{back}')
+    trace_id = output.splitlines()[len(run(stack, f'{known}echo "$LINES"').splitlines())]
+    assert re.fullmatch(r"[0-9a-f]{32}", trace_id)
+    eventually(
+        lambda: {"edge", "tweets"} <= {s.service for s in collector.spans if s.trace == trace_id},
+        "the trace has arrived",
+    )
