@@ -41,7 +41,7 @@ def test_role_of_the_guide_is_declared(tmp_path: Path) -> None:
 
 
 def test_commands_of_the_key_rotation_take_the_steps(tmp_path: Path) -> None:
-    """The last one, which waits for 40 minutes, is left out: tests/unit/auth/test_keys.py has it."""
+    """All but the last, which waits for 40 minutes: tests/unit/auth/test_keys.py has that one."""
     listing, rotate, again, _ = shell("docs/guides/keys.md")
 
     def run(command: str) -> list[str]:

@@ -24,6 +24,7 @@ from chassis.topology import declared
 from chassis.unit_of_work import SqlUnitOfWork
 from deploy.observability.dashboards import DASHBOARDS, FOLDER, dashboard
 from deploy.prober.metrics import ProberMetrics
+from deploy.reference.metrics import sections
 from notifier.addresses import AddressDigests
 from notifier.metrics import count_mails, watch_deliveries
 from notifier.repository import SqlRepositories
@@ -116,6 +117,21 @@ def series(registry: CollectorRegistry) -> dict[str, set[str]]:
             for suffix in suffixes:
                 found[family.name + suffix] = labels
     return found
+
+
+def test_reference_lists_the_exported_metrics_with_their_labels(
+    exported: dict[str, set[str]],
+) -> None:
+    suffixes = {"histogram": ("_bucket", "_count", "_sum")}
+    described = {
+        metric.name + suffix: set(metric.labels)
+        for _, found in sections(declared())
+        for metric in found
+        for suffix in suffixes.get(metric.type, ("",))
+    }
+    prefix = f"{declared().project.name}_"
+    ours = {name: labels for name, labels in exported.items() if name.startswith(prefix)}
+    assert described == ours
 
 
 @pytest.mark.parametrize(("name", "query"), list(queries()))
