@@ -50,6 +50,14 @@ class TestGather:
         assert "(user-registered.json.txt)" in listing
         assert (tmp_path / "tests/contract/events/user-registered.json.txt").exists()
 
+    def test_link_to_a_removed_service_leads_to_the_page_itself(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("deploy.docs.source.ROOT", tmp_path)
+        (tmp_path / "README.md").write_text("[tweets](subgraphs/tweets/README.md#api)\n")
+        gather(["README.md"], tmp_path / "site")
+        assert (tmp_path / "site" / "README.md").read_text() == "[tweets](#)\n"
+
 
 class TestProblems:
     def found(self, site: Path, article: str, head: str = "") -> list[str]:
