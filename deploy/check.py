@@ -36,6 +36,13 @@ class Part:
 
 _VALIDATED = ("Dockerfile", "docker-compose.yml", ".ci", ".github", "deploy", "stack")
 _DOCUMENTED = ("*.md", "docs", "deploy/docs", "deploy/tools.py", "services.toml")
+_GUIDES = "tests/contract/test_guides.py"
+_GUIDED = (
+    *("docs/guides", "docs/roles.md", "docs/tutorial.md", "services.toml"),
+    *("chassis", "deploy/scaffold", "packages", "subgraphs"),
+    *("tests/conftest.py", "tests/guides.py", "tests/unit/fakes.py", "tests/contract/events"),
+)
+"""What the guides are applied to: subgraphs that `make subgraph` writes, and their tests."""
 _VALIDATORS = "tests/contract/test_validators.py"
 _SPREAD = ("--numprocesses", "logical", "--dist", "loadfile")
 """One process for each core; a file's fixtures are made in one of them only."""
@@ -46,13 +53,14 @@ _OFFLINE = ("--ignore-glob=packages/*/conformance",)
 def parts() -> dict[str, Part]:
     """Return the parts by their names."""
     excluded = [f"--exclude=^{file.relative_to(ROOT)}$" for file in sorted(undeclared())]
-    validators = [f"--ignore={_VALIDATORS}"]
+    others = [f"--ignore={file}" for file in (_GUIDES, _VALIDATORS)]
     return {
-        TESTS: Part(_python("pytest", "tests/unit", "tests/contract", *validators, *_SPREAD)),
+        TESTS: Part(_python("pytest", "tests/unit", "tests/contract", *others, *_SPREAD)),
         "types": Part(_python("mypy", *excluded)),
         **{f"types of {folder.name}": _types_of(folder) for folder in sorted(PACKAGES.iterdir())},
         **{f"tests of {folder.name}": _tests_of(folder) for folder in sorted(PACKAGES.iterdir())},
         "manifests": Part(_python("deploy.validate"), _VALIDATED),
+        "guides": Part(_python("pytest", _GUIDES), (*_GUIDED, _GUIDES)),
         "validators": Part(_python("pytest", _VALIDATORS), (*_VALIDATED, _VALIDATORS)),
         "format": Part(_python("ruff", "format", "--check", ".")),
         "lint": Part(_python("ruff", "check", ".")),
