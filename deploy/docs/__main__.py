@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from string import Template
 
@@ -73,16 +74,32 @@ def _toml(value: object) -> str:
     return "[{}]".format(", ".join(map(_toml, value)))
 
 
-def serve() -> None:
-    """Serve the site on this machine until Ctrl-C."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", _PORT), handler) as server:
-        print(f"The documentation: http://127.0.0.1:{_PORT}", flush=True)
-        server.serve_forever()
+@contextmanager
+def serving(port: int) -> Iterator[str]:
+    """Serve the site on this machine while the block runs; yield its address."""
+    handler = functools.partial(_Handler, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    if status := build():
+        return status
+    if "serve" in arguments:
+        with serving(_PORT) as url, suppress(KeyboardInterrupt):
+            print(f"The documentation: {url}. Ctrl-C stops it.", flush=True)
+            threading.Event().wait()
+    return 0
 
 
 if __name__ == "__main__":
-    status = build()
-    if not status and sys.argv[1:] == ["serve"]:
-        serve()
-    sys.exit(status)
+    sys.exit(main(sys.argv[1:]))
