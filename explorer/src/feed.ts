@@ -155,7 +155,7 @@ export class Feed {
             if (!event) return;
             this.#keep(asked, feed.cursor);
             if (event.data) this.#add(event.data);
-            else failure = event.errors?.map((error) => error.message).join(" ") ?? null;
+            else if (event.errors) failure = inOneLine(event.errors as readonly ApiError[], asked.query);
             observer.next(event);
           },
         });

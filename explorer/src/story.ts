@@ -23,10 +23,9 @@ export const PARTS: readonly [service: string, tab: Tab][] = [
   [
     "auth",
     tab(
-    `# Create an account. Signing up also
-# signs in: the bar at the top shows your
-# username. Press Ctrl-Enter, or the button
-# on the right.
+    `# Create an account. Signing up also signs in: the
+# bar at the top shows your username.
+# Press Ctrl-Enter, or the button on the right.
 mutation SignUp($input: SignUpInput!) {
   signUp(input: $input) {
     __typename
@@ -39,8 +38,8 @@ ${SIGNED_IN}
   [
     "auth",
     tab(
-    `# Or sign in to it. Expected errors are
-# data: try another password.
+    `# Or sign in to it. Expected errors are data: try
+# another password.
 mutation SignIn($input: SignInInput!) {
   signIn(input: $input) {
     __typename
@@ -53,12 +52,10 @@ ${SIGNED_IN}
   [
     "auth",
     tab(
-    `# Confirm your address: put the code of
-# the mail into the variables. \`make up\`
-# printed the address of the mailbox that
-# shows the mail. Until then no other mail
-# is sent to you. The bar at the top does
-# the same.
+    `# Confirm your address: put the code of the mail into
+# the variables. \`make up\` printed the address of the
+# mailbox that shows the mail. Until then no other mail
+# is sent to you. The bar at the top does the same.
 mutation VerifyEmail($code: String!) {
   verifyEmail(code: $code) {
     __typename
@@ -72,8 +69,8 @@ mutation VerifyEmail($code: String!) {
   [
     "tweets",
     tab(
-    `# Tweet up to 280 characters, as a reader
-# counts them: an emoji is one.
+    `# Tweet up to 280 characters, as a reader counts
+# them: an emoji is one.
 mutation Tweet($text: String!) {
   createTweet(input: { text: $text }) {
     __typename
@@ -87,8 +84,8 @@ mutation Tweet($text: String!) {
   [
     "tweets",
     tab(
-    `# One operation, two services: auth has
-# your account, tweets has your tweets.
+    `# One operation, two services: auth has your account,
+# tweets has your tweets.
 query MyTweets {
   me { username email }
   myTweets(first: 10) {
@@ -110,12 +107,10 @@ query MyTweets {
   [
     "tweets",
     tab(
-    `# Retweet the tweet in the variables: the
-# one that this browser has seen last, in
-# any window. Better still: sign up as
-# another user in a second window and
-# retweet it there, while you watch your
-# feed here.
+    `# Retweet the tweet in the variables: the one that this
+# browser has seen last, in any window. Better still:
+# sign up as another user in a second window and retweet
+# it there, while you watch your feed here.
 mutation Retweet($tweetId: ID!) {
   retweet(tweetId: $tweetId) {
     __typename
@@ -133,10 +128,9 @@ mutation Retweet($tweetId: ID!) {
   [
     "tweets",
     tab(
-    `# Your feed, live: your tweets, and their
-# retweets by other users. It continues in
-# the other tabs, and after a lost
-# connection, without a gap. Signing out
+    `# Your feed, live: your tweets, and their retweets by
+# other users. It continues in the other tabs, and
+# after a lost connection, without a gap. Signing out
 # ends it.
 subscription WatchMyFeed {
   tweetFeed {
@@ -151,12 +145,11 @@ subscription WatchMyFeed {
   [
     "notifier",
     tab(
-    `# Whether you get a mail when another
-# user retweets you. No mail is sent until
-# you switch it on and your address is
-# confirmed. An address that unsubscribed by
-# the link in a mail, or that the mail
-# server refuses, gets none.
+    `# Whether you get a mail when another user retweets
+# you. No mail is sent until you switch it on and your
+# address is confirmed. An address that unsubscribed by
+# the link in a mail, or that the mail server refuses,
+# gets none.
 mutation Settings($retweets: Boolean!) {
   updateEmailSettings(input: { retweets: $retweets }) {
     retweets
@@ -170,9 +163,8 @@ mutation Settings($retweets: Boolean!) {
   [
     "auth",
     tab(
-    `# Change your password. Your other
-# sessions end, on every device. A mail
-# tells you.
+    `# Change your password. Your other sessions end, on
+# every device. A mail tells you.
 mutation ChangePassword($current: String!, $new: String!) {
   changePassword(currentPassword: $current, newPassword: $new) {
     __typename
@@ -187,10 +179,9 @@ mutation ChangePassword($current: String!, $new: String!) {
   [
     "auth",
     tab(
-    `# Move to another address. It becomes
-# yours with the code that is mailed to it
-# (VerifyEmail). The old one can be taken
-# back for three days.
+    `# Move to another address. It becomes yours with the
+# code that is mailed to it (VerifyEmail). The old one
+# can be taken back for three days.
 mutation ChangeEmail($newEmail: String!, $password: String!) {
   changeEmail(newEmail: $newEmail, password: $password) {
     __typename
@@ -205,10 +196,9 @@ mutation ChangeEmail($newEmail: String!, $password: String!) {
   [
     "auth",
     tab(
-    `# Enter your password again: 15 minutes
-# after the sign-in, revokeSession and
-# signOutEverywhere ask for it. A new
-# session replaces this one.
+    `# Enter your password again: 15 minutes after the
+# sign-in, revokeSession and signOutEverywhere ask for
+# it. A new session replaces this one.
 mutation Reauthenticate($password: String!) {
   reauthenticate(password: $password) {
     __typename
@@ -227,8 +217,8 @@ mutation Reauthenticate($password: String!) {
   [
     "auth",
     tab(
-    `# After this, no service accepts the
-# token, and the feed ends.
+    `# After this, no service accepts the token, and the
+# feed ends.
 mutation SignOut {
   signOut { sessionIds }
 }`,
@@ -270,6 +260,11 @@ export function withStory<T extends { title: string }>(
   return all;
 }
 
+/** Returns a tab. Its comment becomes one line, which the editor wraps at any width. */
 export function tab(query: string, variables: object | null): Tab {
-  return { query: `${query}\n`, variables: variables && JSON.stringify(variables, null, 2) };
+  const [comment = "", ...rest] = query.split(/\n(?!# )/);
+  return {
+    query: [comment.replaceAll("\n# ", " "), ...rest, ""].join("\n"),
+    variables: variables && JSON.stringify(variables, null, 2),
+  };
 }
