@@ -10,7 +10,6 @@ import type { TabWatch } from "./tabs.ts";
 /** Adds the closed tabs of the story again, each at its place. */
 export function RestoreTabs() {
   const tabs = useGraphiQL((state) => state.tabs);
-  const active = useGraphiQL((state) => state.activeTabIndex);
   const editor = useGraphiQL((state) => state.queryEditor);
   const { moveTab, changeTab } = useGraphiQLActions();
   const missing = missingFrom(tabs.map(({ title }) => title));
@@ -26,11 +25,7 @@ export function RestoreTabs() {
       response: null,
       ...tab,
     }));
-    // The editor reports what is typed a moment later: the tab gets it now.
-    const typed = tabs.map((tab, index) =>
-      index === active ? { ...tab, query: editor?.getValue() ?? tab.query } : tab,
-    );
-    const all = withStory(typed, added, STORY.map(titleOf));
+    const all = withStory(tabs, added, STORY.map(titleOf));
     moveTab(all);
     changeTab(all.indexOf(added[0]!));
     editor?.focus();

@@ -53,9 +53,9 @@ class TestFeed:
         explorer.watch_feed()
         explorer.tweet_elsewhere("one")
         expect(explorer.events).to_have_count(1)
-        explorer.page.goto("/services.js")
+        explorer.page.goto("/favicon.svg")
         explorer.tweet_elsewhere("two")
-        explorer.page.goto("/")
+        explorer.open()
         expect(explorer.events).to_have_text([re.compile("two")])
         expect(explorer.feed).to_contain_text("live")
 
