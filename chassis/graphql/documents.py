@@ -188,7 +188,9 @@ def _parse(text: str, max_tokens: int) -> DocumentNode:
         return parse(text, max_tokens=max_tokens)
     except GraphQLSyntaxError as error:
         if _TOO_MANY_TOKENS in error.message:
-            error.message = f"The document has more than {max_tokens} tokens; {max_tokens} are allowed."
+            error.message = (
+                f"The document has more than {max_tokens} tokens; {max_tokens} are allowed."
+            )
             error.extensions = {"code": PARSE_FAILED, "reason": LIMIT_EXCEEDED}
         raise
 
