@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.explorer import Explorer
 from tests.stack import RunningStack
+
+expect.set_options(timeout=20_000)  # a busy machine takes seconds to load the editor
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -106,7 +108,7 @@ def open_explorer(browser: Browser, stack: RunningStack, watch: Watch) -> Iterat
             reduced_motion="reduce",
             viewport={"width": width, "height": height},
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         context.add_init_script(VIOLATIONS)
         context.add_init_script(SHIFTS)
         contexts.append(context)
