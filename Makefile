@@ -7,7 +7,7 @@ UV = .venv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts asvs generate reference docs test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer router router-from-source lock format clean setup setup-stack
+.PHONY: help up dev status logs demo probe check alerts asvs generate reference docs test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer pictures router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ router: setup-stack  ## install the Apollo Router: download the release, or buil
 
 router-from-source: setup-stack  ## build the Apollo Router (cargo, about 25 minutes on two cores)
 	@exec $(STACK) router-from-source
+
+pictures: setup  ## take the screenshots of the explorer in docs/img, and measure how fast it is shown
+	@$(PYTHON_IN) -m docs.img.explorer
 
 format: setup  ## format the code and mend what the linter can
 	@$(PYTHON_IN) -m ruff format .

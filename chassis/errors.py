@@ -93,6 +93,8 @@ class Overloaded(ClientError):
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+"""The `reason` beside a code: the request is larger than a limit, which the message names."""
 
 
 def error_body(code: str, message: str, reason: str | None = None) -> bytes:

@@ -83,7 +83,7 @@ const gateway = new ApolloGateway({
   experimental_didResolveQueryPlan({ queryPlan }) {
     const fetches = countFetches(queryPlan.node);
     if (fetches > MAX_FETCHES) {
-      throw refused(400, "GRAPHQL_VALIDATION_FAILED", `The operation takes ${fetches} fetches from subgraphs; ${MAX_FETCHES} are allowed. Split it up.`);
+      throw refused(400, "GRAPHQL_VALIDATION_FAILED", `The operation takes ${fetches} fetches from subgraphs; ${MAX_FETCHES} are allowed. Split it up.`, { reason: "LIMIT_EXCEEDED" });
     }
   },
 });
@@ -139,7 +139,7 @@ function requireExecutable({ document, operation, request, contextValue }) {
     throw refused(400, "GRAPHQL_VALIDATION_FAILED", some ? "Must provide operation name if query contains multiple operations." : "Must provide an operation.");
   }
   if (contextValue.method === "GET" && operation.operation === "mutation") {
-    throw refused(405, "MUTATION_FORBIDDEN", "Mutations can only be sent over HTTP POST", [["allow", "POST"]]);
+    throw refused(405, "MUTATION_FORBIDDEN", "Mutations can only be sent over HTTP POST", { headers: [["allow", "POST"]] });
   }
   if (operation.operation === "subscription") {
     throw refused(406, "SUBSCRIPTION_BAD_HEADER", "Send a subscription with 'Accept: multipart/mixed;subscriptionSpec=1.0' or 'Accept: text/event-stream', or over a WebSocket.");
@@ -152,8 +152,8 @@ function answerIntrospection({ errors, response }) {
   if (refusals?.length && refusals.length === errors.length) response.http.status = 200;
 }
 
-function refused(status, code, message, headers = []) {
-  return new GraphQLError(message, { extensions: { code, http: { status, headers: new HeaderMap(headers) } } });
+function refused(status, code, message, { headers = [], reason } = {}) {
+  return new GraphQLError(message, { extensions: { code, ...(reason && { reason }), http: { status, headers: new HeaderMap(headers) } } });
 }
 
 async function answer(request) {

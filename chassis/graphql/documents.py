@@ -11,6 +11,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    GraphQLSyntaxError,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -23,6 +24,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
 
+from chassis.errors import LIMIT_EXCEEDED, PARSE_FAILED
 from chassis.graphql.context import RequestContext
 from chassis.graphql.limits import (
     Limits,
@@ -39,6 +41,10 @@ CACHE_SIZE = 128
 
 LONGEST_CACHED = 4096
 """Characters of a document that is cached: parsed, it takes a hundred times as much memory."""
+
+
+_TOO_MANY_TOKENS = "Document contains more than"
+"""The beginning of graphql-core's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ class Documents:
         return document
 
     def _read(self, schema: GraphQLSchema, text: str, max_tokens: int) -> Document:
-        node = parse(text, max_tokens=max_tokens)
+        node = _parse(text, max_tokens)
         errors = validate_document(schema, node, self._rules)
         operations = [
             part for part in node.definitions if isinstance(part, OperationDefinitionNode)
@@ -175,6 +181,18 @@ class _InvalidDocumentError(Exception):
 
     def __init__(self, document: Document) -> None:
         self.document = document
+
+
+def _parse(text: str, max_tokens: int) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=max_tokens)
+    except GraphQLSyntaxError as error:
+        if _TOO_MANY_TOKENS in error.message:
+            error.message = (
+                f"The document has more than {max_tokens} tokens; {max_tokens} are allowed."
+            )
+            error.extensions = {"code": PARSE_FAILED, "reason": LIMIT_EXCEEDED}
+        raise
 
 
 def _types(operations: list[OperationDefinitionNode]) -> dict[str | None, OperationType]:

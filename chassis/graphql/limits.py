@@ -30,6 +30,8 @@ from graphql import (
     get_named_type,
 )
 
+from chassis.errors import LIMIT_EXCEEDED, VALIDATION_FAILED
+
 FRAGMENT_NESTING = 64
 PAGE = "first"
 """The argument with the number of items of a list (Relay connections)."""
@@ -152,7 +154,7 @@ class _Measure:
             # A placeholder while it is measured: another rule reports cycles.
             self._known[name] = _Size()
             if nesting > FRAGMENT_NESTING:
-                raise GraphQLError(f"Fragments are nested deeper than {FRAGMENT_NESTING} levels.")
+                raise _exceeded(f"Fragments are nested deeper than {FRAGMENT_NESTING} levels.")
             if node := self._fragments.get(name):
                 on = self._schema.get_type(node.type_condition.name.value)
                 self._known[name] = self._selection_set(node.selection_set, on, nesting)
@@ -213,7 +215,7 @@ def request_excess(
     """
     mutations = mutations_before + size.mutations
     if size.mutations and mutations > limits.mutations:
-        return GraphQLError(
+        return _exceeded(
             f"The operation has at least {mutations} mutations; {limits.mutations} are allowed. "
             f"The first {mutations_before} ran, the others did not."
         )
@@ -231,4 +233,8 @@ def _mutations(node: OperationDefinitionNode, size: _Size) -> int:
 
 
 def _too_many(what: str, found: int, allowed: int) -> GraphQLError:
-    return GraphQLError(f"The operation has {found} {what}; {allowed} are allowed.")
+    return _exceeded(f"The operation has {found} {what}; {allowed} are allowed.")
+
+
+def _exceeded(message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": VALIDATION_FAILED, "reason": LIMIT_EXCEEDED})

@@ -46,7 +46,7 @@ function Proof({ address: { email, undeliverableSince } }: { address: Address })
 
   return (
     <form className="proof" aria-label="Confirm your address" onSubmit={submit}>
-      <p id={`${id}-why`}>
+      <p id={`${id}-why`} className="reason">
         {undeliverableSince === null
           ? `${email} is not confirmed: no other mail is sent to it.`
           : `The mail server refused ${email} on ${dateOf(undeliverableSince)}. Confirm it again.`}

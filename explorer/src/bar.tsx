@@ -1,11 +1,12 @@
 /** The bar at the top: the signed-in user, or a form to sign in. */
 
-import { type FormEvent, useId, useRef, useState } from "react";
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 
 import { enter, leave, type Refusal } from "./account.ts";
 import { UnreachableError } from "./api.ts";
 import { needsProof } from "./address.ts";
 import { AddressPanel } from "./address-panel.tsx";
+import { Drawer } from "./drawer.tsx";
 import { address, devices, post, session } from "./page.ts";
 import { useStore } from "./store.ts";
 
@@ -18,14 +19,28 @@ export function Bar() {
         Chirp <span>explorer</span>
       </a>
       {state.is === "signed-in" ? (
-        <>
+        <Drawer key="account" label={<Account username={state.tokens.username} />} message={null}>
           <SignedIn username={state.tokens.username} renews={state.tokens.refreshToken !== null} />
           <AddressPanel />
-        </>
+        </Drawer>
       ) : (
-        <SignedOut why={state.why} />
+        <Drawer key="sign-in" label="Sign in" message={state.why}>
+          <SignedOut why={state.why} />
+        </Drawer>
       )}
     </header>
+  );
+}
+
+/** The label of the drawer with the account. */
+function Account({ username }: { username: string | null }) {
+  const known = useStore(address.state);
+  return (
+    <>
+      <span className="unseen">Account of </span>
+      {username ?? "unknown user"}
+      {known && needsProof(known) && <small>confirm your address</small>}
+    </>
   );
 }
 
@@ -60,6 +75,10 @@ function SignedOut({ why }: { why: string | null }) {
   const [isNew, setNew] = useState(false);
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
+  const hasChosen = useRef(false);
+  useEffect(() => {
+    if (hasChosen.current) form.current?.querySelector("input")?.focus();
+  }, [isNew]);
 
   const submit = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
@@ -115,6 +134,7 @@ function SignedOut({ why }: { why: string | null }) {
         type="button"
         className="link"
         onClick={() => {
+          hasChosen.current = true;
           setNew(!isNew);
           setRefusal(null);
         }}

@@ -14,24 +14,39 @@ import { useEffect, useRef } from "react";
 
 import { isRecord, type Request, UnreachableError } from "./api.ts";
 import { Client } from "./client.ts";
-import { explain, explainUnreachable } from "./explain.ts";
+import { explain, explainUnreachable, explainUnsent } from "./explain.ts";
 import { Feed } from "./feed.ts";
 import { FeedPanel } from "./feed-panel.tsx";
+import { feedMemory } from "./kept-feed.ts";
 import { linkedTweet, SIGN_IN_TO_READ } from "./linked-tweet.ts";
 import { mend } from "./mend.ts";
+import { configure } from "./monaco-options.ts";
 import { NoticePanel } from "./notice-panel.tsx";
-import { readOperation } from "./operation.ts";
-import { address, health, notice, post, session, sleep } from "./page.ts";
+import { type Operation, readOperation } from "./operation.ts";
+import { address, health, notices, post, session, sleep } from "./page.ts";
+import { seenTweet, tweetIn } from "./seen.ts";
 import { serves } from "./services.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
 import { STORY, type Tab } from "./story.ts";
+import { PluginSheet, ResponseInView } from "./stacked.tsx";
+import { RestoreTabs, RetweetOffer, TabStart } from "./story-tools.tsx";
 import { editorStorage, isKept, TabWatch } from "./tabs.ts";
 import { defineThemes } from "./themes.ts";
 
 const client = new Client(post, session);
-const feed = new Feed(session, { connect, now: Date.now, sleep, chance: Math.random });
-const tabs = new TabWatch();
+const feed = new Feed(session, {
+  connect,
+  now: Date.now,
+  sleep,
+  memory: feedMemory(sessionStorage),
+  chance: Math.random,
+});
+const tabs = new TabWatch((tab, response) => {
+  const unsent = explainUnsent(response);
+  if (unsent || response === "") notices.set(tab, unsent);
+});
+const seen = seenTweet(localStorage);
 const linked = linkedTweet(location.pathname);
 const first = linked ?? STORY[0];
 
@@ -45,7 +60,7 @@ const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
     operationName: operation ? operation.definition.name?.value : params.operationName,
   };
   if (params.operationName !== "IntrospectionQuery") {
-    notice.set(null);
+    notices.set(tabs.active, null);
     health.seen();
   }
   if (operation?.kind === "subscription") {
@@ -54,7 +69,10 @@ const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
         if (typeof observer !== "object") throw new TypeError("GraphiQL gives an observer");
         let shown = true;
         feed.start(operation, request, {
-          next: (event) => shown && observer.next(event),
+          next: (event) => {
+            note(operation, event.data);
+            if (shown) observer.next(event);
+          },
           complete: () => shown && observer.complete(),
         });
         return {
@@ -72,30 +90,50 @@ const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
 
 async function run(
   request: Request,
-  operation: ReturnType<typeof readOperation>,
+  operation: Operation | null,
   headers: Record<string, string> | undefined,
 ): Promise<ExecutionResult> {
+  const tab = tabs.active;
   try {
     const answer = await client.send(request, operation, headers);
-    if (operation) void address.after(operation);
-    const explained = explain(answer, operation);
-    // The schema may arrive after the tweet's page has asked the user to sign in.
-    if (explained || notice.get() !== SIGN_IN_TO_READ) notice.set(explained);
+    if (operation) {
+      void address.after(operation);
+      note(operation, answer.body.data);
+    }
+    const explained = explain(answer, operation, request.query);
+    const isIntrospection = request.operationName === "IntrospectionQuery";
+    if (explained || !isIntrospection) notices.set(tab, explained);
     if (explained?.offer === "health") void health.look();
+    // GraphiQL would show the response in the tab that is active now.
+    if (tab !== tabs.active && !isIntrospection) return await new Promise(() => {});
     return answer.body as ExecutionResult;
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    notice.set(explainUnreachable(error));
+    notices.set(tab, explainUnreachable(error));
     return { errors: [new GraphQLError(error.message)] };
   }
+}
+
+/** Remembers the tweet of a response or of an event. */
+function note(operation: Operation, data: unknown): void {
+  const id = tweetIn(operation, data);
+  if (id !== null) seen.set(id);
+}
+
+function noteEvent({ data }: ExecutionResult): void {
+  const { operation } = feed.state.get();
+  if (operation) note(operation, data);
 }
 
 export default function Editor() {
   const isLive = useStore(feed.state).is === "live";
   const monaco = useMonaco((state) => state.monaco);
   useEffect(() => {
-    if (monaco) defineThemes(monaco.editor.defineTheme);
+    if (!monaco) return undefined;
+    defineThemes(monaco.editor.defineTheme);
+    return configure(monaco.editor);
   }, [monaco]);
+  useEffect(() => feed.resume({ next: noteEvent, complete: () => {} }), []);
   const container = useRef<HTMLDivElement>(null);
   useEffect(() => (container.current ? mend(container.current) : undefined), []);
   return (
@@ -111,9 +149,15 @@ export default function Editor() {
         shouldPersistHeaders={false}
         showPersistHeadersSettings={false}
       >
-        <GraphiQL.Logo>{null}</GraphiQL.Logo>
+        <GraphiQL.Logo>
+          <RestoreTabs />
+        </GraphiQL.Logo>
         <GraphiQL.Footer>
           <SchemaWatch />
+          <TabStart tabs={tabs} />
+          <RetweetOffer seen={seen} />
+          <PluginSheet />
+          <ResponseInView />
           {linked && <LinkedTweet tab={linked} />}
           <NoticePanel />
           {serves("tweets") && <FeedPanel feed={feed} />}
@@ -141,18 +185,19 @@ function LinkedTweet({ tab }: { tab: Tab }) {
   const isReady = useGraphiQL(({ variableEditor, responseEditor }) =>
     Boolean(variableEditor && responseEditor),
   );
+  const id = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.id ?? "");
   const { run } = useGraphiQLActions();
   const hasRun = useRef(false);
   useEffect(() => {
     // After a sign-in by another tab, that tab's operation must not run again.
     if (hasRun.current || !isReady || editor?.getValue() !== tab.query) return;
     if (!isSignedIn) {
-      notice.set(SIGN_IN_TO_READ);
+      notices.set(id, SIGN_IN_TO_READ);
       return;
     }
     hasRun.current = true;
-    notice.set(null);
+    notices.set(id, null);
     void run();
-  }, [isSignedIn, isReady, editor, run, tab]);
+  }, [isSignedIn, isReady, editor, run, tab, id]);
   return null;
 }

@@ -1,5 +1,7 @@
 /** The live feed below the response: its state and its events, the newest first. */
 
+import { useState } from "react";
+
 import type { Feed, FeedEvent, FeedState } from "./feed.ts";
 import { type Operation, Selected } from "./operation.ts";
 import { useStore } from "./store.ts";
@@ -14,15 +16,24 @@ const TITLES: Record<FeedState["is"], string> = {
 
 export function FeedPanel({ feed }: { feed: Feed }) {
   const { is, why, count, events, operation } = useStore(feed.state);
+  const [isOpen, setOpen] = useState(false);
   if (is === "off" || !operation) return null;
   return (
-    <section className="feed" aria-label="Live feed" data-state={is}>
+    <section className="feed" aria-label="Live feed" data-state={is} data-open={isOpen}>
       <header>
         <h2>Live feed</h2>
         <p role="status">
           <span className="state">{TITLES[is]}</span>{" "}
           <span className="count">{count === 1 ? "1 event" : `${count} events`}</span>
         </p>
+        <button
+          type="button"
+          className="opens-sheet"
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          {isOpen ? "Hide" : "Show"}
+        </button>
         {is !== "ended" && (
           <button type="button" onClick={() => feed.stop("You stopped the feed.")}>
             Stop

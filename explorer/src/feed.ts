@@ -2,9 +2,10 @@
 
 import type { ExecutionResult } from "graphql";
 
-import type { Request } from "./api.ts";
-import { UnreachableError } from "./api.ts";
-import type { Operation } from "./operation.ts";
+import { type ApiError, type Request, UnreachableError } from "./api.ts";
+import { inOneLine } from "./explain.ts";
+import type { FeedMemory } from "./kept-feed.ts";
+import { type Operation, readOperation } from "./operation.ts";
 import { Resumable } from "./resume.ts";
 import type { Session } from "./session.ts";
 import { Store } from "./store.ts";
@@ -28,7 +29,7 @@ export interface FeedState {
 /** How a socket ended: closed by the server or the network, refused with errors, or completed. */
 export type End =
   | { is: "closed"; code: number; reason: string }
-  | { is: "refused"; messages: readonly string[] }
+  | { is: "refused"; errors: readonly ApiError[] }
   | { is: "completed" };
 
 export interface Socket {
@@ -53,6 +54,7 @@ export interface FeedSurroundings {
   connect: Connect;
   now: () => number;
   sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  memory: FeedMemory;
   /** Returns a number from 0 to 1, to spread the reconnections of many pages. */
   chance: () => number;
 }
@@ -85,16 +87,34 @@ export class Feed {
     });
   }
 
-  /** Starts a subscription and ends the previous one. */
-  start(operation: Operation, request: Request, observer: Observer): void {
+  /** Starts a subscription and ends the previous one. `cursor` is that of the event before. */
+  start(
+    operation: Operation,
+    request: Request,
+    observer: Observer,
+    cursor: string | null = null,
+  ): void {
     this.stop("Another subscription was started.");
     const running = new AbortController();
     this.#running = running;
     this.state.set({ ...OFF, is: "connecting", operation });
-    void this.#run(running, new Resumable(operation, request), observer).then((why) => {
+    this.#keep(request, cursor);
+    const feed = new Resumable(operation, request, cursor);
+    void this.#run(running, feed, request, observer).then((why) => {
       if (this.#running === running) this.#end(why);
       observer.complete();
     });
+  }
+
+  /** Starts the feed again that ran before the page was reloaded, for the same user. */
+  resume(observer: Observer): void {
+    if (this.#running) return;
+    const kept = this.around.memory.get();
+    const username = this.session.tokens?.username ?? null;
+    if (!kept || username === null || kept.username !== username) return;
+    const { request, cursor } = kept;
+    const operation = readOperation(request.query, request.operationName);
+    if (operation) this.start(operation, request, observer, cursor);
   }
 
   stop(why: string): void {
@@ -104,11 +124,17 @@ export class Feed {
   #end(why: string): void {
     this.#running?.abort();
     this.#running = null;
+    this.around.memory.set(null);
     this.#change({ is: "ended", why });
   }
 
   /** Runs the subscription until its end. Returns the reason. */
-  async #run({ signal }: AbortController, feed: Resumable, observer: Observer): Promise<string> {
+  async #run(
+    { signal }: AbortController,
+    feed: Resumable,
+    asked: Request,
+    observer: Observer,
+  ): Promise<string> {
     let failures = 0;
     let refused: string | null = null;
     let failure: string | null = null;
@@ -127,18 +153,20 @@ export class Feed {
           event: (result) => {
             const event = feed.take(result);
             if (!event) return;
+            this.#keep(asked, feed.cursor);
             if (event.data) this.#add(event.data);
-            else failure = event.errors?.map((error) => error.message).join(" ") ?? null;
+            else if (event.errors) failure = inOneLine(event.errors as readonly ApiError[], asked.query);
             observer.next(event);
           },
         });
         if (ready) failures = 0;
         if (signal.aborted) return "Stopped.";
         if (end.is === "completed") return failure ?? "The server ended the subscription.";
-        if (end.is === "refused") return end.messages.join(" ");
+        if (end.is === "refused") return inOneLine(end.errors, asked.query);
         if (end.code === UNAUTHORIZED) {
-          this.session.close("The session has ended: you are signed out.");
-          return "The session has ended: you are signed out.";
+          const why = `${end.reason || "The session has ended."} You are signed out.`;
+          this.session.close(why);
+          return why;
         }
         if (end.code === EXPIRED) {
           if (refused !== null) return `The token was refused: ${end.reason || "sign in again"}.`;
@@ -187,6 +215,10 @@ export class Feed {
     } finally {
       signal.removeEventListener("abort", socket.close);
     }
+  }
+
+  #keep(request: Request, cursor: string | null): void {
+    this.around.memory.set({ username: this.session.tokens?.username ?? null, request, cursor });
   }
 
   #add(data: unknown): void {

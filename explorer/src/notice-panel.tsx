@@ -1,10 +1,13 @@
-/** The notice that explains the last response; the JSON is shown above it. */
+/** The notice that explains the response of the active tab; the JSON is shown above it. */
 
-import { notice } from "./page.ts";
+import { useGraphiQL } from "@graphiql/react";
+
+import { notices } from "./page.ts";
 import { useStore } from "./store.ts";
 
 export function NoticePanel() {
-  const now = useStore(notice);
+  const tab = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.id ?? "");
+  const now = useStore(notices.state).get(tab);
   return (
     <div role="status" className="notice" data-tone={now?.tone}>
       {now && (
@@ -29,7 +32,7 @@ export function NoticePanel() {
             type="button"
             className="close"
             aria-label="Dismiss"
-            onClick={() => notice.set(null)}
+            onClick={() => notices.set(tab, null)}
           >
             ×
           </button>

@@ -76,6 +76,13 @@ export class Selected {
     return this.all(name)[0];
   }
 
+  /** Returns the items of a list. */
+  items(name: string): Selected[] {
+    const list = this.child(name);
+    if (!Array.isArray(list?.value)) return [];
+    return list.value.map((item) => new Selected(item, list.sets, this.fragments));
+  }
+
   text(name: string): string | null {
     const value = this.all(name).find((found) => typeof found.value === "string")?.value;
     return typeof value === "string" ? value : null;

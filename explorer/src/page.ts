@@ -4,10 +4,9 @@ import { exchange } from "./account.ts";
 import { AddressWatch } from "./address.ts";
 import { post as send, type Post, UnreachableError } from "./api.ts";
 import { Devices } from "./devices.ts";
-import type { Notice } from "./explain.ts";
 import { askHealthz, HealthWatch } from "./health.ts";
+import { Notices } from "./notices.ts";
 import { Session } from "./session.ts";
-import { Store } from "./store.ts";
 
 export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -48,4 +47,7 @@ export const session = new Session({
 export const address = new AddressWatch(post, session);
 addEventListener("focus", () => void address.returned());
 
-export const notice = new Store<Notice | null>(null);
+export const notices = new Notices();
+health.state.subscribe(() => {
+  if (health.state.get() === "back") notices.recovered();
+});

@@ -17,13 +17,21 @@ const FEED = "tweetFeed";
 const CURSOR = "resumeCursor";
 
 export class Resumable {
-  #cursor: string | null = null;
+  #cursor: string | null;
   readonly #seen = new Set<string>();
 
+  /** `cursor` is that of an event before, to resume after it. */
   constructor(
     private readonly operation: Operation,
     private readonly request: Request,
-  ) {}
+    cursor: string | null = null,
+  ) {
+    this.#cursor = cursor;
+  }
+
+  get cursor(): string | null {
+    return this.#cursor;
+  }
 
   /** Whether an event has arrived: without one there is no cursor to resume from. */
   get canResume(): boolean {

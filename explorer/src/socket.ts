@@ -2,6 +2,7 @@
 
 import { createClient } from "graphql-ws";
 
+import type { ApiError } from "./api.ts";
 import type { Connect, End } from "./feed.ts";
 
 /** Milliseconds between pings, and until a socket without a pong is considered dead. */
@@ -53,7 +54,7 @@ export const connect: Connect = (token, request, on) => {
 /** Converts what graphql-ws reports: GraphQL errors, a CloseEvent, or a failed connection. */
 function endOf(error: unknown): End {
   if (Array.isArray(error)) {
-    return { is: "refused", messages: error.map((each: { message: string }) => each.message) };
+    return { is: "refused", errors: error as readonly ApiError[] };
   }
   if (typeof error === "object" && error !== null && "code" in error) {
     const { code, reason } = error as { code: number; reason?: string };

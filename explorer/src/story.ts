@@ -107,10 +107,10 @@ query MyTweets {
   [
     "tweets",
     tab(
-    `# Put the id of a tweet into the variables; the Tweet
-# tab shows one. Better still: sign up as another user
-# in a second window and retweet it there, while you
-# watch your feed here.
+    `# Retweet the tweet in the variables: the one that this
+# browser has seen last, in any window. Better still:
+# sign up as another user in a second window and retweet
+# it there, while you watch your feed here.
 mutation Retweet($tweetId: ID!) {
   retweet(tweetId: $tweetId) {
     __typename
@@ -235,6 +235,36 @@ export const STORY = PARTS.filter(([service]) => serves(service)).map(
   }),
 );
 
+/** Returns the title that GraphiQL gives a tab: the name of its operation. */
+export function titleOf({ query }: Tab): string {
+  return /^(?:query|mutation|subscription) (\w+)/m.exec(query)?.[1] ?? "";
+}
+
+/** Returns the tabs of the story that are not among these titles. */
+export function missingFrom(titles: readonly string[], story: readonly Tab[] = STORY): Tab[] {
+  return story.filter((each) => !titles.includes(titleOf(each)));
+}
+
+/** Returns `tabs` with `added` ones, each after the tab that precedes it in `order`. */
+export function withStory<T extends { title: string }>(
+  tabs: readonly T[],
+  added: readonly T[],
+  order: readonly string[],
+): T[] {
+  const all = [...tabs];
+  for (const each of added) {
+    const earlier = order.slice(0, order.indexOf(each.title));
+    const index = all.findLastIndex(({ title }) => earlier.includes(title));
+    all.splice(index + 1, 0, each);
+  }
+  return all;
+}
+
+/** Returns a tab. Its comment becomes one line, which the editor wraps at any width. */
 export function tab(query: string, variables: object | null): Tab {
-  return { query: `${query}\n`, variables: variables && JSON.stringify(variables, null, 2) };
+  const [comment = "", ...rest] = query.split(/\n(?!# )/);
+  return {
+    query: [comment.replaceAll("\n# ", " "), ...rest, ""].join("\n"),
+    variables: variables && JSON.stringify(variables, null, 2),
+  };
 }

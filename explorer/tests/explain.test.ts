@@ -1,8 +1,15 @@
 import { expect, test } from "vitest";
 
-import { explain } from "../src/explain.ts";
-import { readOperation } from "../src/operation.ts";
+import type { Answer } from "../src/api.ts";
+import { explain as explainResponse, explainUnsent } from "../src/explain.ts";
+import { type Operation, readOperation } from "../src/operation.ts";
 import { answer } from "./world.ts";
+
+const ONE = "{ me { username } }";
+
+function explain(response: Answer, operation: Operation | null, query = ONE) {
+  return explainResponse(response, operation, query);
+}
 
 const SIGN_UP = `mutation { s: signUp(input: {}) {
   ... on Error { m: message } ... on InvalidInputError { problems { field message } } } }`;
@@ -69,21 +76,67 @@ test("an unavailable subgraph and the missing fields are named", () => {
   });
 });
 
-test("a refusal by a subgraph is not an unavailable service", () => {
+const LIMIT = { code: "GRAPHQL_VALIDATION_FAILED", reason: "LIMIT_EXCEEDED" };
+const REFUSED_FETCH = {
+  message: "HTTP fetch failed from 'tweets': 400: Bad Request",
+  extensions: { code: "SUBREQUEST_HTTP_ERROR" },
+};
+
+test.each([
+  [200, [REFUSED_FETCH, { message: "The operation has 31 aliases; 30 are allowed.", extensions: LIMIT }]],
+  [400, [{ message: "The operation takes 21 fetches from subgraphs; 20 are allowed.", extensions: LIMIT }]],
+  [413, [{ message: "The request body has 300000 bytes; 262144 are allowed.", extensions: LIMIT }]],
+])("an exceeded limit is the sender's, with its figures: %i", (status, errors) => {
+  const notice = explain(answer(status, { errors }), null);
+  expect(notice?.title).toBe("The request exceeds a limit.");
+  expect(notice?.details).toEqual([{ where: null, text: errors.at(-1)?.message }]);
+  expect(notice?.offer).toBeUndefined();
+});
+
+test.each([
+  [`{ ${"a ".repeat(2001)}}`, "The document has 2003 tokens; 2000 are allowed."],
+  [`${"{ a ".repeat(120)}${"}".repeat(120)}`, "The document has 120 levels of brackets; 100 are allowed."],
+])("a limit that the router reports without a figure is counted", (query, text) => {
   const errors = [
-    {
-      message: "HTTP fetch failed from 'tweets': 400: Bad Request",
-      extensions: { code: "SUBREQUEST_HTTP_ERROR" },
-    },
-    {
-      message: "The operation has 31 aliases; 30 are allowed.",
-      extensions: { code: "GRAPHQL_VALIDATION_FAILED" },
-    },
+    { message: "syntax error: token limit reached", extensions: { code: "PARSING_ERROR" } },
   ];
-  expect(explain(answer(200, { data: null, errors }), null)).toMatchObject({
-    title: "The operation does not match the schema.",
-    details: [{ text: "The operation has 31 aliases; 30 are allowed." }],
-  });
+  expect(explain(answer(400, { errors }), null, query)?.details).toEqual([{ where: null, text }]);
+});
+
+test("a syntax error is not a limit", () => {
+  const errors = [{ message: "syntax error: expected }", extensions: { code: "PARSING_ERROR" } }];
+  expect(explain(answer(400, { errors }), null, "{ a ")?.title).toContain("syntax error");
+});
+
+test.each([
+  [400, [REFUSED_FETCH]],
+  [405, [{ message: "A GraphQL request is a GET or a POST.", extensions: { code: "METHOD_NOT_ALLOWED" } }]],
+  [415, [{ message: "No.", extensions: { code: "UNSUPPORTED_MEDIA_TYPE" } }]],
+])("any other refusal is not an outage either: %i", (status, errors) => {
+  const notice = explain(answer(status, { errors }), null);
+  expect(notice?.title).toBe("Chirp refused this request.");
+  expect(notice?.offer).toBeUndefined();
+});
+
+test.each(["", "# a comment", "fragment F on User { username }"])(
+  "a document without an operation is not compared with the schema: %j",
+  (query) => {
+    const errors = [{ message: "Syntax Error", extensions: { code: "PARSING_ERROR" } }];
+    expect(explain(answer(400, { errors }), null, query)?.title).toBe("There is no operation to run.");
+  },
+);
+
+test("a document with several operations asks which one", () => {
+  const errors = [{ message: "No.", extensions: { code: "GRAPHQL_VALIDATION_FAILED" } }];
+  const query = "query A { a } query B { b }";
+  expect(explain(answer(400, { errors }), null, query)?.title).toContain("Which of the 2");
+});
+
+test("variables that are not JSON are explained", () => {
+  const message = "Request not sent. Variables are invalid JSON: expected a value at line 1, column 2.";
+  const response = JSON.stringify({ errors: [{ message }] }, null, 2);
+  expect(explainUnsent(response)?.details[0]?.text).toMatch(/^Variables are invalid JSON/);
+  expect(explainUnsent('{ "data": {} }')).toBeNull();
 });
 
 test("an error in the operation has its line and column", () => {

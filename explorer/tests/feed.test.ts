@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import type { Request } from "../src/api.ts";
 import { type Connect, type End, Feed, KEPT } from "../src/feed.ts";
 import { readOperation } from "../src/operation.ts";
-import { settle, World } from "./world.ts";
+import { feedMemory } from "../src/kept-feed.ts";
+import { Kept, settle, World } from "./world.ts";
 
 const QUERY = "subscription { tweetFeed { kind } }";
 
@@ -50,7 +51,7 @@ class Server {
 
 const closed = (code: number): End => ({ is: "closed", code, reason: "" });
 
-async function watching() {
+async function watching(storage = new Kept()) {
   const world = new World();
   const server = new Server();
   const exchange = world.counting();
@@ -61,20 +62,21 @@ async function watching() {
     connect: server.connect,
     now: world.now,
     sleep: (milliseconds) => Promise.resolve(void waits.push(milliseconds)),
+    memory: feedMemory(storage),
     chance: () => 1,
   });
   const operation = readOperation(QUERY);
   if (!operation) throw new Error("no operation");
   const shown: ExecutionResult[] = [];
   let completed = 0;
-  const start = () =>
-    feed.start(operation, { query: QUERY }, {
-      next: (result) => void shown.push(result),
-      complete: () => void (completed += 1),
-    });
-  start();
+  const observer = {
+    next: (result: ExecutionResult) => void shown.push(result),
+    complete: () => void (completed += 1),
+  };
+  const start = () => feed.start(operation, { query: QUERY }, observer);
+  if (storage.getItem("chirp.feed") === null) start();
   await settle();
-  return { world, server, session, exchange, feed, waits, shown, start, completed: () => completed };
+  return { observer, world, server, session, exchange, feed, waits, shown, start, completed: () => completed };
 }
 
 test("events are shown newest first and counted", async () => {
@@ -175,9 +177,15 @@ test("signing in as another user ends the feed, a renewed token does not", async
 
 test("a refused subscription is reported and not retried", async () => {
   const { server, feed } = await watching();
-  server.last.end({ is: "refused", messages: ["No such field."] });
+  const extensions = { code: "FORBIDDEN" };
+  const message = "This session lacks the scope tweets:read.";
+  server.last.end({ is: "refused", errors: [{ message, extensions }] });
   await settle();
-  expect(feed.state.get()).toMatchObject({ is: "ended", why: "No such field." });
+  const { is, why } = feed.state.get();
+  expect(is).toBe("ended");
+  expect(why).toContain(message);
+  expect(why).toContain("Sign in without `scopes`");
+  expect(server.sockets).toHaveLength(1);
 });
 
 test("an error instead of the first event is reported", async () => {
@@ -186,7 +194,8 @@ test("an error instead of the first event is reported", async () => {
   server.last.raw({ data: null, errors: [{ message: "Sign in first." } as never] });
   server.last.end({ is: "completed" });
   await settle();
-  expect(feed.state.get()).toMatchObject({ is: "ended", why: "Sign in first.", count: 0 });
+  expect(feed.state.get()).toMatchObject({ is: "ended", count: 0 });
+  expect(feed.state.get().why).toContain("Sign in first.");
 });
 
 test("a new subscription ends the previous one", async () => {
@@ -206,4 +215,44 @@ test("no socket is opened while signed out", async () => {
   await settle();
   expect(server.sockets).toHaveLength(1);
   expect(feed.state.get().why).toContain("You are not signed in");
+});
+
+test("a close code with a reason is reported with it", async () => {
+  const { server, feed, session } = await watching();
+  server.last.end({ is: "closed", code: 4401, reason: "The access token is not valid." });
+  await settle();
+  expect(feed.state.get().why).toBe("The access token is not valid. You are signed out.");
+  expect(session.state.get()).toMatchObject({ why: feed.state.get().why });
+});
+
+test("after a reload the feed resumes after its last event", async () => {
+  const storage = new Kept();
+  const before = await watching(storage);
+  before.server.last.ready();
+  before.server.last.send("7");
+  const { feed, server, observer } = await watching(storage);
+  expect(feed.state.get().is).toBe("off");
+  feed.resume(observer);
+  await settle();
+  expect(server.last.request.query).toContain('after: "7"');
+  server.last.ready();
+  server.last.send("8");
+  expect(feed.state.get()).toMatchObject({ is: "live", count: 1 });
+});
+
+test("a feed that has ended is not resumed after a reload", async () => {
+  const storage = new Kept();
+  const before = await watching(storage);
+  before.feed.stop("You stopped the feed.");
+  expect(storage.getItem("chirp.feed")).toBeNull();
+});
+
+test("the feed of another user is not resumed", async () => {
+  const storage = new Kept();
+  await watching(storage);
+  const { feed, session, world, server, observer } = await watching(storage);
+  session.open(...world.tokens("grace", { username: "grace" }));
+  feed.resume(observer);
+  await settle();
+  expect(server.sockets).toHaveLength(0);
 });

@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.explorer import Explorer
 from tests.stack import RunningStack
+
+expect.set_options(timeout=20_000)  # a busy machine takes seconds to load the editor
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -24,6 +26,19 @@ window.violations = [];
 addEventListener("securitypolicyviolation",
   (event) => window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`));
 """
+
+
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const shift of list.getEntries()) {
+    if (shift.hadRecentInput) continue;
+    const moved = shift.sources.map(({ node }) => node?.className || node?.nodeName);
+    window.shifts.push({ value: shift.value, moved });
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+"""Records the layout shifts that no act of the user has caused."""
 
 
 @pytest.fixture(scope="session")
@@ -86,15 +101,16 @@ def open_explorer(browser: Browser, stack: RunningStack, watch: Watch) -> Iterat
     """Open the page in a new window, which shares no state with the others."""
     contexts: list[BrowserContext] = []
 
-    def make(scheme: str = "light") -> Explorer:
+    def make(scheme: str = "light", width: int = 1280, height: int = 800) -> Explorer:
         context = browser.new_context(
             base_url=stack.url,
             color_scheme="dark" if scheme == "dark" else "light",
             reduced_motion="reduce",
-            viewport={"width": 1280, "height": 800},
+            viewport={"width": width, "height": height},
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         context.add_init_script(VIOLATIONS)
+        context.add_init_script(SHIFTS)
         contexts.append(context)
         page = context.new_page()
         watch.follow(page)

@@ -35,6 +35,54 @@ class TestErrors:
         explorer.notice.get_by_role("button", name="Dismiss").click()
         expect(explorer.notice).to_be_empty()
 
+    def test_exceeded_limit_is_not_an_outage(self, explorer: Explorer, name: str) -> None:
+        explorer.sign_up(name)
+        explorer.choose("MyTweets")
+        aliases = " ".join(f"a{n}: retweetCount" for n in range(31))
+        explorer.write("operation.graphql", f"{{ tweet(id: 3) {{ {aliases} }} }}")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.notice).to_contain_text("The request exceeds a limit.")
+        expect(explorer.notice).to_contain_text("The operation has 31 aliases; 30 are allowed.")
+        expect(explorer.health).to_be_empty()
+
+    def test_request_that_the_edge_or_the_router_refuses_names_the_limit(
+        self, explorer: Explorer, watch: Watch
+    ) -> None:
+        explorer.choose("MyTweets")
+        for query, limit in (
+            (f"{{ {'a ' * 2100}}}", "The document has 2102 tokens; 2000 are allowed."),
+            (f"# {'a' * 263_000}\n{{ me {{ id }} }}", "bytes; 262144 are allowed."),
+        ):
+            explorer.write("operation.graphql", query)
+            explorer.page.get_by_role("button", name="Execute query").click()
+            expect(explorer.notice).to_contain_text("The request exceeds a limit.")
+            expect(explorer.notice).to_contain_text(limit)
+            expect(explorer.health).to_be_empty()
+        forgive(watch, 400, 413)
+
+    def test_notice_belongs_to_its_tab(self, explorer: Explorer) -> None:
+        explorer.run("Tweet")
+        expect(explorer.notice).to_contain_text("You are not signed in.")
+        explorer.choose("MyTweets")
+        expect(explorer.notice).to_be_empty()
+        explorer.choose("Tweet")
+        expect(explorer.notice).to_contain_text("You are not signed in.")
+
+    def test_variables_that_are_no_json_replace_the_notice(self, explorer: Explorer) -> None:
+        explorer.run("Tweet")
+        expect(explorer.notice).to_contain_text("You are not signed in.")
+        explorer.write("variables.json", "{ text")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.notice).to_contain_text("The request was not sent.")
+        expect(explorer.notice).to_contain_text("Variables are invalid JSON")
+
+    def test_empty_operation_is_reported(self, explorer: Explorer, watch: Watch) -> None:
+        explorer.choose("MyTweets")
+        explorer.write("operation.graphql", "# nothing yet")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.notice).to_contain_text("There is no operation to run.")
+        forgive(watch, 400)
+
     def test_session_ended_elsewhere_signs_out(
         self, explorer: Explorer, name: str, watch: Watch
     ) -> None:
@@ -58,6 +106,7 @@ class TestErrors:
         finally:
             stack.restart("tweets")
         expect(explorer.health).to_contain_text("Chirp answers again.")
+        expect(explorer.notice).to_be_empty()
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name
         expect(explorer.health).to_be_empty()
         forgive(watch, 503)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open, Watch
-from tests.browser.explorer import Explorer
+from tests.browser.explorer import PASSWORD, Explorer
 from tests.browser.test_errors import forgive
 from tests.stack import ON_ONE_ROUTER, RunningStack
 
@@ -47,6 +47,33 @@ class TestFeed:
         expect(explorer.feed).to_contain_text("live")
         explorer.page.get_by_role("button", name="Stop query").click()
         expect(explorer.feed).to_contain_text("You stopped the feed.")
+
+    def test_feed_goes_on_after_a_reload_without_a_gap(
+        self, explorer: Explorer, name: str, watch: Watch
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.watch_feed()
+        explorer.tweet_elsewhere("one")
+        expect(explorer.events).to_have_count(1)
+        explorer.page.goto("/favicon.svg")
+        explorer.tweet_elsewhere("two")
+        explorer.open()
+        expect(explorer.events).to_have_text([re.compile("two")])
+        expect(explorer.feed).to_contain_text("live")
+        forgive(watch, 404)  # beside an image, Chromium asks for /favicon.ico
+
+    def test_feed_of_a_session_without_the_scope_says_which_one(
+        self, explorer: Explorer, name: str
+    ) -> None:
+        explorer.sign_up(name)
+        explorer.bar.get_by_role("button", name="Sign out").click()
+        explorer.expect_signed_out()
+        login = {"login": name, "password": PASSWORD, "scopes": ["account:read"]}
+        explorer.run("SignIn", {"input": login})
+        explorer.expect_signed_in(name)
+        explorer.choose("WatchMyFeed")
+        explorer.page.get_by_role("button", name="Execute query").click()
+        expect(explorer.feed).to_contain_text("This session lacks the scope tweets:read.")
 
     def test_feed_requires_signing_in(self, explorer: Explorer) -> None:
         explorer.choose("WatchMyFeed")
@@ -92,5 +119,5 @@ class TestEnd:
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.sign_out_elsewhere()
-        expect(explorer.feed).to_contain_text("The session has ended: you are signed out.")
+        expect(explorer.feed).to_contain_text("The session has ended. You are signed out.")
         explorer.expect_signed_out()

@@ -18,17 +18,27 @@ pytestmark = ON_ONE_ROUTER
 
 class TestAccessibility:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_no_problem(self, open_explorer: Open, scheme: str, name: str) -> None:
-        explorer = open_explorer(scheme)
+    @pytest.mark.parametrize("width", [380, 1280])
+    def test_axe_finds_no_problem(
+        self, open_explorer: Open, width: int, scheme: str, name: str
+    ) -> None:
+        explorer = open_explorer(scheme, width)
         explorer.run("Tweet")
         expect(explorer.notice).to_contain_text("You are not signed in.")
         explorer.page.get_by_role("button", name="Show Documentation Explorer").click()
         expect(explorer.page.get_by_role("link", name="Mutation")).to_be_visible()
         assert problems(explorer.page) == []
+        explorer.page.get_by_role("button", name="Hide Documentation Explorer").press("Enter")
+        explorer.open_drawer()
+        assert problems(explorer.page) == []
+        explorer.page.keyboard.press("Escape")
         explorer.sign_up(name)
         explorer.watch_feed()
         explorer.tweet_elsewhere("Hello")
-        expect(explorer.events).to_have_count(1)
+        expect(explorer.feed).to_contain_text("1 event")
+        if width < 900:
+            explorer.feed.get_by_role("button", name="Show").click()
+        assert problems(explorer.page) == []
         explorer.page.get_by_role("button", name="Show History").click()
         assert problems(explorer.page) == []
 

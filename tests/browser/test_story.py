@@ -1,5 +1,7 @@
 """The initial tabs, from signing up to signing out."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -109,7 +111,74 @@ class TestStory:
         assert explorer.run("MyTweets")["data"]["me"]["username"] == name
 
 
+class TestTabs:
+    def test_closed_tabs_are_restored(self, explorer: Explorer) -> None:
+        tabs = explorer.page.get_by_role("list", name="Select active operation")
+        titles = tabs.get_by_role("listitem").all_inner_texts()
+        for title in ("SignIn", "Tweet"):
+            explorer.choose(title)
+            close = tabs.get_by_role("listitem").filter(has_text=title)
+            close.get_by_role("button", name="Close").click()
+        expect(tabs.get_by_role("listitem")).to_have_count(len(titles) - 2)
+        explorer.page.get_by_role("button", name="Restore 2 tabs").click()
+        expect(tabs.get_by_role("listitem")).to_have_text([re.compile(t) for t in titles])
+        explorer.wait_until_read("operation.graphql", "mutation SignIn")
+        explorer.choose("Tweet")
+        explorer.wait_until_read("variables.json", "Hello")
+        expect(explorer.page.get_by_role("button", name="Restore")).to_have_count(0)
+
+    def test_last_tweet_seen_in_any_window_is_offered_for_a_retweet(
+        self, explorer: Explorer, name: str
+    ) -> None:
+        explorer.sign_up(f"a{name[:15]}")
+        tweet = explorer.run("Tweet", {"text": "Hello"})["data"]["createTweet"]
+        other = Explorer(explorer.page.context.new_page()).open()
+        other.expect_signed_out()
+        other.sign_up(f"g{name[:15]}")
+        other.choose("Retweet")
+        other.wait_until_read("variables.json", tweet["id"])
+        assert other.run("Retweet")["data"]["retweet"]["retweetCount"] == 1
+
+    def test_new_tab_and_new_form_get_the_focus(self, explorer: Explorer) -> None:
+        explorer.page.get_by_role("button", name="New tab").click()
+        editor = explorer.page.get_by_label("Operation Editor").get_by_role("textbox")
+        expect(editor).to_be_focused()
+        explorer.bar.get_by_role("button", name="New here?").click()
+        expect(explorer.bar.get_by_label("Username")).to_be_focused()
+
+
 class TestKeyboard:
+    @pytest.mark.parametrize("width", [380, 1280])
+    def test_story_begins_with_the_keyboard_alone(
+        self, open_explorer: Open, width: int, name: str
+    ) -> None:
+        """From the first press of Tab to the response, without a mouse and without `focus()`."""
+        explorer = open_explorer(width=width)
+        page = explorer.page
+        press = page.keyboard.press
+        press("Tab")
+        expect(page.get_by_role("link", name="Skip to the editor")).to_be_focused()
+        press("Enter")
+        expect(page.get_by_label("Operation Editor").get_by_role("textbox")).to_be_focused()
+        press("Control+a")
+        page.keyboard.insert_text(
+            f'mutation {{ signUp(input: {{username: "{name}", email: "{name}@example.com", '
+            f'password: "{PASSWORD}"}}) {{ __typename ... on SignedIn {{ accessToken }} }} }}'
+        )
+        press("Control+Enter")
+        explorer.wait_until_read("response.json", "SignedIn")
+        explorer.expect_signed_in(name)
+
+    def test_editor_is_left_with_the_keyboard(self, explorer: Explorer) -> None:
+        page = explorer.page
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        editor = page.get_by_label("Operation Editor").get_by_role("textbox")
+        expect(editor).to_be_focused()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Execute query")).to_be_focused()
+
     def test_signing_up_and_running_an_operation_without_a_mouse(
         self, explorer: Explorer, name: str
     ) -> None:

@@ -344,6 +344,21 @@ class TestRouter:
         }.items():
             [found] = re.findall(rf"const {name} = ([\d_]+);", stand_in)
             assert int(found) == value, name
+        # The explorer counts what the router refuses without a figure.
+        page = (ROOT / "explorer" / "src" / "document.ts").read_text()
+        for name, value in {
+            "MAX_TOKENS": limits["parser_max_tokens"],
+            "MAX_NESTING": limits["parser_max_recursion"],
+        }.items():
+            assert f"export const {name} = {value};" in page
+
+    def test_edge_names_its_limits_in_its_refusals(self) -> None:
+        edge = (ROOT / "router" / "edge.yaml").read_text()
+        [body] = re.findall(r"max_request_bytes: (\d+)", edge)
+        [headers] = re.findall(r"max_request_headers_kb: (\d+)", edge)
+        [count] = re.findall(r"max_headers_count: (\d+)", edge)
+        assert edge.count(f"{body} are allowed.") == 2
+        assert f"larger than {headers} KiB, or more than {count}." in edge
 
     def test_router_image_contains_its_script(self) -> None:
         rhai = yaml.safe_load((ROOT / "router" / "router.yaml").read_text())["rhai"]

@@ -307,6 +307,7 @@ class TestSubgraphRefusal:
             ("HTTP fetch failed from 'tweets': 400: Bad Request", "SUBREQUEST_HTTP_ERROR"),
             (reason, "GRAPHQL_VALIDATION_FAILED"),
         ]
+        assert answer.json()["errors"][1]["extensions"]["reason"] == "LIMIT_EXCEEDED"
         assert tweets_of(edge, account) == []
 
 
@@ -431,6 +432,7 @@ class TestFetchesOfOneRequest:
         [(message, found)] = errors(answer)
         assert found == "GRAPHQL_VALIDATION_FAILED"
         assert re.fullmatch(r"The operation takes \d+ fetches .*; 20 are allowed\. .*", message)
+        assert answer.json()["errors"][0]["extensions"]["reason"] == "LIMIT_EXCEEDED"
         assert not answer.json().get("data")
 
 

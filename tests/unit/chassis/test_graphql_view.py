@@ -606,27 +606,35 @@ class TestStrawberrysView:
 
 class TestLimits:
     @pytest.mark.parametrize(
-        ("allowed", "refused"),
+        ("allowed", "refused", "message"),
         [
             (
                 "{node" + "{child" * 13 + "{name}" + "}" * 14,
                 "{node" + "{child" * 14 + "{name}" + "}" * 15,
+                "The operation has 16 levels; 15 are allowed.",
             ),
             (
                 "{" + " ".join(f"a{n}: add(a: 1)" for n in range(30)) + "}",
                 "{" + " ".join(f"a{n}: add(a: 1)" for n in range(31)) + "}",
+                "The operation has 31 aliases; 30 are allowed.",
             ),
-            ("{" + "__typename " * 100 + "}", "{" + "__typename " * 2000 + "}"),
+            (
+                "{" + "__typename " * 100 + "}",
+                "{" + "__typename " * 2000 + "}",
+                "The document has more than 2000 tokens; 2000 are allowed.",
+            ),
         ],
         ids=["depth", "aliases", "tokens"],
     )
     async def test_document_beyond_a_limit_is_refused(
-        self, client: httpx.AsyncClient, allowed: str, refused: str
+        self, client: httpx.AsyncClient, allowed: str, refused: str, message: str
     ) -> None:
         assert (await post(client, allowed)).status_code == 200
         answer = await post(client, refused)
         assert answer.status_code == 400
         assert code(answer) in {"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}
+        [error] = answer.json()["errors"]
+        assert (error["message"], error["extensions"]["reason"]) == (message, "LIMIT_EXCEEDED")
 
     @pytest.mark.parametrize(
         "query",

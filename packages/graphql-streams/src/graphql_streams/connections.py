@@ -129,7 +129,10 @@ class Connections:
         ):
             raise SessionEnded
         if self._counts[caller.id] >= self._limits.connections_per_caller:
-            raise TooManyStreams
+            raise TooManyStreams(
+                f"You have {self._counts[caller.id]} open streams, and no more are allowed. "
+                "Close one, or share a socket."
+            )
         self._counts[caller.id] += 1
         if caller.session_id is not None:
             self._of_session.setdefault(caller.session_id, set()).add(connection)
