@@ -26,9 +26,11 @@ class Console:
     def step(self, text: str) -> None:
         self.write(self.paint("==> ", "1;34") + self.paint(text, "1"))
 
-    def line(self, name: str, text: str, *, routine: bool = False) -> None:
-        """Write a line of the process `name`."""
+    def line(self, name: str, text: str, *, routine: bool = False, short: str = "") -> None:
+        """Write a line of the process `name`. Of a routine one, a quiet console writes `short`."""
         if routine and self._quiet:
+            if short:
+                self.write(short)
             return
         with self._lock:
             if name not in self._names:

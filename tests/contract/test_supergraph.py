@@ -119,7 +119,8 @@ def undescribed(sdl: str) -> list[str]:
     found: list[str] = []
     for definition in parse(sdl).definitions:
         if isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
-            if "resolvable: false" not in " ".join(map(print_ast, definition.directives or ())):
+            directives = " ".join(map(print_ast, definition.directives or ()))
+            if "resolvable: false" not in directives:
                 found += _undescribed(definition.name.value, definition)
     return [name for name in found if name not in ROOTS and not name.startswith(("_", "Query._"))]
 
