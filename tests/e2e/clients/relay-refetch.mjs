@@ -7,6 +7,8 @@ import { connect } from "./examples/relay.mjs";
 import { Session } from "./examples/session.mjs";
 import { obey, tell } from "./lines.mjs";
 
+globalThis.WebSocket ??= (await import("ws")).WebSocket; // Node has one from 22 on
+
 const [url, artifacts, accessToken, username] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 const artifact = (name) => require(path.join(artifacts, `${name}.graphql.js`));
