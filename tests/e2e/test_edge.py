@@ -496,7 +496,7 @@ class TestPaths:
     @pytest.mark.parametrize(
         "path",
         [
-            *("/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
+            *("/graphqlx", "/GRAPHQL", "/graphql;x"),
             *("/health", "/metrics", "/livez", "/readyz", "/authorize", "/authorize/graphql"),
             *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
         ],
