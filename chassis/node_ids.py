@@ -6,6 +6,7 @@ digest of the type's name. Ids of earlier releases are of version 7 and name no 
 
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 _VERSION_BITS = 0xF << 76
@@ -26,6 +27,11 @@ def naming(type_name: str, new_id: Callable[[], UUID]) -> Callable[[], UUID]:
         return UUID(int=new_id().int & ~(_VERSION_BITS | _TAG_BITS) | fixed)
 
     return new_named_id
+
+
+def time_of(id: UUID) -> datetime | None:
+    """Return when an id was made, to the millisecond; None for one without a time."""
+    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC) if id.version in {7, 8} else None
 
 
 def tag_in(id: UUID) -> int | None:

@@ -164,8 +164,4 @@ class TestRelay:
         run(edge, RETWEET, sign_up(edge), id=tweet_id)
         client.do("refetch", fragment="Post_tweet", id=tweet_id)
         [post] = client.wait_for("refetched")["posts"]
-        assert post == {
-            "text": "first",
-            "retweetCount": 1,
-            "author": {"username": author.username},
-        }
+        assert (post["text"], post["retweetCount"]) == ("first", 1)
