@@ -78,6 +78,8 @@ class Console:
             try:
                 if self._live:
                     self._live.erase()
+                elif self.is_terminal:
+                    self._stream.write("\r\x1b[K")  # the line of another program
                 self._stream.write(text + "\n")
                 self._stream.flush()
             except (BrokenPipeError, ValueError):
