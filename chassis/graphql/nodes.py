@@ -8,7 +8,6 @@ too, so the owner decides whether the object exists.
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import strawberry
 from strawberry.federation.schema_directives import Key
@@ -55,29 +54,28 @@ def _foreign_type(name: str) -> type:
 
 
 def type_named_by(id: str) -> str | None:
-    """Return the type that an id names: None if it names none, "" for a text that is no id."""
+    """Return the declared type that an id names.
+
+    None for an id of an earlier release, which names none; "" for any other text.
+    """
     parsed = parse_id(id)
     if parsed is None:
         return ""
-    return _type_with(parsed)
-
-
-def _type_with(id: UUID) -> str | None:
-    tag = tag_in(id)
+    tag = tag_in(parsed)
     if tag is None:
         return None
     return next((name for name in declared().nodes if tag_of(name) == tag), "")
 
 
-def node_problems(service: str, sdl_types: Mapping[str, type]) -> Iterator[str]:
+def node_problems(service: str, types: Mapping[str, type]) -> Iterator[str]:
     """Yield one line for each type that is a node but not declared, or declared but no node.
 
-    `sdl_types` are the Python classes of the subgraph's types, by name.
+    `types` are the Python classes of the subgraph's types, by name.
     """
     stanza = declared()[service]
     nodes = {
         name
-        for name, class_ in sdl_types.items()
+        for name, class_ in types.items()
         if issubclass(class_, Node) and class_ is not Node and name not in foreign_types(service)
     }
     key = f"{FILE}: [services.{service}] nodes"

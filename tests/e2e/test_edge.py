@@ -1,8 +1,11 @@
 """The edge: which requests it forwards, which it answers itself, and that it fails closed."""
 
 import http.client
+import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +15,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from client.api import Account
+from stack.console import Console
+from stack.edge import edge as envoy
+from stack.ports import free_ports
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
@@ -218,6 +224,41 @@ class TestCors:
         assert "access-control-allow-origin" not in self.preflight(edge, origin).headers
         answer = edge.post("/graphql", json=ME, headers={"origin": origin})
         assert "access-control-allow-origin" not in answer.headers
+
+
+class TestCorsSettings:
+    """A second edge before the same services, with other origins and headers."""
+
+    @pytest.fixture
+    def other_edge(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
+        [port] = free_ports(1)
+        settings = stack.settings | {
+            "EDGE_PORT": str(port),
+            "EDGE_ALLOWED_ORIGINS": "https://app.example, https://admin.example/",
+            "EDGE_ALLOWED_HEADERS": "X-Tenant",
+        }
+        url = f"http://127.0.0.1:{port}"
+        process = envoy(tmp_path, settings, url, Console(io.StringIO()))
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                yield client
+        finally:
+            process.kill()
+
+    def test_listed_origins_and_headers_are_allowed_and_no_others(
+        self, other_edge: httpx.Client
+    ) -> None:
+        for origin in ("https://app.example", "https://admin.example"):
+            headers = {"origin": origin, "access-control-request-method": "POST"}
+            answer = other_edge.request("OPTIONS", "/graphql", headers=headers)
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert "x-tenant" in answer.headers["access-control-allow-headers"].split(", ")
+            asked = other_edge.post("/graphql", json=ME, headers={"origin": origin})
+            assert asked.headers["access-control-allow-origin"] == origin
+        asked = other_edge.post("/graphql", json=ME, headers={"origin": ORIGIN})
+        assert "access-control-allow-origin" not in asked.headers
 
 
 class TestLimits:
