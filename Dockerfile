@@ -80,7 +80,7 @@ COPY --from=explorer-page /build/dist explorer/dist
 FROM python AS prober
 COPY --from=prober-packages /venv /venv
 COPY services.toml .
-COPY chassis/__init__.py chassis/topology.py chassis/
+COPY chassis/__init__.py chassis/node_ids.py chassis/topology.py chassis/
 COPY client client
 COPY deploy/__init__.py deploy/dotenv.py deploy/
 COPY deploy/prober deploy/prober
@@ -101,7 +101,7 @@ CMD ["--config", "/chirp/router.yaml", "--supergraph", "/chirp/supergraph.graphq
 FROM ${PYTHON} AS edge-config
 WORKDIR /app
 COPY services.toml .
-COPY chassis/__init__.py chassis/topology.py chassis/
+COPY chassis/__init__.py chassis/node_ids.py chassis/topology.py chassis/
 COPY router/__init__.py router/accept.py router/edge.py router/edge.yaml router/
 # A new Compose volume takes the owner of this folder.
 RUN install --directory --owner 10001 --group 10001 /configuration

@@ -30,7 +30,7 @@ WANTED = 3.0
 LONGEST = 300.0
 """Seconds after which a start has failed."""
 
-_STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n])")
+_STEP = re.compile(r"==> (Starting [^(\n]*[^ (\n]).*  (\d+\.\d) s$")
 
 
 class NoStartError(Exception):
@@ -58,7 +58,10 @@ def start(testbed: Testbed, effort: Effort) -> dict[str, Any]:
         },
     ]
     rows += [
-        {"name": f"in a second one: {step}", "seconds": median(one[step] for one in steps)}
+        {
+            "name": f"in a second one: {step}",
+            "seconds": median(one[step] for one in steps if step in one),
+        }
         for step in steps[0]
     ]
     return {
@@ -75,19 +78,17 @@ class _Started:
         self.began = time.perf_counter()
         self.seconds = 0.0
         self.last_lines: list[str] = []
-        self._steps: list[tuple[str, float]] = [("make, imports, what has changed", 0.0)]
+        self.steps: dict[str, float] = {}
+        """The seconds of each step, as it shows them when it ends."""
 
     def listen(self, output: Iterator[str]) -> None:
         for line in output:
             self.last_lines = [*self.last_lines[-20:], line]
             if found := _STEP.match(line):
-                self._steps.append((found[1], time.perf_counter() - self.began))
-
-    @property
-    def steps(self) -> dict[str, float]:
-        """The seconds of each step; the last one ends with the answer."""
-        ends = [at for _, at in self._steps[1:]] + [self.seconds]
-        return {name: end - at for (name, at), end in zip(self._steps, ends, strict=True)}
+                if not self.steps:
+                    before = time.perf_counter() - self.began - float(found[2])
+                    self.steps["make, imports, what has changed"] = before
+                self.steps[found[1]] = float(found[2])
 
 
 class _MakeUp:

@@ -90,6 +90,13 @@ class Overloaded(ClientError):
     default = "The service is busy. Try again shortly."
 
 
+class TooManyRequests(ClientError):
+    """The caller has used up a budget; the message says when to try again."""
+
+    code = "TOO_MANY_REQUESTS"
+    default = "Too many requests. Try again later."
+
+
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"

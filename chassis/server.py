@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -24,6 +27,8 @@ _CRASHED = 4
 _STARTUP_FAILED = 3
 _TICK = 0.1
 
+_log = structlog.get_logger("chassis.server")
+
 
 class _Server(uvicorn.Server):
     """Waits between the two steps of `shutdown`; a second Ctrl-C cuts the wait short."""
@@ -32,6 +37,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._shutdown = shutdown
         self._notice = notice
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        # Instead of uvicorn's, which says how to quit: the supervisor decides that.
+        _log.info("serving", host=self.config.host, port=self.config.port)
 
     async def on_tick(self, counter: int) -> bool:
         self.should_exit = self.should_exit or self._shutdown.is_crash

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
+from chassis.node_ids import tag_of
+
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "services.toml"
 
@@ -40,7 +42,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _NOT_OF_PAGES = (
     *("grpc_port", "database", "subscriptions", "publishes", "consumes", "calls", "sends_mail"),
-    *("cron", "secrets", "secret_files"),
+    *("cron", "secrets", "secret_files", "nodes"),
 )
 
 
@@ -110,6 +112,8 @@ class Service:
     """The scopes that it checks and every account has. Other services may check them too."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further scopes that it checks, by the role whose accounts have them."""
+    nodes: tuple[str, ...] = ()
+    """The GraphQL types that it owns and `node(id)` finds."""
     public_paths: tuple[str, ...] = ()
     """Paths that the edge forwards without identity; a path that ends in `/` includes all below."""
     cron: Mapping[str, str] = field(default_factory=dict)
@@ -222,6 +226,11 @@ class Topology:
     def scopes(self) -> frozenset[str]:
         """Every scope that a session may hold."""
         return frozenset[str]().union(*self.roles.values())
+
+    @property
+    def nodes(self) -> Mapping[str, str]:
+        """The service that owns each type which `node(id)` finds, by the type."""
+        return MappingProxyType({node: s.name for s in self.services.values() for node in s.nodes})
 
     def consumed_streams(self, name: str) -> Sequence[str]:
         """Return the streams of the services that this one consumes. Raises TopologyError."""
@@ -350,9 +359,11 @@ def _contradictions(topology: Topology) -> Iterator[str]:
         )
         yield from (f"[services.{service.name}] {problem}" for problem in problems)
     yield from _conflicting_secrets(topology)
+    yield from _ambiguous_nodes(topology)
     for what, values in (
         ("port", lambda s: filter(None, (s.port, s.grpc_port))),
         ("public path", lambda s: s.public_paths),
+        ("node", lambda s: s.nodes),
     ):
         owners: dict[Any, str] = {}
         for service in topology.services.values():
@@ -372,6 +383,15 @@ def _conflicting_secrets(topology: Topology) -> Iterator[str]:
             if kind != first:
                 where = f"[services.{service.name}] secrets {name}"
                 yield f"{where} is {kind!r}; {owner} shares it and declares {first!r}"
+
+
+def _ambiguous_nodes(topology: Topology) -> Iterator[str]:
+    """Yield the nodes whose ids name the same type."""
+    names: dict[int, str] = {}
+    for name, owner in topology.nodes.items():
+        other = names.setdefault(tag_of(name), name)
+        if other != name:
+            yield f"[services.{owner}] nodes {name} has the same digest as {other}; rename it"
 
 
 def _misfit_roles(service: Service, everyone: frozenset[str]) -> Iterator[str]:

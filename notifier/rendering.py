@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from chassis.node_ids import time_of
 from chassis.text import shorten
 from notifier.domain import Draft, Mail, Recipient, ReportedTweet
 from notifier.errors import MailMustWait, MailNotWanted
@@ -11,6 +13,10 @@ from notifier.templates import render
 
 _PREVIEW = 120
 """Characters of a tweet that a mailbox shows beside the subject."""
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,14 @@ class RetweetMails:
             "lines": reported.tweet.text.splitlines(),
             "url": self.tweet_url.replace("{id}", str(reported.tweet.id)),
             "who": list_retweeters(reported.names, reported.retweeters),
+            "count": reported.retweeters,
+            "date": _date(time_of(reported.tweet.id)),
         }
+
+
+def _date(time: datetime | None) -> str:
+    """Return `1 November 2026`, in English whatever the locale, or an empty string."""
+    return f"{time.day} {_MONTHS[time.month - 1]} {time.year}" if time else ""
 
 
 def list_retweeters(names: Sequence[str], number: int) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chassis.pages import Form, page, page_route
+from chassis.pages import Form, Link, page, page_route
 from chassis.settings import Secret
 from notifier.addresses import AddressDigests
 from notifier.domain import UnsubscribeLink
@@ -19,6 +19,7 @@ UNSUBSCRIBE, SUBSCRIBE = "/email/unsubscribe", "/email/subscribe"
 
 _SETTING = "retweets"
 _SALT = "notifier.unsubscribe"
+_TURN_ON = "Turn them back on"
 
 
 class UnsubscribeLinks:
@@ -71,13 +72,15 @@ def unsubscribe_routes(
                 "Unsubscribe from mails about retweets?",
                 "You will no longer get a mail when another user retweets your tweets.",
                 form=Form("Unsubscribe"),
+                links=[Link(f"{_TURN_ON}, if they are off", f"{SUBSCRIBE}?{request.url.query}")],
             )
         await unsubscribe(link)
         return page(
             "You are unsubscribed",
             "This address gets no more mails about retweets, whatever the settings of its "
-            "account. Only the link in the mail can turn them on again, so keep the mail.",
-            form=Form("Subscribe again", f"{SUBSCRIBE}?{request.url.query}"),
+            "account. You can turn them back on here, or later with the link in the mail. Nothing "
+            "else can, so keep the mail.",
+            form=Form(_TURN_ON, f"{SUBSCRIBE}?{request.url.query}"),
         )
 
     async def subscribe_page(request: Request) -> Response:
@@ -86,13 +89,13 @@ def unsubscribe_routes(
             return _invalid_link_page()
         if request.method != "POST":
             return page(
-                "Subscribe to mails about retweets again?",
+                "Turn mails about retweets back on?",
                 "You will get a mail when another user retweets your tweets.",
-                form=Form("Subscribe again"),
+                form=Form(_TURN_ON),
             )
         await resubscribe(link)
         return page(
-            "You are subscribed",
+            "Mails about retweets are back on",
             "You will get a mail when another user retweets your tweets.",
             form=Form("Unsubscribe", f"{UNSUBSCRIBE}?{request.url.query}"),
         )

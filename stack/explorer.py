@@ -65,10 +65,10 @@ def is_built() -> bool:
 
 def _build(node: Path, commands: Commands) -> None:
     digest = _digest()
-    commands.console.step("Building the explorer's page")
     vite = PACKAGES / "node_modules" / "vite" / "bin" / "vite.js"
-    commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
-    commands.run("explorer", node, PACKAGES / "weigh.mjs")
+    with commands.console.timed_step("Building the explorer's page"):
+        commands.run("vite", node, vite, "build", PACKAGES, "--logLevel", "warn")
+        commands.run("explorer", node, PACKAGES / "weigh.mjs")
     _STAMP.write_text(digest)  # last, so that an unfinished build is repeated
 
 

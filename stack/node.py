@@ -40,9 +40,10 @@ def _install_node(commands: Commands) -> Path:
     """Return the wheel's Node.js, which another process may have installed. Raises StackError."""
     if node := installed_node():
         return node
-    commands.console.step("No Node.js ≥ 22.12 or 20.19 in PATH: installing one into .venv")
+    text = "Installing Node.js into .venv (there is none ≥ 22.12 or 20.19 in PATH)"
     try:
-        commands.run("install", ROOT / "stack" / "install.sh", sys.executable, REQUIREMENTS)
+        with commands.console.timed_step(text):
+            commands.run("install", ROOT / "stack" / "install.sh", sys.executable, REQUIREMENTS)
     except StackError as failure:
         raise StackError(
             f"{failure}\nThe first start needs a network: Node.js is fetched once."
@@ -82,11 +83,11 @@ def _digest(folder: Path) -> str:
 
 def _install_packages(commands: Commands, node: Path, folder: Path) -> None:
     where = folder.relative_to(ROOT)
-    commands.console.step(f"Installing the npm packages of {where}/ (once, about half a minute)")
     npm = ("ci", *_OPTIONS, "--prefix", folder)
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     try:
-        commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
+        with commands.console.timed_step(f"Installing the npm packages of {where}/ (once)"):
+            commands.run("npm", *_npm(node), *npm, environment=os.environ | {"PATH": path})
     except StackError as failure:
         raise StackError(
             f"{failure}\nThe first start needs a network: the packages are fetched once."

@@ -64,7 +64,10 @@ class Postgres:
         """Make the files of a new server if there are none. Raises StackError or StoppedError."""
         if self._cluster.exists():
             return
-        self._console.step("Making a new PostgreSQL cluster")
+        with self._console.timed_step("Making a new PostgreSQL cluster"):
+            self._initialise(interrupted)
+
+    def _initialise(self, interrupted: threading.Event) -> None:
         self._cluster.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._cluster.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

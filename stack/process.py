@@ -71,10 +71,13 @@ class Process:
         orphan_signal: signal.Signals = signal.SIGKILL,
         as_nobody: bool = False,
         is_routine: IsRoutine = log_lines.none,
+        describe: Callable[[str], str] = lambda _: "",
         log: Path | None = None,
         preloader: Preloader | None = None,
     ) -> None:
         """`is_routine` chooses the lines that a quiet console leaves out; `log` takes every line.
+
+        `describe` returns what a quiet console shows instead of a routine line, or "".
 
         `ask_to_stop` sends `stop_signal`; the kernel sends `orphan_signal` if the supervisor dies.
 
@@ -89,6 +92,7 @@ class Process:
         self._orphan_signal = orphan_signal
         self._user = "nobody" if as_nobody else "self"
         self._is_routine = is_routine
+        self._describe_line = describe
         self._log = log
         self._preloader = preloader
         self._asked = False
@@ -158,7 +162,9 @@ class Process:
                 self.last_lines.append(text)
                 log.write(f"{text}\n")
                 log.flush()
-                self._console.line(self.name, text, routine=self._is_routine(text))
+                routine = self._is_routine(text)
+                short = self._describe_line(text) if routine else ""
+                self._console.line(self.name, text, routine=routine, short=short)
 
     def wait_until_ready(self, interrupted: threading.Event, timeout: float = 60) -> None:
         """Raises StackError when the process ends, or is not ready after `timeout` seconds."""

@@ -19,6 +19,10 @@ class Kind(StrEnum):
     ROUTER = "router"
     STAND_IN = "stand-in"
 
+    @property
+    def described(self) -> str:
+        return "Apollo Router" if self is Kind.ROUTER else "stand-in for the Apollo Router"
+
 
 def cached_binary() -> Path:
     """Return where the router of our version is installed. Renaming the product keeps the path."""

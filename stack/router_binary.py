@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 
 from stack.commands import Commands
 from stack.console import Console
+from stack.live_line import Step
 from stack.process import ROOT, StackError, StoppedError
 from stack.router import VERSION, cached_binary, find_cached, version_of
 
@@ -94,10 +95,10 @@ def download(console: Console, interrupted: threading.Event, release: str = RELE
         raise StackError(f"there is no release for {platform.system()} on {platform.machine()}")
     name = f"router-v{VERSION}-{target}.tar.gz"
     expected = _published_checksum(release, name)
-    console.step(f"Downloading the Apollo Router {VERSION}")
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / name
-        _fetch(f"{release}/{name}", archive, console, interrupted)
+        with console.timed_step(f"Downloading the Apollo Router {VERSION}") as step:
+            _fetch(f"{release}/{name}", archive, step, interrupted)
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != expected:
             raise StackError(f"{name} has the checksum {found}; its release publishes {expected}")
@@ -165,19 +166,17 @@ def _published_checksum(release: str, name: str) -> str:
     raise StackError(f"the release publishes no checksum of {name}")
 
 
-def _fetch(url: str, to: Path, console: Console, interrupted: threading.Event) -> None:
-    """Save the body of `url` and show the progress in steps of 20 %."""
+def _fetch(url: str, to: Path, step: Step, interrupted: threading.Event) -> None:
+    """Save the body of `url` and show the progress."""
     with urllib.request.urlopen(url, timeout=_STALLED) as answer, to.open("wb") as file:  # noqa: S310
         total = int(answer.headers.get("content-length") or 0)
-        shown = 0
         while chunk := answer.read1(_CHUNK):
             if interrupted.is_set():
                 raise StoppedError
             file.write(chunk)
-            percent = 100 * file.tell() // total if total else 0
-            if percent >= shown + 20:
-                shown = percent - percent % 20
-                console.line("download", f"{shown} % of {total / 1e6:.0f} MB")
+            if total:
+                step.detail = f"{100 * file.tell() // total} % of {total / 1e6:.0f} MB"
+        step.detail = f"{file.tell() / 1e6:.0f} MB"
 
 
 def _unpack(archive: Path, to: Path) -> Path:

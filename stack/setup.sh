@@ -10,6 +10,26 @@ environment=.venv
 
 say() { printf '==> %s\n' "$1" >&2; }
 
+# Runs a command as a step and shows its time; on a terminal a line counts the seconds meanwhile.
+timed() {
+    text=$1 begun=$(date +%s) ticker='' status=0
+    shift
+    if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then
+        while kill -0 $$ 2>/dev/null; do
+            printf '\r\033[K    %s %d s' "$text" $(($(date +%s) - begun)) >&2
+            sleep 1
+        done &
+        ticker=$!
+    fi
+    "$@" || status=$?
+    if [ -n "$ticker" ]; then
+        kill "$ticker"
+        printf '\r\033[K' >&2
+    fi
+    [ "$status" -ne 0 ] || say "$text  $(($(date +%s) - begun)) s"
+    return "$status"
+}
+
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
@@ -70,8 +90,11 @@ if ! usable; then
     [ "$list" != stack ] || "$python" -m stack fetch &
 fi
 
-say "Installing the packages of requirements/$list.txt (once, some seconds)"
-if ! install_uv || ! stack/install.sh "$environment/bin/python" "requirements/$list.txt" || ! install_own; then
+install_all() {
+    install_uv && stack/install.sh "$environment/bin/python" "requirements/$list.txt" && install_own
+}
+
+if ! timed "Installing the packages of requirements/$list.txt (once)" install_all; then
     say "The packages could not be installed. The first start needs a network that reaches PyPI."
     say "Behind a proxy set HTTPS_PROXY; for another index set PIP_INDEX_URL (or UV_DEFAULT_INDEX),"
     say "for other certificates SSL_CERT_FILE. Then run the same command again."

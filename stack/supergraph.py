@@ -91,7 +91,9 @@ def is_composed() -> bool:
 
 def compose(commands: Commands) -> None:
     """Compose the schemas in the files. Raises StackError when they do not compose."""
-    commands.run("compose", install_packages(commands, ROUTER_PACKAGES), COMPOSE)
+    node = install_packages(commands, ROUTER_PACKAGES)
+    with commands.console.timed_step("Composing the supergraph"):
+        commands.run("compose", node, COMPOSE)
 
 
 def refresh(commands: Commands) -> None:
@@ -100,10 +102,9 @@ def refresh(commands: Commands) -> None:
     The schemas of the code itself are compared when the services run.
     """
     if not all(file.exists() for file in schema_files().values()):
-        commands.console.step("Exporting the schemas of the subgraphs")
-        export_schemas()
+        with commands.console.timed_step("Exporting the schemas of the subgraphs"):
+            export_schemas()
     if not is_composed():
-        commands.console.step("Composing the supergraph")
         compose(commands)
 
 

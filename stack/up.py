@@ -1,10 +1,14 @@
 """`make up`: starts the stack, shows where it is, and stops it at Ctrl-C."""
 
 import os
+import shutil
 from pathlib import Path
 
+from chassis.topology import declared
 from stack import supergraph
+from stack.box import box, plain
 from stack.commands import Commands
+from stack.console import Console
 from stack.environment import prepare
 from stack.explorer import EXPLORER
 from stack.mailbox import address as mailbox_address
@@ -15,9 +19,8 @@ from stack.router import VERSION, Kind, find_router
 from stack.router_binary import RELEASE, Download
 from stack.supervisor import Stack
 
-_BUILDING = "  (is being built: about half a minute)"
+_BUILDING = "  (is being built)"
 _INSTALLING = "  (is being installed)"
-WELCOME = Path(__file__).with_name("welcome.txt")
 
 
 def run(
@@ -34,13 +37,13 @@ def run(
     stack = Stack(settings, data, commands, kind, preloader=preloader, download=download)
     try:
         stack.start()
-        commands.console.write(welcome(stack, settings, data, download))
+        commands.console.write(welcome(stack, settings, commands.console, download))
         stack.wait()
     except StoppedError:
         pass
     finally:
-        commands.console.step("Stopping")
-        stack.stop()
+        with commands.console.timed_step("Stopping"):
+            stack.stop()
 
 
 def begin_download(
@@ -54,18 +57,28 @@ def begin_download(
     return download
 
 
-def welcome(stack: Stack, settings: dict[str, str], data: Path, download: Download | None) -> str:
-    """Return the closing box: addresses, the router that serves, and further commands."""
+def welcome(
+    stack: Stack, settings: dict[str, str], console: Console, download: Download | None
+) -> str:
+    """Return the closing box: addresses, the router that serves, and further commands.
+
+    Without a terminal it is plain lines.
+    """
     url = stack.url("edge").replace("127.0.0.1", "localhost")
-    mailbox = mailbox_address(settings) if is_wanted(settings) else "none: mail is sent"
-    return WELCOME.read_text().format(
-        url=url,
-        building=_BUILDING if EXPLORER in stack.missing_pages else "",
-        mailbox=mailbox,
-        installing=_INSTALLING if "mailbox" in stack.missing_pages else "",
-        router=describe_router(stack.kind, download),
-        data=data,
-    )
+    mail = mailbox_address(settings).replace("127.0.0.1", "localhost")
+    missing = stack.missing_pages
+    rows = [
+        *([("Explorer", url + _BUILDING * (EXPLORER in missing))] if stack.has_explorer else []),
+        ("API", f"{url}/graphql"),
+        ("Mail", mail + _INSTALLING * ("mailbox" in missing) if is_wanted(settings) else "is sent"),
+        ("Router", describe_router(stack.kind, download)),
+        ("More", "make demo, make status, make logs (in another terminal)"),
+        ("Stop", "Ctrl-C"),
+    ]
+    title = f"{declared().project.title} is up"
+    if not console.is_terminal:
+        return plain(title, rows)
+    return box(title, rows, shutil.get_terminal_size().columns)
 
 
 def describe_router(kind: Kind, download: Download | None) -> str:

@@ -13,6 +13,9 @@ MUTATIONS_HEADER = "x-router-mutations"
 """The number of mutations that ran for one client request: the gateway sends the sum of the earlier
 fetches, a subgraph responds with its own number. The edge removes this header from clients."""
 
+OPERATION_HEADER, OUTCOME_HEADER = "x-router-operation", "x-router-outcome"
+"""The root field of an operation and its result, in a response. The edge logs and removes them."""
+
 
 @dataclass(kw_only=True)
 class RequestContext:

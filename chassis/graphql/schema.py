@@ -35,6 +35,7 @@ from chassis.errors import (
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
 from chassis.graphql.limits import Limits
+from chassis.graphql.nodes import node_problems
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
 from graphql_streams import Refused
@@ -332,9 +333,9 @@ def build_schema(
     (strawberry.ExceptionHandler). `executor` selects the compiling executor
     (packages/strawberry-compiled) or Strawberry's own; both return the same results.
 
-    Raises SchemaError for an entity that the router can request but that cannot be resolved, and
-    for a scope that is checked but not declared or declared but not checked; TopologyError for an
-    undeclared `service`.
+    Raises SchemaError for an entity that the router can request but that cannot be resolved, for a
+    scope that is checked but not declared or declared but not checked, and for a type of `nodes`
+    that implements no Node or the reverse; TopologyError for an undeclared `service`.
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
@@ -349,7 +350,7 @@ def build_schema(
     )
     problems = [*entity_problems(schema.sdl, schema.classes)]
     if service is not None:
-        problems += scope_problems(service, scopes)
+        problems += [*scope_problems(service, scopes), *node_problems(service, schema.classes)]
     if problems:
         raise SchemaError("\n".join(problems))
     return schema

@@ -18,13 +18,19 @@ from chassis.errors import (
     ClientError,
     error_response,
 )
-from chassis.graphql.context import MUTATIONS_HEADER, RequestContext
+from chassis.graphql.context import (
+    MUTATIONS_HEADER,
+    OPERATION_HEADER,
+    OUTCOME_HEADER,
+    RequestContext,
+)
 from chassis.graphql.schema import SubgraphSchema
 from chassis.tracing import span
 from graphql_streams import GraphQLRequest, Refused, is_json, status_for
 
 _JSON = (b"content-type", b"application/json")
 _MUTATIONS = MUTATIONS_HEADER.encode()
+_OPERATION, _OUTCOME = OPERATION_HEADER.encode(), OUTCOME_HEADER.encode()
 _SERVED = {OperationType.QUERY, OperationType.MUTATION}
 
 
@@ -51,7 +57,7 @@ class GraphQLView:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            status, answer, mutations = await self._answer(scope, receive)
+            status, answer, headers = await self._answer(scope, receive)
         except HTTPException as error:
             response = error_response(error.status_code, BadRequest.code, error.detail)
             response.headers.update(error.headers or {})
@@ -61,14 +67,14 @@ class GraphQLView:
             response = error_response(status_for(error.code), error.code, str(error))
             await response(scope, receive, send)
             return
-        headers = [(b"content-length", b"%d" % len(answer)), _JSON]
-        if mutations:
-            headers.append((_MUTATIONS, b"%d" % mutations))
+        headers += [(b"content-length", b"%d" % len(answer)), _JSON]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, int]:
-        """Return the status, the body and the number of mutations that ran.
+    async def _answer(
+        self, scope: Scope, receive: Receive
+    ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        """Return the status, the body, and headers that describe the operation.
 
         Raises HTTPException, ClientError or Refused.
         """
@@ -101,9 +107,12 @@ class GraphQLView:
             raise BadRequest(error.as_http_error_reason("POST")) from error
         self._record(context.operation, outcome, perf_counter() - started)
         body = orjson.dumps(process_result(result))
+        headers = [(_OPERATION, context.operation.encode()), (_OUTCOME, outcome.encode())]
         if _was_never_run(result):
-            return status_for(outcome), body, 0
-        return 200, body, context.mutations
+            return status_for(outcome), body, headers
+        if context.mutations:
+            headers.append((_MUTATIONS, b"%d" % context.mutations))
+        return 200, body, headers
 
 
 async def _body(receive: Receive) -> bytes:

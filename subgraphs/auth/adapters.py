@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.broadcast import Subscriber
 from chassis.database import Database
+from chassis.node_ids import naming
 from chassis.settings import SettingsError
 from chassis.topology import declared
 from chassis.unit_of_work import SqlUnitOfWork
@@ -193,7 +194,8 @@ class Adapters:
             security_log=self.security_log,
             policy=self.policy,
             now=_now,
-            new_id=uuid7,
+            new_user_id=naming("User", uuid7),
+            new_session_id=uuid7,
         )
 
     @cached_property

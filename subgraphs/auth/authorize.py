@@ -7,6 +7,7 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.errors import TokenRefused, error_body
+from chassis.graphql.context import OUTCOME_HEADER
 from chassis.principal import bearer_token
 from subgraphs.auth.verification import Verification
 
@@ -83,6 +84,7 @@ async def _refuse(send: Send, refused: TokenRefused) -> None:
                 (b"content-type", b"application/json"),
                 (b"content-length", str(len(body)).encode()),
                 (b"www-authenticate", challenge.encode()),
+                (OUTCOME_HEADER.encode(), refused.code.encode()),
             ],
         }
     )

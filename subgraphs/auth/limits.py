@@ -20,6 +20,8 @@ class Limits:
     sign_ups_per_network: int = 150
     refreshes_per_network: int = 60
     """With an invalid refresh token. Those with a valid one are not limited."""
+    look_ups_per_account: int = 600
+    """Of users by their names, by one signed-in user."""
     period: timedelta = timedelta(hours=1)
 
 

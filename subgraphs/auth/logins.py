@@ -50,6 +50,12 @@ class Login:
             raise ValueError("not a username")
         return login
 
+    @classmethod
+    def of_username(cls, text: str) -> "Login | None":
+        """Read a username that a user typed; None for a text that can be none, an address too."""
+        login = cls(text.strip())
+        return login if _USERNAME.fullmatch(login.text) else None
+
     @property
     def is_email(self) -> bool:
         """Whether this is an address. No username holds an @, so a login never names two users."""

@@ -9,6 +9,7 @@ import strawberry
 from chassis.errors import SessionEnded, Unauthenticated
 from chassis.graphql import schema
 from chassis.graphql.ids import parse_id
+from chassis.graphql.nodes import Node, foreign_types
 from chassis.graphql.paging import After, page_request
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
@@ -45,7 +46,13 @@ from subgraphs.auth.types.sessions import (
     SignUpInput,
     SignUpResult,
 )
-from subgraphs.auth.types.users import NEW_PASSWORD, User, find_user
+from subgraphs.auth.types.users import (
+    NEW_PASSWORD,
+    User,
+    find_node,
+    find_user,
+    find_user_named,
+)
 
 
 @strawberry.type
@@ -54,6 +61,35 @@ class Query:
     async def me(self, info: Info) -> User | None:
         principal = info.context.principal
         return await find_user(info, str(principal.user_id)) if principal else None
+
+    @strawberry.field(
+        description="The user with this username, or null (for signed-in users). At most 600 in an "
+        "hour by default; then the error is `TOO_MANY_REQUESTS`."
+    )
+    async def user(
+        self,
+        info: Info,
+        username: Annotated[
+            str,
+            strawberry.argument(
+                description="The username, in whatever case. An e-mail address finds no user."
+            ),
+        ],
+    ) -> User | None:
+        return await find_user_named(info, username)
+
+    @strawberry.field(
+        description="The object with this id, or null (for signed-in users). Its fields need the "
+        "scopes that they need elsewhere."
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The id of an object of any type.")
+        ],
+    ) -> Node | None:
+        return await find_node(info, id)
 
     @strawberry.field(description="Your sessions, the last used first (scope `account:read`).")
     async def sessions(self, info: Info) -> list[Session]:
@@ -325,6 +361,7 @@ def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
         "auth",
         query=Query,
         mutation=Mutation,
+        types=[*foreign_types("auth").values()],
         scopes=Scope,
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,

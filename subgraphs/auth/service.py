@@ -29,7 +29,7 @@ from subgraphs.auth.errors import (
 )
 from subgraphs.auth.events import session_revoked, user_deleted, user_registered
 from subgraphs.auth.limits import UNKNOWN_NETWORK, Budget, Limits, network_of
-from subgraphs.auth.logins import Password, folded, username_problems
+from subgraphs.auth.logins import Login, Password, folded, username_problems
 from subgraphs.auth.mails import AccountMails
 from subgraphs.auth.policy import Policy
 from subgraphs.auth.ports import (
@@ -68,7 +68,8 @@ class AuthService:
     security_log: SecurityLog
     policy: Policy
     now: Callable[[], datetime]
-    new_id: Callable[[], UUID]
+    new_user_id: Callable[[], UUID]
+    new_session_id: Callable[[], UUID]
 
     async def sign_up(
         self,
@@ -94,7 +95,7 @@ class AuthService:
             Budget(f"sign-up.network:{network}", limits.sign_ups_per_network, limits.period)
         )
         user = User(
-            id=self.new_id(),
+            id=self.new_user_id(),
             username=username,
             email=email,
             password_hash=await self.credentials.passwords.hash(chosen.text),
@@ -239,6 +240,21 @@ class AuthService:
         users = await self.unit_of_work.read(lambda repositories: repositories.users.by_ids(ids))
         return {user.id: user for user in users}
 
+    async def user_named(self, username: str, caller_id: UUID) -> User | None:
+        """Return the user with this username, in whatever case, or None. Addresses find no user.
+
+        White space around it is removed, as at sign-in. Raises TooManyAttempts: look-ups without a
+        limit would list the users.
+        """
+        limits = self.limits
+        await self.throttle.take(
+            Budget(f"look-up.account:{caller_id}", limits.look_ups_per_account, limits.period)
+        )
+        login = Login.of_username(username)
+        if login is None:
+            return None
+        return await self.unit_of_work.read(lambda repositories: repositories.users.by_login(login))
+
     async def sessions(self, user_id: UUID) -> Sequence[Session]:
         """Return the user's live sessions with their current scopes, the last used first."""
         now = self.now()
@@ -300,7 +316,7 @@ class AuthService:
 
     def _new_session(self, user: User, scopes: frozenset[str] | None, device: Device) -> Session:
         """Return a new session for these scopes, or for all of the user if `scopes` is None."""
-        return self.policy.new_session(self.new_id(), user, scopes, device, self.now())
+        return self.policy.new_session(self.new_session_id(), user, scopes, device, self.now())
 
     async def _open(
         self,

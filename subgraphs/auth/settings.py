@@ -86,6 +86,7 @@ class Settings(ServiceSettings):
                     refreshes_per_network=read.integer(
                         "AUTH_REFRESHES_PER_NETWORK", 60, at_least=1
                     ),
+                    look_ups_per_account=read.integer("AUTH_LOOK_UPS_PER_ACCOUNT", 600, at_least=1),
                 ),
                 security_events_kept=timedelta(
                     days=read.integer("AUTH_SECURITY_EVENT_DAYS", 90, at_least=1)

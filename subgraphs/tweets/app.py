@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from chassis.backfill import by_id
 from chassis.database import Database
 from chassis.dead_letters import EventHandler
+from chassis.node_ids import naming
 from chassis.parts import Parts
 from chassis.principal import Principal
 from chassis.shutdown import Shutdown
@@ -69,5 +70,5 @@ def tweet_service(database: Database, wake: Callable[[], None] = lambda: None) -
         count_characters=count_characters,
         is_visible=is_visible,
         now=lambda: datetime.now(UTC),
-        new_id=uuid7,
+        new_id=naming("Tweet", uuid7),
     )

@@ -11,6 +11,7 @@ import strawberry
 
 from chassis.errors import BadUserInput
 from chassis.graphql.ids import parse_id
+from chassis.graphql.nodes import REF, Node, ref_field
 from chassis.graphql.paging import After, PageInfo, cursor, page_request, position_of
 from chassis.graphql.result_errors import Error, ErrorAsData
 from chassis.paging import Page
@@ -54,9 +55,9 @@ def feed_position(after: str | None) -> int | None:
 
 
 @strawberry.federation.type(
-    keys=["id"], description="A post of up to 280 characters, or a retweet of one."
+    keys=["id", REF], description="A post of up to 280 characters, or a retweet of one."
 )
-class Tweet:
+class Tweet(Node):
     id: strawberry.ID = strawberry.field(
         description="The id of the tweet. A later tweet has a greater id."
     )
@@ -72,6 +73,7 @@ class Tweet:
     retweet_of: "Tweet | None" = strawberry.field(
         description="The original if this is a retweet, else null. It is never a retweet itself."
     )
+    ref: strawberry.ID = ref_field()
     original_id: strawberry.Private[UUID]
 
     @strawberry.field(
@@ -91,13 +93,14 @@ class Tweet:
             author=User.of(tweet.author),
             retweet_count=tweet.retweet_count,
             retweet_of=cls.from_entity(tweet.retweet_of) if tweet.retweet_of else None,
+            ref=strawberry.ID(str(tweet.id)),
             original_id=tweet.original.id,
         )
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: str) -> "Tweet | None":
+    async def resolve_reference(cls, info: Info, id: str = "", ref: str = "") -> "Tweet | None":
         info.context.require(Scope.READ)
-        return await load_tweet(info, id)
+        return await load_tweet(info, id or ref)
 
 
 async def load_tweet(info: Info, id: str) -> Tweet | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from graphql import TypeDefinitionNode, TypeExtensionNode, parse
+from graphql import TypeDefinitionNode, TypeExtensionNode, parse, print_ast
 
 from chassis.topology import declared
 from stack.commands import Commands
@@ -113,12 +113,15 @@ ROOTS = {"Query", "Mutation", "Subscription"}
 def undescribed(sdl: str) -> list[str]:
     """Return the elements of the public schema without a description, federation's own left out.
 
-    Elements are types, fields, arguments, input fields and enum values.
+    Elements are types, fields, arguments, input fields and enum values. A type that this subgraph
+    only refers to is described by its owner.
     """
     found: list[str] = []
     for definition in parse(sdl).definitions:
         if isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
-            found += _undescribed(definition.name.value, definition)
+            directives = " ".join(map(print_ast, definition.directives or ()))
+            if "resolvable: false" not in directives:
+                found += _undescribed(definition.name.value, definition)
     return [name for name in found if name not in ROOTS and not name.startswith(("_", "Query._"))]
 
 

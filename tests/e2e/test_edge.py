@@ -1,8 +1,11 @@
 """The edge: which requests it forwards, which it answers itself, and that it fails closed."""
 
 import http.client
+import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +15,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from client.api import Account
+from stack.console import Console
+from stack.edge import edge as envoy
+from stack.ports import free_ports
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
@@ -220,6 +226,41 @@ class TestCors:
         assert "access-control-allow-origin" not in answer.headers
 
 
+class TestCorsSettings:
+    """A second edge before the same services, with other origins and headers."""
+
+    @pytest.fixture
+    def other_edge(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
+        [port] = free_ports(1)
+        settings = stack.settings | {
+            "EDGE_PORT": str(port),
+            "EDGE_ALLOWED_ORIGINS": "https://app.example, https://admin.example/",
+            "EDGE_ALLOWED_HEADERS": "X-Tenant",
+        }
+        url = f"http://127.0.0.1:{port}"
+        process = envoy(tmp_path, settings, url, Console(io.StringIO()))
+        process.start()
+        try:
+            process.wait_until_ready(threading.Event())
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                yield client
+        finally:
+            process.kill()
+
+    def test_listed_origins_and_headers_are_allowed_and_no_others(
+        self, other_edge: httpx.Client
+    ) -> None:
+        for origin in ("https://app.example", "https://admin.example"):
+            headers = {"origin": origin, "access-control-request-method": "POST"}
+            answer = other_edge.request("OPTIONS", "/graphql", headers=headers)
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert "x-tenant" in answer.headers["access-control-allow-headers"].split(", ")
+            asked = other_edge.post("/graphql", json=ME, headers={"origin": origin})
+            assert asked.headers["access-control-allow-origin"] == origin
+        asked = other_edge.post("/graphql", json=ME, headers={"origin": ORIGIN})
+        assert "access-control-allow-origin" not in asked.headers
+
+
 class TestLimits:
     def test_body_over_the_limit_is_refused(self, edge: httpx.Client) -> None:
         answer = edge.post("/graphql", json={"query": "{ me { id } }" + " " * 262_144})
@@ -288,6 +329,7 @@ URQL = (
     "application/graphql-response+json, application/graphql+json, application/json, "
     "text/event-stream, multipart/mixed"
 )
+CURL = "*/*"
 JSON_ACCEPTED = [
     *("text/event-stream, */*;q=0.1", "Text/Event-Stream;q=0, */*"),
     *("application/json;x=subscriptionSpec", 'application/json;x="text/event-stream"'),
@@ -358,7 +400,7 @@ class TestStreams:
         answer = edge.post("/graphql", json=ME, headers=headers)
         assert answer.json() == {"data": {"me": {"id": account.id}}}
 
-    @pytest.mark.parametrize("accept", [URQL, "application/json"])
+    @pytest.mark.parametrize("accept", [URQL, "application/json", CURL])
     @NEEDS_TWEETS
     def test_subscription_that_accepts_json_is_refused_with_the_accept_to_send(
         self, edge: httpx.Client, sign_up: SignUp, accept: str
@@ -428,11 +470,74 @@ def socket(stack: RunningStack, headers: dict[str, str]) -> ClientConnection:
 
 
 @ON_ONE_ROUTER
+class TestBrowser:
+    """A link to the API that a person opens."""
+
+    CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+    @pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
+    def test_link_leads_to_the_explorer(self, edge: httpx.Client, path: str) -> None:
+        answer = edge.get(path, headers={"accept": self.CHROME})
+        assert (answer.status_code, answer.headers["location"]) == (302, f"{edge.base_url}/")
+
+    def test_parameters_of_a_link_stay_in_it(self, edge: httpx.Client) -> None:
+        answer = edge.get("/graphql?query=%7Bme%7Bid%7D%7D", headers={"accept": self.CHROME})
+        assert answer.headers["location"] == f"{edge.base_url}/?query=%7Bme%7Bid%7D%7D"
+
+    def test_query_of_a_script_is_answered(self, edge: httpx.Client) -> None:
+        headers = {"accept": self.CHROME, "apollo-require-preflight": "true"}
+        answer = edge.get("/graphql", params=ME, headers=headers)
+        assert answer.json() == {"data": {"me": None}}
+
+    def test_api_answers_at_a_trailing_slash(self, edge: httpx.Client) -> None:
+        assert edge.post("/graphql/", json=ME).json() == {"data": {"me": None}}
+
+    @NEEDS_TWEETS
+    def test_subscription_works_at_a_trailing_slash(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        headers = sign_up().headers | {"accept": "text/event-stream"}
+        query = {"query": "subscription { tweetFeed { cursor } }"}
+        with edge.stream("POST", "/graphql/", json=query, headers=headers) as answer:
+            assert answer.status_code == 200
+
+
+class TestAccessLog:
+    """The line of a request names its operation, and the client does not see the headers of it."""
+
+    @pytest.mark.parametrize(
+        ("query", "operation", "outcome"),
+        [
+            ("query Named { mine: me { id } }", "me", "ok"),
+            ("{ sessions { id } }", "sessions", "UNAUTHENTICATED"),
+            (
+                'mutation { refreshSession(refreshToken: "x") { __typename } }',
+                "refreshSession",
+                "InvalidRefreshTokenError",
+            ),
+        ],
+    )
+    def test_operation_and_outcome_are_logged(
+        self, edge: httpx.Client, stack: RunningStack, query: str, operation: str, outcome: str
+    ) -> None:
+        answer = edge.post("/graphql", json={"query": query})
+        assert not [name for name in answer.headers if name.startswith("x-router")]
+
+        def logged() -> bool:
+            file = stack.data / "logs" / "edge.log"
+            lines = [json.loads(line) for line in file.read_text().splitlines() if line[0] == "{"]
+            entries = {line["request_id"]: line for line in lines}
+            entry = entries.get(answer.headers["x-request-id"], {})
+            return (entry.get("operation"), entry.get("outcome")) == (operation, outcome)
+
+        eventually(logged, f"the edge logged {operation} {outcome}")
+
+
 class TestPaths:
     @pytest.mark.parametrize(
         "path",
         [
-            *("/graphql/", "/graphqlx", "/GRAPHQL", "/graphql;x"),
+            *("/graphqlx", "/GRAPHQL", "/graphql;x"),
             *("/health", "/metrics", "/livez", "/readyz", "/authorize", "/authorize/graphql"),
             *("/stats", "/config_dump", "/quitquitquit", "/.well-known/openid-configuration"),
         ],

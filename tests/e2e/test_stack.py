@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Supervisor:
         eventually(is_shown, f"{text!r} in the output", PATIENCE)
 
     def wait_until_up(self) -> None:
-        self.wait_for_line("Ctrl-C stops everything")
+        self.wait_for_line("  Stop      Ctrl-C")
         assert httpx.get(f"{self._url}/healthz", trust_env=False).status_code == 200
 
     def ask(self, query: str) -> object:
@@ -217,6 +218,32 @@ class TestUp:
         log = folder / "data" / "logs" / "auth.log"
         eventually(lambda: "Application startup complete" in log.read_text(), "it is logged")
 
+    def test_output_is_a_line_for_each_step_and_the_addresses(
+        self, start: Start, folder: Path
+    ) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        steps, _, box = supervisor.log.read_text().partition("Chirp is up.\n")
+        for line in steps.splitlines():
+            assert re.fullmatch(r"==> \w.*  \d+\.\d s", line)
+        edge = f"http://localhost:{supervisor.ports['EDGE_PORT']}"
+        labels = dict(line.split(maxsplit=1) for line in box.splitlines())
+        assert (labels["Explorer"], labels["API"]) == (edge, f"{edge}/graphql")
+        assert labels["Mail"] == f"http://localhost:{supervisor.ports['MAILBOX_PORT']}"
+        logs = (folder / "data" / "logs").glob("*.log")
+        assert not [log for log in logs if "CTRL" in log.read_text()]
+
+    def test_request_to_the_api_is_a_line(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        supervisor.ask("{ me { id } }")
+        eventually(
+            lambda: (
+                re.search(r"^me - \d+ ms ok$", supervisor.log.read_text(), re.MULTILINE) is not None
+            ),
+            "the line of the request",
+        )
+
 
 class TestStatus:
     def test_every_process_is_listed_with_its_health(self, start: Start) -> None:
@@ -265,8 +292,8 @@ class TestRouterDownload:
         nothing = f"http://127.0.0.1:{free_ports(1)[0]}"
         supervisor = start("--verbose", ROUTER_RELEASE_URL=nothing, **empty)
         supervisor.wait_until_up()
-        assert "could not be downloaded (Connection refused)" in _line(supervisor, "  router ")
-        assert "make router" in _line(supervisor, "  router ")
+        assert "could not be downloaded (Connection refused)" in _line(supervisor, "  Router ")
+        assert "make router" in _line(supervisor, "  Router ")
         assert supervisor.ask("{ __typename }") == {"__typename": "Query"}
 
     def test_slow_download_does_not_delay_the_stand_in(
@@ -275,7 +302,7 @@ class TestRouterDownload:
         release.gate.clear()
         supervisor = start("--verbose", ROUTER_RELEASE_URL=release.url, **empty)
         supervisor.wait_until_up()
-        assert "still downloading" in _line(supervisor, "  router ")
+        assert "still downloading" in _line(supervisor, "  Router ")
         assert supervisor.ask("{ __typename }") == {"__typename": "Query"}
         release.gate.set()
         supervisor.wait_for_line("is installed:")
@@ -300,7 +327,7 @@ class TestRouterDownload:
         assert cached_binary().exists()
         second = start("--verbose", ROUTER_RELEASE_URL=release.url, **empty)
         second.wait_until_up()
-        assert "the Apollo Router" in _line(second, "  router ")
+        assert "the Apollo Router" in _line(second, "  Router ")
         assert second.ask("{ __typename }") == {"__typename": "Query"}
 
 

@@ -53,7 +53,7 @@ class TooManyAttemptsError(Error):
     @classmethod
     def after(cls, seconds: int) -> "TooManyAttemptsError":
         return cls(
-            message=f"Too many attempts. Try again in {_in_words(seconds)}.", retry_after=seconds
+            message=f"Too many attempts. Try again in {in_words(seconds)}.", retry_after=seconds
         )
 
 
@@ -70,7 +70,7 @@ class ReauthenticationRequiredError(Error):
     def beyond(cls, max_age: int) -> "ReauthenticationRequiredError":
         return cls(
             message="Enter your password again: you last did so more than "
-            f"{_in_words(max_age)} ago.",
+            f"{in_words(max_age)} ago.",
             max_age=max_age,
         )
 
@@ -80,7 +80,8 @@ class InvalidCodeError(Error):
     pass
 
 
-def _in_words(seconds: int) -> str:
+def in_words(seconds: int) -> str:
+    """Return a duration for a message: `40 seconds`, or whole minutes, rounded up."""
     number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{number} {unit}{'' if number == 1 else 's'}"
 

@@ -4,9 +4,13 @@ from datetime import datetime
 
 import strawberry
 
+from chassis.errors import TooManyRequests
 from chassis.graphql.ids import parse_id
+from chassis.graphql.nodes import Node, foreign_types, type_named_by
 from subgraphs.auth import domain
 from subgraphs.auth.context import Info, Scope
+from subgraphs.auth.errors import TooManyAttempts
+from subgraphs.auth.types.errors import in_words
 
 NEW_PASSWORD = (
     "8 to 128 characters; neither the username nor the address, nor one of the most common "
@@ -22,7 +26,7 @@ DEVICE_TOKEN = (
 
 
 @strawberry.federation.type(keys=["id"], description="A person with an account.")
-class User:
+class User(Node):
     id: strawberry.ID = strawberry.field(description="The account's id.")
     username: str = strawberry.federation.field(
         shareable=True, description="The unique name, compared without regard to case."
@@ -72,3 +76,29 @@ async def find_user(info: Info, user_id: str) -> User | None:
     parsed = parse_id(user_id)
     user = await info.context.users.load(parsed) if parsed else None
     return User.from_entity(user) if user else None
+
+
+async def find_user_named(info: Info, username: str) -> User | None:
+    """Return the user with this username, or None. Raises Unauthenticated or TooManyRequests."""
+    caller = info.context.require()
+    try:
+        user = await info.context.service.user_named(username, caller.user_id)
+    except TooManyAttempts as refusal:
+        wait = in_words(refusal.seconds)
+        raise TooManyRequests(f"Too many look-ups of users. Try again in {wait}.") from None
+    return User.from_entity(user) if user else None
+
+
+async def find_node(info: Info, id: str) -> Node | None:
+    """Return the user with this id, or a reference to the object of another subgraph, or None.
+
+    An id that names no type was made by an earlier release: it is a user's, or else taken for that
+    of the first type that another service declares. Raises Unauthenticated.
+    """
+    info.context.require()
+    type_name = type_named_by(id)
+    if type_name in {None, User.__name__} and (user := await find_user(info, id)):
+        return user
+    foreign = foreign_types("auth")
+    owned = foreign.get(next(iter(foreign), "") if type_name is None else type_name)
+    return owned(ref=strawberry.ID(id)) if owned else None

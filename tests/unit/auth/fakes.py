@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from uuid_utils.compat import uuid7
 
 from chassis.events import Event
+from chassis.node_ids import naming
 from chassis.paging import Page, PageRequest
 from chassis.ports import T
 from subgraphs.auth.codes import HmacCodes
@@ -542,5 +543,6 @@ class FakeAuth:
             security_log=self.security_log,
             policy=policy,
             now=self.clock,
-            new_id=uuid4,
+            new_user_id=naming("User", uuid7),
+            new_session_id=uuid4,
         )

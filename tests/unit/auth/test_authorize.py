@@ -132,6 +132,7 @@ class TestAuthorize:
             answer = await client.get("/authorize/graphql", headers=raw)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+        assert answer.headers["x-router-outcome"] == "UNAUTHENTICATED"
         (error,) = answer.json()["errors"]
         assert error["extensions"] == {"code": "UNAUTHENTICATED", "reason": Refusal.INVALID.name}
 

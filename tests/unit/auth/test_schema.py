@@ -1,14 +1,17 @@
 """The queries and mutations of the auth service, in process and with fakes."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from strawberry.types import ExecutionResult
+from uuid_utils.compat import uuid7
 
+from chassis.node_ids import naming
 from chassis.principal import Principal
 from subgraphs.auth.context import AuthContext
-from subgraphs.auth.domain import Device, SignedIn
+from subgraphs.auth.domain import Device, EmailSettings, SignedIn
 from subgraphs.auth.errors import (
     EmailTaken,
     InvalidCode,
@@ -382,6 +385,71 @@ class TestSecurityEvents:
         ada = await sign_up(auth.service)
         query = "{ securityEvents(first: 101) { edges { cursor } } }"
         assert await code(auth, query, ada) == "BAD_USER_INPUT"
+
+
+class TestUser:
+    QUERY = "query ($name: String!) { user(username: $name) { id username email emailVerified } }"
+
+    async def test_user_is_found_in_any_case_without_the_address(self, auth: FakeAuth) -> None:
+        ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
+        found = await data(auth, self.QUERY, grace, name=" ADA ")
+        assert found["user"] == {
+            "id": str(ada.user.id),
+            "username": "ada",
+            "email": None,
+            "emailVerified": None,
+        }
+
+    @pytest.mark.parametrize("name", ["joan", "ada@example.com", "", "a" * 300, "ada\n2"])
+    async def test_unknown_name_and_address_are_null(self, auth: FakeAuth, name: str) -> None:
+        ada = await sign_up(auth.service)
+        assert await data(auth, self.QUERY, ada, name=name) == {"user": None}
+
+    async def test_anonymous_caller_is_unauthenticated(self, auth: FakeAuth) -> None:
+        assert await code(auth, '{ user(username: "ada") { id } }') == "UNAUTHENTICATED"
+
+    async def test_look_ups_of_one_user_are_limited(self, auth: FakeAuth) -> None:
+        ada, grace = await sign_up(auth.service), await sign_up(auth.service, "grace")
+        for _ in range(600):
+            await auth.service.user_named("joan", ada.user.id)
+        result = await execute(auth, self.QUERY, ada, name="grace")
+        assert result.errors
+        assert result.errors[0].message == "Too many look-ups of users. Try again in 6 seconds."
+        assert (result.errors[0].extensions or {})["code"] == "TOO_MANY_REQUESTS"
+        assert (await data(auth, self.QUERY, grace, name="ada"))["user"]["username"] == "ada"
+
+
+class TestNode:
+    QUERY = """query ($id: ID!) { node(id: $id) {
+        __typename ... on User { id username } ... on Tweet { ref }
+    } }"""
+
+    async def test_user_is_found_by_a_new_and_by_an_earlier_id(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        assert ada.user.id.version == 8
+        found = {"__typename": "User", "id": str(ada.user.id), "username": "ada"}
+        assert await data(auth, self.QUERY, ada, id=str(ada.user.id)) == {"node": found}
+        earlier = replace(ada.user, id=uuid7(), username="early", email="early@example.com")
+        await auth.unit_of_work.transaction(lambda r: r.users.add(earlier, EmailSettings()))
+        found = {"__typename": "User", "id": str(earlier.id), "username": "early"}
+        assert await data(auth, self.QUERY, ada, id=str(earlier.id)) == {"node": found}
+
+    @pytest.mark.needs("tweets")
+    async def test_tweet_is_referred_to_by_a_new_and_by_an_earlier_id(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        for tweet_id in (naming("Tweet", uuid7)(), uuid7()):
+            found = {"__typename": "Tweet", "ref": str(tweet_id)}
+            assert await data(auth, self.QUERY, ada, id=str(tweet_id)) == {"node": found}
+
+    async def test_id_of_no_user_and_of_no_declared_type_is_null(self, auth: FakeAuth) -> None:
+        ada = await sign_up(auth.service)
+        for missing in (naming("User", uuid7)(), naming("Gone", uuid7)(), "nonsense"):
+            query = "query ($id: ID!) { node(id: $id) { __typename } }"
+            assert await data(auth, query, ada, id=str(missing)) == {"node": None}
+
+    async def test_anonymous_caller_is_unauthenticated(self, auth: FakeAuth) -> None:
+        query = f'{{ node(id: "{uuid7()}") {{ id }} }}'
+        assert await code(auth, query) == "UNAUTHENTICATED"
 
 
 class TestEntities:

@@ -565,6 +565,26 @@ class TestSchema:
         )
 
 
+class TestDescription:
+    """The headers that name the operation and its result, for the log of the edge."""
+
+    @pytest.mark.parametrize(
+        ("query", "operation", "outcome"),
+        [
+            ("query Mine { sum: add(a: 1) }", "add", "ok"),
+            ("{ add(a: 1) node { name } }", "several", "ok"),
+            ("{ fail }", "fail", "INTERNAL_SERVER_ERROR"),
+            ("{ nothing }", "unknown", "GRAPHQL_VALIDATION_FAILED"),
+        ],
+    )
+    async def test_response_names_the_root_field_and_the_outcome(
+        self, client: httpx.AsyncClient, query: str, operation: str, outcome: str
+    ) -> None:
+        headers = (await post(client, query)).headers
+        assert headers["x-router-operation"] == operation
+        assert headers["x-router-outcome"] == outcome
+
+
 class TestStrawberrysView:
     """Both views must give the same responses where both support a request."""
 
@@ -597,8 +617,9 @@ class TestStrawberrysView:
                 transport=httpx.ASGITransport(view), base_url="http://subgraph"
             ) as client:
                 answer = await client.post("/", json=body, headers=PRINCIPAL.headers())
-                # Only gateways read this header.
-                answer.headers.pop("x-router-mutations", None)
+                # Only gateways read these headers.
+                for name in ("mutations", "operation", "outcome"):
+                    answer.headers.pop(f"x-router-{name}", None)
                 # Its status is 200 for errors before execution.
                 answers.append((answer.content, answer.headers))
         assert answers[0] == answers[1]

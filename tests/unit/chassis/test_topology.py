@@ -130,6 +130,14 @@ class TestParse:
                 "[services.likes] scope 'likes write' must be lower-case letters, digits",
             ),
             (PROJECT + AUTH + LIKES.replace("4105", "4101"), "[services.likes] port 4101 is"),
+            (
+                f'{PROJECT}{AUTH}nodes = ["User"]\n{LIKES}nodes = ["User"]',
+                "[services.likes] node User is already used by auth",
+            ),
+            (
+                f'{PROJECT}{AUTH}nodes = ["User", "Type490"]',
+                "[services.auth] nodes Type490 has the same digest as User; rename it",
+            ),
             (PROJECT + AUTH + LIKES.replace("likes]", "edge]"), "[services.edge] has a reserved"),
             (PROJECT + AUTH + LIKES.replace("likes]", "a-b]"), "[services.a-b] must be named"),
             (

@@ -664,7 +664,7 @@ class Digest:
         shown = [n for n in range(9) if f"> tweet {n}\n" in text]
         assert shown == [0, 1, 2, 3, 7]
         assert text.index("> tweet 7") < text.index("> tweet 0")
-        assert "Retweeted by grace and joan." in text
+        assert "2 retweets, by grace and joan." in text
         assert "And 4 more of your tweets." in text
         assert await notifier.later(60 * MINUTE) == notifier.subjects
 

@@ -39,9 +39,17 @@ def draft(names: Sequence[str] = ("grace",), number: int = 1, text: str = TEXT) 
     )
 
 
+def tweet_of(day: int) -> UUID:
+    """Return an id that was made on a day of October 2026."""
+    milliseconds = int(datetime(2026, 10, day, 12, tzinfo=UTC).timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 8 << 76 | 2 << 62 | 7)
+
+
 def digest_of_tweets(shown: int, tweets: int) -> Draft:
     reported = [
-        ReportedTweet(Tweet(UUID(int=7 + n), ADA.id, f"Tweet {n}"), ["grace", "joan"], 2)
+        ReportedTweet(
+            Tweet(tweet_of(20 + n), ADA.id, f"Tweet {n}"), ["grace", "joan"][: 2 - n % 2], 2 - n % 2
+        )
         for n in range(shown)
     ]
     return replace(draft(("grace", "joan"), 43), reported=reported, tweets=tweets)
@@ -125,10 +133,21 @@ class TestHtml:
 
     def test_each_tweet_of_a_digest_has_a_link(self) -> None:
         mail = rendered(digest_of_tweets(3, 3))
-        links = [f"https://chirp.example/tweets/{UUID(int=7 + n)}" for n in range(3)]
+        links = [f"https://chirp.example/tweets/{tweet_of(20 + n)}" for n in range(3)]
         assert set(ParsedHtml(mail.html).links) == {*links, mail.unsubscribe_url}
         assert all(link in mail.text for link in links)
         assert "more of your tweets" not in mail.text + mail.html
+
+    def test_digest_has_the_date_and_the_count_of_each_tweet(self) -> None:
+        mail = rendered(digest_of_tweets(2, 2))
+        for part in (mail.text, ParsedHtml(mail.html).text):
+            assert "Tweeted on 20 October 2026. 2 retweets, by grace and joan." in part
+            assert "Tweeted on 21 October 2026. 1 retweet, by grace." in part
+
+    def test_digest_of_one_tweet_has_its_count(self) -> None:
+        mail = rendered(draft(("grace", "joan"), 43))
+        for part in (mail.text, ParsedHtml(mail.html).text):
+            assert "43 retweets, by grace, joan and 41 others." in part
 
     def test_html_and_text_have_the_same_content(self) -> None:
         mail = rendered(draft())

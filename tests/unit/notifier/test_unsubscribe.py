@@ -149,17 +149,23 @@ class TestPage:
         answer = await client.post(URL, **body)  # type: ignore[arg-type]
         assert answer.status_code == 200
         assert "You are unsubscribed" in answer.text
+        assert "Turn them back on" in answer.text
         assert httpx.URL("https://chirp.example").join(form_of(answer.text)) == BACK
         assert changes == [("off", LINK)]
+
+    async def test_link_that_was_used_leads_back(self, client: httpx.AsyncClient) -> None:
+        page = (await client.get(URL)).text
+        [link] = re.findall(r'<a href="([^"]*)">Turn them back on, if they are off</a>', page)
+        assert httpx.URL("https://chirp.example").join(unescape(link)) == BACK
 
     async def test_same_token_resubscribes(
         self, client: httpx.AsyncClient, changes: Changes
     ) -> None:
         page = (await client.get(BACK)).text
-        assert "Subscribe again" in page
+        assert "Turn them back on" in page
         assert changes == []
         answer = await client.post(BACK)
-        assert "You are subscribed" in answer.text
+        assert "Mails about retweets are back on" in answer.text
         assert changes == [("on", LINK)]
         assert httpx.URL("https://chirp.example").join(form_of(answer.text)) == URL
 

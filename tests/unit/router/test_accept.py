@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from graphql_streams.accept import media_ranges
 from graphql_streams.formats import negotiate
-from router.accept import EVENT_STREAM, JSON, MULTIPART_SUBSCRIPTION
+from router.accept import EVENT_STREAM, HTML, JSON, MULTIPART_SUBSCRIPTION
 
 URQL = (
     "application/graphql-response+json, application/graphql+json, application/json, "
@@ -119,3 +119,20 @@ class TestStreamsBehindTheEdge:
         elif protocol is not None:
             assert protocol.transport == "sse"
             assert any(each.name in JSON_TYPES for each in media_ranges([accept]))
+
+
+class TestHtml:
+    @pytest.mark.parametrize(
+        ("accept", "is_a_browsers"),
+        [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+            ("Text/HTML", True),
+            ("application/json, text/html;q=0.1", True),
+            ("text/html;q=0, application/json", False),
+            ("*/*", False),
+            ("application/json", False),
+            ("", False),
+        ],
+    )
+    def test_header_of_a_link_names_html(self, accept: str, is_a_browsers: bool) -> None:
+        assert (re.fullmatch(HTML, accept) is not None) is is_a_browsers

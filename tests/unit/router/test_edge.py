@@ -1,12 +1,13 @@
 """The edge's configuration, rendered from the environment."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
-from chassis.topology import declared
+from chassis.topology import Kind, Topology, declared
 from router.edge import LOCAL_ORIGINS, render
 
 SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"} | {
@@ -70,6 +71,43 @@ class TestRender:
     def test_invalid_setting_is_named(self, name: str, value: str) -> None:
         with pytest.raises(ValueError, match=name):
             render(SETTINGS | {name: value})
+
+
+def routes(topology: Topology | None = None) -> list[dict[str, Any]]:
+    rendered = yaml.safe_load(render(SETTINGS, topology))
+    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    found: list[dict[str, Any]] = filters[0]["typed_config"]["route_config"]["virtual_hosts"][0][
+        "routes"
+    ]
+    return found
+
+
+class TestBrowser:
+    def test_link_leads_to_the_page(self) -> None:
+        [redirect] = [route["redirect"] for route in routes() if "redirect" in route]
+        assert redirect == {"path_redirect": "/", "response_code": "FOUND"}
+
+    def test_without_a_page_there_is_no_redirect(self) -> None:
+        services = {n: s for n, s in declared().services.items() if s.kind is not Kind.PAGE}
+        assert not [r for r in routes(replace(declared(), services=services)) if "redirect" in r]
+
+
+def access_log(**settings: str) -> dict[str, str]:
+    rendered = yaml.safe_load(render(SETTINGS | settings))
+    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    [log] = filters[0]["typed_config"]["access_log"]
+    found: dict[str, str] = log["typed_config"]["log_format"]["json_format"]
+    return found
+
+
+class TestAccessLog:
+    def test_operation_and_outcome_are_logged(self) -> None:
+        assert access_log()["operation"] == "%DYNAMIC_METADATA(edge:operation)%"
+        assert access_log()["outcome"] == "%DYNAMIC_METADATA(edge:outcome)%"
+
+    def test_username_is_logged_in_development_only(self) -> None:
+        assert "username" in access_log()
+        assert "username" not in access_log(ENVIRONMENT="production")
 
 
 def tracing(**settings: str) -> dict[str, Any] | None:

@@ -369,6 +369,14 @@ class TestEntities:
             str(tweet.id),
         ]
 
+    async def test_tweet_is_found_by_the_reference_of_another_subgraph(
+        self, ask: Ask, service: TweetService
+    ) -> None:
+        tweet = await service.create_tweet(BOB, "Hi")
+        them = [{"__typename": "Tweet", "ref": i} for i in (str(tweet.id), str(NOBODY), "")]
+        found = {"id": str(tweet.id), "text": "Hi", "viewerHasRetweeted": False}
+        assert (await ask(self.DOCUMENT, them=them))["_entities"] == [found, None, None]
+
     async def test_id_of_a_user_needs_no_read_and_no_scope(
         self, ask: Ask, unit_of_work: FakeUnitOfWork
     ) -> None:

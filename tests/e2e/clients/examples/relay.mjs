@@ -16,6 +16,7 @@ export function connect(url, session) {
   const execute = (operationKind, text, variables) =>
     network.execute({ name: "Example", operationKind, text, id: null, metadata: {} }, variables ?? {}, { force: true });
   return {
+    network,
     query: async (text, variables) => (await execute("query", text, variables).toPromise()).data,
     mutate: async (text, variables) => (await execute("mutation", text, variables).toPromise()).data,
     subscribe(text, variables, { next, end }) {

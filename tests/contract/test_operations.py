@@ -1,0 +1,104 @@
+"""The operations in the explorer, the pages, the clients' examples and tools fit the API schema.
+
+Those of the Python client and the prober: `tests/unit/deploy/test_schema_changes.py`.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from graphql import build_schema, parse, validate
+
+from stack.process import ROOT
+from stack.supergraph import API
+
+pytestmark = pytest.mark.needs("tweets", "notifier")
+
+FILES = [
+    *(ROOT / name for name in ("README.md", "docs/clients.md", "docs/architecture.md")),
+    *(ROOT / name for name in ("subgraphs/tweets/README.md", "deploy/smoke.sh")),
+    *sorted((ROOT / "explorer/src").glob("*.ts*")),
+    *sorted((ROOT / "tests/e2e/clients").glob("*.mjs")),
+    *sorted((ROOT / "tests/e2e/clients/examples").glob("*.[msp][jhy]*")),
+]
+_START = re.compile(
+    r"\b(?:query|mutation|subscription)(?:\s+\w+)?\s*(?:\(\s*\$[^)]*\)\s*)?(?=\{)"
+    r"""|(?<=["'`])(?=\{\s*[a-z]\w*\s*[({])|(?<=```graphql\n)(?=\{)"""
+)
+"""An operation, up to its brace; one without a keyword begins a string."""
+_CONSTANT = re.compile(r"const (\w+) = [`\"](.*?)[`\"];", re.DOTALL)
+
+
+def operations(text: str) -> Iterator[str]:
+    """Yield the GraphQL operations in a source file or a page.
+
+    A constant of the file that an operation inserts is replaced by its text, other expressions by
+    nothing. An abridged operation, with an ellipsis, is left out.
+    """
+    constants = dict(_CONSTANT.findall(text))
+    text = text.replace('\\"', '"').replace("\\n", "\n")
+    for start in _START.finditer(text):
+        operation = text[start.start() : _end(text, start.end())]
+        if "…" not in operation:
+            yield re.sub(
+                r"\$\{(\w+)\}",
+                lambda expression: constants.get(expression[1], ""),
+                operation,
+            )
+
+
+def _end(text: str, start: int) -> int:
+    """Return the position after the brace that closes the one at `start`."""
+    depth = 0
+    for position in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            return position + 1
+    raise AssertionError(f"the brace is not closed: {text[start : start + 100]}")
+
+
+FOUND = [
+    pytest.param(operation, id=f"{file.relative_to(ROOT)} {number}")
+    for file in FILES
+    for number, operation in enumerate(operations(file.read_text()))
+]
+
+
+class TestOperations:
+    @pytest.mark.parametrize("operation", FOUND)
+    def test_operation_fits_the_api_schema(self, operation: str) -> None:
+        assert validate(build_schema(API.read_text()), parse(operation)) == []
+
+    @pytest.mark.parametrize(
+        ("file", "least"),
+        [
+            ("README.md", 7),
+            ("docs/architecture.md", 1),
+            ("explorer/src/story.ts", 10),
+            ("explorer/src/account.ts", 4),
+            ("tests/e2e/clients/matrix.mjs", 1),
+            ("tests/e2e/clients/examples/curl.sh", 3),
+            ("deploy/smoke.sh", 2),
+        ],
+    )
+    def test_operations_are_found(self, file: str, least: int) -> None:
+        assert len([*operations((ROOT / file).read_text())]) >= least
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ('-d \'{"query": "{ me { id } }"}\'', "{ me { id } }"),
+            ('"query": "query Me($a: ID!) { tweet(id: $a) { id } }"', None),
+            ("const PART = `id`;\nconst ME = `query { me { ${PART} } }`;", "query { me { id } }"),
+            ("const ME = `{ me { id ${more} } }`;", "{ me { id  } }"),
+            (r'"{ user(username: \"ada\") { id } }"', '{ user(username: "ada") { id } }'),
+        ],
+    )
+    def test_operation_is_found_whole(self, text: str, expected: str | None) -> None:
+        [found] = operations(text)
+        assert found == (expected or "query Me($a: ID!) { tweet(id: $a) { id } }")
+
+    def test_other_braces_are_no_operation(self) -> None:
+        assert [*operations('if (kind === "mutation") { run({ query: text }); }')] == []

@@ -1,0 +1,29 @@
+"""The closing box."""
+
+from stack.box import box, plain
+
+ROWS = [("API", "http://localhost:4000/graphql"), ("Stop", "Ctrl-C")]
+
+
+class TestBox:
+    def test_rows_stand_in_a_frame(self) -> None:
+        assert box("Chirp is up", ROWS, 80).splitlines() == [
+            "┌─ Chirp is up ───────────────────────┐",
+            "│ API   http://localhost:4000/graphql │",
+            "│ Stop  Ctrl-C                        │",
+            "└─────────────────────────────────────┘",
+        ]
+
+    def test_long_title_widens_the_frame(self) -> None:
+        lines = box("A title that is long", [("a", "b")], 80).splitlines()
+        assert {len(line) for line in lines} == {26}
+
+    def test_narrow_terminal_gets_plain_lines(self) -> None:
+        assert box("Chirp is up", ROWS, 30) == plain("Chirp is up", ROWS)
+
+    def test_plain_lines_have_no_frame(self) -> None:
+        assert plain("Chirp is up", ROWS).splitlines() == [
+            "Chirp is up.",
+            "  API   http://localhost:4000/graphql",
+            "  Stop  Ctrl-C",
+        ]
