@@ -18,12 +18,12 @@ export function Dialog({ title, onClose, children }: Props) {
   }, []);
   return (
     <dialog ref={dialog} className="dialog" aria-labelledby={id} onClose={onClose}>
-      <header>
+      <div className="title">
         <h2 id={id}>{title}</h2>
         <button type="button" aria-label="Close" onClick={() => dialog.current?.close()}>
           ×
         </button>
-      </header>
+      </div>
       <div className="content">{children}</div>
     </dialog>
   );

@@ -15,6 +15,7 @@ NEW_PASSWORD = "correct horse battery"
 
 
 def open_panel(explorer: Explorer) -> Locator:
+    explorer.open_drawer()
     explorer.bar.get_by_role("button", name="Account", exact=True).click()
     return panel(explorer)
 

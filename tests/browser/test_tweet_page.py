@@ -112,8 +112,12 @@ class TestAccessibility:
             heading(page, text)
             assert (text, problems(page)) == (text, [])
             assert page.evaluate(OVERFLOW) == 0, text
+        explorer.open_drawer()
         explorer.bar.get_by_role("button", name="Sign out").click()
         heading(page, "Sign in to see this tweet")
+        assert problems(page) == []
+        page.get_by_role("button", name="Go to the form").click()
+        expect(explorer.bar.get_by_label("Username or e-mail")).to_be_focused()
         assert problems(page) == []
 
     def test_retweeting_without_a_mouse_keeps_the_focus(
