@@ -174,7 +174,7 @@ function Action({ name, run }: { name: string; run: () => void }) {
 
 function More() {
   return (
-    <svg viewBox="0 0 16 16" className="graphiql-toolbar-icon" aria-hidden="true">
+    <svg viewBox="0 0 16 16" className="graphiql-toolbar-icon" fill="currentColor" aria-hidden="true">
       <circle cx="3" cy="8" r="1.5" />
       <circle cx="8" cy="8" r="1.5" />
       <circle cx="13" cy="8" r="1.5" />
