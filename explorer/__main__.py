@@ -22,7 +22,9 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         shutdown = Shutdown()
-        app = create_app(shutdown, introspection=settings.introspection)
+        app = create_app(
+            shutdown, introspection=settings.introspection, trace_url=settings.trace_url
+        )
     except SettingsError as error:
         print(f"explorer: {'; '.join(error.problems)}", file=sys.stderr)
         return 2

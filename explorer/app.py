@@ -1,6 +1,7 @@
 """The composition root of the explorer: files with a strict policy, probes, request log."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -44,10 +45,17 @@ HEADERS = {
 }
 
 
-def create_app(shutdown: Shutdown, dist: Path = DIST, *, introspection: bool = False) -> Starlette:
+def create_app(
+    shutdown: Shutdown,
+    dist: Path = DIST,
+    *,
+    introspection: bool = False,
+    trace_url: str | None = None,
+) -> Starlette:
     """Return the application for the build in `dist`. Raises NotBuiltError.
 
-    With `introspection` it serves the API schema at `/schema.graphql`, for code generators.
+    With `introspection` it serves the API schema at `/schema.graphql`, for code generators and for
+    downloads. `trace_url` is where the page links to traces.
     """
     files = BuiltFiles(dist, HEADERS)
     schema = [Route("/schema.graphql", _serve_schema)] if introspection else []
@@ -56,16 +64,19 @@ def create_app(shutdown: Shutdown, dist: Path = DIST, *, introspection: bool = F
             *health_routes({}, shutdown),
             *schema,
             Route("/tweets/{id:uuid}", files.page, methods=_METHODS),
-            Route("/services.js", _serve_services),
+            Route("/services.js", partial(_serve_services, trace_url)),
             Route("/{path:path}", files.respond, methods=_METHODS),
         ],
         middleware=[Middleware(RequestLog)],
     )
 
 
-async def _serve_services(_: Request) -> Response:
-    """Return a script that lists the declared services: the page shows the tabs of these."""
-    script = f"globalThis.SERVICES = {json.dumps(list(declared().services))};\n"
+async def _serve_services(trace_url: str | None, _: Request) -> Response:
+    """Return a script that lists the declared services, whose tabs the page shows, and settings."""
+    script = (
+        f"globalThis.SERVICES = {json.dumps(list(declared().services))};\n"
+        f"globalThis.TRACE_URL = {json.dumps(trace_url)};\n"
+    )
     headers = {**HEADERS, "cache-control": "no-cache"}
     return Response(script, media_type="text/javascript", headers=headers)
 

@@ -24,6 +24,7 @@ export default defineConfig({
     proxy: {
       "/graphql": { target: "http://localhost:4000", ws: true },
       "/healthz": "http://localhost:4000",
+      "/schema.graphql": "http://localhost:4000",
     },
   },
 });

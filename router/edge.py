@@ -192,7 +192,12 @@ def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the template's values for TRACING_ENDPOINT and TRACING_PERCENT."""
     endpoint = environment.get("TRACING_ENDPOINT", "")
     if not endpoint:
-        return {"EDGE_TRACING": "null", "COLLECTOR_HOST": "127.0.0.1", "COLLECTOR_PORT": "4318"}
+        return {
+            "EDGE_TRACING": "null",
+            "TRACE_RESPONSE": "",
+            "COLLECTOR_HOST": "127.0.0.1",
+            "COLLECTOR_PORT": "4318",
+        }
     try:
         url = urlsplit(endpoint)
         host, port = url.hostname or "", url.port or 4318
@@ -221,8 +226,11 @@ def _tracing(environment: Mapping[str, str]) -> dict[str, str]:
         "spawn_upstream_span": True,
         "max_path_tag_length": len("/graphql"),
     }
+    header = {"key": "traceresponse", "value": "%REQUEST_HEADER(TRACEPARENT)%"}
+    response = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return {
         "EDGE_TRACING": json.dumps(tracing),
+        "TRACE_RESPONSE": f"- {json.dumps(response)}",
         "COLLECTOR_HOST": host,
         "COLLECTOR_PORT": str(port),
     }

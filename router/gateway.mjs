@@ -4,6 +4,7 @@
 import { readFileSync, watch } from "node:fs";
 import http from "node:http";
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
+import { prettyFormatQueryPlan } from "@apollo/query-planner";
 import { ApolloServer, HeaderMap } from "@apollo/server";
 import { GraphQLError, Kind, Lexer, Source, TokenKind, parse } from "graphql";
 
@@ -27,6 +28,8 @@ const DEEPER = {
   ...{ [TokenKind.BRACE_R]: -1, [TokenKind.PAREN_R]: -1, [TokenKind.BRACKET_R]: -1 },
 };
 const PROPAGATED = /^(x-auth-.*|x-router-secret|x-client-address|x-request-id|user-agent|traceparent)$/;
+
+const SHOWS_PLANS = process.env.ROUTER_QUERY_PLANS === "true";
 
 const setting = (name) => process.env[name] ?? fail(`${name} is not set`);
 const [host, port] = setting("ROUTER_LISTEN").split(/:(?=\d+$)/);
@@ -87,13 +90,30 @@ const gateway = new ApolloGateway({
   supergraphSdl: process.env.APOLLO_ROUTER_HOT_RELOAD === "true" ? async ({ update }) => reloadSupergraph(update) : readSupergraph(),
   buildService: ({ name }) =>
     new Subgraph({ name, url: setting(`${name.toUpperCase()}_URL`), fetcher }),
-  experimental_didResolveQueryPlan({ queryPlan }) {
+  __exposeQueryPlanExperimental: false, // done below, as the router does
+  experimental_didResolveQueryPlan({ queryPlan, requestContext }) {
     const fetches = countFetches(queryPlan.node);
     if (fetches > MAX_FETCHES) {
       throw refused(400, "GRAPHQL_VALIDATION_FAILED", `The operation takes ${fetches} fetches from subgraphs; ${MAX_FETCHES} are allowed. Split it up.`, { reason: "LIMIT_EXCEEDED" });
     }
+    const { context, request } = requestContext;
+    const wish = SHOWS_PLANS ? request.http?.headers.get("apollo-expose-query-plan") : null;
+    if (wish === "true" || wish === "dry-run") context.plan = prettyFormatQueryPlan(queryPlan);
+    context.isDryRun = wish === "dry-run";
+    if (context.isDryRun) throw new Error("only the plan is wanted"); // see answerPlan
   },
 });
+
+// Adds the plan where the router does. A dry run has neither data nor errors.
+function answerPlan({ contextValue: { plan, isDryRun }, response }) {
+  if (!plan || response.body.kind !== "single") return;
+  const { extensions, ...result } = response.body.singleResult;
+  response.body.singleResult = {
+    ...(isDryRun ? {} : result),
+    extensions: { ...extensions, apolloQueryPlan: { text: plan } },
+  };
+  if (isDryRun) response.http.status = 200;
+}
 
 function countFetches(node) {
   if (!node) return 0;
@@ -115,6 +135,7 @@ const server = new ApolloServer({
   stopOnTerminationSignals: false,
   plugins: [{ requestDidStart: async () => ({ didResolveOperation: async (operation) => requireExecutable(operation), willSendResponse: async (answered) => {
     answerIntrospection(answered);
+    answerPlan(answered);
     describe(answered);
   } }) }],
   formatError: ({ message, locations, path, extensions }, error) => ({

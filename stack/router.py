@@ -89,6 +89,7 @@ def router_environment(settings: Mapping[str, str]) -> dict[str, str]:
         **{
             f"{name}_URL": _graphql_url(settings, name) for name in map(str.upper, subgraph_names())
         },
+        "ROUTER_QUERY_PLANS": str(development).lower(),
         "ROUTER_SCRIPTS": str(ROOT / "router"),
         "APOLLO_TELEMETRY_DISABLED": "true",
         **_tracing(settings.get("TRACING_ENDPOINT", "")),

@@ -4,9 +4,10 @@ import { type Body, isRecord, type Post, UnreachableError } from "./api.ts";
 import type { Devices } from "./devices.ts";
 import type { Exchange, Session } from "./session.ts";
 import type { SignedIn } from "./sign-in.ts";
+import type { Store } from "./store.ts";
 
 const SIGNED_IN = `... on SignedIn {
-  accessToken accessTokenExpiresAt refreshToken deviceToken user { username } }`;
+  accessToken accessTokenExpiresAt refreshToken deviceToken passwordBreached user { username } }`;
 const SIGN_IN = `mutation SignIn($input: SignInInput!) { signIn(input: $input) { ${SIGNED_IN}
   ... on Error { message } ... on InvalidInputError { problems { field message } } } }`;
 const SIGN_UP = `mutation SignUp($input: SignUpInput!) { signUp(input: $input) { ${SIGNED_IN}
@@ -28,11 +29,12 @@ export interface Refusal {
   fields: Readonly<Record<string, string>>;
 }
 
-/** Signs in or up. Returns null on success. Rejects with UnreachableError. */
+/** Signs in or up, and sets whether the password has leaked. Returns null on success. Rejects with UnreachableError. */
 export async function enter(
   post: Post,
   session: Session,
   devices: Devices,
+  breached: Store<boolean>,
   { username, password, email }: Credentials,
 ): Promise<Refusal | null> {
   const deviceToken = devices.tokenFor(username);
@@ -45,6 +47,7 @@ export async function enter(
   const who = signedIn(result);
   if (who) {
     remember(devices, result, username);
+    breached.set(isRecord(result) && result["passwordBreached"] === true);
     session.open(who, serverTime);
     return null;
   }

@@ -7,6 +7,7 @@ import { type Address, needsProof } from "./address.ts";
 import { UnreachableError } from "./api.ts";
 import { address } from "./page.ts";
 import { useStore } from "./store.ts";
+import { dateOf } from "./times.ts";
 
 const SENT = "A mail with another code is on its way.";
 
@@ -79,8 +80,4 @@ function Proof({ address: { email, undeliverableSince } }: { address: Address })
       <p role="alert" id={`${id}-problem`} className="refusal">{problem}</p>
     </form>
   );
-}
-
-function dateOf(time: string): string {
-  return new Date(time).toLocaleDateString(undefined, { dateStyle: "medium" });
 }

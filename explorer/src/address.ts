@@ -1,10 +1,11 @@
 /** Whether the address of the signed-in user is proven, and how the bar proves it. */
 
 import { refusalOf, type Refusal } from "./account.ts";
-import { isRecord, type Post, UnreachableError } from "./api.ts";
+import { type Answer, isRecord, type Post, type Request, UnreachableError } from "./api.ts";
 import type { Operation } from "./operation.ts";
-import { isEnded, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import { serves } from "./services.ts";
+import { sendSigned } from "./signed.ts";
 import { Store } from "./store.ts";
 
 const PROBLEM = "... on Error { message }";
@@ -110,12 +111,7 @@ export class AddressWatch {
     return isRecord(result) && result["__typename"] === success ? null : refusalOf(body, field);
   }
 
-  async #send(request: Parameters<Post>[0]): ReturnType<Post> {
-    const token = await this.session.token();
-    const answer = await this.post(request, { token });
-    if (token !== null && isEnded(answer)) {
-      this.session.close(answer.body.errors?.[0]?.message ?? "The session has ended.", token);
-    }
-    return answer;
+  async #send(request: Request): Promise<Answer> {
+    return (await sendSigned(this.post, this.session, request)).answer;
   }
 }

@@ -1,5 +1,7 @@
 /** Requests to the API and their responses. */
 
+import { type Transfer, transferOf } from "./transfer.ts";
+
 export interface Request {
   query: string;
   variables?: Record<string, unknown> | undefined;
@@ -16,6 +18,7 @@ export interface ApiError {
 export interface Body {
   data?: Record<string, unknown> | null;
   errors?: readonly ApiError[];
+  extensions?: Record<string, unknown>;
 }
 
 export interface Answer {
@@ -23,6 +26,8 @@ export interface Answer {
   body: Body;
   /** The time of the response by the server's clock, in milliseconds. */
   serverTime: number;
+  /** Of the response as the browser has seen it. */
+  transfer?: Transfer;
 }
 
 /** No usable response arrived. The message is shown to users. */
@@ -40,6 +45,7 @@ const TIMEOUT = 35_000;
 
 /** Sends a request. Rejects with UnreachableError only. */
 export const post: Post = async (request, { token, headers } = {}) => {
+  const start = performance.now();
   try {
     const response = await fetch("/graphql", {
       method: "POST",
@@ -54,10 +60,12 @@ export const post: Post = async (request, { token, headers } = {}) => {
       signal: AbortSignal.timeout(TIMEOUT),
     });
     const date = Date.parse(response.headers.get("date") ?? "");
+    const text = await response.text();
     return {
       status: response.status,
-      body: readBody(await response.text(), response.status),
+      body: readBody(text, response.status),
       serverTime: Number.isNaN(date) ? Date.now() : date,
+      transfer: transferOf(response, text, performance.now() - start),
     };
   } catch (error) {
     const late = error instanceof DOMException && error.name === "TimeoutError";

@@ -3,11 +3,12 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 
 import { enter, leave, type Refusal } from "./account.ts";
+import { openAccount } from "./account-dialog.tsx";
 import { UnreachableError } from "./api.ts";
 import { needsProof } from "./address.ts";
 import { AddressPanel } from "./address-panel.tsx";
 import { Drawer } from "./drawer.tsx";
-import { address, devices, post, session } from "./page.ts";
+import { address, breached, devices, post, session } from "./page.ts";
 import { useStore } from "./store.ts";
 
 export function Bar() {
@@ -62,6 +63,9 @@ function SignedIn({ username, renews }: { username: string | null; renews: boole
         {known && !needsProof(known) && <small>{known.email}, confirmed</small>}
         {!renews && <small>until the access token expires</small>}
       </p>
+      <button type="button" aria-haspopup="dialog" onClick={openAccount}>
+        Account
+      </button>
       <button type="button" disabled={leaving} onClick={() => void signOut()}>
         Sign out
       </button>
@@ -88,7 +92,7 @@ function SignedOut({ why }: { why: string | null }) {
     setRefusal(null);
     try {
       const email = isNew ? text("email") : null;
-      const refused = await enter(post, session, devices, {
+      const refused = await enter(post, session, devices, breached, {
         username: text("username"),
         password: text("password"),
         email,

@@ -1,15 +1,9 @@
 /** Sends operations with the token of the session, and updates the session from the responses. */
 
-import {
-  type Answer,
-  type ApiError,
-  isRecord,
-  type Post,
-  type Request,
-  UnreachableError,
-} from "./api.ts";
+import { type Answer, isRecord, type Post, type Request, UnreachableError } from "./api.ts";
 import type { Operation } from "./operation.ts";
-import { isEnded, isExpired, type Session } from "./session.ts";
+import { isEnded, type Session } from "./session.ts";
+import { sendSigned } from "./signed.ts";
 import { opensSession, outcomeOf } from "./sign-in.ts";
 
 const ME: Request = { query: "{ me { username } }" };
@@ -33,16 +27,9 @@ export class Client {
     const own = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "authorization");
     const anonymous =
       own || (operation !== null && (opensSession(operation) || isIntrospection(operation)));
-    let token = anonymous ? null : await this.session.token();
-    let answer = await this.post(request, { token, headers });
-    if (token !== null && isExpired(answer)) {
-      await this.session.renew(token);
-      token = await this.session.token();
-      if (token !== null) answer = await this.post(request, { token, headers });
-    }
-    if (token !== null && isEnded(answer)) {
-      this.session.close(messageOf(answer) ?? "The session has ended.", token);
-    }
+    const { answer, token } = anonymous
+      ? { answer: await this.post(request, { token: null, headers }), token: null }
+      : await sendSigned(this.post, this.session, request, headers);
     if (operation) await this.#follow(operation, answer, token);
     return answer;
   }
@@ -81,8 +68,4 @@ export class Client {
 
 function isIntrospection({ roots }: Operation): boolean {
   return [...roots].every((name) => name.startsWith("__"));
-}
-
-function messageOf({ body }: Answer): string | undefined {
-  return (body.errors as readonly ApiError[] | undefined)?.[0]?.message;
 }

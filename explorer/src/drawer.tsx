@@ -29,3 +29,9 @@ export function Drawer({ label, message, children }: Props) {
     </>
   );
 }
+
+/** Shows what a narrow window keeps behind the button. */
+export function openDrawer(): void {
+  const drawer = document.querySelector<HTMLElement>(".drawer:not(:popover-open)");
+  if (matchMedia(NARROW).matches) drawer?.showPopover();
+}

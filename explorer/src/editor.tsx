@@ -12,27 +12,30 @@ import { GraphiQL, type GraphiQLProps } from "graphiql";
 import { type ExecutionResult, GraphQLError } from "graphql";
 import { useEffect, useRef } from "react";
 
+import { AnswerLine, noteTransfer } from "./answer-line.tsx";
 import { isRecord, type Request, UnreachableError } from "./api.ts";
 import { Client } from "./client.ts";
+import { editorStorage, isKept } from "./editor-storage.ts";
 import { explain, explainUnreachable, explainUnsent } from "./explain.ts";
 import { Feed } from "./feed.ts";
 import { FeedPanel } from "./feed-panel.tsx";
 import { feedMemory } from "./kept-feed.ts";
-import { linkedTweet, SIGN_IN_TO_READ } from "./linked-tweet.ts";
 import { mend } from "./mend.ts";
 import { configure } from "./monaco-options.ts";
 import { NoticePanel } from "./notice-panel.tsx";
 import { type Operation, readOperation } from "./operation.ts";
-import { address, health, notices, post, session, sleep } from "./page.ts";
+import { address, breached, health, notices, post, session, shared, sleep } from "./page.ts";
 import { seenTweet, tweetIn } from "./seen.ts";
 import { serves } from "./services.ts";
+import { signsInWithBreachedPassword } from "./sign-in.ts";
 import { connect } from "./socket.ts";
 import { useStore } from "./store.ts";
-import { STORY, type Tab } from "./story.ts";
+import { STORY } from "./story.ts";
 import { PluginSheet, ResponseInView } from "./stacked.tsx";
 import { RestoreTabs, RetweetOffer, TabStart } from "./story-tools.tsx";
-import { editorStorage, isKept, TabWatch } from "./tabs.ts";
+import { TabWatch } from "./tabs.ts";
 import { defineThemes } from "./themes.ts";
+import { Tools } from "./tools.tsx";
 
 const client = new Client(post, session);
 const feed = new Feed(session, {
@@ -47,8 +50,7 @@ const tabs = new TabWatch((tab, response) => {
   if (unsent || response === "") notices.set(tab, unsent);
 });
 const seen = seenTweet(localStorage);
-const linked = linkedTweet(location.pathname);
-const first = linked ?? STORY[0];
+const first = shared ?? STORY[0];
 
 const fetcher: GraphiQLProps["fetcher"] = (params, options) => {
   // After a change of tabs, GraphiQL may still pass the operation name of the previous tab.
@@ -94,14 +96,17 @@ async function run(
   headers: Record<string, string> | undefined,
 ): Promise<ExecutionResult> {
   const tab = tabs.active;
+  const isIntrospection = request.operationName === "IntrospectionQuery";
+  if (!isIntrospection) noteTransfer(tab, null);
   try {
     const answer = await client.send(request, operation, headers);
+    if (!isIntrospection) noteTransfer(tab, answer.transfer ?? null);
     if (operation) {
       void address.after(operation);
       note(operation, answer.body.data);
+      if (signsInWithBreachedPassword(operation, answer.body.data)) breached.set(true);
     }
     const explained = explain(answer, operation, request.query);
-    const isIntrospection = request.operationName === "IntrospectionQuery";
     if (explained || !isIntrospection) notices.set(tab, explained);
     if (explained?.offer === "health") void health.look();
     // GraphiQL would show the response in the tab that is active now.
@@ -141,9 +146,9 @@ export default function Editor() {
       <GraphiQL
         fetcher={fetcher}
         storage={editorStorage}
-        defaultTabs={linked ? [linked, ...STORY] : [...STORY]}
-        {...(linked && isKept() ? { initialQuery: linked.query } : {})}
-        {...(linked || !isKept() ? { initialVariables: first?.variables ?? "" } : {})}
+        defaultTabs={shared ? [shared, ...STORY] : [...STORY]}
+        {...(shared && isKept() ? { initialQuery: shared.query } : {})}
+        {...(shared || !isKept() ? { initialVariables: first?.variables ?? "" } : {})}
         onTabChange={tabs.changed}
         defaultEditorToolsVisibility="variables"
         shouldPersistHeaders={false}
@@ -152,13 +157,23 @@ export default function Editor() {
         <GraphiQL.Logo>
           <RestoreTabs />
         </GraphiQL.Logo>
+        <GraphiQL.Toolbar>
+          {({ prettify, merge, copy }) => (
+            <>
+              {prettify}
+              {merge}
+              {copy}
+              <Tools />
+            </>
+          )}
+        </GraphiQL.Toolbar>
         <GraphiQL.Footer>
           <SchemaWatch />
           <TabStart tabs={tabs} />
           <RetweetOffer seen={seen} />
           <PluginSheet />
           <ResponseInView />
-          {linked && <LinkedTweet tab={linked} />}
+          <AnswerLine />
           <NoticePanel />
           {serves("tweets") && <FeedPanel feed={feed} />}
         </GraphiQL.Footer>
@@ -175,29 +190,5 @@ function SchemaWatch() {
   useEffect(() => {
     if (state === "back" && !hasSchema) void introspect();
   }, [state, hasSchema, introspect]);
-  return null;
-}
-
-/** Reads the tweet of the link once, as soon as a user is signed in. */
-function LinkedTweet({ tab }: { tab: Tab }) {
-  const isSignedIn = useStore(session.state).is === "signed-in";
-  const editor = useGraphiQL(({ queryEditor }) => queryEditor);
-  const isReady = useGraphiQL(({ variableEditor, responseEditor }) =>
-    Boolean(variableEditor && responseEditor),
-  );
-  const id = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.id ?? "");
-  const { run } = useGraphiQLActions();
-  const hasRun = useRef(false);
-  useEffect(() => {
-    // After a sign-in by another tab, that tab's operation must not run again.
-    if (hasRun.current || !isReady || editor?.getValue() !== tab.query) return;
-    if (!isSignedIn) {
-      notices.set(id, SIGN_IN_TO_READ);
-      return;
-    }
-    hasRun.current = true;
-    notices.set(id, null);
-    void run();
-  }, [isSignedIn, isReady, editor, run, tab, id]);
   return null;
 }

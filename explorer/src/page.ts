@@ -7,6 +7,9 @@ import { Devices } from "./devices.ts";
 import { askHealthz, HealthWatch } from "./health.ts";
 import { Notices } from "./notices.ts";
 import { Session } from "./session.ts";
+import { sharedOperation } from "./share.ts";
+import { asking } from "./signed.ts";
+import { Store } from "./store.ts";
 
 export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -31,7 +34,12 @@ export const post: Post = async (request, options) => {
 };
 
 export const devices = new Devices(localStorage);
-if (devices.take(location.hash)) history.replaceState(null, "", location.pathname);
+/** The operation of the link that opened the page. */
+export const shared = sharedOperation(location.hash);
+addEventListener("hashchange", () => {
+  if (sharedOperation(location.hash)) location.reload();
+});
+if (devices.take(location.hash) || shared) history.replaceState(null, "", location.pathname);
 
 export const session = new Session({
   exchange: exchange(post, devices),
@@ -44,6 +52,9 @@ export const session = new Session({
   },
 });
 
+/** Asks the API as the signed-in user. */
+export const ask = asking(post, session);
+
 export const address = new AddressWatch(post, session);
 addEventListener("focus", () => void address.returned());
 
@@ -51,3 +62,9 @@ export const notices = new Notices();
 health.state.subscribe(() => {
   if (health.state.get() === "back") notices.recovered();
 });
+
+/** Whether the dialog with the account is open. */
+export const accountIsOpen = new Store(false);
+
+/** Whether the password of the last sign-in is in a list of leaked ones. */
+export const breached = new Store(false);

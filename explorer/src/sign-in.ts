@@ -51,6 +51,12 @@ export function outcomeOf(operation: Operation, data: unknown): Outcome {
   return { is: "unchanged" };
 }
 
+/** Returns whether the operation has signed in with a password that is in a list of leaked ones. */
+export function signsInWithBreachedPassword(operation: Operation, data: unknown): boolean {
+  const results = Selected.of(operation, data).all("signIn");
+  return results.some((result) => result.child("passwordBreached")?.value === true);
+}
+
 /** Returns the tokens in the result of the first of these fields that has an access token. */
 function signedIn(answer: Selected, fields: readonly string[]): SignedIn | null {
   for (const result of fields.flatMap((name) => answer.all(name))) {

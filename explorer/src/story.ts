@@ -11,6 +11,7 @@ const SIGNED_IN = `    ... on SignedIn {
       accessToken
       accessTokenExpiresAt
       refreshToken
+      passwordBreached
       user { id username }
     }
     ... on Error { message }

@@ -1,26 +1,4 @@
-/** The storage of GraphiQL and the changes of its tabs. */
-
-const PREFIX = "graphiql:";
-
-/** Lasts as long as the window: queries, variables and history may hold passwords and tokens. */
-export const editorStorage = {
-  getItem: (key: string): string | null => sessionStorage.getItem(key),
-  setItem: (key: string, value: string): void => sessionStorage.setItem(key, value),
-  removeItem: (key: string): void => sessionStorage.removeItem(key),
-  clear: (): void => own().forEach((key) => sessionStorage.removeItem(key)),
-  get length(): number {
-    return own().length;
-  },
-};
-
-/** Returns whether this window has stored tabs. */
-export function isKept(): boolean {
-  return sessionStorage.getItem(`${PREFIX}tabState`) !== null;
-}
-
-function own(): string[] {
-  return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
-}
+/** The changes of the tabs of GraphiQL. */
 
 interface State {
   activeTabIndex: number;

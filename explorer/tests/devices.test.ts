@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { enter, exchange } from "../src/account.ts";
 import type { Request } from "../src/api.ts";
 import { Devices } from "../src/devices.ts";
+import { Store } from "../src/store.ts";
 import { answer, Kept, World } from "./world.ts";
 
 const TOKEN = "d".repeat(64);
@@ -79,7 +80,8 @@ test("a sign-in sends the token of an earlier one and keeps the new one", async 
     return answer(200, { data: { signIn: signedIn(`d${sent.length}`) } });
   };
   const given = { username: "ada@example.com", password: "x", email: null };
-  for (let turn = 0; turn < 2; turn += 1) expect(await enter(post, session, devices, given)).toBeNull();
+  for (let turn = 0; turn < 2; turn += 1)
+    expect(await enter(post, session, devices, new Store(false), given)).toBeNull();
   expect(sent).toEqual([null, "d1"]);
   expect(devices.tokenFor("ada")).toBe("d2");
 });
@@ -96,6 +98,16 @@ test("a sign-in that has to wait is refused with the time in words", async () =>
   const message = "Too many attempts. Try again in 6 minutes.";
   const post = async () => answer(200, { data: { signIn: { message } } });
   const given = { username: "ada", password: "x", email: null };
-  const refused = await enter(post, world.window(world.counting()), new Devices(new Kept()), given);
+  const session = world.window(world.counting());
+  const refused = await enter(post, session, new Devices(new Kept()), new Store(false), given);
   expect(refused).toEqual({ message, fields: {} });
+});
+
+test.each([true, false])("a sign-in reports whether the password has leaked: %s", async (passwordBreached) => {
+  const world = new World();
+  const breached = new Store(!passwordBreached);
+  const post = async () => answer(200, { data: { signIn: { ...signedIn("d1"), passwordBreached } } });
+  const given = { username: "ada", password: "x", email: null };
+  await enter(post, world.window(world.counting()), new Devices(new Kept()), breached, given);
+  expect(breached.get()).toBe(passwordBreached);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { readOperation } from "../src/operation.ts";
-import { opensSession, outcomeOf } from "../src/sign-in.ts";
+import { opensSession, outcomeOf, signsInWithBreachedPassword } from "../src/sign-in.ts";
 
 const outcome = (query: string, data: unknown) => {
   const operation = readOperation(query);
@@ -90,4 +90,10 @@ test.each([
 ])("%s opens a session: %s", (query, expected) => {
   const operation = readOperation(query);
   expect(operation && opensSession(operation)).toBe(expected);
+});
+
+test.each([true, false])("a leaked password is noticed under any alias: %s", (leaked) => {
+  const query = "mutation { me: signIn(input: {}) { ...on SignedIn { leaked: passwordBreached } } }";
+  const operation = readOperation(query);
+  expect(operation && signsInWithBreachedPassword(operation, { me: { leaked } })).toBe(leaked);
 });

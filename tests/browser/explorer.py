@@ -79,11 +79,13 @@ class Explorer:
         """End the session outside of the page."""
         self._send("mutation { signOut { sessionIds } }")
 
-    def tweet_elsewhere(self, text: str) -> None:
-        """Tweet as the signed-in user, outside of the page."""
-        self._send(
-            f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{ __typename }} }}"
+    def tweet_elsewhere(self, text: str) -> str:
+        """Tweet as the signed-in user, outside of the page, and return the id."""
+        created = self._send(
+            f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{"
+            " ... on Tweet { id } } }"
         )
+        return str(created["createTweet"]["id"])
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -93,13 +95,15 @@ class Explorer:
         )
         return kept
 
-    def _send(self, query: str) -> None:
+    def _send(self, query: str) -> dict[str, Any]:
         answer = self.page.request.post(
             "/graphql",
             data={"query": query},
             headers={"authorization": f"Bearer {self.tokens['accessToken']}"},
         )
         assert answer.ok
+        data: dict[str, Any] = answer.json()["data"]
+        return data
 
     def expect_signed_in(self, name: str) -> None:
         expect(self.bar.locator(".name")).to_contain_text(f"Signed in as {name}")

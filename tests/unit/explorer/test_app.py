@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chassis.settings import SettingsError
 from chassis.shutdown import Shutdown
 from chassis.topology import declared
 from explorer.app import create_app
 from explorer.files import NotBuiltError
+from explorer.settings import Settings
 
 SCRIPT = "/assets/index-Ab3_-xYz.js"
 CODE = b"console.log('hello');" * 20
@@ -203,5 +205,37 @@ class TestServices:
         answer = await client.get("/services.js")
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert answer.headers["cache-control"] == "no-cache"
-        listed = answer.text.removeprefix("globalThis.SERVICES = ").removesuffix(";\n")
-        assert json.loads(listed) == list(declared().services)
+        assert values(answer.text)["SERVICES"] == list(declared().services)
+
+    @pytest.mark.parametrize("url", [None, 'https://traces.example/{trace_id}?"</script>'])
+    async def test_services_script_has_the_address_of_traces(
+        self, dist: Path, url: str | None
+    ) -> None:
+        app = create_app(Shutdown(), dist, trace_url=url)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.get("/services.js")
+        assert values(answer.text)["TRACE_URL"] == url
+
+
+def values(script: str) -> dict[str, object]:
+    """Return the global values that a script sets."""
+    lines = re.findall(r"^globalThis\.(\w+) = (.*);$", script, re.MULTILINE)
+    return {name: json.loads(value) for name, value in lines}
+
+
+class TestSettings:
+    def test_trace_address_is_optional(self) -> None:
+        assert Settings.from_env(SETTINGS).trace_url is None
+
+    def test_trace_address_is_read(self) -> None:
+        url = "http://localhost:16686/trace/{trace_id}"
+        assert Settings.from_env({**SETTINGS, "EXPLORER_TRACE_URL": url}).trace_url == url
+
+    @pytest.mark.parametrize("url", ["http://localhost:16686/", "javascript:alert('{trace_id}')"])
+    def test_trace_address_must_be_a_web_address_with_the_id(self, url: str) -> None:
+        with pytest.raises(SettingsError, match="EXPLORER_TRACE_URL"):
+            Settings.from_env({**SETTINGS, "EXPLORER_TRACE_URL": url})
+
+
+SETTINGS = {"EXPLORER_HOST": "127.0.0.1", "EXPLORER_PORT": "4104"}

@@ -130,6 +130,16 @@ class TestTracing:
         assert exporter["uri"] == "http://collector:4319/v1/traces"
         assert '{address: "collector", port_value: 4319}' in render(SETTINGS | settings)
 
+    def test_responses_name_their_trace_while_tracing_is_on(self) -> None:
+        def headers(**settings: str) -> list[str]:
+            rendered = yaml.safe_load(render(SETTINGS | settings))
+            filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+            [host] = filters[0]["typed_config"]["route_config"]["virtual_hosts"]
+            return [added["header"]["key"] for added in host["response_headers_to_add"]]
+
+        assert "traceresponse" not in headers()
+        assert "traceresponse" in headers(TRACING_ENDPOINT="http://collector:4318")
+
     def test_percentage_above_100_is_refused(self) -> None:
         with pytest.raises(ValueError, match="TRACING_PERCENT"):
             tracing(TRACING_ENDPOINT="http://collector", TRACING_PERCENT="101")
