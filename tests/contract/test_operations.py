@@ -26,25 +26,23 @@ _START = re.compile(
     r"""|(?<=["'`])(?=\{\s*[a-z]\w*\s*[({])|(?<=```graphql\n)(?=\{)"""
 )
 """An operation, up to its brace; one without a keyword begins a string."""
+_INSERTED = re.compile(r"\$\{(\w+)\}")
 _CONSTANT = re.compile(r"const (\w+) = [`\"](.*?)[`\"];", re.DOTALL)
 
 
 def operations(text: str) -> Iterator[str]:
     """Yield the GraphQL operations in a source file or a page.
 
-    A constant of the file that an operation inserts is replaced by its text, other expressions by
-    nothing. An abridged operation, with an ellipsis, is left out.
+    A constant of the file that an operation inserts is replaced by its text, another variable by
+    nothing. Left out are an abridged operation, with an ellipsis, and one that is computed.
     """
     constants = dict(_CONSTANT.findall(text))
     text = text.replace('\\"', '"').replace("\\n", "\n")
     for start in _START.finditer(text):
         operation = text[start.start() : _end(text, start.end())]
-        if "…" not in operation:
-            yield re.sub(
-                r"\$\{(\w+)\}",
-                lambda expression: constants.get(expression[1], ""),
-                operation,
-            )
+        operation = _INSERTED.sub(lambda found: constants.get(found[1], ""), operation)
+        if "…" not in operation and "${" not in operation:
+            yield operation
 
 
 def _end(text: str, start: int) -> int:
@@ -93,6 +91,7 @@ class TestSearch:
             ('"query": "query Me($a: ID!) { tweet(id: $a) { id } }"', None),
             ("const PART = `id`;\nconst ME = `query { me { ${PART} } }`;", "query { me { id } }"),
             ("const ME = `{ me { id ${more} } }`;", "{ me { id  } }"),
+            ("`{ me { id } }`; const ALL = `mutation { ${fields.join()} }`;", "{ me { id } }"),
             (r'"{ user(username: \"ada\") { id } }"', '{ user(username: "ada") { id } }'),
         ],
     )

@@ -5,15 +5,21 @@ from enum import StrEnum
 import pytest
 import strawberry
 
+from chassis.graphql.nodes import Node
 from chassis.graphql.schema import SchemaError, build_schema
 from chassis.topology import TopologyError
+
+
+@strawberry.federation.type(keys=["id"])
+class User(Node):
+    pass
 
 
 @strawberry.type
 class Query:
     @strawberry.field
-    def one(self) -> int:
-        return 1
+    def one(self) -> User | None:
+        return None
 
 
 class Scope(StrEnum):

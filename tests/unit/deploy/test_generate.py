@@ -145,6 +145,7 @@ consumes = ["auth"]
 calls = ["auth"]
 sends_mail = true
 scopes = ["mail:read"]
+nodes = ["Mail"]
 roles = { postman = ["mail:write"] }
 public_paths = ["/mail/"]
 cron = { purge = "1 2 * * *" }
@@ -213,6 +214,7 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
     "calls": ('calls = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
     "sends_mail": ("sends_mail = true", "", {COMPOSE, OWN}),
     "scopes": ('scopes = ["mail:read"]', "", AT_RUN_TIME),
+    "nodes": ('nodes = ["Mail"]', "", AT_RUN_TIME),
     "roles": ('roles = { postman = ["mail:write"] }', "", AT_RUN_TIME),
     "public_paths": ('public_paths = ["/mail/"]', "", AT_RUN_TIME),
     "cron": ('cron = { purge = "1 2 * * *" }', "", {OWN}),

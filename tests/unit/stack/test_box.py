@@ -7,8 +7,8 @@ ROWS = [("API", "http://localhost:4000/graphql"), ("Stop", "Ctrl-C")]
 
 class TestBox:
     def test_rows_stand_in_a_frame(self) -> None:
-        assert box("Chirp is up", ROWS, 80).splitlines() == [
-            "┌─ Chirp is up ───────────────────────┐",
+        assert box("Wren serves", ROWS, 80).splitlines() == [
+            "┌─ Wren serves ───────────────────────┐",
             "│ API   http://localhost:4000/graphql │",
             "│ Stop  Ctrl-C                        │",
             "└─────────────────────────────────────┘",
@@ -19,11 +19,11 @@ class TestBox:
         assert {len(line) for line in lines} == {26}
 
     def test_narrow_terminal_gets_plain_lines(self) -> None:
-        assert box("Chirp is up", ROWS, 30) == plain("Chirp is up", ROWS)
+        assert box("Wren serves", ROWS, 30) == plain("Wren serves", ROWS)
 
     def test_plain_lines_have_no_frame(self) -> None:
-        assert plain("Chirp is up", ROWS).splitlines() == [
-            "Chirp is up.",
+        assert plain("Wren serves", ROWS).splitlines() == [
+            "Wren serves.",
             "  API   http://localhost:4000/graphql",
             "  Stop  Ctrl-C",
         ]
