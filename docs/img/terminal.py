@@ -5,6 +5,7 @@ the screen at the end. It starts the system of this copy of the repository, with
 may run on its ports. Run `make up` once before, so that nothing is installed meanwhile.
 """
 
+import codecs
 import json
 import os
 import pty
@@ -118,6 +119,7 @@ def run(recording: Recording, command: str) -> tuple[subprocess.Popen[bytes], It
     os.close(its)
 
     def output() -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end in a character
         while True:
             if not select([ours], [], [], _QUIET)[0]:
                 yield ""
@@ -129,7 +131,7 @@ def run(recording: Recording, command: str) -> tuple[subprocess.Popen[bytes], It
             if not data:
                 os.close(ours)
                 return
-            text = data.decode(errors="replace")
+            text = decoder.decode(data)
             recording.add(text)
             yield text
 
