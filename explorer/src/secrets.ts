@@ -25,6 +25,7 @@ export function isSecret(name: string): boolean {
 export function withoutSecrets({ query, variables }: Written): Written | null {
   const ranges: (readonly [start: number, end: number])[] = [];
   const names = new Set<string>();
+  const used = new Set<string>();
   /** Notes the literals and the variables in a value. */
   const note = (value: ASTNode): void => {
     visit(value, {
@@ -41,6 +42,10 @@ export function withoutSecrets({ query, variables }: Written): Written | null {
     };
     visit(document, { Argument: noteNamed, ObjectField: noteNamed });
     visit(document, {
+      VariableDefinition: () => false,
+      Variable: ({ name }) => void used.add(name.value),
+    });
+    visit(document, {
       VariableDefinition: ({ variable, defaultValue }) => {
         if (defaultValue && names.has(variable.name.value)) note(defaultValue);
       },
@@ -48,7 +53,7 @@ export function withoutSecrets({ query, variables }: Written): Written | null {
   } catch {
     return null;
   }
-  return { query: blank(query, ranges), variables: variables && cleaned(variables, names) };
+  return { query: blank(query, ranges), variables: variables && cleaned(variables, names, used) };
 }
 
 const LITERALS: ReadonlySet<string> = new Set([Kind.STRING, Kind.INT, Kind.FLOAT, Kind.ENUM]);
@@ -65,8 +70,15 @@ function blank(text: string, ranges: readonly (readonly [number, number])[]): st
   return result + text.slice(from);
 }
 
-/** Returns the variables without secrets, or none if they are not JSON. Other text is unchanged. */
-function cleaned(text: string, names: ReadonlySet<string>): string | null {
+/**
+ * Returns the variables without secrets, or none if they are not JSON. Those that the document does
+ * not use are left out: they may belong to another operation. Other text is unchanged.
+ */
+function cleaned(
+  text: string,
+  names: ReadonlySet<string>,
+  used: ReadonlySet<string>,
+): string | null {
   let found = false;
   const clean = (value: unknown, isIn: boolean): unknown => {
     if (Array.isArray(value)) return value.map((item) => clean(item, isIn));
@@ -83,10 +95,11 @@ function cleaned(text: string, names: ReadonlySet<string>): string | null {
   try {
     const values: unknown = JSON.parse(text);
     if (!isRecord(values)) return null;
-    const kept = Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [name, clean(value, names.has(name) || isSecret(name))]),
-    );
-    return found ? JSON.stringify(kept, null, 2) : text;
+    const all = Object.entries(values);
+    const kept = all.filter(([name]) => used.has(name));
+    const result = kept.map(([name, value]) => [name, clean(value, names.has(name))]);
+    if (found || kept.length < all.length) return JSON.stringify(Object.fromEntries(result), null, 2);
+    return text;
   } catch {
     return null;
   }

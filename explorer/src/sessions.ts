@@ -55,12 +55,12 @@ export async function endSessions(ask: Ask, ids: readonly string[]): Promise<End
 
 /** Returns the mutation that ends these sessions, and its variables. */
 export function revocation(ids: readonly string[]): [query: string, variables: Record<string, string>] {
-  const declared = ids.map((_, index) => `$id${index}: ID!`).join(", ");
+  const declared = ids.map((_, index) => `$id${index}: ID!`);
   const fields = ids.map(
-    (_, index) => `  end${index}: revokeSession(id: $id${index}) { __typename ... on Error { message } }`,
+    (_, index) => `end${index}: revokeSession(id: $id${index}) { __typename ... on Error { message } }`,
   );
   return [
-    `mutation EndSessions(${declared}) {\n${fields.join("\n")}\n}`,
+    ["mutation EndSessions(", ...declared, ") {", ...fields, "}"].join("\n"),
     Object.fromEntries(ids.map((id, index) => [`id${index}`, id])),
   ];
 }
