@@ -614,6 +614,13 @@ class TestDockerfile:
                 Path(source).match(str(path)) or path in Path(source).parents for path in sent
             ), source
 
+    def test_builder_without_buildkit_reaches_each_file(self) -> None:
+        """It does not enter an ignored folder unless an exception spells its path out."""
+        lines = (ROOT / ".dockerignore").read_text().splitlines()
+        sent = [line.removeprefix("!") for line in lines if line.startswith("!")]
+        for path in (Path(path) for path in sent if "*" in str(Path(path).parent)):
+            assert any(str(parent) in sent for parent in path.parents), path
+
     @pytest.mark.parametrize("name", SERVICES)
     def test_image_contains_one_service(self, name: str) -> None:
         sources = {source for sources, _ in copied(IMAGES[name]) for source in sources}
