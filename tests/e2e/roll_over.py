@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -70,15 +71,15 @@ class Followed:
 
     clients: list[Subscriber]
     tweets: int = 0
-    refused: list[str] = field(default_factory=list)
-    """Why a tweet had to be sent again, for each time."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Why a tweet had to be sent again, and how often."""
 
     def __str__(self) -> str:
         cuts = sum(m["event"] == "closed" for client in self.clients for m in client.messages)
+        again = ", ".join(f"{reason} ({count})" for reason, count in self.refused.items())
         return (
             f"{self.tweets} tweets, received once and in order by {len(self.clients)} clients; "
-            f"graphql-ws was cut off {cuts} times; {len(self.refused)} tweets were sent again"
-            + "".join(f"\n  {reason}" for reason in sorted(set(self.refused)))
+            f"graphql-ws was cut off {cuts} times; sent again: {again or 'none'}"
         )
 
 
@@ -86,8 +87,8 @@ class Followed:
 def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followed]:
     """Tweet without pause while the block runs, with `each` clients of each kind as subscribers.
 
-    Raises AssertionError unless every client has received every tweet once and in order, `within`
-    seconds after the last one.
+    Raises AssertionError unless every client has received every tweet once and in order. An outage
+    may last `within` seconds.
     """
     with ExitStack() as running:
         http = running.enter_context(connect(url, seconds=5))
@@ -101,7 +102,7 @@ def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followe
             listen(client, http, account)
         result, stop = Followed(clients), threading.Event()
         with ThreadPoolExecutor() as pool:
-            writing = pool.submit(_keep_tweeting, http, account, stop, result)
+            writing = pool.submit(_keep_tweeting, http, account, stop, result, within)
             try:
                 yield result
             finally:
@@ -115,21 +116,27 @@ def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followe
 
 
 def _keep_tweeting(
-    http: httpx.Client, account: Account, stop: threading.Event, result: Followed
+    http: httpx.Client, account: Account, stop: threading.Event, result: Followed, within: float
 ) -> str:
-    """Tweet until `stop` is set, each tweet once in spite of outages. Return the last text."""
+    """Tweet until `stop` is set, each tweet once in spite of outages of `within` seconds.
+
+    Return the last text.
+    """
 
     def is_written() -> bool:
         try:
             run(http, CREATE_ONCE, account, text=text, key=text)
-        except (httpx.HTTPError, ApiError) as error:
-            result.refused.append(repr(error))
-            return False
-        return True
+        except ApiError as error:
+            result.refused[error.problem] += 1
+        except httpx.HTTPError as error:
+            result.refused[type(error).__name__] += 1
+        else:
+            return True
+        return False
 
     while True:
         text, over = f"tweet {result.tweets}", stop.is_set()
-        eventually(is_written, "it is written")
+        eventually(is_written, "it is written", within)
         result.tweets += 1
         if over:
             return text
