@@ -537,6 +537,16 @@ class TestCompose:
             for other in service.get("depends_on", []):
                 assert other in document["services"], name
 
+    @pytest.mark.parametrize(
+        ("name", "dependencies"), [("router", SUBGRAPHS), ("edge", ["edge-config"])]
+    )
+    def test_process_restarts_when_what_it_reads_once_is_replaced(
+        self, made_secrets: Mapping[str, str], name: str, dependencies: list[str]
+    ) -> None:
+        """The router looks up addresses, and the edge reads its configuration."""
+        waits = compose(made_secrets)["services"][name]["depends_on"]
+        assert all(waits[other]["restart"] for other in dependencies)
+
     def test_a_service_waits_for_its_migration(self, made_secrets: Mapping[str, str]) -> None:
         services = compose(made_secrets)["services"]
         for name in DATABASE_OWNERS:
