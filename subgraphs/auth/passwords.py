@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import threading
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -78,6 +78,6 @@ def _bytes(password: str) -> bytes:
 
 
 def _yield_to_the_event_loop() -> None:
-    """Lower the priority of this thread below that of the event loop's."""
-    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    """Lower the priority of this thread below that of the event loop's, whatever that is."""
+    if sys.platform == "linux":  # elsewhere this concerns the whole process
+        os.nice(10)

@@ -537,6 +537,16 @@ class TestCompose:
             for other in service.get("depends_on", []):
                 assert other in document["services"], name
 
+    @pytest.mark.parametrize(
+        ("name", "dependencies"), [("router", SUBGRAPHS), ("edge", ["edge-config"])]
+    )
+    def test_process_restarts_when_what_it_reads_once_is_replaced(
+        self, made_secrets: Mapping[str, str], name: str, dependencies: list[str]
+    ) -> None:
+        """The router looks up addresses, and the edge reads its configuration."""
+        waits = compose(made_secrets)["services"][name]["depends_on"]
+        assert all(waits[other]["restart"] for other in dependencies)
+
     def test_a_service_waits_for_its_migration(self, made_secrets: Mapping[str, str]) -> None:
         services = compose(made_secrets)["services"]
         for name in DATABASE_OWNERS:
@@ -613,6 +623,13 @@ class TestDockerfile:
             assert any(
                 Path(source).match(str(path)) or path in Path(source).parents for path in sent
             ), source
+
+    def test_builder_without_buildkit_reaches_each_file(self) -> None:
+        """It does not enter an ignored folder unless an exception spells its path out."""
+        lines = (ROOT / ".dockerignore").read_text().splitlines()
+        sent = [line.removeprefix("!") for line in lines if line.startswith("!")]
+        for path in (Path(path) for path in sent if "*" in str(Path(path).parent)):
+            assert any(str(parent) in sent for parent in path.parents), path
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_image_contains_one_service(self, name: str) -> None:

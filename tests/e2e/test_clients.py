@@ -20,8 +20,9 @@ from stack.commands import Commands
 from stack.console import Console
 from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
+from tests.e2e.roll_over import own_tweets, tweet
 from tests.e2e.subscribers import CLIENTS, Message, Subscriber, driven
-from tests.e2e.test_subscriptions import own_tweets, short_lived, tweet
+from tests.e2e.test_subscriptions import short_lived
 from tests.stack import RunningStack
 
 pytestmark = pytest.mark.needs("tweets", "notifier")

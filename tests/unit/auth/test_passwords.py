@@ -1,6 +1,8 @@
 """Argon2id with parameters small enough for a test."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterator
 
 import argon2
@@ -58,6 +60,22 @@ class TestArgon2PasswordHasher:
         refused = [answer for answer in answers if isinstance(answer, Overloaded)]
         assert len(refused) == 6
         assert await hasher.hash("correct horse")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own")
+    async def test_process_of_a_low_priority_hashes_in_threads_of_a_lower_one(self) -> None:
+        def niceness() -> int:
+            return os.getpriority(os.PRIO_PROCESS, 0)
+
+        def in_a_nice_thread() -> tuple[int, int]:
+            own = os.nice(max(0, 15 - niceness()))
+            hasher = Argon2PasswordHasher(CHEAP, workers=1, backlog=1)
+            try:
+                return own, asyncio.run(hasher._in_pool(niceness))
+            finally:
+                hasher.close()
+
+        own, hashing = await asyncio.to_thread(in_a_nice_thread)
+        assert hashing == 19 >= own
 
     async def test_cancelled_caller_counts_until_its_hash_is_done(
         self, hasher: Argon2PasswordHasher
