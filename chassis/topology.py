@@ -148,6 +148,11 @@ class Service:
         return f"{self.prefix}{called.upper()}_GRPC"
 
     @property
+    def router_setting(self) -> str:
+        """The name of the setting with the router's address, for a service with subscriptions."""
+        return f"{self.prefix}ROUTER_URL"
+
+    @property
     def secret_file_names(self) -> Mapping[str, str]:
         """The name of each file with a secret, by its setting: `auth-signing-keys`."""
         return {
@@ -230,6 +235,11 @@ class Topology:
     def consumers_of(self, name: str) -> frozenset[str]:
         """Return the consumer groups that must acknowledge an event of this service."""
         return frozenset(s.name for s in self.services.values() if name in s.consumes)
+
+
+def stream_path(service: str) -> str:
+    """Return the public path of the subscriptions of a service."""
+    return f"/graphql/stream/{service}"
 
 
 @cache
