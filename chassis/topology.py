@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_TARGET = "service"
 FILE = "services.toml"
 
 RESERVED = frozenset(
@@ -125,7 +126,7 @@ class Service:
     """
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
-    target: str = "service"
+    target: str = DEFAULT_TARGET
     """The target of the Dockerfile that builds its image."""
     compose: Mapping[str, str] = field(default_factory=dict)
     """Additional settings under Docker Compose; a value may contain `${NAME:-default}`."""

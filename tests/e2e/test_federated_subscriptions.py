@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from chassis.topology import stream_path
 from client.api import Account, run
 from client.documents import CREATE_TWEET
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber, without_type_names
@@ -57,6 +58,43 @@ def item_of(client: Subscriber, text: str) -> dict[str, Any]:
         item: dict[str, Any] = without_type_names(message["data"]["tweetFeed"])
         if item["tweet"]["text"] == text:
             return item
+
+
+class TestPath:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_path_of_the_service_serves_its_subscriptions(
+        self, stack: RunningStack, edge: httpx.Client, sign_up: SignUp, kind: str
+    ) -> None:
+        ada = sign_up()
+        with subscriber(kind, f"{stack.url}{stream_path('tweets')}") as client:
+            listen(client, edge, ada)
+
+    def test_path_of_the_service_refuses_queries(
+        self, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        headers = {
+            "authorization": f"Bearer {sign_up().token}",
+            "accept": "multipart/mixed;subscriptionSpec=1.0",
+        }
+        path = stream_path("tweets")
+        answer = edge.post(path, json={"query": "{ me { createdAt } }"}, headers=headers)
+        assert answer.status_code == 400
+        assert "Only subscriptions are served here." in answer.text
+        answer = edge.post(path, json={"query": FEED}, headers=headers | {"authorization": ""})
+        assert answer.status_code == 401
+        assert edge.request("PUT", path).status_code == 405
+
+    def test_preflight_is_answered(self, edge: httpx.Client) -> None:
+        answer = edge.options(
+            stream_path("tweets"),
+            headers={
+                "origin": "http://localhost:3000",
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "authorization,content-type",
+            },
+        )
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
 class TestSelection:
