@@ -34,6 +34,7 @@ from chassis.errors import (
 )
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
+from chassis.graphql.entries import entry_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.scalars import CONFIG
 from chassis.graphql.scopes import scope_problems
@@ -340,9 +341,9 @@ def build_schema(
     (strawberry.ExceptionHandler). `executor` selects the compiling executor
     (packages/strawberry-compiled) or Strawberry's own; both return the same results.
 
-    Raises SchemaError for an entity that the router can request but that cannot be resolved, and
-    for a scope that is checked but not declared or declared but not checked; TopologyError for an
-    undeclared `service`.
+    Raises SchemaError for an entity that the router can request but that cannot be resolved, for an
+    entry that does not fit its subscription, and for a scope that is checked but not declared or
+    declared but not checked; TopologyError for an undeclared `service`.
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
@@ -356,7 +357,10 @@ def build_schema(
         exception_handlers=exception_handlers,
         executor=executor,
     )
-    problems = [*entity_problems(schema.sdl, schema.classes)]
+    problems = [
+        *entity_problems(schema.sdl, schema.classes),
+        *entry_problems(schema._schema, schema.entries),  # noqa: SLF001
+    ]
     if service is not None:
         problems += scope_problems(service, scopes)
     if problems:

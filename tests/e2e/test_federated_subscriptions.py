@@ -69,9 +69,7 @@ class TestPath:
         with subscriber(kind, f"{stack.url}{stream_path('tweets')}") as client:
             listen(client, edge, ada)
 
-    def test_path_of_the_service_refuses_queries(
-        self, edge: httpx.Client, sign_up: SignUp
-    ) -> None:
+    def test_path_of_the_service_refuses_queries(self, edge: httpx.Client, sign_up: SignUp) -> None:
         headers = {
             "authorization": f"Bearer {sign_up().token}",
             "accept": "multipart/mixed;subscriptionSpec=1.0",
