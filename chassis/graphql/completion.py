@@ -115,9 +115,10 @@ class Completion:
 
     def _failed(self, arguments: Mapping[str, Any]) -> Result:
         error = GraphQLError(
-            "A service that this event needs did not answer.",
+            "A service did not answer in time.",
             path=[self.split.response_name],
-            extensions={"code": "SERVICE_UNAVAILABLE", "event": arguments},
+            # Not SERVICE_UNAVAILABLE, after which clients open the stream again.
+            extensions={"code": "GATEWAY_TIMEOUT", "event": arguments},
         )
         return ExecutionResult(self._nothing(), [error])
 

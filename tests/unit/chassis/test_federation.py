@@ -176,9 +176,9 @@ class TestForeignSelection:
             "data": None,
             "errors": [
                 {
-                    "message": "A service that this event needs did not answer.",
+                    "message": "A service did not answer in time.",
                     "path": ["items"],
-                    "extensions": {"code": "SERVICE_UNAVAILABLE", "event": {"id": "1"}},
+                    "extensions": {"code": "GATEWAY_TIMEOUT", "event": {"id": "1"}},
                 }
             ],
         }
