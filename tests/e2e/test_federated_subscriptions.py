@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+import jwt
 import pytest
 
+from chassis.principal import Principal
 from chassis.topology import stream_path
 from client.api import Account, run
-from client.documents import CREATE_TWEET
+from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, SIGN_IN
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber, without_type_names
-from tests.stack import RunningStack, eventually
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -52,12 +55,43 @@ def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables
 
 
 def item_of(client: Subscriber, text: str) -> dict[str, Any]:
-    """Return the item of the tweet with this text."""
+    """Return the item of the tweet with this text, which has no error."""
+    item, errors = event_of(client, text)
+    assert errors == []
+    return item
+
+
+def event_of(client: Subscriber, text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the item of the tweet with this text, and the errors beside it."""
     while True:
         message = client.wait_for("next")
-        item: dict[str, Any] = without_type_names(message["data"]["tweetFeed"])
-        if item["tweet"]["text"] == text:
-            return item
+        item = without_type_names((message["data"] or {}).get("tweetFeed"))
+        if item and item["tweet"]["text"] == text:
+            return item, message.get("errors", [])
+
+
+def texts(client: Subscriber) -> list[str]:
+    """Return the texts of the items so far, in order, without those of probes."""
+    items = [each["data"]["tweetFeed"] for each in client.messages if each["event"] == "next"]
+    found = [item["tweet"]["text"] for item in items]
+    return [text for text in found if not text.startswith("probe")]
+
+
+def directly(stack: RunningStack, account: Account, document: str, **variables: Any) -> Any:
+    """Execute a document in tweets as the router does, for a test in which the router is away."""
+    claims = jwt.decode(account.token, options={"verify_signature": False})
+    caller = Principal(
+        user_id=UUID(claims["sub"]),
+        username=account.username,
+        scopes=frozenset(claims["scopes"]),
+        session_id=UUID(claims["sid"]),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
+    headers = {"x-router-secret": stack.settings["ROUTER_SECRET"], **caller.headers()}
+    body = {"query": document, "variables": variables}
+    answer = httpx.post(f"{stack.tweets_url}/graphql", json=body, headers=headers, trust_env=False)
+    assert "errors" not in answer.json(), answer.text
+    return answer.json()["data"]
 
 
 class TestPath:
@@ -106,3 +140,149 @@ class TestSelection:
         me = run(edge, "{ me { createdAt } }", ada)["me"]
         assert item["actor"] == {"username": ada.username, **me}
         assert item["tweet"]["author"] == {"emailSettings": {"retweets": False}}
+
+    def test_field_that_changes_between_events_shows_its_new_value(
+        self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(client, edge, ada)
+        for wanted in (True, False):
+            document = MAIL_ON_RETWEETS.replace("true", str(wanted).lower())
+            run(edge, document, ada)
+            tweet(edge, ada, f"mails: {wanted}")
+            item = item_of(client, f"mails: {wanted}")
+            assert item["tweet"]["author"] == {"emailSettings": {"retweets": wanted}}
+
+    def test_variables_fragments_and_directives_work(
+        self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        query = """subscription Feed($after: String, $tweets: Int!, $cursor: Boolean!) {
+            ...Root
+        }
+        fragment Root on Subscription { tweetFeed(after: $after) { ...Item } }
+        fragment Item on TweetFeedItem {
+            cursor
+            kind @include(if: $cursor)
+            actor { ...Person id @skip(if: true) }
+            tweet { text }
+        }
+        fragment Person on User {
+            since: createdAt
+            tweets(first: $tweets) { edges { node { text } } }
+        }
+        """
+        after = run(edge, "{ tweetFeedCursor }", ada)["tweetFeedCursor"]
+        tweet(edge, ada, "one")
+        tweet(edge, ada, "two")
+        client.subscribe(ada.token, query, after=after, tweets=1, cursor=False)
+        item = item_of(client, "two")
+        assert set(item) == {"cursor", "actor", "tweet"}
+        assert set(item["actor"]) == {"since", "tweets"}
+        assert item["actor"]["tweets"] == {"edges": [{"node": {"text": "two"}}]}
+
+    def test_missing_scope_is_an_error_with_a_path(
+        self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        credentials = {"login": ada.username, "password": ada.password}
+        session = run(edge, SIGN_IN, input={**credentials, "scopes": ["tweets:read"]})["signIn"]
+        client.subscribe(session["accessToken"], FEED)
+
+        def is_listening() -> bool:
+            tweet(edge, ada, "hello")
+            return any(each["event"] == "next" for each in client.messages)
+
+        eventually(is_listening, f"{client.kind} receives an item")
+        item, [error] = event_of(client, "hello")
+        assert item["tweet"]["author"] == {"emailSettings": None}
+        assert error["path"] == ["tweetFeed", "tweet", "author", "emailSettings"]
+        assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+class TestEnd:
+    def test_sign_out_ends_the_subscription(
+        self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(client, edge, ada)
+        run(edge, "mutation { signOut { sessionIds } }", ada)
+        if client.kind == "graphql-ws":
+            assert client.wait_for("closed")["reason"] == "The session has ended."
+        else:
+            eventually(lambda: "The session has ended." in str(client.messages), "it is told why")
+
+
+@ON_ONE_ROUTER
+class TestOutage:
+    def test_subgraph_that_is_away_is_an_error_with_a_path(
+        self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(client, edge, ada)
+        stack.kill("notifier")
+        try:
+            tweet(edge, ada, "during")
+            item, errors = event_of(client, "during")
+        finally:
+            stack.restart("notifier")
+        assert item["actor"]["createdAt"]
+        assert item["tweet"]["author"] == {"emailSettings": None}
+        assert errors
+        for error in errors:
+            assert error["path"][0] == "tweetFeed"
+        assert errors[0]["extensions"]["code"] == "SUBREQUEST_HTTP_ERROR"
+        tweet(edge, ada, "after")
+        assert item_of(client, "after")["tweet"]["author"] == {"emailSettings": {"retweets": False}}
+
+    def test_item_that_is_lost_to_an_outage_can_be_fetched_later(
+        self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
+    ) -> None:
+        ada = sign_up()
+        listen(client, edge, ada)
+        stack.kill("auth")
+        try:
+            directly(stack, ada, CREATE_TWEET, text="during")
+            while (message := client.wait_for("next"))["data"]:
+                pass
+        finally:
+            stack.restart("auth")
+        error = message["errors"][0]
+        assert error["path"][0] == "tweetFeed"
+        tweet(edge, ada, "after")
+        assert item_of(client, "after")["actor"]["createdAt"]
+        query = """query ($cursor: String!) {
+            tweetFeedItem(cursor: $cursor) { actor { createdAt } tweet { text } }
+        }"""
+        found = run(edge, query, ada, **error["extensions"]["event"])["tweetFeedItem"]
+        assert found["tweet"] == {"text": "during"}
+        assert found["actor"]["createdAt"]
+
+    def test_nothing_is_lost_while_the_router_is_away(
+        self,
+        client: Subscriber,
+        subscribe: Subscribe,
+        edge: httpx.Client,
+        stack: RunningStack,
+        sign_up: SignUp,
+    ) -> None:
+        ada = sign_up()
+        local = subscribe("graphql-ws")
+        local.subscribe(ada.token, "subscription { tweetFeed { cursor tweet { text } } }")
+        listen(client, edge, ada)
+        stack.kill("router")
+        try:
+            ids = [
+                directly(stack, ada, CREATE_TWEET, text=f"tweet {number}")["createTweet"]["id"]
+                for number in range(5)
+            ]
+            eventually(lambda: "tweet 4" in texts(local), "others receive the items meanwhile")
+            assert texts(client) == []
+            delete = "mutation ($id: ID!) { deleteTweet(id: $id) { __typename } }"
+            directly(stack, ada, delete, id=ids[2])
+        finally:
+            stack.restart("router")
+        eventually(lambda: "tweet 4" in texts(client), "it goes on")
+        # In order, without the deleted one, and on the same connection.
+        assert texts(client) == ["tweet 0", "tweet 1", "tweet 3", "tweet 4"]
+        assert not [each for each in client.messages if each["event"] in {"closed", "complete"}]
