@@ -274,6 +274,8 @@ class Stack:
             return False
         self._console.step("Composing the supergraph")
         supergraph.compose(self._commands)
+        # They have read the earlier one.
+        self.restart(*(s.name for s in declared().subgraphs if s.subscriptions))
         return True
 
     def _service(self, service: Service) -> Process:
