@@ -44,7 +44,7 @@ def tweet(edge: httpx.Client, account: Account, text: str) -> None:
 
 
 def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables: Any) -> None:
-    """Subscribe, and return when the client has received an item."""
+    """Subscribe, and return when the client has received every item so far."""
     client.subscribe(account.token, FEED, **variables)
 
     def is_listening() -> bool:
@@ -52,6 +52,8 @@ def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables
         return any(each["event"] == "next" for each in client.messages)
 
     eventually(is_listening, f"{client.kind} receives an item")
+    tweet(edge, account, "probe, the last")
+    item_of(client, "probe, the last")
 
 
 def item_of(client: Subscriber, text: str) -> dict[str, Any]:
@@ -158,9 +160,8 @@ class TestSelection:
     ) -> None:
         ada = sign_up()
         query = """subscription Feed($after: String, $tweets: Int!, $cursor: Boolean!) {
-            ...Root
+            tweetFeed(after: $after) { ...Item }
         }
-        fragment Root on Subscription { tweetFeed(after: $after) { ...Item } }
         fragment Item on TweetFeedItem {
             cursor
             kind @include(if: $cursor)
