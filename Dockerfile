@@ -1,5 +1,5 @@
-# Every image of the system, built from the root of the repository. The target `service` builds each
-# Python service with the arguments in services.toml:
+# Every image of the system, built from the root of the repository. The target `service`, or
+# `streaming-service`, builds each Python service with the arguments in services.toml:
 #   docker compose build auth
 # The image of a service holds its own packages and its own code only.
 #
@@ -63,6 +63,10 @@ COPY ${FOLDER} ${FOLDER}
 USER 0:0
 RUN install --directory --owner 10001 --group 10001 --mode 0750 /secrets
 USER 10001:10001
+
+# A service with subscriptions knows the schema of all subgraphs.
+FROM service AS streaming-service
+COPY router/api.graphql router/supergraph.graphql router/
 
 FROM ${NODE} AS explorer-page
 WORKDIR /build

@@ -73,9 +73,10 @@ bench: setup  ## what each layer costs here, beside what else there is (ROWS=…
 migrate: setup-stack  ## bring the databases to the newest schema
 	@exec $(STACK) migrate
 
-subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singular: ITEM=like; EXTENDS=tweets or auth)
+subgraph: setup  ## write a new subgraph that works at once: NAME=likes (singular: ITEM=like; EXTENDS=tweets or auth; SUBSCRIPTION=1)
 	@$(PYTHON_IN) -m deploy.scaffold $(or $(NAME),$(error Name it: make subgraph NAME=likes)) \
-		$(if $(ITEM),--item $(ITEM)) $(if $(EXTENDS),--extends $(EXTENDS))
+		$(if $(ITEM),--item $(ITEM)) $(if $(EXTENDS),--extends $(EXTENDS)) \
+		$(if $(SUBSCRIPTION),--subscription)
 
 rename: setup  ## give the product another name: NAME in identifiers, TITLE on pages and in mails
 	@$(PYTHON_IN) -m deploy.rename "$(NAME)" $(if $(TITLE),"$(TITLE)") && \

@@ -168,7 +168,20 @@ class Parts:
             open_sessions=lambda: streams.connections.sessions(),
             on_ended=lambda session_ids: streams.connections.end_sessions(session_ids),
         )
-        streams = Streams(schema, make_context, self.sessions.verify, limits, self._revocations)
+        # Only services with subscriptions have the packages of these modules.
+        from chassis.graphql.federation import Federation
+        from chassis.graphql.router import Router
+        from chassis.graphql.supergraph import Supergraph
+
+        router = Router(self.settings.router_url, self.settings.router_secret)
+        streams = Streams(
+            schema,
+            make_context,
+            self.sessions.verify,
+            limits,
+            self._revocations,
+            Federation(schema, Supergraph.read(), router),
+        )
         return streams
 
     def app(

@@ -112,6 +112,9 @@ class ServiceSettings:
     database_pool_size: int
     redis_url: Secret
     router_secret: Secret
+    router_url: str
+    """The address of the router's GraphQL, like http://router:4100/graphql; empty for a service
+    without subscriptions."""
     introspection: bool
     event_groups: frozenset[str]
     """The consumer groups that must acknowledge an event of this service."""
@@ -141,6 +144,7 @@ class ServiceSettings:
             "database_pool_size": read.integer(f"{prefix}DATABASE_POOL_SIZE", 10, at_least=4),
             "redis_url": Secret(read.text("REDIS_URL")),
             "router_secret": read.secret("ROUTER_SECRET", at_least=32),
+            "router_url": read.text(service.router_setting) if service.subscriptions else "",
             "introspection": read.flag("GRAPHQL_INTROSPECTION", default=stage is Stage.DEVELOPMENT),
             "event_groups": topology.consumers_of(name),
             "event_limit": read.integer(f"{prefix}EVENT_LIMIT", 10_000, at_least=1),

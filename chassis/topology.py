@@ -17,6 +17,7 @@ from typing import Any, get_args, get_origin
 from chassis.node_ids import tag_of
 
 ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_TARGET = "service"
 FILE = "services.toml"
 
 RESERVED = frozenset(
@@ -129,7 +130,7 @@ class Service:
     """
     requirements: str = "subgraph"
     """The file in `requirements/` with its packages."""
-    target: str = "service"
+    target: str = DEFAULT_TARGET
     """The target of the Dockerfile that builds its image."""
     compose: Mapping[str, str] = field(default_factory=dict)
     """Additional settings under Docker Compose; a value may contain `${NAME:-default}`."""
@@ -150,6 +151,11 @@ class Service:
     def call_setting(self, called: str) -> str:
         """Return the name of the setting with the gRPC address of a service that it calls."""
         return f"{self.prefix}{called.upper()}_GRPC"
+
+    @property
+    def router_setting(self) -> str:
+        """The name of the setting with the router's address, for a service with subscriptions."""
+        return f"{self.prefix}ROUTER_URL"
 
     @property
     def secret_file_names(self) -> Mapping[str, str]:
@@ -239,6 +245,11 @@ class Topology:
     def consumers_of(self, name: str) -> frozenset[str]:
         """Return the consumer groups that must acknowledge an event of this service."""
         return frozenset(s.name for s in self.services.values() if name in s.consumes)
+
+
+def stream_path(service: str) -> str:
+    """Return the public path of the subscriptions of a service."""
+    return f"/graphql/stream/{service}"
 
 
 @cache

@@ -28,12 +28,6 @@ def problems(root: Path) -> Iterator[str]:
             )
         if service.kind is Kind.SUBGRAPH:
             yield from _differences(root, service)
-    streaming = [service.name for service in topology.services.values() if service.subscriptions]
-    if len(streaming) > 1:
-        yield (
-            f"{FILE}: {' and '.join(streaming)} have subscriptions = true; the edge sends the "
-            "subscriptions of /graphql to one service"
-        )
 
 
 def _undeclared(root: Path, topology: Topology) -> Iterator[str]:

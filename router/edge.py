@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from chassis.topology import Kind, Service, Topology, TopologyError, declared
+from chassis.topology import Kind, Service, Topology, TopologyError, declared, stream_path
 from router import accept
 
 TEMPLATE = Path(__file__).with_name("edge.yaml")
@@ -79,6 +79,27 @@ _ROUTE = Template("""\
                 typed_per_filter_config: *anonymous
 """)
 
+# The anchors are those of /graphql in the template.
+_STREAM_ROUTES = Template("""\
+              - match: {path: $path, headers: [{name: content-encoding, present_match: true}]}
+                direct_response: {status: 415}
+                typed_per_filter_config: *anonymous
+              - match: {path: $path, headers: [{name: ":method", string_match: {exact: GET}}, {name: upgrade, string_match: {exact: websocket, ignore_case: true}}]}
+                route: {cluster: $cluster, prefix_rewrite: /graphql/stream, timeout: 0s, idle_timeout: 60s, upgrade_configs: [{upgrade_type: websocket}], retry_policy: *elsewhere}
+                request_headers_to_add: *proof
+                typed_per_filter_config: *unbuffered
+              - match: {path: $path, headers: [{name: ":method", string_match: {exact: POST}}]}
+                route: {cluster: $cluster, prefix_rewrite: /graphql/stream, timeout: 0s, idle_timeout: 30s, retry_policy: *elsewhere}
+                request_headers_to_add: *proof
+                response_headers_to_add: *not_kept
+              - match: {path: $path, headers: [{name: ":method", string_match: {exact: OPTIONS}}, {name: origin, present_match: true}, {name: access-control-request-method, present_match: true}]}
+                route: {cluster: $cluster}
+              - match: {path: $path}
+                direct_response: {status: 405}
+                response_headers_to_add: *get_and_post
+                typed_per_filter_config: *anonymous
+""")  # noqa: E501
+
 
 def render(environment: Mapping[str, str], topology: Topology | None = None) -> str:
     """Return Envoy's configuration. Raises ValueError for a missing or wrong setting.
@@ -125,7 +146,7 @@ def _is_port(value: str) -> bool:
 def _services(environment: Mapping[str, str], topology: Topology) -> dict[str, str]:
     """Return the values of the template that depend on the services."""
     services = topology.services.values()
-    streams = next((s.name for s in services if s.subscriptions), "")
+    streaming = [s.name for s in services if s.subscriptions]
     page = next((s.name for s in services if s.kind is Kind.PAGE), "")
     clusters = [
         (_STREAMS_CLUSTER if s.subscriptions else _CLUSTER).substitute(
@@ -146,7 +167,12 @@ def _services(environment: Mapping[str, str], topology: Topology) -> dict[str, s
         if page
         else "",
         "PAGE_ROUTE": _ROUTE.substitute(match="prefix: /", cluster=page).rstrip() if page else "",
-        "STREAMS_CLUSTER": streams or "router",
+        # The first one serves the subscriptions of /graphql too.
+        "STREAMS_CLUSTER": streaming[0] if streaming else "router",
+        "STREAM_ROUTES": "".join(
+            _STREAM_ROUTES.substitute(path=json.dumps(stream_path(name)), cluster=name)
+            for name in streaming
+        ).rstrip(),
         "HEALTHY": json.dumps({name: {"value": 1} for name in healthy}),
     }
 

@@ -136,6 +136,8 @@ def _computed() -> dict[str, Callable[[Values], str]]:
     for service in declared().services.values():
         for owner in service.consumes:
             computed[service.owner_setting(owner)] = _address(owner, "http://{host}:{port}", "")
+        if service.subscriptions:
+            computed[service.router_setting] = _router_url
         for called in service.calls:
             computed[service.call_setting(called)] = _address(called, "{host}:{port}", "GRPC_")
     return computed
@@ -161,6 +163,10 @@ def _secret(_: Values) -> str:
 
 def _public_url(settings: Values) -> str:
     return f"http://localhost:{settings['EDGE_PORT']}"
+
+
+def _router_url(settings: Values) -> str:
+    return f"http://{settings['ROUTER_HOST']}:{settings['ROUTER_PORT']}/graphql"
 
 
 def _database(service: str) -> Callable[[Values], str]:

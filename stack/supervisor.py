@@ -295,6 +295,8 @@ class Stack:
         if supergraph.is_composed():
             return False
         supergraph.compose(self._commands)
+        # They have read the earlier one.
+        self.restart(*(s.name for s in declared().subgraphs if s.subscriptions))
         return True
 
     def _service(self, service: Service) -> Process:

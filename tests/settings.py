@@ -10,7 +10,7 @@ from chassis.topology import declared
 
 
 def addresses(name: str) -> dict[str, str]:
-    """Return the service's address and the addresses of the services that it calls."""
+    """Return the addresses of the service, of the services that it calls, and of the router."""
     service = declared()[name]
     settings = {f"{service.prefix}HOST": "127.0.0.1", f"{service.prefix}PORT": str(service.port)}
     if service.grpc_port:
@@ -18,6 +18,8 @@ def addresses(name: str) -> dict[str, str]:
         settings[f"{service.prefix}GRPC_PORT"] = str(service.grpc_port)
     for owner in service.consumes:
         settings[service.owner_setting(owner)] = f"http://127.0.0.1:{declared()[owner].port}"
+    if service.subscriptions:
+        settings[service.router_setting] = "http://127.0.0.1:4100/graphql"
     for called in service.calls:
         settings[service.call_setting(called)] = f"127.0.0.1:{declared()[called].grpc_port}"
     return settings

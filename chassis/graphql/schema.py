@@ -34,6 +34,7 @@ from chassis.errors import (
 )
 from chassis.graphql.documents import Documents, ReadDocument
 from chassis.graphql.entities import entity_problems
+from chassis.graphql.entries import entry_problems
 from chassis.graphql.limits import Limits
 from chassis.graphql.nodes import node_problems
 from chassis.graphql.scalars import CONFIG
@@ -95,11 +96,11 @@ def mask(error: GraphQLError) -> GraphQLError:
             extensions={"code": BadRequest.code},
         )
     if not (error.extensions or {}).get("code"):
-        _classify(error, _code(error))
+        classify(error, _code(error))
     return error
 
 
-def _classify(error: GraphQLError, code: str) -> None:
+def classify(error: GraphQLError, code: str) -> None:
     """Set the code of an error of graphql-core; replace a Python literal in its message by JSON."""
     error.extensions = {**(error.extensions or {}), "code": code}
     error.message = _PYTHON_LITERAL.sub(lambda word: _JSON[word[0]], error.message)
@@ -138,7 +139,7 @@ class _ClassifyingExecutor(StrawberryGraphQLCoreExecutionContext):
         if isinstance(executor, list):
             for error in executor:
                 if error.nodes:  # an error without nodes is a missing operation, not a variable
-                    _classify(error, BadUserInput.code)
+                    classify(error, BadUserInput.code)
         return executor
 
 
@@ -160,11 +161,14 @@ class SubgraphSchema(Schema):
         documents: Documents,
         *,
         service: str | None = None,
+        entries: Mapping[str, str] | None = None,
         extensions: Iterable[Extension] = (),
         executor: ExecutorName = "compiled",
         **options: Any,
     ) -> None:
         """`service` is the subgraph's name in `services.toml`; `options` are Strawberry's.
+
+        `entries` as in `build_schema`.
 
         With more `extensions`, or directives, `execute` calls Strawberry's extension hooks, which
         double the cost of this schema per request (docs/performance.md). The three built-in
@@ -178,6 +182,7 @@ class SubgraphSchema(Schema):
             **options,
         )
         self.service = service
+        self.entries = dict(entries or {})
         self.documents = documents
         self._needs_hooks = bool(extensions or self.directives)
 
@@ -319,6 +324,7 @@ def build_schema(
     subscription: type | None = None,
     types: Iterable[type] = (),
     scopes: type[StrEnum] | None = None,
+    entries: Mapping[str, str] | None = None,
     exception_handlers: Iterable[Any] = (),
     extensions: Iterable[Extension] = (),
     limits: Limits | None = None,
@@ -329,17 +335,22 @@ def build_schema(
 
     `service` is the subgraph's name in `services.toml`; the constants of the enum `scopes` must be
     its declared scopes. `types` are types that no field refers to, including members of unions.
+    `entries` maps a subscription field to the query field that returns one of its events, or null
+    if it exists no more. With it, the subscription may select fields of other subgraphs. The
+    arguments of the query field are fields of the event.
     `exception_handlers` convert domain exceptions into members of result unions
     (strawberry.ExceptionHandler). `executor` selects the compiling executor
     (packages/strawberry-compiled) or Strawberry's own; both return the same results.
 
-    Raises SchemaError for an entity that the router can request but that cannot be resolved, for a
-    scope that is checked but not declared or declared but not checked, and for a type of `nodes`
-    that implements no Node or the reverse; TopologyError for an undeclared `service`.
+    Raises SchemaError for an entity that the router can request but that cannot be resolved, for an
+    entry that does not fit its subscription, for a scope that is checked but not declared or
+    declared but not checked, and for a type of `nodes` that implements no Node or the reverse;
+    TopologyError for an undeclared `service`.
     """
     schema = SubgraphSchema(
         Documents(limits or Limits(), introspection=introspection),
         service=service,
+        entries=entries,
         query=query,
         mutation=mutation,
         subscription=subscription,
@@ -348,7 +359,10 @@ def build_schema(
         exception_handlers=exception_handlers,
         executor=executor,
     )
-    problems = [*entity_problems(schema.sdl, schema.classes)]
+    problems = [
+        *entity_problems(schema.sdl, schema.classes),
+        *entry_problems(schema._schema, schema.entries),  # noqa: SLF001
+    ]
     if service is not None:
         problems += [*scope_problems(service, scopes), *node_problems(service, schema.classes)]
     if problems:

@@ -3,9 +3,10 @@
 This module gives the package this product's callers, revocations, shutdown and log.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -31,6 +32,9 @@ from graphql_streams import (
     TokenExpired,
 )
 from graphql_streams.strawberry import subscriptions
+
+if TYPE_CHECKING:  # only services with subscriptions have its packages
+    from chassis.graphql.federation import Federation
 
 _log = structlog.get_logger("chassis.streaming")
 
@@ -59,11 +63,13 @@ class Streams:
         verify: Callable[[str], Awaitable[Principal]],
         limits: Limits,
         revocations: Revocations,
+        federation: "Federation | None" = None,
     ) -> None:
         """`make_context` is called for each operation.
 
         So data loaders do not cache for the lifetime of a socket. `verify` returns the principal of
-        the token in a socket's first message; it raises ClientError.
+        the token in a socket's first message; it raises ClientError. `federation` serves
+        operations that leave the subgraph; without it they are invalid.
         """
 
         def context(operation: Operation) -> RequestContext:
@@ -71,16 +77,21 @@ class Streams:
             return make_context(connection, operation.caller.value)
 
         self._verify = verify
-        self._streams = graphql_streams.Streams(
-            subscriptions(schema, context), self._authenticate, limits, revocations
-        )
+        subscribe = subscriptions(schema, context)
+        if federation:
+            subscribe = federation.subscribe(subscribe)
+        self._federation = federation
+        self._streams = graphql_streams.Streams(subscribe, self._authenticate, limits, revocations)
         self.connections = self._streams.connections
         self.open = self._streams.open
         """The number of open connections by transport."""
 
-    def running(self, shutdown: Shutdown) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def running(self, shutdown: Shutdown) -> AsyncIterator[None]:
         """End all connections when `shutdown` begins."""
-        return running(self._close_on(shutdown))
+        router = self._federation.router.running() if self._federation else nullcontext()
+        async with router, running(self._close_on(shutdown)):
+            yield
 
     async def _close_on(self, shutdown: Shutdown) -> None:
         await shutdown.begun()

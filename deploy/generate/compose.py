@@ -8,7 +8,7 @@ from chassis.topology import Service, Topology
 from deploy.generate import secret_files
 from deploy.generate.engine import Block, Output
 from deploy.generate.images import image_of
-from deploy.generate.router import address_setting
+from deploy.generate.router import ROUTER_PORT, address_setting
 
 _PATH = "docker-compose.yml"
 _COMPLETED = "{condition: service_completed_successfully}"
@@ -120,6 +120,8 @@ def _settings(topology: Topology, service: Service) -> str:
         lines += [f"{prefix}GRPC_HOST: 0.0.0.0", f'{prefix}GRPC_PORT: "{service.grpc_port}"']
     for owner in (topology[name] for name in service.consumes):
         lines.append(f"{service.owner_setting(owner.name)}: http://{owner.name}:{owner.port}")
+    if service.subscriptions:
+        lines.append(f"{service.router_setting}: http://router:{ROUTER_PORT}/graphql")
     for called in (topology[name] for name in service.calls):
         lines.append(f"{service.call_setting(called.name)}: {called.name}:{called.grpc_port}")
     if service.database:

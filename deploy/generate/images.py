@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chassis.topology import Service, Topology
+from chassis.topology import DEFAULT_TARGET, Service, Topology
 from deploy.generate.engine import Block, Output
 
 _LOCAL = "deploy/kubernetes/overlays/local/kustomization.yaml"
 _DIGITALOCEAN = "deploy/kubernetes/overlays/digitalocean/kustomization.yaml"
+_STREAMING_TARGET = "streaming-service"
+"""The target of the Dockerfile for a service with subscriptions: it adds the supergraph."""
+
 _PLACEHOLDER = "0.1.0"
 """The version in the overlay `digitalocean`; the workflow `deploy` puts digests in its place."""
 
@@ -29,7 +32,9 @@ def image_of(service: Service) -> Image:
         "PORT": str(service.port),
         "REQUIREMENTS": service.requirements,
     }
-    return Image(service.name, service.target, arguments)
+    is_plain = service.target == DEFAULT_TARGET
+    target = _STREAMING_TARGET if is_plain and service.subscriptions else service.target
+    return Image(service.name, target, arguments)
 
 
 def images(topology: Topology) -> list[Image]:

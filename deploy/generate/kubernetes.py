@@ -8,7 +8,7 @@ from string import Template
 from chassis.topology import Service, Topology
 from deploy.generate import secret_files
 from deploy.generate.engine import Block, File, Output
-from deploy.generate.router import address_setting
+from deploy.generate.router import ROUTER_PORT, address_setting
 
 FOLDER = "deploy/kubernetes/base/services"
 _KUBERNETES = "deploy/kubernetes"
@@ -174,6 +174,8 @@ def _settings(topology: Topology, service: Service) -> list[str]:
         }
     for owner in (topology[name] for name in service.consumes):
         settings[service.owner_setting(owner.name)] = f"http://{owner.name}:{owner.port}"
+    if service.subscriptions:
+        settings[service.router_setting] = f"http://router-pods:{ROUTER_PORT}/graphql"
     # A gRPC connection stays open, so the client balances its calls over the pods itself.
     for called in (topology[name] for name in service.calls):
         settings[service.call_setting(called.name)] = f"{called.name}-pods:{called.grpc_port}"

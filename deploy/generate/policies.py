@@ -2,7 +2,8 @@
 
 The edge connects to every service: it routes to them and checks their readiness. The router
 connects to every subgraph. A service connects to the gRPC port of the services that it calls, and
-to the HTTP port of those whose events it consumes, to fetch snapshots.
+to the HTTP port of those whose events it consumes, to fetch snapshots. A service with subscriptions
+connects to the router, which completes events with the fields of other subgraphs.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from chassis.topology import Service, Topology
 from deploy.generate.engine import File, Output
 from deploy.generate.kubernetes import FOLDER, filled
+from deploy.generate.router import ROUTER_PORT
 
 Arrow = tuple[str, str, int]
 """The client, the server and the server's port."""
@@ -29,6 +31,7 @@ def _own(topology: Topology, service: Service) -> list[Arrow]:
     owners = [topology[name] for name in service.consumes]
     called = [topology[name] for name in service.calls]
     return [
+        *([(service.name, "router", ROUTER_PORT)] if service.subscriptions else []),
         *((service.name, owner.name, owner.port) for owner in owners),
         *((service.name, other.name, other.grpc_port) for other in called if other.grpc_port),
     ]
@@ -39,7 +42,12 @@ def outputs(topology: Topology) -> Sequence[Output]:
     every = arrows(topology)
     policies = [
         _policy("edge-to-services", "edge", [], [a for a in every if a[0] == "edge"]),
-        _policy("router-to-subgraphs", "router", [], [a for a in every if a[0] == "router"]),
+        _policy(
+            "router-and-services",
+            "router",
+            [a for a in every if a[1] == "router"],
+            [a for a in every if a[0] == "router"],
+        ),
     ]
     for name in topology.services:
         incoming = [arrow for arrow in every if arrow[1] == name]

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from chassis.topology import Service, Topology
 from deploy.generate.engine import Block, Output
 
+ROUTER_PORT = 4100
+"""The router's port in containers: in docker-compose.yml and deploy/kubernetes/base/router.yaml."""
+
 
 def address_setting(subgraph: Service) -> str:
     """Return the name of the router's setting for the address of a subgraph: `AUTH_URL`."""

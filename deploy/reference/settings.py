@@ -30,6 +30,7 @@ _EVERYWHERE = {
     "DATABASE_POOL_SIZE": "the connections of one process",
     "REDIS_URL": "the server of the event streams",
     "ROUTER_SECRET": "the secret by which the edge authenticates to subgraphs",
+    "ROUTER_URL": "the address of the router's GraphQL, which completes events of subscriptions",
     "GRAPHQL_INTROSPECTION": "whether clients may query the schema; by default in development",
     "EVENT_LIMIT": "the largest number of entries in the stream of its events; beyond it, events "
     "wait in PostgreSQL",

@@ -13,6 +13,7 @@ from stack.environment import EXAMPLE
 
 _FIRST_PORT = 4101
 _TWEETS, _AUTH = "tweets", "auth"
+_SUBSCRIPTION = 'subscriptions = true\nrequirements = "subscriptions"\n'
 
 
 def main() -> int:
@@ -26,9 +27,13 @@ def main() -> int:
         help="whose type it adds fields to: Tweet of tweets (as long as there is that service), "
         "or User of auth",
     )
+    parser.add_argument(
+        "--subscription", action="store_true", help="with a subscription to its changes"
+    )
     arguments = parser.parse_args()
+    names = Names.of(arguments.name, arguments.item or None)
     try:
-        files = create(ROOT, Names.of(arguments.name, arguments.item or None), arguments.extends)
+        files = create(ROOT, names, arguments.extends, subscription=arguments.subscription)
     except (NameProblemError, TopologyError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -42,7 +47,9 @@ def main() -> int:
     return 0
 
 
-def create(root: Path, names: Names, extends: str | None) -> list[str]:
+def create(
+    root: Path, names: Names, extends: str | None, *, subscription: bool = False
+) -> list[str]:
     """Write the files and the stanza of a subgraph under `root`; return the paths of the files.
 
     `extends` is the service whose type it extends, by default `tweets` where it is declared.
@@ -57,11 +64,13 @@ def create(root: Path, names: Names, extends: str | None) -> list[str]:
     type_ = extended(root, topology[owner])
     if found := [*problems(names, topology, own_identifiers(type_))]:
         raise NameProblemError("\n".join(found))
-    files = render(names, type_)
+    files = render(names, type_, subscription=subscription)
     taken = [path for path in files if (root / path).exists()]
     if taken:
         raise NameProblemError(f"{', '.join(taken)} exist already; remove them first.")
     stanza = _stanza(names.name, owner, _free_port(topology))
+    if subscription:
+        stanza += _SUBSCRIPTION
     parse(declaration + stanza)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,9 @@ _SUFFIX = ".jinja"
 _NAME = "NAME"
 """Stands for the subgraph's name in the name of a template."""
 
+_OF_SUBSCRIPTIONS = {"feed.py.jinja", "test_feed.py.jinja"}
+"""Templates of a subgraph with a subscription only."""
+
 _LITERAL = 80  # characters of a string in one line
 
 
@@ -68,7 +71,7 @@ def folders(name: str) -> Mapping[str, str]:
     }
 
 
-def render(names: Names, type_: Extended) -> Mapping[str, str]:
+def render(names: Names, type_: Extended, *, subscription: bool = False) -> Mapping[str, str]:
     """Return the text of each file by its path in the repository."""
     tweets = type_.name == "Tweet"
     entity = type_.name.lower()
@@ -76,6 +79,8 @@ def render(names: Names, type_: Extended) -> Mapping[str, str]:
         **_cases("name", names.name),
         **_cases("item", names.item),
         **_cases("entity", entity),
+        "subscription": subscription,
+        "An_entity": f"A {entity}",
         "an_entity": f"a {entity}",
         "a_item": f"an {names.item}" if names.item[0] in "aeiou" else f"a {names.item}",
         "module": f"subgraphs.{names.name}",
@@ -87,6 +92,8 @@ def render(names: Names, type_: Extended) -> Mapping[str, str]:
     }
     files = {}
     for template in sorted(_TEMPLATES.rglob(f"*{_SUFFIX}")):
+        if template.name in _OF_SUBSCRIPTIONS and not subscription:
+            continue
         path = template.relative_to(_TEMPLATES)
         target = str(path.relative_to(path.parts[0])).removesuffix(_SUFFIX)
         target = target.replace(_NAME, names.name)
@@ -97,7 +104,7 @@ def render(names: Names, type_: Extended) -> Mapping[str, str]:
 
 def own_identifiers(type_: Extended) -> set[str]:
     """Return the names that the generated code gives to other things."""
-    files = render(_PLACEHOLDER, type_)
+    files = render(_PLACEHOLDER, type_, subscription=True)
     found = {
         word
         for path, text in files.items()

@@ -25,6 +25,7 @@ from subgraphs.tweets.types import (
     UndoRetweetResult,
     feed_cursor,
     feed_position,
+    item_position,
     known_id,
     load_tweet,
 )
@@ -62,6 +63,19 @@ class Query:
         viewer = info.context.require(Scope.READ)
         heads = await info.context.service.feed_heads([viewer.user_id])
         return feed_cursor(heads[viewer.user_id])
+
+    @strawberry.field(
+        description="The item of your feed with this cursor. Null if its tweet was deleted or the "
+        "retweet undone."
+    )
+    async def tweet_feed_item(
+        self,
+        info: Info,
+        cursor: Annotated[str, strawberry.argument(description="The `cursor` of the item.")],
+    ) -> TweetFeedItem | None:
+        viewer = info.context.require(Scope.READ)
+        item = await info.context.service.feed_item(viewer.user_id, item_position(cursor))
+        return TweetFeedItem.from_entity(item) if item else None
 
 
 @strawberry.type
@@ -138,6 +152,7 @@ def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:
         mutation=Mutation,
         subscription=Subscription,
         scopes=Scope,
+        entries={"tweetFeed": "tweetFeedItem"},
         exception_handlers=EXCEPTION_HANDLERS,
         introspection=introspection,
     )

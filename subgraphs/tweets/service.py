@@ -9,6 +9,7 @@ from chassis.events import Event
 from chassis.paging import Page, PageRequest
 from subgraphs.tweets.domain import (
     Author,
+    FeedItem,
     FeedPage,
     SnapshotEntry,
     Tweet,
@@ -155,6 +156,12 @@ class TweetService:
     async def feed(self, owner_id: UUID, after: int) -> FeedPage:
         """Return the items of a feed after a position, at most 100 of them."""
         return await self.unit_of_work.read(lambda r: r.feeds.page(owner_id, after, _FEED_PAGE))
+
+    async def feed_item(self, owner_id: UUID, position: int) -> FeedItem | None:
+        """Return the item at a position of a feed; None if it exists no more, or not yet."""
+        page = await self.unit_of_work.read(lambda r: r.feeds.page(owner_id, position - 1, 1))
+        found = page.items[0] if page.items else None
+        return found if found and found.position == position else None
 
     async def snapshot(self, after: UUID, limit: int) -> Sequence[tuple[UUID, Event]]:
         """Return the events of the next tweets and retweets by id, each with that id.

@@ -20,6 +20,10 @@ from subgraphs.tweets.context import Info, Scope
 from subgraphs.tweets.feed import NOT_A_CURSOR
 
 _FEED_POSITION = struct.Struct(">Q")
+_LAST_POSITION = 2**63 - 1
+"""The greatest that the database can count."""
+
+NOT_AN_ITEM = "`cursor` is not the cursor of an item of your feed."
 
 First = Annotated[int, strawberry.argument(description="The number of tweets to return, 1 to 100.")]
 
@@ -44,13 +48,23 @@ def feed_cursor(position: int) -> str:
 
 
 def feed_position(after: str | None) -> int | None:
-    """Return the position of a cursor. Raises BadUserInput."""
-    if after is None:
-        return None
+    """Return the position of the argument `after`. Raises BadUserInput."""
+    return None if after is None else _position(after, NOT_A_CURSOR)
+
+
+def item_position(cursor: str) -> int:
+    """Return the position of the argument `cursor`. Raises BadUserInput."""
+    position = _position(cursor, NOT_AN_ITEM)
+    if position > _LAST_POSITION:
+        raise BadUserInput(NOT_AN_ITEM)
+    return position
+
+
+def _position(text: str, problem: str) -> int:
     try:
-        (position,) = _FEED_POSITION.unpack(position_of(after))
+        (position,) = _FEED_POSITION.unpack(position_of(text))
     except (ValueError, struct.error):
-        raise BadUserInput(NOT_A_CURSOR) from None
+        raise BadUserInput(problem) from None
     return int(position)
 
 

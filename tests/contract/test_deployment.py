@@ -54,6 +54,8 @@ BETWEEN = {
     *{("edge", "router", 4100), ("edge", "auth", 4101), ("edge", "tweets", 4102)},
     *{("edge", "notifier", 4103), ("edge", "explorer", 4104)},
     *{("router", "auth", 4101), ("router", "tweets", 4102), ("router", "notifier", 4103)},
+    # An event of a subscription is completed with the fields of other subgraphs.
+    ("tweets", "router", 4100),
     *{("tweets", "auth", 4111), ("notifier", "auth", 4111), ("prober", "edge", 4000)},
     # A consumer fetches snapshots from the owner of the events.
     *{("tweets", "auth", 4101), ("notifier", "auth", 4101), ("notifier", "tweets", 4102)},
@@ -128,6 +130,8 @@ def by_the_rule(
                 yield (service.name, called.name, called.grpc_port or 0)
         if service.name in SHIPPED:
             continue
+        if service.subscriptions:
+            yield (service.name, "router", 4100)
         yield ("edge", service.name, service.port)
         if service.name in SUBGRAPHS:
             yield ("router", service.name, service.port)
@@ -372,7 +376,9 @@ class TestEnvironment:
             if (found := re.match(r"http://(?P<host>[\w-]+)(:(?P<port>\d+))?(/|$)", value))
             if found["host"] != "localhost"  # for a browser
         }
-        assert {host for host, _ in named} == {"edge", *SUBGRAPHS}
+        streaming = any(service.subscriptions for service in SERVICES.values())
+        routers = {"router-pods"} if streaming else set()
+        assert {host for host, _ in named} == {"edge", *SUBGRAPHS} | routers
         assert named <= ports
 
     def test_compose_passes_tracing_settings_to_the_edge(
@@ -636,8 +642,10 @@ class TestDockerfile:
         sources = {source for sources, _ in copied(IMAGES[name]) for source in sources}
         own = {source for source in sources if source.startswith(SERVICES[name].folder)}
         assert own
-        schema = {"router/api.graphql"} if name == "explorer" else set()
-        assert sources - own == {"chassis", "services.toml"} | schema
+        schemas = {"router/api.graphql"} if name == "explorer" else set()
+        if SERVICES[name].subscriptions:
+            schemas = {"router/api.graphql", "router/supergraph.graphql"}
+        assert sources - own == {"chassis", "services.toml"} | schemas
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_packages_of_a_service_are_locked(self, name: str) -> None:

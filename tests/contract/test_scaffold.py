@@ -23,13 +23,14 @@ def ruff(root: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize("subscription", [False, True])
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.name)
 @pytest.mark.parametrize("name", ["oxes", "l" * (LONGEST - 1) + "s", "i" * (LONGEST - 1) + "s"])
 def test_code_passes_the_linter_with_short_and_long_names(
-    tmp_path: Path, type_: Extended, name: str
+    tmp_path: Path, type_: Extended, name: str, subscription: bool
 ) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for path, text in render(Names.of(name), type_).items():
+    for path, text in render(Names.of(name), type_, subscription=subscription).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     ruff(tmp_path, "check", "--quiet", "--fix", "--select", "I")

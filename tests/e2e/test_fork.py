@@ -70,6 +70,9 @@ class TestRemoval:
 SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth"}
 """Names that no fork uses, and the service whose type each subgraph extends."""
 
+STREAMING = {"cheers"}
+"""Those with a subscription, beside that of tweets."""
+
 ALWAYS = {FILE, "router/supergraph.graphql", "router/api.graphql"}
 MARKS = (
     *(">>> generated from services.toml", "# Generated from services.toml"),
@@ -95,7 +98,8 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
 def extended(renamed: Fork) -> Fork:
     """Return the renamed fork with two generated subgraphs, which are not committed."""
     for name, owner in SUBGRAPHS.items():
-        renamed.python("-m", "deploy.scaffold", name, "--extends", owner)
+        options = ["--subscription"] if name in STREAMING else []
+        renamed.python("-m", "deploy.scaffold", name, "--extends", owner, *options)
     return renamed
 
 

@@ -36,6 +36,10 @@ function once(id, request) {
       next(result) {
         const cursor = result.data?.tweetFeed?.cursor;
         if (cursor) request.variables.after = cursor;
+        if (result.error?.errors?.some(({ path }) => path)) {
+          tell({ event: "next", id, data: result.data ?? null, errors: result.error.errors });
+          return;
+        }
         if (result.error) {
           ended = reason(id, result.error);
           if (ended !== "cut") return;

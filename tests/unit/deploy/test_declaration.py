@@ -80,8 +80,9 @@ class TestProblems:
                 "add it, or remove the stanza",
             ),
             (
-                lambda root: (root / "requirements" / "tweets.txt").unlink(),
-                f"{FILE}: [services.tweets] requirements: there is no requirements/tweets.txt; "
+                lambda root: (root / "requirements" / "subscriptions.txt").unlink(),
+                f"{FILE}: [services.tweets] requirements: there is no "
+                "requirements/subscriptions.txt; "
                 "write the .in file and run: make lock",
             ),
             (

@@ -203,7 +203,7 @@ CHANGES: dict[str, tuple[str, str, set[str]]] = {
         {COMPOSE, OWN, SETTINGS, POLICIES, SUPERGRAPH, TARGETS, RELEASES, *ADDRESSES},
     ),
     "grpc_port": ("grpc_port = 4115", "", {COMPOSE, OWN, SETTINGS}),
-    "subscriptions": ("subscriptions = true", "", AT_RUN_TIME),
+    "subscriptions": ("subscriptions = true", "", {COMPOSE, SETTINGS, POLICIES}),
     "publishes": ("publishes = true", "", AT_RUN_TIME),
     "consumes": ('consumes = ["auth"]', "", {COMPOSE, SETTINGS, POLICIES}),
     "consumes_if_declared": (

@@ -87,6 +87,15 @@ class TestCreate:
         assert service.scopes == ("likes:read", "likes:write")
         assert service.publishes
 
+    def test_subscription_is_declared_with_its_packages(self, root: Path) -> None:
+        created = create(root, Names.of("likes"), None, subscription=True)
+        service = parse((root / FILE).read_text())["likes"]
+        assert service.subscriptions
+        assert service.requirements == "subscriptions"
+        assert "subgraphs/likes/feed.py" in created
+        assert "subgraphs/likes/feed.py" not in create(root, Names.of("bookmarks"), None)
+        assert not parse((root / FILE).read_text())["bookmarks"].subscriptions
+
     def test_extended_type_is_described_as_its_owner_does(self, root: Path) -> None:
         described = 'A "post" ' + "of many words " * 20 + "in all."
         schema = root / "subgraphs/tweets/schema.graphql"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.topology import Kind, Topology, declared
+from chassis.topology import Kind, Topology, declared, parse
 from router.edge import LOCAL_ORIGINS, render
 
 SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"} | {
@@ -74,7 +74,8 @@ class TestRender:
 
 
 def routes(topology: Topology | None = None) -> list[dict[str, Any]]:
-    rendered = yaml.safe_load(render(SETTINGS, topology))
+    settings = SETTINGS | {"LIKES_HOST": "127.0.0.1", "LIKES_PORT": "4000"}
+    rendered = yaml.safe_load(render(settings, topology))
     filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
     found: list[dict[str, Any]] = filters[0]["typed_config"]["route_config"]["virtual_hosts"][0][
         "routes"
@@ -108,6 +109,73 @@ class TestAccessLog:
     def test_username_is_logged_in_development_only(self) -> None:
         assert "username" in access_log()
         assert "username" not in access_log(ENVIRONMENT="production")
+
+
+STREAMING = """
+[project]
+name = "chirp"
+title = "Chirp"
+[services.auth]
+module = "subgraphs.auth"
+kind = "subgraph"
+port = 4101
+[services.tweets]
+module = "subgraphs.tweets"
+kind = "subgraph"
+port = 4102
+subscriptions = true
+[services.likes]
+module = "subgraphs.likes"
+kind = "subgraph"
+port = 4105
+subscriptions = true
+"""
+
+
+def _path(match: dict[str, Any]) -> str | None:
+    return match.get("path") or match.get("safe_regex", {}).get("regex")
+
+
+def streams_of(declaration: str) -> set[tuple[str, str]]:
+    """Return the path, or its pattern, and the cluster of each route to subscriptions."""
+    return {
+        (_path(route["match"]), route["route"]["cluster"])
+        for route in routes(parse(declaration))
+        if route.get("route", {}).get("prefix_rewrite") == "/graphql/stream"
+    }
+
+
+class TestStreams:
+    def test_each_service_with_subscriptions_has_a_path(self) -> None:
+        assert streams_of(STREAMING) == {
+            ("/graphql/?", "tweets"),
+            ("/graphql/stream/tweets", "tweets"),
+            ("/graphql/stream/likes", "likes"),
+        }
+
+    def test_first_declared_service_serves_the_path_of_queries_too(self) -> None:
+        head, tweets, likes = re.split(r"(?=\[services\.(?:tweets|likes)\])", STREAMING)
+        assert ("/graphql/?", "likes") in streams_of(head + likes + tweets)
+
+    def test_path_of_a_service_takes_sockets_posts_and_preflights_only(self) -> None:
+        all_routes = routes(parse(STREAMING))
+        found = [r for r in all_routes if _path(r["match"]) == "/graphql/stream/likes"]
+        unpacked, socket, post, preflight, other = found
+        assert unpacked["direct_response"] == {"status": 415}
+        assert socket["route"]["upgrade_configs"] == [{"upgrade_type": "websocket"}]
+        assert post["match"]["headers"] == [{"name": ":method", "string_match": {"exact": "POST"}}]
+        assert preflight["match"]["headers"][0]["string_match"] == {"exact": "OPTIONS"}
+        assert other["direct_response"] == {"status": 405}
+
+    def test_identity_is_verified_on_the_path_of_a_service(self) -> None:
+        for route in routes(parse(STREAMING)):
+            if "/graphql/stream/" in str(route["match"].get("path")) and "route" in route:
+                filters = route.get("typed_per_filter_config", {})
+                assert "envoy.filters.http.ext_authz" not in filters
+
+    def test_system_without_subscriptions_has_no_such_path(self) -> None:
+        declaration = STREAMING.replace("subscriptions = true", "")
+        assert streams_of(declaration) == {("/graphql/?", "router")}
 
 
 def tracing(**settings: str) -> dict[str, Any] | None:

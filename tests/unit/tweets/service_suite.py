@@ -703,6 +703,21 @@ class Feeds:
         rest = await service.feed(ADA.id, first.position)
         assert (len(rest.items), rest.position, rest.is_last) == (2, 102, True)
 
+    async def test_item_is_found_by_its_position(self, service: TweetService) -> None:
+        first, second = (await tweets_of(service, ADA, 2))[::-1]
+        assert await service.feed_item(ADA.id, 1) == item(1, first)
+        assert await service.feed_item(ADA.id, 2) == item(2, second)
+        await service.delete_tweet(ADA.id, first.id)
+        assert await service.feed_item(ADA.id, 1) is None
+        assert await service.feed_item(BOB.id, 2) is None
+
+    @pytest.mark.parametrize("position", [0, 3, 2**63 - 1])
+    async def test_position_without_an_item_has_none(
+        self, service: TweetService, position: int
+    ) -> None:
+        await tweets_of(service, ADA, 2)
+        assert await service.feed_item(ADA.id, position) is None
+
     async def test_position_of_a_deleted_tweet_is_not_used_again(
         self, service: TweetService
     ) -> None:

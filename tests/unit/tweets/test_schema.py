@@ -501,6 +501,39 @@ class TestTweetFeed:
         item = await anext(await self.subscribe(service, document, after=now))
         assert item.data == {"tweetFeed": {"tweet": {"text": "after"}}}
 
+    async def test_item_is_found_by_its_cursor(self, service: TweetService, ask: Ask) -> None:
+        tweet = await service.create_tweet(ADA, "Hi")
+        await service.retweet(BOB, tweet.id)
+        selection = "{ cursor kind actor { username } tweet { text } }"
+        start = urlsafe_b64encode(bytes(8)).decode().rstrip("=")
+        feed = f"subscription ($after: String) {{ tweetFeed(after: $after) {selection} }}"
+        query = f"query ($cursor: String!) {{ tweetFeedItem(cursor: $cursor) {selection} }}"
+        answers = await self.subscribe(service, feed, after=start)
+        for _ in range(2):
+            delivered = (await anext(answers)).data["tweetFeed"]
+            found = await ask(query, cursor=delivered["cursor"])
+            assert found == {"tweetFeedItem": delivered}
+        as_bob = await ask(query, principal(BOB), cursor=delivered["cursor"])
+        assert as_bob == {"tweetFeedItem": None}
+        await service.undo_retweet(BOB.id, tweet.id)
+        assert await ask(query, cursor=delivered["cursor"]) == {"tweetFeedItem": None}
+
+    @pytest.mark.parametrize(
+        ("cursor", "caller", "code"),
+        [
+            ("AAAAAAAAAAE", None, "UNAUTHENTICATED"),
+            ("AAAAAAAAAAE", principal(ADA, frozenset({"tweets:write"})), "FORBIDDEN"),
+            ("nonsense", AS_ADA, "BAD_USER_INPUT"),
+            ("__________8", AS_ADA, "BAD_USER_INPUT"),
+        ],
+    )
+    async def test_refused_cursor_is_an_error(
+        self, execute: Ask, cursor: str, caller: Principal | None, code: str
+    ) -> None:
+        query = "query ($cursor: String!) { tweetFeedItem(cursor: $cursor) { cursor } }"
+        [error] = (await execute(query, caller, cursor=cursor))["errors"]
+        assert error["extensions"]["code"] == code
+
     @pytest.mark.parametrize(
         ("arguments", "caller", "code"),
         [

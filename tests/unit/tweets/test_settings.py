@@ -37,6 +37,7 @@ class TestFromEnv:
             "TWEETS_DATABASE_URL is missing",
             "REDIS_URL is missing",
             "ROUTER_SECRET is missing",
+            "TWEETS_ROUTER_URL is missing",
             "TWEETS_AUTH_URL is missing",
             "TWEETS_AUTH_GRPC is missing",
         ]
