@@ -6,12 +6,16 @@ from typing import Any, Self
 
 from starlette.requests import HTTPConnection
 
+from chassis.graphql.viewers import SharedConnection
 from chassis.principal import Principal, principal_from, require
 from chassis.sessions.guard import require_live_session
 
 MUTATIONS_HEADER = "x-router-mutations"
 """The number of mutations that ran for one client request: the gateway sends the sum of the earlier
 fetches, a subgraph responds with its own number. The edge removes this header from clients."""
+
+OF_REQUEST = ("client_address", "user_agent", "mutations_before")
+"""The fields that say something about the request, and not about the caller."""
 
 
 @dataclass(kw_only=True)
@@ -38,6 +42,9 @@ class RequestContext:
 
         Pass `principal` if the caller is known from elsewhere (the first message of a socket).
         """
+        if isinstance(connection, SharedConnection):
+            # Its context reads the other fields when they are used (shared_context.py).
+            return {"principal": principal, **dict.fromkeys(OF_REQUEST)}
         # Decoded once: Starlette's headers scan and decode the list for each look-up
         # (docs/performance.md). The first of several headers with one name counts.
         headers = {

@@ -91,10 +91,10 @@ class Streams:
                 handshake = Handshake(scope)
                 caller = await self._identify(handshake)
                 connection.assign(caller)
-                stream = HttpStream(format_, self.limits, receive, send)
+                stream = HttpStream(format_, self.limits, connection, receive, send)
                 with self._counted(format_.transport):
-                    operation = Operation(request, caller, handshake, stream.started)
-                    await stream.run(self._subscribe, operation, connection)
+                    operation = Operation(request, caller, handshake, stream.started, stream.offer)
+                    await stream.run(self._subscribe, operation)
         except Refused as error:
             await refusal(format_, error).send(send)
 
