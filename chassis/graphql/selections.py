@@ -5,14 +5,13 @@ them get is executed once (docs/adr/0031).
 """
 
 from collections import Counter
-from collections.abc import Coroutine, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Coroutine, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 import orjson
 from graphql import (
     DocumentNode,
-    ExecutionResult,
     FieldNode,
     GraphQLError,
     GraphQLSchema,
@@ -28,11 +27,15 @@ from graphql.execution import Executor
 
 from chassis.graphql.context import RequestContext
 from chassis.graphql.documents import Document
-from chassis.graphql.schema import SubgraphSchema, log_failures, mask_all
-from graphql_streams import OperationFailed, Refused, Work, response
+from chassis.graphql.schema import SubgraphSchema, log_failures, mask, mask_all
+from graphql_streams import OperationFailed, Refused, Result, Work, response
 
-Outcome = bytes | Refused
-"""The response to an event, or the exception that ends the operation or its connection."""
+if TYPE_CHECKING:  # only services with subscriptions have its packages
+    from chassis.graphql.completion import Completion
+
+Outcome = bytes | Refused | None
+"""The response to an event, or the exception that ends the operation or its connection. None for an
+event whose object exists no more."""
 
 
 class Selection(Work):
@@ -45,39 +48,58 @@ class Selection(Work):
         self._operation_name = operation_name
 
     def execute(
-        self, value: object, context: RequestContext
+        self, value: object, context: RequestContext, completion: "Completion | None" = None
     ) -> Outcome | Coroutine[Any, Any, Outcome]:
         """Execute the selection of an event with this value. Logs and masks failures."""
         executor = self._executor.build_per_event_executor(value)
         executor.context_value = context
         try:
             result: Any = executor.execute_operation(False)
+            if executor.is_awaitable(result):
+                return self._complete(result, completion)
+            if completion:
+                return self._complete(_ready(result), completion)
+            return self._response(result)
         except Exception as error:
             return self._failed(error)
-        return self._awaited(result) if executor.is_awaitable(result) else self._outcome(result)
 
-    async def _awaited(self, result: Any) -> Outcome:
+    async def _complete(
+        self, execution: Awaitable[Any], completion: "Completion | None"
+    ) -> Outcome:
         try:
-            return self._outcome(await result)
+            result = await execution
+            if completion is None:
+                return self._response(result)
+            self._finish(result)
+            completed = await completion.complete(result)
+            return None if completed is None else _response(completed)
         except Exception as error:
             return self._failed(error)
 
-    def _outcome(self, result: ExecutionResult) -> Outcome:
+    def _response(self, result: Any) -> Outcome:
+        self._finish(result)
+        return _response(result)
+
+    def _finish(self, result: Any) -> None:
         if result.errors:
             log_failures(result.errors, self._operation_name)
             mask_all(result)
-        try:
-            return response(result)
-        except Refused as refused:
-            return refused
-        except Exception as error:  # data that JSON cannot have
-            return self._failed(error)
 
     def _failed(self, error: Exception) -> Outcome:
-        failure = ExecutionResult(None, [as_graphql_error(error)])
-        log_failures(failure.errors or (), self._operation_name)
-        mask_all(failure)
-        return OperationFailed(failure.errors or ())
+        problem = as_graphql_error(error)
+        log_failures([problem], self._operation_name)
+        return OperationFailed([mask(problem)])
+
+
+def _response(result: Result) -> Outcome:
+    try:
+        return response(result)
+    except Refused as refused:
+        return refused
+
+
+async def _ready(result: Any) -> Any:
+    return result
 
 
 class Selections:
@@ -93,10 +115,14 @@ class Selections:
         document: Document,
         operation_name: str | None,
         variables: Mapping[str, Any] | None,
+        completion: Hashable = None,
     ) -> Selection:
-        """Return the selection of an operation whose variables are valid."""
+        """Return the selection of an operation whose variables are valid.
+
+        `completion` is the key of its completion, if it has one.
+        """
         used = _used(self._schema._schema, document.node, operation_name, variables or {})  # noqa: SLF001
-        key = (text, operation_name, orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
+        key = (completion, text, operation_name, orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
         selection = self._open.get(key)
         if selection is None:
             executor = self._schema.executor(document.node, None, None, used, operation_name)

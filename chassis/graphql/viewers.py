@@ -5,6 +5,7 @@ use everything else of the connection that it runs for, but that is recorded, an
 for this session, or this connection, only (docs/adr/0031).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -17,13 +18,17 @@ from graphql_streams import Reads, Viewer
 _SESSION = 2
 """The number of parts of a viewer up to the session."""
 _CONNECTION = 3
+_OF_CLIENT = ("x-client-address", "user-agent")
 
 
-def viewer_of(principal: Principal, operation: object) -> Viewer:
-    """Return the parts of an operation's caller: the user, the session, the operation itself."""
+def viewer_of(principal: Principal, headers: Mapping[str, str], operation: object) -> Viewer:
+    """Return the parts of an operation's caller: the user, the session, the operation itself.
+
+    The client's address and program are part of the session: the router gets them with it.
+    """
     return (
         (principal.user_id, principal.username, principal.scopes),
-        (principal.session_id, principal.expires_at),
+        (principal.session_id, principal.expires_at, *map(headers.get, _OF_CLIENT)),
         operation,
     )
 
