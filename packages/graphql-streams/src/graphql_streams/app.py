@@ -55,8 +55,7 @@ class Streams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "websocket":
-                with self._counted("websocket"):
-                    await self._serve_socket(scope, receive, send)
+                await self._serve_socket(scope, receive, send)
             case "http":
                 await self._serve_http(scope, receive, send)
             case "lifespan":
@@ -74,7 +73,8 @@ class Streams:
         socket = Socket(
             self._subscribe, self._authenticate, self.connections, self.limits, receive, send
         )
-        await socket.run(scope)
+        with self._counted("websocket"):
+            await socket.run(scope)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

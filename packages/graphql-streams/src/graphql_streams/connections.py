@@ -43,6 +43,8 @@ class Limits:
 class Connection:
     """An open socket or stream."""
 
+    __slots__ = ("_connections", "_expiry", "caller", "ended", "stop")
+
     def __init__(self, connections: "Connections") -> None:
         self._connections = connections
         self._expiry: asyncio.TimerHandle | None = None

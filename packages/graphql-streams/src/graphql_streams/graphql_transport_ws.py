@@ -54,6 +54,8 @@ class MessageChannel:
     invalid message.
     """
 
+    __slots__ = ("_message_bytes", "_receive", "_writer")
+
     def __init__(self, receive: Receive, writer: Writer, *, message_bytes: int) -> None:
         self._receive = receive
         self._writer = writer

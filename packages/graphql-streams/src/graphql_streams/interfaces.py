@@ -14,7 +14,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Handshake:
     """The request that opens a connection: a POST, or an upgrade with its `connection_init`."""
 
@@ -32,7 +32,7 @@ class Handshake:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The principal of a connection, its session, and the end of its lifetime."""
 
@@ -46,7 +46,7 @@ class Caller:
     """Data of the application, for its resolvers; this package does not read it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One subscription of a caller. A socket may have several."""
 

@@ -51,6 +51,22 @@ class Socket:
     socket by moving the deadline to the present.
     """
 
+    __slots__ = (
+        "_authenticate",
+        "_channel",
+        "_closed_with",
+        "_connections",
+        "_deadline",
+        "_handshake",
+        "_is_ending",
+        "_is_initialised",
+        "_limits",
+        "_operations",
+        "_subscribe_to",
+        "_tasks",
+        "_writer",
+    )
+
     def __init__(
         self,
         subscribe: Subscribe,
