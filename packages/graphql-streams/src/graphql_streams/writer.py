@@ -38,7 +38,9 @@ class Writer:
     @property
     def is_waiting(self) -> bool:
         """Whether a message waits for the client."""
-        return self._offered is not None or (self._lock is not None and self._lock.locked())
+        if self._offered is not None and not self._offered.done():
+            return True
+        return self._lock is not None and self._lock.locked()
 
     def offer(self, message: Message) -> bool:
         """Send the message now. Returns False if it would have to wait for another one.
@@ -63,8 +65,6 @@ class Writer:
                 await self._in_time(rest)
         except SendTimeout:
             self._too_slow()
-        finally:
-            self._offered = None
 
     async def write(self, *messages: Message) -> None:
         """Send the messages. Raises SendTimeout, or ClientLeft for a closed connection."""
@@ -97,11 +97,6 @@ class Writer:
         """Recall an offered message that waits: a cancelled send has sent nothing."""
         if self._offered:
             self._offered.cancel()
-
-    async def ended(self) -> None:
-        """Return when no offered message waits any more."""
-        if self._offered:
-            await asyncio.wait((self._offered,))
 
 
 @coroutine
