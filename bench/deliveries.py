@@ -12,14 +12,14 @@ import asyncio
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 import psutil
@@ -45,21 +45,22 @@ if TYPE_CHECKING:
 SETTINGS = {"TWEETS_STREAMS_PER_USER": "100000"}
 _WARM_UP = 2
 
-Publish = Callable[[Sequence[str]], Awaitable[None]]
-"""Publishes texts: the first to all sockets, or each to one of them."""
 
-
-@dataclass
-class Feed:
+class Feed(Protocol):
     """One of the systems that are compared."""
 
-    name: str
-    processes: list[Running]
-    dialogues: Callable[[bool], list[Dialogue]]
-    """Returns the sockets; True for those of one person."""
-    publish: Callable[[bool], Publish]
-    took: list[float] = field(default_factory=list)
-    used: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def processes(self) -> Sequence[Running]:
+        """The processes whose price is measured."""
+
+    def dialogues(self, one_person: bool) -> list[Dialogue]:
+        """Return the sockets: devices of one person, or those of as many persons."""
+
+    async def publish(self, texts: Sequence[str], one_person: bool) -> None:
+        """Send one text to all devices of one person, or each text to another person."""
 
 
 def processor_seconds(running: Running) -> float:
@@ -106,15 +107,86 @@ class Stream:
         return tweet_created(tweet, self._positions[user.id]).to_json()
 
 
+@dataclass
+class Ours:
+    """A tweets process, behind an edge or not."""
+
+    name: str
+    processes: Sequence[Running]
+    url: str
+    people: People
+    stream: Stream
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def dialogues(self, one_person: bool) -> list[Dialogue]:
+        signed_in = self.people.devices if one_person else self.people.persons
+        return [self._dialogue(one) for one in signed_in]
+
+    async def publish(self, texts: Sequence[str], one_person: bool) -> None:
+        authors = self.people.devices[:1] if one_person else self.people.persons
+        await self.stream.add(texts, authors)
+
+    def _dialogue(self, one: SignedIn) -> Dialogue:
+        init = {"authorization": f"Bearer {one.token}"}
+        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": TWEET_FEED}}
+        return Dialogue(
+            self.url,
+            json.dumps({"type": "connection_init", "payload": init}).encode(),
+            json.dumps(subscribe).encode(),
+            headers=self.headers,
+            subprotocol="graphql-transport-ws",
+        )
+
+
+@dataclass
+class Reference:
+    """A bare server, whose sockets have a path each."""
+
+    name: str
+    processes: Sequence[Running]
+    count: int
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"/{number}" for number in range(self.count)]
+
+    def dialogues(self, one_person: bool) -> list[Dialogue]:
+        return [Dialogue(f"{self.processes[0].url}{path}") for path in self.paths]
+
+
+@dataclass
+class Echo(Reference):
+    redis: "Redis"
+
+    async def publish(self, texts: Sequence[str], one_person: bool) -> None:
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            if one_person:
+                pipeline.publish(CHANNEL, texts[0])
+            else:
+                for path, text in zip(self.paths, texts, strict=True):
+                    pipeline.publish(CHANNEL_OF_ONE, f"{path} {text}")
+            await pipeline.execute()
+
+
+@dataclass
+class Memory(Reference):
+    async def publish(self, texts: Sequence[str], one_person: bool) -> None:
+        lines = [f"{path} {text}" for path, text in zip(self.paths, texts, strict=not one_person)]
+        body, path = (texts[0], "/") if one_person else ("\n".join(lines), "/each")
+        url = self.processes[0].url
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
+            await http.post(path, content=body)
+
+
 @contextmanager
-def running_feeds(count: int) -> Iterator[tuple[list[Feed], "Callable[[], Awaitable[None]]"]]:
+def running_feeds(count: int) -> Iterator[list[Feed]]:
     with running_testbed() as testbed:
         testbed.settings.update(SETTINGS)
         people = [_people(testbed, count) for _ in range(2)]
         asyncio.run(_store(testbed, people))
         testbed.service("auth")
-        tweets = [testbed.service("tweets", number) for number in range(2)]
-        testbed.settings["TWEETS_ENDPOINTS"] = tweets[0].url.removeprefix("http://")
+        first, second = (testbed.service("tweets", number) for number in range(2))
+        testbed.settings["TWEETS_ENDPOINTS"] = first.url.removeprefix("http://")
         edge = testbed.edge("edge", "http://127.0.0.1:9")  # no request goes to a router
         redis_url = testbed.settings["REDIS_URL"]
         echo = testbed.python("echo", "bench.echo", REDIS_URL=redis_url)
@@ -122,68 +194,12 @@ def running_feeds(count: int) -> Iterator[tuple[list[Feed], "Callable[[], Awaita
         redis: Redis = Redis.from_url(redis_url)
         stream = Stream(redis)
         trusted = (("x-router-secret", testbed.secret),)
-        http = httpx.AsyncClient(base_url=memory.url, trust_env=False, timeout=60)
-        paths = [f"/{number}" for number in range(count)]
-
-        def subscriber(url: str, one: SignedIn, headers: Any = ()) -> Dialogue:
-            init = {"authorization": f"Bearer {one.token}"}
-            subscribe = {"id": "1", "type": "subscribe", "payload": {"query": TWEET_FEED}}
-            return Dialogue(
-                url,
-                json.dumps({"type": "connection_init", "payload": init}).encode(),
-                json.dumps(subscribe).encode(),
-                headers=headers,
-                subprotocol="graphql-transport-ws",
-            )
-
-        def ours(name: str, processes: list[Running], url: str, who: People, headers: Any) -> Feed:
-            def dialogues(one_person: bool) -> list[Dialogue]:
-                signed_in = who.devices if one_person else who.persons
-                return [subscriber(url, one, headers) for one in signed_in]
-
-            def publish(one_person: bool) -> Publish:
-                authors = who.devices[:1] if one_person else who.persons
-                return lambda texts: stream.add(texts, authors)
-
-            return Feed(name, processes, dialogues, publish)
-
-        def bare(name: str, running: Running, publish: Callable[[bool], Publish]) -> Feed:
-            addresses = [f"{running.url}{path}" for path in paths]
-            return Feed(name, [running], lambda _: [*map(Dialogue, addresses)], publish)
-
-        async def to_one(texts: Sequence[str]) -> None:
-            async with redis.pipeline(transaction=False) as pipeline:
-                for path, text in zip(paths, texts, strict=True):
-                    pipeline.publish(CHANNEL_OF_ONE, f"{path} {text}")
-                await pipeline.execute()
-
-        async def to_all(texts: Sequence[str]) -> None:
-            await redis.publish(CHANNEL, texts[0])
-
-        async def from_memory_to_one(texts: Sequence[str]) -> None:
-            lines = (f"{path} {text}" for path, text in zip(paths, texts, strict=True))
-            await http.post("/each", content="\n".join(lines))
-
-        async def from_memory_to_all(texts: Sequence[str]) -> None:
-            await http.post("/", content=texts[0])
-
-        async def close() -> None:
-            await redis.aclose()
-            await http.aclose()
-
-        yield (
-            [
-                ours("edge", [tweets[0], edge], f"{edge.url}/graphql", people[0], ()),
-                ours("direct", tweets[1:], f"{tweets[1].url}{STREAM_PATH}", people[1], trusted),
-                bare("echo", echo, lambda one: to_all if one else to_one),
-                bare(
-                    "memory",
-                    memory,
-                    lambda one: from_memory_to_all if one else from_memory_to_one,
-                ),
-            ],
-            close,
-        )
+        yield [
+            Ours("edge", [first, edge], f"{edge.url}/graphql", people[0], stream),
+            Ours("direct", [second], f"{second.url}{STREAM_PATH}", people[1], stream, trusted),
+            Echo("echo", [echo], count, redis),
+            Memory("memory", [memory], count),
+        ]
 
 
 def _people(testbed: Testbed, count: int) -> People:
@@ -196,56 +212,63 @@ async def _store(testbed: Testbed, people: Sequence[People]) -> None:
     await store(testbed.superuser_url_of("auth"), everybody)
 
 
+@dataclass
+class Measured:
+    """What was measured of one feed."""
+
+    crowd: Crowd
+    took: list[float] = field(default_factory=list)
+    used: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    memory: dict[str, float] = field(default_factory=dict)
+    idle: dict[str, float] = field(default_factory=dict)
+    """Processor seconds that each process uses in a second without events."""
+
+
 async def measure(feeds: Sequence[Feed], count: int, rounds: int, *, one_person: bool) -> Any:
     """Measure all feeds in alternating rounds."""
-    crowds, memory, idle = {}, {}, {}
+    found = {feed.name: Measured(Crowd()) for feed in feeds}
     length = 0
     for feed in feeds:
+        measured = found[feed.name]
         before = {running.name: _memory(running) for running in feed.processes}
-        crowd = crowds[feed.name] = Crowd()
-        await crowd.connect(feed.dialogues(one_person))
+        await measured.crowd.connect(feed.dialogues(one_person))
         for _ in range(_WARM_UP):
             await asyncio.sleep(0.5)
-            await once(feed, crowd, count, length, one_person=one_person)
-        length = length or len(crowd.last_text)
-        memory[feed.name] = {
-            running.name: round((_memory(running) - before[running.name]) / count / 1024, 1)
-            for running in feed.processes
-        }
-    for feed in feeds:  # what runs without events is not the price of a delivery
-        before_idle = {running.name: processor_seconds(running) for running in feed.processes}
-        await asyncio.sleep(1)
-        idle[feed.name] = {
-            r.name: processor_seconds(r) - before_idle[r.name] for r in feed.processes
-        }
+            await once(feed, measured.crowd, count, length, one_person=one_person)
+        length = length or len(measured.crowd.last_text)
+        for running in feed.processes:
+            grown = _memory(running) - before[running.name]
+            measured.memory[running.name] = round(grown / count / 1024, 1)
     for feed in feeds:
-        feed.took.clear()
-        feed.used.clear()
+        used = _used(feed)
+        await asyncio.sleep(1)
+        found[feed.name].idle = {name: now - used[name] for name, now in _used(feed).items()}
     for _ in range(rounds):
         for feed in feeds:
-            began = perf_counter()
-            used = {running.name: processor_seconds(running) for running in feed.processes}
-            feed.took.append(
-                await once(feed, crowds[feed.name], count, length, one_person=one_person)
-            )
+            measured, used, began = found[feed.name], _used(feed), perf_counter()
+            took = await once(feed, measured.crowd, count, length, one_person=one_person)
+            measured.took.append(took)
             await asyncio.sleep(0.02)
-            for running in feed.processes:
-                spent = processor_seconds(running) - used[running.name]
-                spent -= (perf_counter() - began) * idle[feed.name][running.name]
-                feed.used[running.name].append(1e6 * spent / count)
+            for name, now in _used(feed).items():
+                spent = now - used[name] - (perf_counter() - began) * measured.idle[name]
+                measured.used[name].append(1e6 * spent / count)
             await asyncio.sleep(0.05)
-    for name, crowd in crowds.items():
-        if crowd.closings:
-            raise RuntimeError(f"Sockets of {name} were closed: {crowd.closings[:3]}")
-        await crowd.leave()
+    for name, measured in found.items():
+        if measured.crowd.closings:
+            raise RuntimeError(f"Sockets of {name} were closed: {measured.crowd.closings[:3]}")
+        await measured.crowd.leave()
     return {
-        feed.name: {
-            "milliseconds to the last": round(median(feed.took), 2),
-            "processor µs for each": {n: round(median(u), 1) for n, u in feed.used.items()},
-            "memory, KB for each": memory[feed.name],
+        name: {
+            "milliseconds to the last": round(median(measured.took), 2),
+            "processor µs for each": {n: round(median(u), 1) for n, u in measured.used.items()},
+            "memory, KB for each": measured.memory,
         }
-        for feed in feeds
+        for name, measured in found.items()
     }
+
+
+def _used(feed: Feed) -> dict[str, float]:
+    return {running.name: processor_seconds(running) for running in feed.processes}
 
 
 async def once(feed: Feed, crowd: Crowd, count: int, length: int, *, one_person: bool) -> float:
@@ -255,20 +278,19 @@ async def once(feed: Feed, crowd: Crowd, count: int, length: int, *, one_person:
     texts = [marker if feed.name in {"edge", "direct"} else marker.rjust(length, ".")]
     arrivals = crowd.expect(marker.encode(), count)
     began = perf_counter()
-    await feed.publish(one_person)(texts if one_person else texts * count)
+    await feed.publish(texts if one_person else texts * count, one_person)
     times = await asyncio.wait_for(arrivals, 60)
     return 1000 * (times[-1] - began)
 
 
 def run(count: int, rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {"subscribers": count}
-    with observed() as found["run"], running_feeds(count) as (feeds, close):
+    with observed() as found["run"], running_feeds(count) as feeds:
 
         async def all_cases() -> None:
-            for name, one_person in (("one person", True), ("persons", False)):
+            for name, one_person in (("persons", False), ("one person", True)):
                 found[name] = await measure(feeds, count, rounds, one_person=one_person)
                 print(name, json.dumps(found[name], ensure_ascii=False, indent=2), flush=True)
-            await close()
 
         uvloop.run(all_cases())
     return found
