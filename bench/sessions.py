@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,7 @@ from bench.raw_http import Requests, drive, raw_request
 from bench.rounds import Effort, medians
 from bench.testbed import Running, Testbed
 from chassis.principal import Principal
+from chassis.topology import declared
 from subgraphs.auth import key_file
 from subgraphs.auth.authorize import Authorizer
 from subgraphs.auth.domain import Device, Session, User
@@ -31,16 +32,22 @@ LIFETIME = timedelta(hours=1)
 LATELY = timedelta(minutes=15)
 """As many sessions have ended in this time as are open: the usual lifetime of a token."""
 
+_USER_COLUMNS = ("id", "username", "email", "password_hash", "created_at")
+_SESSION_COLUMNS = (
+    *("id", "user_id", "scopes", "user_agent", "address"),
+    *("created_at", "last_used_at", "expires_at"),
+)
 _REMEMBERED = 3600.0
 _LONG = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class _SignedIn:
-    """A user with a session, and the request of the edge that authorizes it."""
+class SignedIn:
+    """A user with a session and its token, and the request of the edge that authorizes it."""
 
     user: User
     session: Session
+    token: str
     request: bytes
 
 
@@ -50,7 +57,7 @@ def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], di
     As many other sessions have ended, according to the database. The tokens are signed with the
     service's key and are in its cache. Their order is random, so processor caches do not help.
     """
-    signed_in = _sign_in(testbed, effort.sessions[-1])
+    signed_in = sign_in(testbed.settings, effort.sessions[-1])
     chance = random.Random(1)  # noqa: S311  (the same order in each run)
     services: dict[int, Running] = {}
     weights: dict[int, int] = {}
@@ -58,7 +65,7 @@ def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], di
     for number, size in enumerate(effort.sessions, start=1):
         users, database = signed_in[:size], f"auth_{size}"
         given = testbed.new_database("auth", database)
-        asyncio.run(_store(testbed.superuser_url_of(database), users))
+        asyncio.run(store(testbed.superuser_url_of(database), users))
         auth = testbed.service("auth", number, **given, AUTH_TOKEN_CACHE_SIZE=str(size))
         before = auth.resident
         authorizations = [one.request for one in users]
@@ -75,31 +82,37 @@ def over_http(testbed: Testbed, effort: Effort) -> tuple[dict[int, Measured], di
     return {size: medians(all_) for size, all_ in found.items()}, weights
 
 
-def _sign_in(testbed: Testbed, count: int) -> list[_SignedIn]:
-    """Return `count` users with sessions; they have no passwords."""
-    settings = testbed.settings
+def sign_in(settings: Mapping[str, str], count: int, *, one_user: bool = False) -> list[SignedIn]:
+    """Return `count` users with a session each, or one with all; they have no passwords."""
     tokens = JwtAccessTokens(
         key_file.read(Path(settings["AUTH_SIGNING_KEYS_FILE"])),
         issuer=settings["AUTH_ISSUER"],
-        audience=settings["AUTH_AUDIENCE"],
+        audience=settings.get("AUTH_AUDIENCE") or declared().project.name,
         lifetime=LIFETIME,
     )
     now = datetime.now(UTC)
 
-    def new_user(name: str) -> _SignedIn:
-        user = User(uuid4(), name, f"{name}@example.com", "", now)
+    def new_user() -> User:
+        name = f"user_{uuid4().hex[:12]}"
+        return User(uuid4(), name, f"{name}@example.com", "", now)
+
+    def signed_in(user: User) -> SignedIn:
         session = Session(uuid4(), user.id, SCOPES, Device("", ""), now, now, now + LIFETIME)
-        authorization = f"Bearer {tokens.issue(user, session, now).value}"
-        request = raw_request("/authorize/graphql", {"authorization": authorization})
-        return _SignedIn(user, session, request)
+        token = tokens.issue(user, session, now).value
+        request = raw_request("/authorize/graphql", {"authorization": f"Bearer {token}"})
+        return SignedIn(user, session, token, request)
 
-    return [new_user(f"user_{number}") for number in range(count)]
+    users = count * [new_user()] if one_user else [new_user() for _ in range(count)]
+    return [signed_in(user) for user in users]
 
 
-async def _store(url: str, signed_in: Sequence[_SignedIn]) -> None:
+async def store(url: str, signed_in: Sequence[SignedIn]) -> None:
     """Store users and sessions, and as many ended sessions, spread over LATELY."""
     now, apart = datetime.now(UTC), LATELY / len(signed_in)
-    users = (astuple(one.user) for one in signed_in)
+    users = {
+        user.id: (user.id, user.username, user.email, user.password_hash, user.created_at)
+        for user in (one.user for one in signed_in)
+    }
     sessions = (
         (s.id, s.user_id, list(s.scopes), "", "", s.created_at, s.last_used_at, s.expires_at)
         for s in (one.session for one in signed_in)
@@ -107,8 +120,12 @@ async def _store(url: str, signed_in: Sequence[_SignedIn]) -> None:
     ended = ((uuid4(), now - number * apart) for number in range(len(signed_in)))
     connection: Any = await asyncpg.connect(url)
     try:
-        await connection.copy_records_to_table("users", records=users)
-        await connection.copy_records_to_table("sessions", records=sessions)
+        await connection.copy_records_to_table(
+            "users", records=users.values(), columns=_USER_COLUMNS
+        )
+        await connection.copy_records_to_table(
+            "sessions", records=sessions, columns=_SESSION_COLUMNS
+        )
         await connection.copy_records_to_table("ended_sessions", records=ended)
         await connection.execute("VACUUM (ANALYZE)")
     finally:

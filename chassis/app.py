@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.database import Database
@@ -60,12 +61,14 @@ def subgraph_app(
     served: list[BaseRoute] = [
         Route("/graphql", traced(TrustedCallers(limited, router_secret))),
     ]
+    sockets: dict[str, ASGIApp] = {}
     if streams:
         # A separate path, for requests that the edge sends past the router: subscriptions only.
         trusted = TrustedCallers(streams, router_secret)  # has its own limit of the body
         served.append(Route(STREAM_PATH, trusted))
-        served.append(WebSocketRoute(STREAM_PATH, trusted))
-    app = Starlette(
+        sockets[STREAM_PATH] = trusted
+    app = _Subgraph(
+        sockets,
         routes=[*served, *health_routes(checks, shutdown), metrics.route(), *routes],
         middleware=[Middleware(RequestLog)],
         lifespan=run,
@@ -73,6 +76,24 @@ def subgraph_app(
     # A redirect would repeat the query string, which can hold a code, to an address in plain HTTP.
     app.router.redirect_slashes = False
     return app
+
+
+class _Subgraph(Starlette):
+    """Starlette, beside applications of WebSockets that it would only pass on.
+
+    Each of its layers would take memory for as long as a socket is open.
+    """
+
+    def __init__(self, sockets: Mapping[str, ASGIApp], **options: Any) -> None:
+        """`sockets` are the applications by their paths."""
+        super().__init__(**options)
+        self._sockets = sockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"] in self._sockets:
+            await self._sockets[scope["path"]](scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
+import orjson
+
 from chassis.text import is_one_line
 
 T = TypeVar("T")
@@ -82,8 +84,8 @@ class Event:
         Raises MalformedEventError.
         """
         try:
-            attributes = json.loads(text)
-        except (ValueError, RecursionError):
+            attributes = orjson.loads(text)
+        except ValueError:
             raise MalformedEventError("the event is not JSON") from None
         if not isinstance(attributes, dict):
             raise MalformedEventError("the event is not a JSON object")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 import structlog
 import uvicorn
@@ -96,12 +97,35 @@ def configuration(app: ASGIApp, *, host: str, port: int, sockets: bool) -> uvico
 
 def _sockets() -> type[asyncio.Protocol]:
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    from websockets.protocol import OPEN
 
     class Sockets(WebSocketsSansIOProtocol):
-        """Closes the connection of a client that sends pings and does not read the pongs.
+        """A socket of uvicorn that takes less time and memory (docs/adr/0031).
 
-        The pongs would accumulate in memory.
+        It writes texts without uvicorn's detours, and keeps no handshake and no deques. It closes
+        the connection of a client that sends pings and does not read the pongs, which would
+        accumulate in memory.
         """
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.queue = _Inbox()  # type: ignore[assignment]
+            self.writable = _Flag()  # type: ignore[assignment]
+
+        async def send(self, message: Any) -> None:
+            if (
+                message["type"] == "websocket.send"
+                and message.get("text") is not None
+                and self.handshake_complete
+                and self.writable.is_set()
+                and not (self.close_sent or self.disconnected or self.conn.extensions)
+                and self.conn.state is OPEN
+            ):
+                self.transport.write(_text_frame(message["text"].encode()))
+            else:
+                await super().send(message)
+                if self.handshake_complete:
+                    self.request = self.response = None  # type: ignore[assignment]
 
         def handle_ping(self) -> None:
             if self.writable.is_set():
@@ -110,6 +134,69 @@ def _sockets() -> type[asyncio.Protocol]:
                 self.transport.abort()
 
     return Sockets
+
+
+class _Flag:
+    """An asyncio.Event, as far as uvicorn uses it: without a deque, which takes 0.7 KB."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = True
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self) -> None:
+        while not self._is_set:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+
+class _Inbox:
+    """An asyncio.Queue with one reader, as far as uvicorn uses it: without its four deques."""
+
+    __slots__ = ("_messages", "_reader")
+
+    def __init__(self) -> None:
+        self._messages: list[Any] = []
+        self._reader: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    def put_nowait(self, message: Any) -> None:
+        self._messages.append(message)
+        if self._reader and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._messages:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self._messages.pop(0)
+
+
+def _text_frame(text: bytes) -> bytes:
+    """Return an unfragmented, unmasked text frame (RFC 6455, 5.2)."""
+    length = len(text)
+    if length < 126:
+        return b"\x81%c%b" % (length, text)
+    if length < 65536:
+        return b"\x81\x7e%b%b" % (length.to_bytes(2), text)
+    return b"\x81\x7f%b%b" % (length.to_bytes(8), text)
 
 
 def serve(

@@ -1,10 +1,11 @@
 """Completes one event of a subscription: asks the router for the fields that the client selects."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 import structlog
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
@@ -53,6 +54,16 @@ class Completion:
             router,
             operation.handshake.scope["headers"],
         )
+
+    @property
+    def key(self) -> Hashable:
+        """What the completions of several operations must have in common, beside the caller."""
+        variables = orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS)
+        return self.split.query, self.operation_name, variables
+
+    def by(self, caller: Principal) -> "Completion":
+        """Return the completion for an execution, which records what is read of this caller."""
+        return replace(self, caller=caller)
 
     async def complete(self, event: Result) -> Result | None:
         """Return the result of an event of the source; None if its object exists no more.

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from starlette.requests import HTTPConnection
 
+from chassis.graphql.viewers import SharedConnection
 from chassis.principal import Principal, principal_from, require
 from chassis.sessions.guard import require_live_session
 
@@ -15,6 +16,9 @@ fetches, a subgraph responds with its own number. The edge removes this header f
 
 OPERATION_HEADER, OUTCOME_HEADER = "x-router-operation", "x-router-outcome"
 """The root field of an operation and its result, in a response. The edge logs and removes them."""
+
+OF_REQUEST = ("client_address", "user_agent", "mutations_before")
+"""The fields that say something about the request, and not about the caller."""
 
 
 @dataclass(kw_only=True)
@@ -41,6 +45,9 @@ class RequestContext:
 
         Pass `principal` if the caller is known from elsewhere (the first message of a socket).
         """
+        if isinstance(connection, SharedConnection):
+            # Its context reads the other fields when they are used (shared_context.py).
+            return {"principal": principal, **dict.fromkeys(OF_REQUEST)}
         # Decoded once: Starlette's headers scan and decode the list for each look-up
         # (docs/performance.md). The first of several headers with one name counts.
         headers = {

@@ -4,8 +4,7 @@ The subgraph runs the subscription for its events alone. The router completes ea
 the client's own selection as a query (chassis/graphql/splitting.py).
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -26,12 +25,13 @@ from strawberry.types.graphql import OperationType
 from chassis.errors import VALIDATION_FAILED, BadUserInput
 from chassis.graphql.completion import Completion
 from chassis.graphql.documents import CACHE_SIZE, LONGEST_CACHED
+from chassis.graphql.live import LocalSubscribe
 from chassis.graphql.router import Router
 from chassis.graphql.schema import SubgraphSchema, classify, mask
 from chassis.graphql.splitting import Split, root_field, split
 from chassis.graphql.supergraph import Supergraph
 from chassis.topology import stream_path
-from graphql_streams import BadRequest, Operation, OperationFailed, Result, Subscribe
+from graphql_streams import BadRequest, Operation, OperationFailed
 
 _INCREMENTAL = {"defer", "stream"}
 
@@ -53,10 +53,12 @@ class Federation:
         self._supergraph = supergraph
         self._cached = lru_cache(CACHE_SIZE)(self._plan)
 
-    def subscribe(self, local: Subscribe) -> Subscribe:
-        """Return what serves any subscription; `local` serves those of the subgraph alone."""
+    def subscribe(
+        self, local: LocalSubscribe
+    ) -> Callable[[Operation], AsyncGenerator[bytes, None]]:
+        """Return what serves any subscription; `local` serves those of the subgraph."""
 
-        def events(operation: Operation) -> AsyncGenerator[Result, None]:
+        def responses(operation: Operation) -> AsyncGenerator[bytes, None]:
             try:
                 plan = self._plan_of(operation)
             except (OperationFailed, BadRequest) as refusal:
@@ -64,13 +66,12 @@ class Federation:
             # A local subscription costs nothing more for its events.
             return local(operation) if plan is None else self._completed(local, plan, operation)
 
-        return events
+        return responses
 
-    async def _completed(
-        self, local: Subscribe, plan: _Plan, operation: Operation
-    ) -> AsyncGenerator[Result, None]:
+    def _completed(
+        self, local: LocalSubscribe, plan: _Plan, operation: Operation
+    ) -> AsyncGenerator[bytes, None]:
         variables = operation.request.variables or {}
-        completion = Completion.of(plan.split, operation, self.router)
         source = replace(
             operation.request,
             query=plan.split.source,
@@ -80,11 +81,8 @@ class Federation:
                 if name in plan.split.source_variables
             },
         )
-        async with aclosing(local(replace(operation, request=source))) as events:
-            async for event in events:
-                result = await completion.complete(event)
-                if result is not None:
-                    yield result
+        completion = Completion.of(plan.split, operation, self.router)
+        return local(replace(operation, request=source), completion)
 
     def _plan_of(self, operation: Operation) -> _Plan | None:
         """Return how to serve the operation; None for one that the subgraph serves or refuses.
@@ -134,7 +132,7 @@ class Federation:
         return _Plan(node, split(api, document.node, node, entry))
 
 
-async def _refused(refusal: OperationFailed | BadRequest) -> AsyncGenerator[Result, None]:
+async def _refused(refusal: OperationFailed | BadRequest) -> AsyncGenerator[bytes, None]:
     raise refusal
     yield
 

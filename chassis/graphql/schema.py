@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 import structlog
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError
+from graphql.execution import Executor
 from strawberry.exceptions import MissingQueryError
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions import SchemaExtension
@@ -184,7 +185,8 @@ class SubgraphSchema(Schema):
         self.service = service
         self.entries = dict(entries or {})
         self.documents = documents
-        self._needs_hooks = bool(extensions or self.directives)
+        self.needs_hooks = bool(extensions or self.directives)
+        """Whether executions must call Strawberry's extension hooks."""
 
     @cached_property
     def sdl(self) -> str:
@@ -213,7 +215,7 @@ class SubgraphSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Execute a query or mutation and return its masked result."""
-        execute = super().execute if self._needs_hooks else self._execute
+        execute = super().execute if self.needs_hooks else self._execute
         # The result is masked here, because extensions do not see errors of the parser.
         result = await execute(
             query,
@@ -251,15 +253,8 @@ class SubgraphSchema(Schema):
             return PreExecutionError(None, errors)
         name = operation_name or document.first
         try:
-            executor = self.execution_context_class.build(
-                self._schema,
-                document.node,
-                root,
-                context,
-                variables,
-                operation_name,
-                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-                operation_extensions=operation_extensions,
+            executor = self.executor(
+                document.node, root, context, variables, operation_name, operation_extensions
             )
             if isinstance(executor, list):
                 return ExecutionResult(None, executor)
@@ -269,8 +264,29 @@ class SubgraphSchema(Schema):
         except Exception as error:
             return _failed(error, name)
         if result.errors:
-            _log_failures(result.errors, name)
+            log_failures(result.errors, name)
         return ExecutionResult(result.data, result.errors)
+
+    def executor(
+        self,
+        document: DocumentNode,
+        root: object,
+        context: object,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> Executor[Any] | list[GraphQLError]:
+        """Return the executor of an operation, or the errors of its variables."""
+        return self.execution_context_class.build(
+            self._schema,
+            document,
+            root,
+            context,
+            variables,
+            operation_name,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            operation_extensions=operation_extensions,
+        )
 
     def execute_sync(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute by Strawberry's own pipeline and return the masked result."""
@@ -286,7 +302,7 @@ class SubgraphSchema(Schema):
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Log errors; Strawberry calls this."""
-        _log_failures(errors, execution_context.operation_name if execution_context else None)
+        log_failures(errors, execution_context.operation_name if execution_context else None)
 
 
 async def _with_syntax_errors(results: SubscriptionResult) -> SubscriptionResult:
@@ -301,11 +317,12 @@ async def _with_syntax_errors(results: SubscriptionResult) -> SubscriptionResult
 def _failed(error: Exception, operation_name: str | None) -> ExecutionResult:
     if not isinstance(error, GraphQLError):
         error = GraphQLError(str(error), original_error=error)
-        _log_failures([error], operation_name)
+        log_failures([error], operation_name)
     return PreExecutionError(None, [error])
 
 
-def _log_failures(errors: list[GraphQLError], operation_name: str | None) -> None:
+def log_failures(errors: Iterable[GraphQLError], operation_name: str | None) -> None:
+    """Log the errors that the server caused."""
     for error in errors:
         if is_internal(error):
             _log.error(

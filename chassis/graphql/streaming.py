@@ -15,8 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 import graphql_streams
 from chassis.background import running
 from chassis.errors import ClientError, Refusal, TokenRefused
-from chassis.graphql.context import RequestContext
+from chassis.graphql.live import subscriptions
 from chassis.graphql.schema import SubgraphSchema
+from chassis.graphql.shared_context import MakeContext
 from chassis.logging import bound
 from chassis.principal import Principal, principal_from, require
 from chassis.shutdown import Shutdown
@@ -24,14 +25,12 @@ from graphql_streams import (
     Caller,
     Handshake,
     Limits,
-    Operation,
     Refused,
     Revocations,
     SessionEnded,
     StreamEnded,
     TokenExpired,
 )
-from graphql_streams.strawberry import subscriptions
 
 if TYPE_CHECKING:  # only services with subscriptions have its packages
     from chassis.graphql.federation import Federation
@@ -43,8 +42,6 @@ _ENDS: dict[Refusal, type[StreamEnded]] = {
     Refusal.SESSION_ENDED: SessionEnded,
 }
 """The refusals that end connections too: a client sees one close code for each, at any time."""
-
-MakeContext = Callable[[HTTPConnection, Principal], RequestContext]
 
 
 class Streams:
@@ -65,23 +62,22 @@ class Streams:
         revocations: Revocations,
         federation: "Federation | None" = None,
     ) -> None:
-        """`make_context` is called for each operation.
+        """`make_context` is as in `subscriptions`.
 
-        So data loaders do not cache for the lifetime of a socket. `verify` returns the principal of
-        the token in a socket's first message; it raises ClientError. `federation` serves
-        operations that leave the subgraph; without it they are invalid.
+        `verify` returns the principal of the token in a socket's first message; it raises
+        ClientError. `federation` serves operations that leave the subgraph; without it they are
+        invalid.
         """
 
-        def context(operation: Operation) -> RequestContext:
-            connection = HTTPConnection(operation.handshake.scope)
-            return make_context(connection, operation.caller.value)
-
         self._verify = verify
-        subscribe = subscriptions(schema, context)
-        if federation:
-            subscribe = federation.subscribe(subscribe)
+        local = subscriptions(schema, make_context)
         self._federation = federation
-        self._streams = graphql_streams.Streams(subscribe, self._authenticate, limits, revocations)
+        self._streams = graphql_streams.Streams(
+            federation.subscribe(local) if federation else local,
+            self._authenticate,
+            limits,
+            revocations,
+        )
         self.connections = self._streams.connections
         self.open = self._streams.open
         """The number of open connections by transport."""

@@ -88,7 +88,7 @@ class FeedKind(Enum):
     RETWEETED = "retweeted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class FeedItem:
     """An item of a user's feed: a tweet of theirs, or a retweet of it by another user."""
 

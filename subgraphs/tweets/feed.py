@@ -69,6 +69,7 @@ class Feed:
         self._reconcile_every = reconcile_every
         self._following = Backoff("follow feeds", stream=STREAM)
         self._readers = asyncio.Semaphore(_READERS)
+        self._pushed = 0
         # Reconciling during a broadcast would mark subscriptions as behind whose item is about to
         # arrive.
         self._broadcasting = asyncio.Lock()
@@ -133,11 +134,12 @@ class Feed:
             _log.error("malformed event", stream=STREAM, reason=str(error))
             return
         if item and (subscriptions := [*self.subscriptions.of(item.tweet.author.id)]):
-            for number, subscription in enumerate(subscriptions, start=1):
+            for subscription in subscriptions:
                 subscription.push(item)
                 # Other subscriptions, and the news of ended sessions, must not wait for a feed with
-                # very many subscriptions.
-                if number % _BATCH == 0:
+                # very many subscriptions, or for very many events.
+                self._pushed += 1
+                if self._pushed % _BATCH == 0:
                     await asyncio.sleep(0)
             self._record(event.time)
 

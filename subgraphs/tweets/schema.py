@@ -1,14 +1,13 @@
 """The GraphQL operations of the tweets subgraph."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import strawberry
 
 from chassis.graphql import schema
 from chassis.graphql.paging import After, page_request
-from subgraphs.tweets import subscriptions
+from graphql_streams import Broadcast
 from subgraphs.tweets.context import Info, Scope
 from subgraphs.tweets.types import (
     EXCEPTION_HANDLERS,
@@ -129,20 +128,15 @@ class Subscription:
         "order. The subscription ends with the session. It also ends when the token expires: "
         "subscribe again with a new token and the last cursor as `after` to miss no item."
     )
-    async def tweet_feed(
-        self, info: Info, after: FeedAfter = None
-    ) -> AsyncGenerator[TweetFeedItem, None]:
+    async def tweet_feed(self, info: Info, after: FeedAfter = None) -> AsyncIterator[TweetFeedItem]:
         viewer = info.context.require(Scope.READ)
         # Subscribes before the first item is requested, so that no item is missed until then.
-        return _items(await info.context.feed.subscribe(viewer.user_id, feed_position(after)))
+        subscription = await info.context.feed.subscribe(viewer.user_id, feed_position(after))
+        return _FEED_ITEMS.of(subscription)
 
 
-async def _items(
-    subscription: subscriptions.Subscription,
-) -> AsyncGenerator[TweetFeedItem, None]:
-    async with aclosing(subscription):
-        async for item in subscription:
-            yield TweetFeedItem.from_entity(item)
+_FEED_ITEMS = Broadcast(TweetFeedItem.from_entity)
+"""The items that this process delivers. Each is executed once for all devices of its owner."""
 
 
 def build_schema(*, introspection: bool = True) -> schema.SubgraphSchema:

@@ -6,7 +6,6 @@ missing. See docs/adr/0011.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from uuid import UUID
 
@@ -35,11 +34,16 @@ class Subscription:
         # `_position`: the last item ready or delivered. `_head`: the last that is known to exist.
         self._position = 0
         self._head = 0
-        self._ready: deque[FeedItem] = deque()
-        self._broadcast: deque[FeedItem] = deque()
+        self._ready: list[FeedItem] = []
+        self._broadcast: list[FeedItem] = []
         self._is_behind = False
-        self._wake = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[FeedItem], bool] = lambda _: False
         subscriptions.add(self)
+
+    def attach(self, take: Callable[[FeedItem], bool]) -> None:
+        """Deliver an item by `take` while `__anext__` waits for it, unless that returns False."""
+        self._take = take
 
     @property
     def buffered(self) -> int:
@@ -52,11 +56,13 @@ class Subscription:
         self.reconcile(head)
 
     def push(self, item: FeedItem) -> None:
-        """Take an item that was broadcast."""
+        """Deliver an item that was broadcast, or keep it."""
         self._head = max(self._head, item.position)
-        if len(self._broadcast) < _BUFFER:
+        if self._is_waiting and item.position == self._position + 1 and self._take(item):
+            self._position = item.position
+        elif len(self._broadcast) < _BUFFER:
             self._broadcast.append(item)
-            self._wake.set()
+            self._wake()
         else:
             self._fall_behind()
 
@@ -72,7 +78,7 @@ class Subscription:
         try:
             while not self._ready:
                 await self._prepare()
-            return self._ready.popleft()
+            return self._ready.pop(0)
         except BaseException:
             await self.aclose()
             raise
@@ -85,9 +91,9 @@ class Subscription:
         if self._is_behind:
             await self._read()
         elif not self._broadcast:
-            self._wake.clear()
-            await self._wake.wait()
-        elif (item := self._broadcast.popleft()).position == self._position + 1:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        elif (item := self._broadcast.pop(0)).position == self._position + 1:
             self._ready.append(item)
             self._position = item.position
         elif item.position > self._position:
@@ -104,7 +110,16 @@ class Subscription:
     def _fall_behind(self) -> None:
         self._broadcast.clear()
         self._is_behind = True
-        self._wake.set()
+        self._wake()
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether `__anext__` waits, and nothing has come for it."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Subscriptions:

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 import strawberry
 
+from chassis.graphql.context import RequestContext
 from chassis.graphql.documents import Documents
 from chassis.graphql.federation import Federation
 from chassis.graphql.limits import Limits
+from chassis.graphql.live import subscriptions
 from chassis.graphql.router import Answer, Router, RouterFailedError
 from chassis.graphql.schema import SubgraphSchema
 from chassis.graphql.supergraph import Supergraph
 from chassis.principal import Principal
-from graphql_streams import Caller, GraphQLRequest, Handshake, Operation, Result
-from graphql_streams.strawberry import subscriptions
+from graphql_streams import Caller, GraphQLRequest, Handshake, Operation
 
 API = """
 scalar Time
@@ -221,8 +223,8 @@ async def results(
     operation_name: str | None = None,
     headers: Sequence[tuple[bytes, bytes]] = (),
     **variables: Any,
-) -> list[Result]:
-    """Return the results of a subscription to its end."""
-    subscribe = federation(router).subscribe(subscriptions(SCHEMA, lambda _: None))
+) -> list[dict[str, Any]]:
+    """Return the responses of a subscription to its end."""
+    subscribe = federation(router).subscribe(subscriptions(SCHEMA, RequestContext.from_connection))
     asked = operation(query, operation_name, headers, **variables)
-    return [result async for result in subscribe(asked)]
+    return [orjson.loads(response) async for response in subscribe(asked)]

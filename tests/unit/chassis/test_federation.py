@@ -4,11 +4,10 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from strawberry.types import ExecutionResult
 
 from chassis.graphql import completion
 from chassis.graphql.router import Answer
-from graphql_streams import BadRequest, OperationFailed, Result
+from graphql_streams import BadRequest, Operation, OperationFailed
 from tests.unit.chassis.federated import CALLER, FakeRouter, federation, operation, results
 
 FEED = "subscription Feed { items { number owner { joined } } }"
@@ -29,12 +28,6 @@ def item(number: int) -> dict[str, Any]:
     return {"items": {"number": number, "owner": {"joined": "2026"}}}
 
 
-def plain(result: Result) -> dict[str, Any]:
-    """Return the result as it is sent."""
-    errors = [dict(error.formatted) for error in result.errors or ()]
-    return {"data": result.data} | ({"errors": errors} if errors else {})
-
-
 async def codes(router: FakeRouter, query: str, **variables: Any) -> list[tuple[str, str]]:
     """Return code and message of each error for which an operation is refused."""
     with pytest.raises((OperationFailed, BadRequest)) as refused:
@@ -45,22 +38,25 @@ async def codes(router: FakeRouter, query: str, **variables: Any) -> list[tuple[
 class TestLocalSelection:
     async def test_router_is_not_asked(self, router: FakeRouter) -> None:
         found = await results(router, "subscription { items { id text owner { name } } }")
-        assert [result.data for result in found] == [
+        assert [result["data"] for result in found] == [
             {"items": {"id": f"{n}", "text": f"text {n}", "owner": {"name": "ada"}}}
             for n in (1, 2, 3)
         ]
         assert router.asked == []
 
-    async def test_its_generator_is_that_of_the_subgraph(self, router: FakeRouter) -> None:
+    async def test_it_is_executed_without_a_completion(self, router: FakeRouter) -> None:
         """So an event costs nothing more."""
+        completions: list[object] = []
 
-        async def local() -> AsyncGenerator[Result, None]:
-            yield ExecutionResult(None, None)
+        async def local(_: Operation, completion: object = None) -> AsyncGenerator[bytes, None]:
+            completions.append(completion)
+            yield b"{}"
 
-        generator = local()
-        subscribe = federation(router).subscribe(lambda _: generator)
-        assert subscribe(operation("subscription { items { id } }")) is generator
-        assert subscribe(operation(FEED)) is not generator
+        subscribe = federation(router).subscribe(local)
+        for query in ("subscription { items { id } }", FEED):
+            _ = [response async for response in subscribe(operation(query))]
+        assert completions[0] is None
+        assert completions[1] is not None
 
 
 class TestForeignSelection:
@@ -68,7 +64,7 @@ class TestForeignSelection:
         for number in (1, 2, 3):
             router.put(item(number))
         found = await results(router, FEED)
-        assert [plain(result) for result in found] == [{"data": item(n)} for n in (1, 2, 3)]
+        assert found == [{"data": item(n)} for n in (1, 2, 3)]
         assert [asked.variables for asked in router.asked] == [{"id": f"{n}"} for n in (1, 2, 3)]
         assert {asked.text for asked in router.asked} == {router.asked[0].text}
 
@@ -91,7 +87,7 @@ class TestForeignSelection:
         router.put(item(1))
         router.put({"items": None})
         router.put(item(3))
-        assert [result.data for result in await results(router, FEED)] == [item(1), item(3)]
+        assert [result["data"] for result in await results(router, FEED)] == [item(1), item(3)]
 
     async def test_errors_of_other_subgraphs_are_beside_the_data(self, router: FakeRouter) -> None:
         path = ["items", "owner", "mail"]
@@ -101,7 +97,7 @@ class TestForeignSelection:
         router.put(item(3))
         query = "subscription { items { owner { mail { isOn } } } }"
         first, second, _ = await results(router, query)
-        assert plain(first) == {
+        assert first == {
             "data": data,
             "errors": [
                 {
@@ -111,7 +107,7 @@ class TestForeignSelection:
                 }
             ],
         }
-        assert plain(second) == {"data": item(2)}
+        assert second == {"data": item(2)}
 
     async def test_error_without_a_path_gets_that_of_the_field(self, router: FakeRouter) -> None:
         router.put({"feed": {"owner": {"mail": None}}}, AWAY)
@@ -119,14 +115,14 @@ class TestForeignSelection:
         router.put({"feed": None})
         query = "subscription { feed: items { owner { mail { isOn } } } }"
         [result] = await results(router, query)
-        assert plain(result)["errors"][0]["path"] == ["feed"]
+        assert result["errors"][0]["path"] == ["feed"]
 
     async def test_event_lost_to_an_outage_is_tried_again(self, router: FakeRouter) -> None:
         router.put({"items": None}, AWAY)
         router.put(None, AWAY)
         for number in (1, 2, 3):
             router.put(item(number))
-        assert [result.data for result in await results(router, FEED)] == [
+        assert [result["data"] for result in await results(router, FEED)] == [
             item(n) for n in (1, 2, 3)
         ]
 
@@ -138,7 +134,7 @@ class TestForeignSelection:
         router.put(item(2))
         router.put(item(3))
         first, *others = await results(router, FEED)
-        assert plain(first) == {
+        assert first == {
             "data": None,
             "errors": [
                 {
@@ -148,7 +144,7 @@ class TestForeignSelection:
                 }
             ],
         }
-        assert [result.data for result in others] == [item(2), item(3)]
+        assert [result["data"] for result in others] == [item(2), item(3)]
 
     async def test_lost_event_of_a_nullable_field_has_null_as_data(
         self, router: FakeRouter
@@ -156,14 +152,14 @@ class TestForeignSelection:
         forbidden = {"message": "no", "path": ["maybe"], "extensions": {"code": "FORBIDDEN"}}
         router.put({"maybe": None}, forbidden)
         [result] = await results(router, "subscription { maybe { owner { joined } } }")
-        assert result.data == {"maybe": None}
+        assert result["data"] == {"maybe": None}
         assert len(router.asked) == 1, "an error that is no outage is final"
 
     async def test_router_that_fails_is_tried_again(self, router: FakeRouter) -> None:
         router.fail(2)
         for number in (1, 2, 3):
             router.put(item(number))
-        assert [result.data for result in await results(router, FEED)] == [
+        assert [result["data"] for result in await results(router, FEED)] == [
             item(n) for n in (1, 2, 3)
         ]
 
@@ -172,7 +168,7 @@ class TestForeignSelection:
         router.put(item(2))
         router.put(item(3))
         first, *others = await results(router, FEED)
-        assert plain(first) == {
+        assert first == {
             "data": None,
             "errors": [
                 {
@@ -194,14 +190,15 @@ class TestForeignSelection:
         router.answers.append(Answer(is_executed=False, data=None, errors=[error]))
         router.put(item(2))
         router.put(item(3))
-        first, *_ = await results(router, FEED)
-        # graphql-streams ends an operation with errors that have no path.
-        assert plain(first) == {"data": None, "errors": [error]}
+        with pytest.raises(OperationFailed) as failed:
+            await results(router, FEED)
+        assert failed.value.formatted == [error]
 
     async def test_failure_of_the_source_is_that_of_the_subgraph(self, router: FakeRouter) -> None:
         query = 'subscription { items(word: "fail") { owner { joined } } }'
-        [result] = await results(router, query)
-        assert [error["extensions"] for error in plain(result)["errors"]] == [
+        with pytest.raises(OperationFailed) as failed:
+            await results(router, query)
+        assert [error["extensions"] for error in failed.value.formatted] == [
             {"code": "INTERNAL_SERVER_ERROR"}
         ]
         assert router.asked == []

@@ -168,6 +168,75 @@ class TestItems:
         await waiting(subscription)
 
 
+class TestAttach:
+    async def test_waiting_reader_gets_no_item_that_is_taken(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        taken: list[FeedItem] = []
+        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
+        task = await waiting(subscription)
+        items = [await tweet(service, feed) for _ in range(3)]
+        assert taken == items
+        assert not task.done()
+        subscription.attach(lambda _: False)
+        assert await tweet(service, feed) == await task
+
+    async def test_item_is_not_taken_before_the_reader_waits(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        taken: list[FeedItem] = []
+        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
+        await tweet(service, feed)
+        task = asyncio.create_task(take(subscription, 1))
+        await tweet(service, feed)
+        assert await task == [1]
+        await tweet(service, feed)
+        assert await take(subscription, 2) == [2, 3]
+        assert taken == []
+
+    async def test_item_that_is_refused_comes_before_the_next(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        asked: list[int] = []
+
+        def refuse_once(item: FeedItem) -> bool:
+            asked.append(item.position)
+            return item.position != 1
+
+        subscription.attach(refuse_once)
+        task = await waiting(subscription)
+        for _ in range(3):
+            await tweet(service, feed)
+        assert (await task).position == 1
+        assert await take(subscription, 2) == [2, 3]
+        assert asked == [1]
+
+    async def test_gap_is_read_and_not_taken(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        taken: list[FeedItem] = []
+        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
+        task = await waiting(subscription)
+        await tweet(service)
+        await tweet(service, feed)
+        assert (await task).position == 1
+        assert await take(subscription, 1) == [2]
+        assert taken == []
+
+    async def test_repetition_of_a_taken_item_is_dropped(
+        self, service: TweetService, feed: Feed, subscription: Subscription
+    ) -> None:
+        subscription.attach(lambda _: True)
+        task = await waiting(subscription)
+        item = await tweet(service, feed)
+        subscription.push(item)
+        subscription.reconcile(item.position)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+
+
 class TestClose:
     async def test_closed_subscription_is_not_open(
         self, feed: Feed, subscription: Subscription

@@ -27,11 +27,14 @@ from .interfaces import (
     bearer_token,
 )
 from .request import GraphQLRequest, is_json
+from .results import response
+from .sharing import Broadcast, LiveSource, Reads, SharedEvent, SharedSource, Viewer, Work
 
 __all__ = [
     "TRANSPORTS",
     "Authenticate",
     "BadRequest",
+    "Broadcast",
     "Caller",
     "Connections",
     "GraphQLError",
@@ -39,20 +42,27 @@ __all__ = [
     "Handshake",
     "Interrupted",
     "Limits",
+    "LiveSource",
     "Operation",
     "OperationFailed",
+    "Reads",
     "Refused",
     "Restarting",
     "Result",
     "Revocations",
     "SessionEnded",
+    "SharedEvent",
+    "SharedSource",
     "StreamEnded",
     "Streams",
     "Subscribe",
     "TokenExpired",
     "TooSlow",
     "Unauthenticated",
+    "Viewer",
+    "Work",
     "bearer_token",
     "is_json",
+    "response",
     "status_for",
 ]

@@ -55,8 +55,7 @@ class Streams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "websocket":
-                with self._counted("websocket"):
-                    await self._serve_socket(scope, receive, send)
+                await self._serve_socket(scope, receive, send)
             case "http":
                 await self._serve_http(scope, receive, send)
             case "lifespan":
@@ -74,7 +73,8 @@ class Streams:
         socket = Socket(
             self._subscribe, self._authenticate, self.connections, self.limits, receive, send
         )
-        await socket.run(scope)
+        with self._counted("websocket"):
+            await socket.run(scope)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -91,10 +91,10 @@ class Streams:
                 handshake = Handshake(scope)
                 caller = await self._identify(handshake)
                 connection.assign(caller)
-                stream = HttpStream(format_, self.limits, receive, send)
+                stream = HttpStream(format_, self.limits, connection, receive, send)
                 with self._counted(format_.transport):
-                    operation = Operation(request, caller, handshake, stream.started)
-                    await stream.run(self._subscribe, operation, connection)
+                    operation = Operation(request, caller, handshake, stream.started, stream.offer)
+                    await stream.run(self._subscribe, operation)
         except Refused as error:
             await refusal(format_, error).send(send)
 

@@ -43,6 +43,8 @@ class Limits:
 class Connection:
     """An open socket or stream."""
 
+    __slots__ = ("_connections", "_expiry", "caller", "ended", "stop")
+
     def __init__(self, connections: "Connections") -> None:
         self._connections = connections
         self._expiry: asyncio.TimerHandle | None = None
@@ -69,8 +71,14 @@ class Connection:
             self.ended.set_result(reason)
             self.stop()
 
+    @property
+    def is_permitted(self) -> bool:
+        """Whether an event may be sent now: no session has ended that this process may not know."""
+        revocations = self._connections.revocations
+        return not self.ended.done() and (revocations is None or revocations.is_current)
+
     async def permit(self) -> None:
-        """Return when an event may be sent: no session has ended that this process may not know.
+        """Return when an event may be sent.
 
         Raises the reason if the connection has ended.
         """

@@ -22,7 +22,8 @@ class Format(Protocol):
     def opening(self) -> bytes:
         """Return the first chunk, sent with the headers so that buffering proxies forward them."""
 
-    def event(self, payload: dict[str, Any]) -> bytes: ...
+    def event(self, response: bytes) -> bytes:
+        """Return the chunk of an event; `response` is JSON."""
 
     def heartbeat(self) -> bytes: ...
 
@@ -57,8 +58,8 @@ class Multipart:
     def opening(self) -> bytes:
         return self._NEXT + self.heartbeat()
 
-    def event(self, payload: dict[str, Any]) -> bytes:
-        return self._HEAD + encode({"payload": payload}) + self._NEXT
+    def event(self, response: bytes) -> bytes:
+        return b'%b{"payload":%b}%b' % (self._HEAD, response, self._NEXT)
 
     def heartbeat(self) -> bytes:
         return self._HEAD + b"{}" + self._NEXT
@@ -89,8 +90,8 @@ class EventStream:
     def opening(self) -> bytes:
         return self.heartbeat()
 
-    def event(self, payload: dict[str, Any]) -> bytes:
-        return b"event: next\ndata: " + encode(payload) + b"\n\n"
+    def event(self, response: bytes) -> bytes:
+        return b"event: next\ndata: %b\n\n" % response
 
     def heartbeat(self) -> bytes:
         return b":\n\n"
@@ -99,7 +100,7 @@ class EventStream:
         return self._COMPLETE
 
     def failure(self, errors: list[Error]) -> bytes:
-        return self.event({"errors": errors}) + self._COMPLETE
+        return self.event(encode({"errors": errors})) + self._COMPLETE
 
     def refusal(self, errors: list[Error]) -> None:
         return None

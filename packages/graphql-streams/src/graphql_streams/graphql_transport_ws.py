@@ -1,6 +1,5 @@
 """The protocol graphql-transport-ws: messages and close codes."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import orjson
 
 from .errors import Refused
-from .interfaces import Receive, Send
+from .interfaces import Receive
 from .request import InvalidJson, decode
 from .results import encode
+from .writer import ClientLeft, Writer
 
 PROTOCOL = "graphql-transport-ws"
 _LONGEST_REASON = 123
@@ -47,32 +47,23 @@ class ProtocolError(Exception):
         self.close = close
 
 
-class ClientLeft(Exception):
-    """The connection is closed."""
-
-
-class SendTimeout(Exception):
-    """The client did not read a message in time."""
-
-
 class MessageChannel:
     """Sends and receives messages as JSON in text frames.
 
-    Raises ClientLeft for a closed connection, SendTimeout if the client does not read a message
-    within `send_seconds`, and ProtocolError for an invalid message.
+    Raises what the writer raises, ClientLeft for a closed connection, and ProtocolError for an
+    invalid message.
     """
 
-    def __init__(
-        self, receive: Receive, send: Send, *, send_seconds: float, message_bytes: int
-    ) -> None:
+    __slots__ = ("_message_bytes", "_receive", "_writer")
+
+    def __init__(self, receive: Receive, writer: Writer, *, message_bytes: int) -> None:
         self._receive = receive
-        self._send = send
-        self._send_seconds = send_seconds
+        self._writer = writer
         self._message_bytes = message_bytes
 
     async def accept(self, subprotocol: str | None) -> None:
         await self._receive()  # websocket.connect
-        await self._write({"type": "websocket.accept", "subprotocol": subprotocol})
+        await self._writer.write({"type": "websocket.accept", "subprotocol": subprotocol})
 
     async def receive(self) -> dict[str, Any]:
         event = await self._receive()
@@ -95,21 +86,28 @@ class MessageChannel:
             text = encode(message).decode()
         except orjson.JSONEncodeError:  # a client's own payload, in a pong
             raise invalid_message("nested too deeply") from None
-        await self._write({"type": "websocket.send", "text": text})
+        await self._writer.write({"type": "websocket.send", "text": text})
+
+    async def send_next(self, head: str, response: bytes) -> None:
+        """Send the response to an event; `head` is what `next_head` returned."""
+        await self._writer.write(_next(head, response))
+
+    def offer_next(self, head: str, response: bytes) -> bool:
+        """Send the response now, or return False; as Writer.offer."""
+        return self._writer.offer(_next(head, response))
 
     async def close(self, close: Close) -> None:
         reason = close.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
-        await self._write({"type": "websocket.close", "code": close.code, "reason": reason})
+        await self._writer.write({"type": "websocket.close", "code": close.code, "reason": reason})
 
-    async def _write(self, event: dict[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(self._send_seconds):
-                await self._send(event)
-        except TimeoutError:
-            raise SendTimeout from None
-        except (OSError, RuntimeError):
-            # OSError: the client has closed the connection; RuntimeError: the server has.
-            raise ClientLeft from None
+
+def next_head(id_: str) -> str:
+    """Return the part of a `next` message before its payload."""
+    return f'{{"id":{encode(id_).decode()},"type":"next","payload":'
+
+
+def _next(head: str, response: bytes) -> dict[str, Any]:
+    return {"type": "websocket.send", "text": f"{head}{response.decode()}}}"}
 
 
 def init_payload(message: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,7 +12,8 @@ from .errors import InternalError, Refused, TooSlow, status_for
 from .formats import Error, Format, negotiate
 from .interfaces import Handshake, Operation, Receive, Scope, Send, Subscribe
 from .request import is_json
-from .results import encode, payloads
+from .results import encode, responses
+from .writer import ClientLeft, SendTimeout, Writer
 
 _UNBUFFERED = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 _FIRST_STEP = 0.05
@@ -115,10 +116,6 @@ def _start_of(status: int, headers: dict[str, str]) -> dict[str, Any]:
     }
 
 
-class SendTimeout(Exception):
-    """The client did not read a chunk in time."""
-
-
 class HttpStream:
     """Writes the results of one subscription until it ends, the client leaves or the process stops.
 
@@ -126,12 +123,19 @@ class HttpStream:
     the buffers of the server and the network. After `send_seconds` the stream ends.
     """
 
-    def __init__(self, format_: Format, limits: Limits, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        format_: Format,
+        limits: Limits,
+        connection: Connection,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self._format = format_
         self._limits = limits
+        self._connection = connection
         self._receive = receive
-        self._send = send
-        self._writing = asyncio.Lock()
+        self._writer = Writer(send, limits.send_seconds, lambda: connection.end(TooSlow()))
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_started = False
         self._is_finished = False
@@ -141,19 +145,35 @@ class HttpStream:
         if not self._subscribed.done():
             self._subscribed.set_result(None)
 
-    async def run(self, subscribe: Subscribe, operation: Operation, connection: Connection) -> None:
+    def offer(self, response: bytes) -> bool:
+        """Send the response to an event now, as Operation.offer does."""
+        return (
+            self._is_started
+            and not self._is_finished
+            and self._connection.is_permitted
+            and self._writer.offer(self._chunk(self._format.event(response)))
+        )
+
+    async def run(self, subscribe: Subscribe, operation: Operation) -> None:
         """Return when the response is complete or the client has left."""
-        writer = asyncio.create_task(self._write_all(payloads(subscribe, operation, connection)))
+        events = responses(subscribe, operation, self._connection)
+        writer = asyncio.create_task(self._write_all(events))
         client_left = asyncio.create_task(self._client_left())
-        connection.stop = writer.cancel  # a cancelled write has written nothing
+
+        def stop() -> None:
+            writer.cancel()
+            self._writer.cancel()
+
+        self._connection.stop = stop
         try:
-            last_error = await self._hold_open(writer, client_left, connection)
+            last_error = await self._hold_open(writer, client_left, self._connection)
         finally:
+            self._writer.cancel()
             for task in (writer, client_left):
                 task.cancel()
             await asyncio.gather(writer, client_left, return_exceptions=True)
         if last_error and not self._is_finished:
-            with suppress(SendTimeout):
+            with suppress(SendTimeout, ClientLeft):
                 await self._fail(last_error)
 
     async def _hold_open(
@@ -170,12 +190,14 @@ class HttpStream:
             if not any(end.done() for end in ends):
                 await self._start()
             while not (await asyncio.wait(ends, **self._until_heartbeat))[0]:
-                if not self._writing.locked():
+                if not self._writer.is_waiting:
                     await self._write(self._format.heartbeat())
             if writer.done() and not writer.cancelled():
                 writer.result()
         except SendTimeout:
             return TooSlow().formatted
+        except ClientLeft:
+            return []
         except Exception:
             _log.exception("stream failed")
             return InternalError().formatted
@@ -190,12 +212,12 @@ class HttpStream:
             "return_when": asyncio.FIRST_COMPLETED,
         }
 
-    async def _write_all(self, events: AsyncGenerator[dict[str, Any], None]) -> None:
+    async def _write_all(self, events: AsyncGenerator[bytes, None]) -> None:
         try:
             async with aclosing(events):
-                async for payload in events:
+                async for response in events:
                     await self._start()
-                    await self._write(self._format.event(payload))
+                    await self._write(self._format.event(response))
         except Refused as error:
             await self._fail(error.formatted)
         else:
@@ -222,25 +244,18 @@ class HttpStream:
             await self._begin(200, headers, self._format.opening())
 
     async def _begin(self, status: int, headers: dict[str, str], opening: bytes = b"") -> None:
-        await self._send_in_time(
-            _start_of(status, headers),
-            {"type": "http.response.body", "body": opening, "more_body": True},
-        )
+        await self._writer.write(_start_of(status, headers), self._chunk(opening))
 
     async def _write(self, chunk: bytes) -> None:
-        await self._send_in_time({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._writer.write(self._chunk(chunk))
 
     async def _finish(self, chunk: bytes) -> None:
-        await self._send_in_time({"type": "http.response.body", "body": chunk, "more_body": False})
+        await self._writer.write(self._chunk(chunk, last=True))
         self._is_finished = True
 
-    async def _send_in_time(self, *messages: dict[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(self._limits.send_seconds), self._writing:
-                for message in messages:
-                    await self._send(message)
-        except TimeoutError:
-            raise SendTimeout from None
+    @staticmethod
+    def _chunk(body: bytes, *, last: bool = False) -> dict[str, Any]:
+        return {"type": "http.response.body", "body": body, "more_body": not last}
 
     async def _client_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -14,7 +14,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Handshake:
     """The request that opens a connection: a POST, or an upgrade with its `connection_init`."""
 
@@ -32,7 +32,7 @@ class Handshake:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The principal of a connection, its session, and the end of its lifetime."""
 
@@ -46,7 +46,7 @@ class Caller:
     """Data of the application, for its resolvers; this package does not read it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One subscription of a caller. A socket may have several."""
 
@@ -56,6 +56,10 @@ class Operation:
     started: Callable[[], None] = field(default=lambda: None)
     """Sends the headers of an HTTP stream before its first event; no effect on a WebSocket. Call it
     when the operation is valid and no event can be missed any more."""
+    offer: Callable[[bytes], bool] = field(default=lambda _: False)
+    """Sends a response at once, without waking the task of the operation. Call it only while
+    `subscribe` waits for its next event. Returns False if it cannot be sent at once, because an
+    earlier one waits for the client, for example: then yield it."""
 
 
 class Result(Protocol):
@@ -80,8 +84,8 @@ class Result(Protocol):
 class Subscribe(Protocol):
     """Executes subscriptions."""
 
-    def __call__(self, operation: Operation, /) -> AsyncGenerator[Result, None]:
-        """Yield the results of the operation.
+    def __call__(self, operation: Operation, /) -> AsyncGenerator[Result | bytes, None]:
+        """Yield the results of the operation; bytes are what `response` returns for a result.
 
         May raise StreamEnded, which ends the connection; OperationFailed or another Refused, which
         ends this operation and is shown to the client; anything else is logged and masked.

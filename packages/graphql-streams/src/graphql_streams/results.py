@@ -1,4 +1,4 @@
-"""Turns the results of `subscribe` into payloads, and decides when each may be sent."""
+"""Turns the results of `subscribe` into responses, and decides when each may be sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,9 +12,9 @@ from .errors import GraphQLError, OperationFailed, StreamEnded
 from .interfaces import Operation, Result, Subscribe
 
 
-async def payloads(
+async def responses(
     subscribe: Subscribe, operation: Operation, connection: Connection
-) -> AsyncGenerator[dict[str, Any], None]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the results as GraphQL responses, each at a moment when it may be sent.
 
     Raises StreamEnded, which ends the connection; OperationFailed; and what `subscribe` raises.
@@ -22,9 +22,9 @@ async def payloads(
     try:
         async with aclosing(subscribe(operation)) as results:
             async for result in results:
-                _raise_failure(result)
+                found = result if isinstance(result, bytes) else response(result)
                 await connection.permit()
-                yield _payload(result)
+                yield found
                 # Other tasks get a turn even if the next event is ready already.
                 await asyncio.sleep(0)
     except OperationFailed as failure:
@@ -32,12 +32,23 @@ async def payloads(
         raise
 
 
-def _raise_failure(result: Result) -> None:
-    """Raise what ends the operation or the connection; errors of an event have paths."""
+def response(result: Result) -> bytes:
+    """Return the result of an event as JSON.
+
+    Raises StreamEnded, or OperationFailed for a result that ends the operation. Results that
+    several subscriptions get need it only once.
+    """
     errors = result.errors or ()
     _raise_end(errors)
+    # Errors of an event have paths.
     if result.data is None and not any(error.path for error in errors):
         raise OperationFailed(errors)
+    formatted: dict[str, Any] = {"data": result.data}
+    if errors:
+        formatted["errors"] = [dict(error.formatted) for error in errors]
+    if result.extensions:
+        formatted["extensions"] = result.extensions
+    return encode(formatted)
 
 
 def _raise_end(errors: Sequence[GraphQLError]) -> None:
@@ -45,15 +56,6 @@ def _raise_end(errors: Sequence[GraphQLError]) -> None:
     for error in errors:
         if isinstance(error.original_error, StreamEnded):
             raise error.original_error
-
-
-def _payload(result: Result) -> dict[str, Any]:
-    formatted: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        formatted["errors"] = [dict(error.formatted) for error in result.errors]
-    if result.extensions:
-        formatted["extensions"] = result.extensions
-    return formatted
 
 
 def encode(value: object) -> bytes:

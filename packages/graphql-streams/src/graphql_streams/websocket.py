@@ -26,20 +26,20 @@ from .graphql_transport_ws import (
     NOT_THE_PROTOCOL,
     PROTOCOL,
     TWO_INITS,
-    ClientLeft,
     Close,
     MessageChannel,
     ProtocolError,
-    SendTimeout,
     close_for,
     id_of,
     init_payload,
     invalid_message,
+    next_head,
     payload_of,
 )
 from .interfaces import Authenticate, Handshake, Operation, Receive, Scope, Send, Subscribe
 from .request import GraphQLRequest
-from .results import payloads
+from .results import responses
+from .writer import ClientLeft, SendTimeout, Writer
 
 _log = logging.getLogger("graphql_streams")
 
@@ -50,6 +50,22 @@ class Socket:
     The reader runs under a deadline. The client, a time-out, an operation or the process end the
     socket by moving the deadline to the present.
     """
+
+    __slots__ = (
+        "_authenticate",
+        "_channel",
+        "_closed_with",
+        "_connections",
+        "_deadline",
+        "_handshake",
+        "_is_ending",
+        "_is_initialised",
+        "_limits",
+        "_operations",
+        "_subscribe_to",
+        "_tasks",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -64,9 +80,8 @@ class Socket:
         self._authenticate = authenticate
         self._connections = connections
         self._limits = limits
-        self._channel = MessageChannel(
-            receive, send, send_seconds=limits.send_seconds, message_bytes=limits.message_bytes
-        )
+        self._writer = Writer(send, limits.send_seconds, lambda: self._end(close_for(TooSlow())))
+        self._channel = MessageChannel(receive, self._writer, message_bytes=limits.message_bytes)
         self._deadline = asyncio.timeout(limits.init_seconds)
         self._closed_with: Close | None = NO_INIT
         self._is_initialised = False
@@ -111,8 +126,7 @@ class Socket:
             self._closed_with = INTERNAL_FAILURE
         finally:
             self._is_ending = True
-            for task in self._tasks:
-                task.cancel()
+            self._cancel()
             try:
                 if self._closed_with:
                     await self._channel.close(self._closed_with)
@@ -129,6 +143,10 @@ class Socket:
     def _stop(self, close: Close) -> None:
         """End the socket and cancel its operations: a cancelled send has sent nothing."""
         self._end(close)
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self._writer.cancel()
         for task in self._tasks:
             task.cancel()
 
@@ -207,13 +225,25 @@ class Socket:
             # Only this operation fails; the others continue.
             await self._channel.send({"id": id_, "type": "error", "payload": error.formatted})
             return
-        operation = Operation(request, connection.caller, self._handshake)
-        self._operations[id_] = self._start(self._operate(id_, operation, connection))
+        head = next_head(id_)
+
+        def offer(response: bytes) -> bool:
+            return (
+                connection.is_permitted
+                and self._operations.get(id_) is task
+                and self._channel.offer_next(head, response)
+            )
+
+        operation = Operation(request, connection.caller, self._handshake, offer=offer)
+        task = self._start(self._operate(id_, head, operation, connection))
+        self._operations[id_] = task
         self._watch_idleness()
 
-    async def _operate(self, id_: str, operation: Operation, connection: Connection) -> None:
+    async def _operate(
+        self, id_: str, head: str, operation: Operation, connection: Connection
+    ) -> None:
         try:
-            last = await self._last_message(id_, operation, connection)
+            last = await self._last_message(id_, head, operation, connection)
             if self._forget(id_) and not connection.ended.done():
                 await self._channel.send(last)
         except StreamEnded as error:
@@ -224,15 +254,15 @@ class Socket:
             pass  # the reader notices it too
 
     async def _last_message(
-        self, id_: str, operation: Operation, connection: Connection
+        self, id_: str, head: str, operation: Operation, connection: Connection
     ) -> dict[str, Any]:
         """Send the events and return the message that ends the operation."""
         try:
-            async with aclosing(payloads(self._subscribe_to, operation, connection)) as events:
-                async for payload in events:
+            async with aclosing(responses(self._subscribe_to, operation, connection)) as events:
+                async for response in events:
                     if not self._runs(id_):
                         break  # the client has completed it, and a source went on all the same
-                    await self._channel.send({"id": id_, "type": "next", "payload": payload})
+                    await self._channel.send_next(head, response)
         except (StreamEnded, SendTimeout, ClientLeft):
             raise
         except Refused as error:

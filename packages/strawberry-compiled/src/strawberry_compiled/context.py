@@ -140,10 +140,10 @@ class CompilingExecutionContext(StrawberryGraphQLCoreExecutionContext):
         )
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
-        executor = super().build_per_event_executor(payload)
-        if isinstance(executor, CompilingExecutionContext) and self._document is not None:
-            executor.use(self._document)
-        return executor
+        # Once there are plans, the executor of each event is a copy that has them.
+        if self._plans is None and self._document is not None:
+            self.use(self._document)
+        return super().build_per_event_executor(payload)
 
     def use(self, document: DocumentPlans) -> None:
         """Complete by the plans of this document, where only the executor is involved.
