@@ -17,8 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from client.api import Account
+from tests.e2e.roll_over import listen, own_tweets, tweet
 from tests.e2e.subscribers import subscriber
-from tests.e2e.test_subscriptions import listen, own_tweets, tweet
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = [pytest.mark.needs("tweets"), ON_ONE_ROUTER]

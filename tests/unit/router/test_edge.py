@@ -132,8 +132,8 @@ subscriptions = true
 """
 
 
-def _path(match: dict[str, Any]) -> str | None:
-    return match.get("path") or match.get("safe_regex", {}).get("regex")
+def _path(match: dict[str, Any]) -> str:
+    return str(match.get("path") or match.get("safe_regex", {}).get("regex"))
 
 
 def streams_of(declaration: str) -> set[tuple[str, str]]:

@@ -509,10 +509,9 @@ class TestTweetFeed:
         feed = f"subscription ($after: String) {{ tweetFeed(after: $after) {selection} }}"
         query = f"query ($cursor: String!) {{ tweetFeedItem(cursor: $cursor) {selection} }}"
         answers = await self.subscribe(service, feed, after=start)
-        for _ in range(2):
-            delivered = (await anext(answers)).data["tweetFeed"]
-            found = await ask(query, cursor=delivered["cursor"])
-            assert found == {"tweetFeedItem": delivered}
+        first, delivered = [(await anext(answers)).data["tweetFeed"] for _ in range(2)]
+        for item in (first, delivered):
+            assert await ask(query, cursor=item["cursor"]) == {"tweetFeedItem": item}
         as_bob = await ask(query, principal(BOB), cursor=delivered["cursor"])
         assert as_bob == {"tweetFeedItem": None}
         await service.undo_retweet(BOB.id, tweet.id)
