@@ -116,6 +116,7 @@ class TestAccessibility:
         explorer.bar.get_by_role("button", name="Sign out").click()
         heading(page, "Sign in to see this tweet")
         assert problems(page) == []
+        page.keyboard.press("Escape")  # the drawer that says so
         page.get_by_role("button", name="Go to the form").click()
         expect(explorer.bar.get_by_label("Username or e-mail")).to_be_focused()
         assert problems(page) == []
