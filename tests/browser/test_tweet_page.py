@@ -84,7 +84,7 @@ class TestTweetPage:
         explorer.page.goto(tweet(explorer))
         explorer.page.get_by_role("link", name="Open in the explorer").click()
         explorer.wait_until_ready()
-        assert "Hello 👋" in str(explorer.run("Tweet")["data"]["tweet"])
+        assert "Hello 👋" in str(explorer.run("ReadTweet")["data"]["tweet"])
 
     def test_editor_is_not_loaded(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
