@@ -13,7 +13,7 @@ export function tweetIdIn(path: string): string | null {
 
 const POST = "id text createdAt retweetCount viewerHasRetweeted author { username }";
 
-export const TWEET = `query Tweet($id: ID!) {
+export const TWEET = `query ReadTweet($id: ID!) {
   tweet(id: $id) { ${POST} retweetOf { ${POST} } }
 }`;
 export const RETWEET = `mutation Retweet($tweetId: ID!) {

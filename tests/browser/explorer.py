@@ -81,9 +81,10 @@ class Explorer:
 
     def tweet_elsewhere(self, text: str) -> str:
         """Tweet as the signed-in user, outside of the page, and return the id."""
+        # Not as \u escapes: the router refuses surrogate pairs in a document.
+        literal = json.dumps(text, ensure_ascii=False)
         created = self._send(
-            f"mutation {{ createTweet(input: {{text: {json.dumps(text)}}}) {{"
-            " ... on Tweet { id } } }"
+            f"mutation {{ createTweet(input: {{text: {literal}}}) {{ ... on Tweet {{ id }} }} }}"
         )
         return str(created["createTweet"]["id"])
 

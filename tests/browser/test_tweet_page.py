@@ -84,7 +84,7 @@ class TestTweetPage:
         explorer.page.goto(tweet(explorer))
         explorer.page.get_by_role("link", name="Open in the explorer").click()
         explorer.wait_until_ready()
-        assert "Hello 👋" in str(explorer.run("Tweet")["data"]["tweet"])
+        assert "Hello 👋" in str(explorer.run("ReadTweet")["data"]["tweet"])
 
     def test_editor_is_not_loaded(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
@@ -116,6 +116,7 @@ class TestAccessibility:
         explorer.bar.get_by_role("button", name="Sign out").click()
         heading(page, "Sign in to see this tweet")
         assert problems(page) == []
+        page.keyboard.press("Escape")  # the drawer that says so
         page.get_by_role("button", name="Go to the form").click()
         expect(explorer.bar.get_by_label("Username or e-mail")).to_be_focused()
         assert problems(page) == []
