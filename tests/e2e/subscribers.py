@@ -93,6 +93,8 @@ def without_type_names(value: Any) -> Any:
     """Return the value without the `__typename` fields that Apollo Client always selects."""
     if isinstance(value, dict):
         return {k: without_type_names(v) for k, v in value.items() if k != "__typename"}
+    if isinstance(value, list):
+        return [without_type_names(item) for item in value]
     return value
 
 
