@@ -4,8 +4,8 @@
 
 A new user tweets without pause while the command runs. Apollo Client, graphql-ws and graphql-sse
 subscribe, and resume with the cursor of their last item when they are cut off. In the end each must
-have received every tweet once and in order. The command must return when what it replaces has
-ended; it has the quarter of an hour for which the user's access token is valid.
+have received every tweet once and in order, and the user is deleted. The command must return when
+what it replaces has ended; it has the quarter of an hour for which the access token is valid.
 """
 
 import argparse
@@ -23,14 +23,16 @@ from uuid import uuid4
 import httpx
 
 from client.api import Account, ApiError, connect, run, sign_up
-from client.documents import CREATE_TWEET
-from tests.e2e.subscribers import KINDS, Subscriber, subscriber
+from client.documents import CREATE_TWEET, DELETE_ACCOUNT
+from tests.e2e.subscribers import FEED, KINDS, Subscriber, subscriber
 from tests.stack import eventually
 
 CREATE_ONCE = """mutation ($text: String!, $key: String!) {
     createTweet(input: {text: $text, idempotencyKey: $key}) {
         ... on Tweet { id } ... on Error { message }
 } }"""
+FEDERATED = FEED.replace("id username", "id username createdAt")
+"""Also selects a field that auth serves: the router completes each item."""
 MINE = """query ($after: String) { myTweets(first: 100, after: $after) {
     edges { node { text } } pageInfo { hasNextPage endCursor }
 } }"""
@@ -42,9 +44,9 @@ def tweet(http: httpx.Client, account: Account, text: str) -> str:
     return tweet_id
 
 
-def listen(client: Subscriber, http: httpx.Client, account: Account) -> None:
+def listen(client: Subscriber, http: httpx.Client, account: Account, query: str = FEED) -> None:
     """Subscribe, and return when the client receives items."""
-    client.subscribe(account.token)
+    client.subscribe(account.token, query)
 
     def is_listening() -> bool:
         tweet(http, account, f"probe {uuid4()}")
@@ -84,7 +86,9 @@ class Followed:
 
 
 @contextmanager
-def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followed]:
+def followed(
+    url: str, query: str = FEED, *, each: int = 1, within: float = 30
+) -> Iterator[Followed]:
     """Tweet without pause while the block runs, with `each` clients of each kind as subscribers.
 
     Raises AssertionError unless every client has received every tweet once and in order. An outage
@@ -99,7 +103,7 @@ def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followe
             for _ in range(each)
         ]
         for client in clients:
-            listen(client, http, account)
+            listen(client, http, account, query)
         result, stop = Followed(clients), threading.Event()
         with ThreadPoolExecutor() as pool:
             writing = pool.submit(_keep_tweeting, http, account, stop, result, within)
@@ -113,6 +117,7 @@ def followed(url: str, *, each: int = 1, within: float = 30) -> Iterator[Followe
         for client in clients:
             eventually(lambda c=client: last in c.texts, f"{client.kind} catches up", within)  # type: ignore[misc]
             assert client.texts == expected[expected.index(client.texts[0]) :], client.kind
+        run(http, DELETE_ACCOUNT, account, password=account.password)
 
 
 def _keep_tweeting(
@@ -151,11 +156,15 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--each", type=int, default=1, help="clients of each kind")
+    parser.add_argument(
+        "--federated", action="store_true", help="select a field of another subgraph as well"
+    )
     parser.add_argument("url", help="of the edge")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     try:
-        with followed(given.url, each=given.each, within=120) as result:
+        query = FEDERATED if given.federated else FEED
+        with followed(given.url, query, each=given.each, within=120) as result:
             status = subprocess.run(given.command, check=False).returncode
     except AssertionError as error:
         sys.exit(f"failed: {error}")
