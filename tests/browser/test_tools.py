@@ -12,7 +12,7 @@ from tests.browser.accessibility import problems
 from tests.browser.conftest import Open
 from tests.browser.explorer import PASSWORD, Explorer
 from tests.browser.test_story import account
-from tests.stack import ON_ONE_ROUTER, RunningStack
+from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 pytestmark = [ON_ONE_ROUTER, pytest.mark.needs("tweets", "notifier")]
 
@@ -223,9 +223,11 @@ class TestHistory:
         with explorer.page.expect_response("**/graphql"):
             explorer.page.get_by_role("button", name="Execute query").click()
 
+        stored = "JSON.stringify(localStorage['graphiql:queries'])"
+        eventually(lambda: "Refresh" in str(explorer.page.evaluate(stored)), "it is in the history")
         other = Explorer(explorer.page.context.new_page()).open()
         explorer.page.close()
-        kept = str(other.page.evaluate("JSON.stringify(localStorage['graphiql:queries'])"))
+        kept = str(other.page.evaluate(stored))
         secrets = (tokens["accessToken"], tokens["refreshToken"])
         for secret in ("87654321", PASSWORD, *secrets):
             assert str(secret) not in kept
