@@ -220,6 +220,9 @@ class TestHistory:
         tokens = explorer.tokens
         refresh = f'mutation Refresh {{ refreshSession(refreshToken: "{tokens["refreshToken"]}")'
         explorer.write("operation.graphql", f"{refresh} {{ __typename }} }}")
+        # GraphiQL takes the text over some moments after the last key.
+        tabs = explorer.page.get_by_role("list", name="Select active operation")
+        expect(tabs.get_by_role("button", name="Refresh", exact=True)).to_be_visible()
         with explorer.page.expect_response("**/graphql"):
             explorer.page.get_by_role("button", name="Execute query").click()
 
