@@ -18,11 +18,26 @@ _PAUSE = 0.05  # seconds
 
 
 class Mailbox:
-    """Every method raises httpx.HTTPError if the mailbox does not answer."""
+    """Every method but `is_up` raises httpx.HTTPError if the mailbox does not answer."""
 
     def __init__(self, http: httpx.Client) -> None:
         """`http` has the address of the mailbox's page as its base URL."""
         self._http = http
+
+    @property
+    def is_up(self) -> bool:
+        try:
+            return self._http.get("/email").is_success
+        except httpx.ConnectError:
+            return False
+
+    def wait_until_up(self, within: float) -> None:
+        """Return when the mailbox answers. Raises TimeoutError after `within` seconds."""
+        deadline = time.monotonic() + within
+        while not self.is_up:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the mailbox does not answer")
+            time.sleep(_PAUSE)
 
     def of(self, address: str) -> list[EmailMessage]:
         """Return all mails to an address, the oldest first."""

@@ -17,6 +17,9 @@ USER_AND_TWEETS = """
 { me { username tweets(first: 2) { edges { node { text author { username } } } } } }"""
 
 _TEXT = "That brain of mine is more than merely mortal; as time will show."
+_MAILBOX_SECONDS = 120.0
+"""How long the first `make up` may take to install the mailbox."""
+
 _SHOWN = {"password": 0, "accessToken": 12, "refreshToken": 12, "deviceToken": 12}
 """How many characters of a secret are shown, by the name of its field."""
 
@@ -43,6 +46,10 @@ class DemoUser:
     def prove_address(self, mailbox: Mailbox) -> None:
         """Prove the address of the account, which `sign_up` has made."""
         assert self.account  # noqa: S101
+        if not mailbox.is_up:
+            self._console.write("")
+            self._console.step("Waiting for the mailbox, which `make up` starts last")
+            mailbox.wait_until_up(_MAILBOX_SECONDS)
         prove_address(self._http, self.account, mailbox)
 
     def run(self, query: str, **variables: str) -> Data:
@@ -90,7 +97,9 @@ def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
     except ApiError as error:
         raise StackError(f"Unexpected answer: {error.problem}") from None
     except TimeoutError:
-        raise StackError(f"The mail that confirms an address is not in {mailbox_url}.") from None
+        raise StackError(
+            f"The mail that confirms an address is not in {mailbox_url}, or nothing answers there."
+        ) from None
     except httpx.HTTPError as error:
         raise StackError(
             f"No answer from {_host(error)} ({error}). Is `make up` running?"
