@@ -19,9 +19,13 @@ def refuse(request: httpx.Request) -> httpx.Response:
 
 class TestWaitUntilUp:
     def test_refused_connections_are_waited_out(self) -> None:
-        answers = [refuse, refuse, lambda _: httpx.Response(200, json=[])]
-        mailbox(lambda request: answers.pop(0)(request)).wait_until_up(10)
-        assert answers == []
+        refusals = [refuse, refuse]
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            return refusals.pop()(request) if refusals else httpx.Response(200, json=[])
+
+        mailbox(answer).wait_until_up(10)
+        assert refusals == []
 
     def test_mailbox_that_never_answers_is_a_timeout(self) -> None:
         with pytest.raises(TimeoutError):
