@@ -115,10 +115,11 @@ class TestTabs:
     def test_closed_tabs_are_restored(self, explorer: Explorer) -> None:
         tabs = explorer.page.get_by_role("list", name="Select active operation")
         titles = tabs.get_by_role("listitem").all_inner_texts()
-        for title in ("SignIn", "Tweet"):
+        for title, shown_next in (("SignIn", "SignUp"), ("Tweet", "VerifyEmail")):
             explorer.choose(title)
             close = tabs.get_by_role("listitem").filter(has_text=title)
             close.get_by_role("button", name="Close").click()
+            explorer.wait_until_read("operation.graphql", f" {shown_next}")
         expect(tabs.get_by_role("listitem")).to_have_count(len(titles) - 2)
         explorer.page.get_by_role("button", name="Restore 2 tabs").click()
         expect(tabs.get_by_role("listitem")).to_have_text([re.compile(t) for t in titles])
