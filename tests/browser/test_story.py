@@ -138,6 +138,8 @@ class TestTabs:
         other.sign_up(f"g{name[:15]}")
         other.choose("Retweet")
         other.wait_until_read("variables.json", tweet["id"])
+        # GraphiQL takes the text over some moments after it was written.
+        other.wait_until("id => sessionStorage['graphiql:tabState'].includes(id)", tweet["id"])
         assert other.run("Retweet")["data"]["retweet"]["retweetCount"] == 1
 
     def test_new_tab_and_new_form_get_the_focus(self, explorer: Explorer) -> None:
