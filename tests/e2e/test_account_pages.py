@@ -134,7 +134,8 @@ class TestOutage:
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert "try again in a minute" in answer.text
-            for path, headers in (("/graphql", BROWSER), (VERIFY_EMAIL, {})):
+            script = BROWSER | {"apollo-require-preflight": "true"}
+            for path, headers in (("/graphql", script), (VERIFY_EMAIL, {})):
                 answer = client.get(path, headers=headers)
                 assert answer.status_code == 503
                 assert answer.headers["content-type"] == "application/json"
