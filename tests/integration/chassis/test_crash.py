@@ -132,7 +132,7 @@ class TestProcess:
         try:
             assert process.stdout
             started = b""
-            while b"Uvicorn running" not in started:
+            while b'"serving"' not in started:
                 started = await process.stdout.readline()
                 assert started
             async with httpx.AsyncClient() as client:

@@ -99,7 +99,7 @@ class TestApp:
     async def test_router_can_fetch_the_sdl(self, client: httpx.AsyncClient) -> None:
         query = {"query": "{ _service { sdl } }"}
         answer = await client.post("/graphql", json=query, headers=FROM_THE_EDGE)
-        assert "type Tweet @key" in answer.json()["data"]["_service"]["sdl"]
+        assert "type Tweet implements Node @key" in answer.json()["data"]["_service"]["sdl"]
 
     async def test_service_is_ready_without_redis(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).status_code == 200
@@ -258,7 +258,8 @@ class TestCommands:
         assert result.stderr == (
             "tweets: invalid environment: TWEETS_HOST is missing; "
             "TWEETS_PORT is missing; TWEETS_DATABASE_URL is missing; REDIS_URL is missing; "
-            "ROUTER_SECRET is missing; TWEETS_AUTH_URL is missing; TWEETS_AUTH_GRPC is missing "
+            "ROUTER_SECRET is missing; TWEETS_ROUTER_URL is missing; TWEETS_AUTH_URL is missing; "
+            "TWEETS_AUTH_GRPC is missing "
             "(see subgraphs/tweets/README.md; `make up` writes the settings to .env)\n"
         )
 
