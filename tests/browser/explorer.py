@@ -34,9 +34,13 @@ class Explorer:
         return self.feed.get_by_role("listitem")
 
     def choose(self, tab: str) -> None:
-        self.page.get_by_role("list", name="Select active operation").get_by_role(
-            "button", name=tab, exact=True
-        ).click()
+        tabs = self.page.get_by_role("list", name="Select active operation")
+        button = tabs.get_by_role("button", name=tab, exact=True)
+        button.click()
+        # A click is lost while the tabs still move after one of them was closed.
+        shown = f"([model, text]) => {_MODEL}.getValue().includes(text)"
+        if not self._comes_true(shown, ["operation.graphql", f" {tab}"], 60):
+            button.click()
         self.wait_until_read("operation.graphql", f" {tab}")
 
     def run(self, tab: str, variables: object = None) -> dict[str, Any]:
@@ -123,11 +127,15 @@ class Explorer:
 
     def wait_until(self, condition: str, argument: object = None) -> None:
         """Wait for a condition without eval, which the page's policy forbids to Playwright."""
-        for _ in range(300):
+        if not self._comes_true(condition, argument, 300):
+            raise AssertionError(f"condition is still false: {condition} {argument}")
+
+    def _comes_true(self, condition: str, argument: object, tries: int) -> bool:
+        for _ in range(tries):
             if self.page.evaluate(condition, argument):
-                return
+                return True
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"condition is still false: {condition} {argument}")
+        return False
 
     def write(self, model: str, text: str) -> None:
         self.page.evaluate(f"([model, text]) => {_MODEL}.setValue(text)", [model, text])
