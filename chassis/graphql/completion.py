@@ -74,28 +74,29 @@ class Completion:
         if event.errors or event.data is None:
             return event
         arguments: Mapping[str, Any] = event.data[self.split.response_name]
-        for wait in (*_WAITS, None):
-            try:
-                answer = await self._query(arguments)
-            except RouterFailedError as error:
-                _log.warning("completion failed", reason=str(error))
-                if wait is None:
-                    return self._failed(arguments)
-            else:
-                if wait is None or not self._is_outage(answer):
-                    return self._result(answer, arguments)
+        for wait in _WAITS:
+            answer = await self._answer(arguments)
+            if answer is not None and not self._is_outage(answer):
+                break
             await asyncio.sleep(wait)
-        raise AssertionError  # the last wait is None
+        else:
+            answer = await self._answer(arguments)
+        return self._failed(arguments) if answer is None else self._result(answer, arguments)
 
-    async def _query(self, arguments: Mapping[str, Any]) -> Answer:
+    async def _answer(self, arguments: Mapping[str, Any]) -> Answer | None:
+        """Return the router's answer; None if it failed, which is logged."""
         own = {variable: arguments[name] for variable, name in self.split.arguments.items()}
-        return await self.router.query(
-            self.split.query,
-            self.operation_name,
-            {**self.variables, **own},
-            self.caller,
-            self.headers,
-        )
+        try:
+            return await self.router.query(
+                self.split.query,
+                self.operation_name,
+                {**self.variables, **own},
+                self.caller,
+                self.headers,
+            )
+        except RouterFailedError as error:
+            _log.warning("completion failed", reason=str(error))
+            return None
 
     def _is_outage(self, answer: Answer) -> bool:
         """Return whether the whole event is missing because a subgraph does not answer."""

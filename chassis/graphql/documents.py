@@ -7,7 +7,6 @@ from functools import lru_cache
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
@@ -26,6 +25,7 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import LIMIT_EXCEEDED, PARSE_FAILED
 from chassis.graphql.context import RequestContext
+from chassis.graphql.fragments import fragments_of
 from chassis.graphql.limits import (
     Limits,
     OperationSize,
@@ -210,11 +210,7 @@ def _roots(node: DocumentNode) -> dict[str | None, str]:
 
     The document must be valid, so that all names are those of the schema.
     """
-    fragments = {
-        part.name.value: part.selection_set
-        for part in node.definitions
-        if isinstance(part, FragmentDefinitionNode)
-    }
+    fragments = fragments_of(node)
 
     def names_in(selections: SelectionSetNode, seen: set[str]) -> Iterator[str]:
         for selection in selections.selections:
@@ -225,7 +221,7 @@ def _roots(node: DocumentNode) -> dict[str | None, str]:
             elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
                 # Once per fragment: nested double spreads grow exponentially.
                 seen.add(selection.name.value)
-                yield from names_in(fragments[selection.name.value], seen)
+                yield from names_in(fragments[selection.name.value].selection_set, seen)
 
     roots: dict[str | None, str] = {}
     for part in node.definitions:

@@ -28,7 +28,7 @@ from chassis.graphql.documents import CACHE_SIZE, LONGEST_CACHED
 from chassis.graphql.live import LocalSubscribe
 from chassis.graphql.router import Router
 from chassis.graphql.schema import SubgraphSchema, classify, mask
-from chassis.graphql.splitting import Split, root_field, split
+from chassis.graphql.splitting import Split, split
 from chassis.graphql.supergraph import Supergraph
 from chassis.topology import stream_path
 from graphql_streams import BadRequest, Operation, OperationFailed
@@ -113,7 +113,7 @@ class Federation:
             raise OperationFailed(_incremental(document.node) or [mask(error) for error in errors])
         node = get_operation_ast(document.node, operation_name)
         assert node is not None  # noqa: S101  (its type is known)
-        field = root_field(document.node, node).name.value
+        field = document.roots[operation_name]
         servers = self._supergraph.servers(field)
         if self._service not in servers:
             paths = " or ".join(sorted(map(stream_path, servers)))

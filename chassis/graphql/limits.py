@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLInterfaceType,
@@ -31,6 +30,7 @@ from graphql import (
 )
 
 from chassis.errors import LIMIT_EXCEEDED, VALIDATION_FAILED
+from chassis.graphql.fragments import fragments_of
 
 FRAGMENT_NESTING = 64
 PAGE = "first"
@@ -86,11 +86,7 @@ class _Measure:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, page: int) -> None:
         self._schema = schema
         self._page = page
-        self._fragments = {
-            node.name.value: node
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         self._known: dict[str, _Size] = {}
 
     def operation(self, node: OperationDefinitionNode) -> _Size:

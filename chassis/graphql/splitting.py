@@ -43,6 +43,8 @@ from graphql import (
     visit,
 )
 
+from chassis.graphql.fragments import fragments_of
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -71,7 +73,7 @@ def split(
     """
     query_type, subscription_type = api.query_type, api.subscription_type
     assert query_type and subscription_type  # noqa: S101, PT018  (both have a field here)
-    root = root_field(document, operation)
+    root = _root_field(document, operation)
     taken = {each.variable.name.value for each in operation.variable_definitions or ()}
     parameters = query_type.fields[entry].args
     arguments = {_free(name, taken): name for name in parameters}
@@ -104,9 +106,9 @@ def split(
     )
 
 
-def root_field(document: DocumentNode, operation: OperationDefinitionNode) -> FieldNode:
+def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> FieldNode:
     """Return the root field of a valid subscription, which may be in a fragment."""
-    fragments = _fragments(document)
+    fragments = fragments_of(document)
     selections = operation.selection_set
     while True:
         selection = selections.selections[0]
@@ -134,7 +136,7 @@ class _Rewriting:
         self._new_root = NamedTypeNode(name=_name(new_root))
         self._convert = convert
         self._fragments = {
-            name: self._fragment(node) for name, node in _fragments(document).items()
+            name: self._fragment(node) for name, node in fragments_of(document).items()
         }
 
     def operation(
@@ -193,14 +195,6 @@ class _Rewriting:
                     found[name] = self._fragments[name]
                     waiting.append(found[name])
         return found.values()
-
-
-def _fragments(document: DocumentNode) -> Mapping[str, FragmentDefinitionNode]:
-    return {
-        node.name.value: node
-        for node in document.definitions
-        if isinstance(node, FragmentDefinitionNode)
-    }
 
 
 def _names_in(node: Node, kind: type[FragmentSpreadNode | VariableNode]) -> list[str]:

@@ -13,7 +13,6 @@ from graphql import (
     EnumValueNode,
     FieldDefinitionNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
     GraphQLSchema,
@@ -28,6 +27,7 @@ from graphql import (
     parse,
 )
 
+from chassis.graphql.fragments import fragments_of
 from chassis.topology import ROOT
 
 _FOLDER = ROOT / "router"
@@ -81,11 +81,7 @@ class _Walk:
         self._api = api
         self._types = types
         self._graph = graph
-        self._fragments = {
-            node.name.value: node
-            for node in document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         # Once per fragment and context: nested double spreads grow exponentially.
         self._seen: set[tuple[str, Paths]] = set()
 
