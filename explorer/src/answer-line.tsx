@@ -18,8 +18,8 @@ export function noteTransfer(tab: string, transfer: Transfer | null): void {
 }
 
 export function AnswerLine() {
-  const tab = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.id ?? null);
-  const transfer = useStore(transfers).get(tab ?? "");
+  const tab = useGraphiQL(({ tabs, activeTabIndex }) => tabs[activeTabIndex]?.id ?? "");
+  const transfer = useStore(transfers).get(tab);
   if (!transfer) return null;
   const { status, milliseconds, bytes, requestId, traceId } = transfer;
   const url = traceId === null ? null : traceUrl(traceId);

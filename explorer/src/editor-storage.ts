@@ -1,8 +1,6 @@
 /** What GraphiQL stores: its tabs for the window, its history for the browser. */
 
-import { EditorHistory } from "./history.ts";
-
-const PREFIX = "graphiql:";
+import { EditorHistory, PREFIX } from "./history.ts";
 
 const history = new EditorHistory(localStorage);
 

@@ -193,10 +193,9 @@ function reasonOf({ extensions }: ApiError): unknown {
 }
 
 /** Returns the subgraph that did not answer, from the message of either router. */
-function unreachableService({ message, extensions }: ApiError): string | null {
-  if (extensions?.["code"] !== "SUBREQUEST_HTTP_ERROR" || isRefusedFetch({ message, extensions })) {
-    return null;
-  }
+function unreachableService(error: ApiError): string | null {
+  const { message, extensions } = error;
+  if (extensions?.["code"] !== "SUBREQUEST_HTTP_ERROR" || isRefusedFetch(error)) return null;
   return /fetch failed from '([\w-]+)'/.exec(message)?.[1] ?? "behind this field";
 }
 

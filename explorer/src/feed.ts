@@ -98,9 +98,9 @@ export class Feed {
     const running = new AbortController();
     this.#running = running;
     this.state.set({ ...OFF, is: "connecting", operation });
-    this.#keep(request, cursor);
     const feed = new Resumable(operation, request, cursor);
-    void this.#run(running, feed, request, observer).then((why) => {
+    this.#keep(feed);
+    void this.#run(running, feed, observer).then((why) => {
       if (this.#running === running) this.#end(why);
       observer.complete();
     });
@@ -129,12 +129,8 @@ export class Feed {
   }
 
   /** Runs the subscription until its end. Returns the reason. */
-  async #run(
-    { signal }: AbortController,
-    feed: Resumable,
-    asked: Request,
-    observer: Observer,
-  ): Promise<string> {
+  async #run({ signal }: AbortController, feed: Resumable, observer: Observer): Promise<string> {
+    const { query } = feed.request;
     let failures = 0;
     let refused: string | null = null;
     let failure: string | null = null;
@@ -153,16 +149,16 @@ export class Feed {
           event: (result) => {
             const event = feed.take(result);
             if (!event) return;
-            this.#keep(asked, feed.cursor);
+            this.#keep(feed);
             if (event.data) this.#add(event.data);
-            else if (event.errors) failure = inOneLine(event.errors as readonly ApiError[], asked.query);
+            else if (event.errors) failure = inOneLine(event.errors as readonly ApiError[], query);
             observer.next(event);
           },
         });
         if (ready) failures = 0;
         if (signal.aborted) return "Stopped.";
         if (end.is === "completed") return failure ?? "The server ended the subscription.";
-        if (end.is === "refused") return inOneLine(end.errors, asked.query);
+        if (end.is === "refused") return inOneLine(end.errors, query);
         if (end.code === UNAUTHORIZED) {
           const why = `${end.reason || "The session has ended."} You are signed out.`;
           this.session.close(why);
@@ -217,7 +213,7 @@ export class Feed {
     }
   }
 
-  #keep(request: Request, cursor: string | null): void {
+  #keep({ request, cursor }: Resumable): void {
     this.around.memory.set({ username: this.session.tokens?.username ?? null, request, cursor });
   }
 

@@ -16,7 +16,8 @@ interface Entry {
 const MOST = { queries: 20, favorites: 200 };
 type List = keyof typeof MOST;
 
-const PREFIX = "graphiql:";
+/** Of the keys under which GraphiQL stores. */
+export const PREFIX = "graphiql:";
 
 export class EditorHistory {
   /** The entries that this window has read or written: those that it leaves out were deleted in it. */

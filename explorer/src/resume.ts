@@ -23,7 +23,8 @@ export class Resumable {
   /** `cursor` is that of an event before, to resume after it. */
   constructor(
     private readonly operation: Operation,
-    private readonly request: Request,
+    /** The request as the user made it. */
+    readonly request: Request,
     cursor: string | null = null,
   ) {
     this.#cursor = cursor;

@@ -42,13 +42,11 @@ export function withoutSecrets({ query, variables }: Written): Written | null {
     };
     visit(document, { Argument: noteNamed, ObjectField: noteNamed });
     visit(document, {
-      VariableDefinition: () => false,
-      Variable: ({ name }) => void used.add(name.value),
-    });
-    visit(document, {
       VariableDefinition: ({ variable, defaultValue }) => {
         if (defaultValue && names.has(variable.name.value)) note(defaultValue);
+        return false; // its variable is declared here, not used
       },
+      Variable: ({ name }) => void used.add(name.value),
     });
   } catch {
     return null;

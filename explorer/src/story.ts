@@ -242,8 +242,8 @@ export function titleOf({ query }: Tab): string {
 }
 
 /** Returns the tabs of the story that are not among these titles. */
-export function missingFrom(titles: readonly string[], story: readonly Tab[] = STORY): Tab[] {
-  return story.filter((each) => !titles.includes(titleOf(each)));
+export function missingFrom(titles: readonly string[]): Tab[] {
+  return STORY.filter((each) => !titles.includes(titleOf(each)));
 }
 
 /** Returns `tabs` with `added` ones, each after the tab that precedes it in `order`. */

@@ -90,8 +90,8 @@ export class TweetReader {
     } catch (error) {
       const state = this.state.get();
       const failed = failureOf(error);
-      const why = failed.is === "failed" ? failed.why : null;
-      this.state.set(state.is === "read" && why !== null ? { ...state, news: why } : failed);
+      const isShown = state.is === "read" && failed.is === "failed";
+      this.state.set(isShown ? { ...state, news: failed.why } : failed);
     }
   }
 
