@@ -31,10 +31,11 @@ from bench.__main__ import RESULTS
 from bench.echo import CHANNEL, CHANNEL_OF_ONE
 from bench.machine import observed
 from bench.sessions import SignedIn, sign_in, store
-from bench.sockets import Crowd, Dialogue, allow
+from bench.sockets import Crowd, Dialogue, allow, subscription
 from bench.testbed import Running, Testbed, running_testbed
 from chassis.app import STREAM_PATH
 from chassis.streams import FIELD
+from client.api import bearer
 from client.documents import TWEET_FEED
 from subgraphs.tweets.domain import Author, Tweet
 from subgraphs.tweets.events import STREAM, tweet_created
@@ -71,10 +72,6 @@ def processor_seconds(running: Running) -> float:
     except OSError:
         times = psutil.Process(running.process.pid).cpu_times()
         return float(times.user + times.system)
-
-
-def _memory(running: Running) -> int:
-    return int(psutil.Process(running.process.pid).memory_full_info().uss)
 
 
 @dataclass
@@ -120,22 +117,13 @@ class Ours:
 
     def dialogues(self, one_person: bool) -> list[Dialogue]:
         signed_in = self.people.devices if one_person else self.people.persons
-        return [self._dialogue(one) for one in signed_in]
+        return [
+            subscription(self.url, bearer(one.token), TWEET_FEED, self.headers) for one in signed_in
+        ]
 
     async def publish(self, texts: Sequence[str], one_person: bool) -> None:
         authors = self.people.devices[:1] if one_person else self.people.persons
         await self.stream.add(texts, authors)
-
-    def _dialogue(self, one: SignedIn) -> Dialogue:
-        init = {"authorization": f"Bearer {one.token}"}
-        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": TWEET_FEED}}
-        return Dialogue(
-            self.url,
-            json.dumps({"type": "connection_init", "payload": init}).encode(),
-            json.dumps(subscribe).encode(),
-            headers=self.headers,
-            subprotocol="graphql-transport-ws",
-        )
 
 
 @dataclass
@@ -230,14 +218,14 @@ async def measure(feeds: Sequence[Feed], count: int, rounds: int, *, one_person:
     length = 0
     for feed in feeds:
         measured = found[feed.name]
-        before = {running.name: _memory(running) for running in feed.processes}
+        before = {running.name: running.own_memory for running in feed.processes}
         await measured.crowd.connect(feed.dialogues(one_person))
         for _ in range(_WARM_UP):
             await asyncio.sleep(0.5)
             await once(feed, measured.crowd, count, length, one_person=one_person)
         length = length or len(measured.crowd.last_text)
         for running in feed.processes:
-            grown = _memory(running) - before[running.name]
+            grown = running.own_memory - before[running.name]
             measured.memory[running.name] = round(grown / count / 1024, 1)
     for feed in feeds:
         used = _used(feed)

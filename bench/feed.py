@@ -25,7 +25,7 @@ from redis.asyncio import Redis
 from bench.__main__ import RESULTS
 from bench.echo import CHANNEL
 from bench.machine import machine
-from bench.sockets import Crowd, Dialogue, allow
+from bench.sockets import Crowd, Dialogue, allow, subscription
 from bench.testbed import Running, Testbed, running_testbed
 from client.api import Account, ApiError, Data, connect, run_async, sign_up
 from client.documents import SIGN_OUT, TWEET_FEED
@@ -85,13 +85,7 @@ class World:
             return sign_up(http)
 
     def subscriber(self, user: TimedUser) -> Dialogue:
-        subscribe = {"id": "1", "type": "subscribe", "payload": {"query": TWEET_FEED}}
-        return Dialogue(
-            f"{self.edge}/graphql",
-            json.dumps({"type": "connection_init", "payload": user.account.headers}).encode(),
-            json.dumps(subscribe).encode(),
-            subprotocol="graphql-transport-ws",
-        )
+        return subscription(f"{self.edge}/graphql", user.account.headers, TWEET_FEED)
 
 
 @contextmanager
@@ -179,13 +173,13 @@ async def fan_out(world: World, count: int, rounds: int) -> dict[str, Any]:
         return asked
 
     pids = {"tweets": world.tweets[0], "Envoy": world.envoy, "echo": world.echo}
-    before = {name: _memory(running) for name, running in pids.items()}
+    before = {name: running.own_memory for name, running in pids.items()}
     feed, echo = Crowd(), Crowd()
     await feed.connect(count * [world.subscriber(user)])
     await settled(feed, count, tweet)
     await echo.connect(count * [Dialogue(world.echo.url)])
     await settled(echo, count, publish)
-    memory = {name: (_memory(running) - before[name]) / count for name, running in pids.items()}
+    memory = {name: (running.own_memory - before[name]) / count for name, running in pids.items()}
     found: dict[str, list[Round]] = {"feed": [], "echo": []}
     used = dict.fromkeys(pids, 0.0)
     for _ in range(rounds):
@@ -216,10 +210,6 @@ async def fan_out(world: World, count: int, rounds: int) -> dict[str, Any]:
 
 def _median(values: Iterable[float]) -> float:
     return round(float(statistics.median(values)), 2)
-
-
-def _memory(running: Running) -> int:
-    return int(psutil.Process(running.process.pid).memory_full_info().uss)
 
 
 def _cpu(running: Running) -> float:
@@ -271,7 +261,7 @@ async def churn(world: World, seconds: float, sockets: int = 50) -> dict[str, An
         came, number = came + sockets, number + 1
         if number % 10 == 0:
             await asyncio.sleep(0.5)
-            samples.append((monotonic() - begun, _memory(world.tweets[0])))
+            samples.append((monotonic() - begun, world.tweets[0].own_memory))
     # The first tenth fills caches and pools.
     rest = [memory for moment, memory in samples if moment > seconds / 10]
     early, late = (

@@ -6,9 +6,10 @@ the server is read. Masks are zero: the protocol allows it, and the text of a fr
 
 import asyncio
 import base64
+import json
 import os
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
@@ -42,6 +43,23 @@ class Dialogue:
     then: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     subprotocol: str = ""
+
+
+def subscription(
+    url: str,
+    credentials: Mapping[str, str],
+    query: str,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Dialogue:
+    """Return the dialogue that subscribes with `graphql-transport-ws`."""
+    subscribe = {"id": "1", "type": "subscribe", "payload": {"query": query}}
+    return Dialogue(
+        url,
+        json.dumps({"type": "connection_init", "payload": credentials}).encode(),
+        json.dumps(subscribe).encode(),
+        headers=headers,
+        subprotocol="graphql-transport-ws",
+    )
 
 
 class Client(asyncio.Protocol):

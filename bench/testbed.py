@@ -53,6 +53,11 @@ class Running:
         """Resident memory in bytes."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
+    @property
+    def own_memory(self) -> int:
+        """Memory in bytes that it shares with no other process."""
+        return int(psutil.Process(self.process.pid).memory_full_info().uss)
+
 
 class Testbed:
     """A directory of data, a PostgreSQL, a Valkey, and the processes that were started on them.

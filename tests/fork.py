@@ -15,6 +15,7 @@ from stack import explorer, mailbox
 from stack.commands import Commands
 from stack.console import Console
 from stack.node import ROUTER_PACKAGES, install_packages
+from tests.guides import our_files
 
 _AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
 
@@ -67,16 +68,9 @@ class Fork:
 
 def fork(root: Path) -> Fork:
     """Copy the files that Git does not ignore, with uncommitted changes, and commit them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():  # and not deleted
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    for name in our_files():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, root / name)
     made = Fork(root)
     made._run("git", "init", "-q")
     made.commit("Fork")

@@ -72,12 +72,19 @@ def shell(page: str) -> list[str]:
     return [dedent(block) for block in _SHELL.findall((ROOT / page).read_text())]
 
 
-def copy(root: Path) -> None:
-    """Copy the files that tests of a service need, with uncommitted changes."""
+def our_files() -> Iterator[str]:
+    """Yield the paths of the files that Git does not ignore, but for those that are deleted."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(listed, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     for name in filter(None, done.stdout.decode().split("\0")):
-        if name.endswith(_COPIED) and (ROOT / name).is_file():
+        if (ROOT / name).is_file():
+            yield name
+
+
+def copy(root: Path) -> None:
+    """Copy the files that tests of a service need, with uncommitted changes."""
+    for name in our_files():
+        if name.endswith(_COPIED):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes((ROOT / name).read_bytes())
 

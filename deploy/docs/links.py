@@ -28,12 +28,17 @@ def replace(text: str, target: Callable[[str], str]) -> str:
     return "".join(parts)
 
 
+def without_links(text: str) -> str:
+    """Return the text with what each link shows in its place."""
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors that GitHub gives to the headings."""
     seen: Counter[str] = Counter()
     found = set()
     for heading in _HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.M)):
-        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        shown = without_links(heading).lower()
         anchor = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
         found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
         seen[anchor] += 1

@@ -66,10 +66,7 @@ def _title(page: Path) -> str:
 
 
 def _services(topology: Topology) -> list[Entry]:
-    readmes = {
-        s.name: f"{s.module.replace('.', '/')}/README.md" for s in topology.services.values()
-    }
-    return [{name: path} for name, path in readmes.items()]
+    return [{each.name: f"{each.folder}/README.md"} for each in topology.services.values()]
 
 
 def paths(entries: Sequence[Entry]) -> Iterator[str]:

@@ -4,13 +4,12 @@ import ast
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from chassis.topology import ROOT, Service, Topology
 from deploy.reference.markdown import code, codes, page, table
-from deploy.reference.sources import folder_of, module, sentence
+from deploy.reference.sources import module, sentence
 
 EXAMPLES = ROOT / "tests" / "contract" / "events"
 """An example for each event, which a contract test compares with the code."""
@@ -30,7 +29,7 @@ class Published:
 
 def published(service: Service) -> Iterator[Published]:
     """Yield the event types of a service that its `events.py` makes, in the order of the source."""
-    tree = module(folder_of(service) / "events.py")
+    tree = module(ROOT / service.folder / "events.py")
     constants = {
         target.id: str(node.value.value)
         for node in tree.body
@@ -104,13 +103,14 @@ def _of_service(service: Service, topology: Topology) -> str:
 def _of_type(event: Published) -> str:
     parts = [f"### {event.type}", event.meaning]
     file = EXAMPLES / f"{event.type}.json"
-    example = json.loads(file.read_text()) if file.exists() else {"data": {}}
-    rows = [*_rows(example["data"])]
+    example = json.loads(file.read_text()) if file.exists() else None
+    rows = [*_rows(example["data"])] if example else []
     shown = {part for name, _ in rows for part in name.split(".")}
     rows += [(name, "only in some events") for name in sorted(event.fields - shown)]
     parts.append(table(["field of `data`", "type"], [[code(name), type_] for name, type_ in rows]))
-    if file.exists():
-        parts.append(f"```json\n{_shortened(file)}\n```")
+    if example:
+        indented = json.dumps(example, indent=2, ensure_ascii=False)
+        parts.append(f"```json\n{indented}\n```")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -134,7 +134,3 @@ def _type(value: Any) -> str:
     except ValueError:
         return "string"
     return "string, an id (UUID)"
-
-
-def _shortened(file: Path) -> str:
-    return json.dumps(json.loads(file.read_text()), indent=2, ensure_ascii=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chassis.topology import ROOT, Topology
 from deploy.reference.markdown import code, codes, page, table
-from deploy.reference.sources import files, folder_of, module
+from deploy.reference.sources import files, module
 
 _TYPES = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
 
@@ -37,7 +37,7 @@ def sections(topology: Topology) -> Iterator[tuple[str, list[Metric]]]:
     """Yield the metrics of each part of the system, by its title."""
     yield "Every subgraph", [*metrics(ROOT / "chassis")]
     for service in topology.services.values():
-        yield service.name, [*metrics(folder_of(service))]
+        yield service.name, [*metrics(ROOT / service.folder)]
     yield "prober", [*metrics(ROOT / "deploy" / "prober")]
 
 

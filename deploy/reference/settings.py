@@ -11,10 +11,9 @@ from unittest.mock import patch
 import chassis.settings
 from chassis.settings import EnvironmentReader, Secret, SettingsError, Stage
 from chassis.topology import ROOT, Service, Topology
+from deploy.docs.links import without_links
 from deploy.reference.markdown import code, page, table
-from deploy.reference.sources import folder_of
-
-EXAMPLE = ROOT / ".env.example"
+from stack.environment import EXAMPLE
 
 _UNITS = {"SECONDS": "seconds", "DAYS": "days", "KIB": "KiB"}
 _CORES = 7919  # a number that no default is
@@ -115,7 +114,7 @@ def described(readme: Path) -> dict[str, tuple[str, str]]:
         cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
         names = re.findall(r"`([A-Z0-9_]+)`", cells[0])
         if len(cells) == 3 and names:
-            meaning = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", cells[2].rstrip("| "))
+            meaning = without_links(cells[2].rstrip("| "))
             defaults = cells[1].replace("`", "").split(", ")
             for name, default in zip(names, defaults * len(names), strict=False):
                 found[name] = default, meaning
@@ -156,7 +155,7 @@ def text(topology: Topology) -> str:
 
 
 def _table(service: Service, found: Mapping[str, Setting]) -> str:
-    readme = described(folder_of(service) / "README.md")
+    readme = described(ROOT / service.folder / "README.md")
     rows = [
         [code(name), _default(setting), setting.kind, _meaning(service, name, readme)]
         for name, setting in found.items()

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from chassis.topology import ROOT, Service
-
 
 @cache
 def module(path: Path) -> ast.Module:
@@ -17,11 +15,6 @@ def module(path: Path) -> ast.Module:
 def files(folder: Path) -> Iterator[Path]:
     """Yield the Python files below a folder, in order."""
     yield from sorted(file for file in folder.rglob("*.py") if "node_modules" not in file.parts)
-
-
-def folder_of(service: Service) -> Path:
-    """Return the folder of a service's module."""
-    return ROOT / service.module.replace(".", "/")
 
 
 def sentence(text: str | None) -> str:

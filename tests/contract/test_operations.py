@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from graphql import build_schema, parse, validate
+from graphql import parse, validate
 
+from deploy.reference.schema import api
 from stack.process import ROOT
-from stack.supergraph import API
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
@@ -65,7 +65,7 @@ FOUND = [
 class TestOperations:
     @pytest.mark.parametrize("operation", FOUND)
     def test_operation_fits_the_api_schema(self, operation: str) -> None:
-        assert validate(build_schema(API.read_text()), parse(operation)) == []
+        assert validate(api(), parse(operation)) == []
 
     @pytest.mark.parametrize(
         ("file", "least"),
