@@ -44,9 +44,16 @@ def tweet(http: httpx.Client, account: Account, text: str) -> str:
     return tweet_id
 
 
-def listen(client: Subscriber, http: httpx.Client, account: Account, query: str = FEED) -> None:
-    """Subscribe, and return when the client receives items."""
-    client.subscribe(account.token, query)
+def listen(
+    client: Subscriber,
+    http: httpx.Client,
+    account: Account,
+    query: str = FEED,
+    *,
+    token: str | None = None,
+) -> None:
+    """Subscribe, with another token of the account if given, and return when items arrive."""
+    client.subscribe(token or account.token, query)
 
     def is_listening() -> bool:
         tweet(http, account, f"probe {uuid4()}")

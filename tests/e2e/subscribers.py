@@ -98,11 +98,16 @@ def without_type_names(value: Any) -> Any:
     return value
 
 
+def installed_node() -> str:
+    """Return the path of Node, after installing the packages of the clients."""
+    return str(install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS))
+
+
 @contextmanager
 def subscriber(kind: str, url: str, *options: str) -> Iterator[Subscriber]:
     """Run the client of this kind while the block runs."""
-    node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
-    with driven(kind, [str(node), str(CLIENTS / f"{kind}.mjs"), url, *options]) as client:
+    command = [installed_node(), str(CLIENTS / f"{kind}.mjs"), url, *options]
+    with driven(kind, command) as client:
         yield client
 
 

@@ -1,11 +1,9 @@
 """Common GraphQL clients, each set up as docs/clients.md shows, through the edge."""
 
-import io
 import json
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
@@ -16,12 +14,9 @@ import pytest
 from gql import gql
 
 from client.api import Account, sign_up
-from stack.commands import Commands
-from stack.console import Console
-from stack.node import install_packages
 from tests.e2e.clients.examples.gql_client import Session, client, follow
 from tests.e2e.roll_over import own_tweets, tweet
-from tests.e2e.subscribers import CLIENTS, Message, Subscriber, driven
+from tests.e2e.subscribers import CLIENTS, Message, Subscriber, driven, installed_node
 from tests.e2e.test_subscriptions import short_lived
 from tests.stack import RunningStack
 
@@ -70,8 +65,7 @@ class Story:
 @pytest.fixture(scope="module")
 def stories(stack: RunningStack) -> Iterator[dict[str, Story]]:
     """Run all clients at once, so that their tokens expire together."""
-    node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
-    command = [str(node), str(CLIENTS / "matrix.mjs")]
+    command = [installed_node(), str(CLIENTS / "matrix.mjs")]
     stories = {}
     with httpx.Client(base_url=stack.url, trust_env=False) as edge, ExitStack() as running:
         clients = {

@@ -1,9 +1,7 @@
 """The edge: which requests it forwards, which it answers itself, and that it fails closed."""
 
 import http.client
-import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from client.api import Account
-from stack.console import Console
-from stack.edge import edge as envoy
-from stack.ports import free_ports
+from tests.e2e.beside import edge_beside
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
 ME = {"query": "{ me { id } }"}
@@ -231,21 +227,12 @@ class TestCorsSettings:
 
     @pytest.fixture
     def other_edge(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
-        [port] = free_ports(1)
-        settings = stack.settings | {
-            "EDGE_PORT": str(port),
+        settings = {
             "EDGE_ALLOWED_ORIGINS": "https://app.example, https://admin.example/",
             "EDGE_ALLOWED_HEADERS": "X-Tenant",
         }
-        url = f"http://127.0.0.1:{port}"
-        process = envoy(tmp_path, settings, url, Console(io.StringIO()))
-        process.start()
-        try:
-            process.wait_until_ready(threading.Event())
-            with httpx.Client(base_url=url, trust_env=False) as client:
-                yield client
-        finally:
-            process.kill()
+        with edge_beside(stack, tmp_path, **settings) as client:
+            yield client
 
     def test_listed_origins_and_headers_are_allowed_and_no_others(
         self, other_edge: httpx.Client
@@ -533,6 +520,7 @@ class TestAccessLog:
         eventually(logged, f"the edge logged {operation} {outcome}")
 
 
+@ON_ONE_ROUTER
 class TestPaths:
     @pytest.mark.parametrize(
         "path",

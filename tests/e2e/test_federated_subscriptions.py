@@ -1,10 +1,9 @@
 """Subscriptions that select fields of other subgraphs, through the edge, with real clients."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import jwt
@@ -14,6 +13,7 @@ from chassis.principal import Principal
 from chassis.topology import stream_path
 from client.api import Account, run
 from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, SIGN_IN
+from tests.e2e.roll_over import listen, tweet
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber, without_type_names
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
@@ -27,31 +27,9 @@ FEED = """subscription Feed($after: String) { tweetFeed(after: $after) {
 } }"""
 
 
-@pytest.fixture
-def subscribe(stack: RunningStack) -> Iterator[Subscribe]:
-    """Return the function that starts a client, which ends with the test."""
-    with ExitStack() as running:
-        yield lambda kind: running.enter_context(subscriber(kind, f"{stack.url}/graphql"))
-
-
-@pytest.fixture(params=KINDS)
-def client(request: pytest.FixtureRequest, subscribe: Subscribe) -> Subscriber:
-    return subscribe(request.param)
-
-
-def tweet(edge: httpx.Client, account: Account, text: str) -> None:
-    run(edge, CREATE_TWEET, account, text=text)
-
-
-def listen(client: Subscriber, edge: httpx.Client, account: Account, **variables: Any) -> None:
+def catch_up(client: Subscriber, edge: httpx.Client, account: Account) -> None:
     """Subscribe, and return when the client has received every item so far."""
-    client.subscribe(account.token, FEED, **variables)
-
-    def is_listening() -> bool:
-        tweet(edge, account, f"probe {uuid4()}")
-        return any(each["event"] == "next" for each in client.messages)
-
-    eventually(is_listening, f"{client.kind} receives an item")
+    listen(client, edge, account, FEED)
     tweet(edge, account, "probe, the last")
     item_of(client, "probe, the last")
 
@@ -74,9 +52,7 @@ def event_of(client: Subscriber, text: str) -> tuple[dict[str, Any], list[dict[s
 
 def texts(client: Subscriber) -> list[str]:
     """Return the texts of the items so far, in order, without those of probes."""
-    items = [each["data"]["tweetFeed"] for each in client.messages if each["event"] == "next"]
-    found = [item["tweet"]["text"] for item in items]
-    return [text for text in found if not text.startswith("probe")]
+    return [text for text in client.texts if not text.startswith("probe")]
 
 
 def directly(stack: RunningStack, account: Account, document: str, **variables: Any) -> Any:
@@ -103,7 +79,7 @@ class TestPath:
     ) -> None:
         ada = sign_up()
         with subscriber(kind, f"{stack.url}{stream_path('tweets')}") as client:
-            listen(client, edge, ada)
+            catch_up(client, edge, ada)
 
     def test_path_of_the_service_refuses_queries(self, edge: httpx.Client, sign_up: SignUp) -> None:
         headers = {
@@ -136,7 +112,7 @@ class TestSelection:
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         tweet(edge, ada, "hello")
         item = item_of(client, "hello")
         me = run(edge, "{ me { createdAt } }", ada)["me"]
@@ -147,7 +123,7 @@ class TestSelection:
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         for wanted in (True, False):
             document = MAIL_ON_RETWEETS.replace("true", str(wanted).lower())
             run(edge, document, ada)
@@ -188,13 +164,8 @@ class TestSelection:
         ada = sign_up()
         credentials = {"login": ada.username, "password": ada.password}
         session = run(edge, SIGN_IN, input={**credentials, "scopes": ["tweets:read"]})["signIn"]
-        client.subscribe(session["accessToken"], FEED)
-
-        def is_listening() -> bool:
-            tweet(edge, ada, "hello")
-            return any(each["event"] == "next" for each in client.messages)
-
-        eventually(is_listening, f"{client.kind} receives an item")
+        listen(client, edge, ada, FEED, token=session["accessToken"])
+        tweet(edge, ada, "hello")
         item, [error] = event_of(client, "hello")
         assert item["tweet"]["author"] == {"emailSettings": None}
         assert error["path"] == ["tweetFeed", "tweet", "author", "emailSettings"]
@@ -206,7 +177,7 @@ class TestEnd:
         self, client: Subscriber, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         run(edge, "mutation { signOut { sessionIds } }", ada)
         if client.kind == "graphql-ws":
             assert client.wait_for("closed")["reason"] == "The session has ended."
@@ -220,7 +191,7 @@ class TestOutage:
         self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         stack.kill("notifier")
         try:
             tweet(edge, ada, "during")
@@ -240,7 +211,7 @@ class TestOutage:
         self, client: Subscriber, edge: httpx.Client, stack: RunningStack, sign_up: SignUp
     ) -> None:
         ada = sign_up()
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         stack.kill("auth")
         try:
             directly(stack, ada, CREATE_TWEET, text="during")
@@ -270,7 +241,7 @@ class TestOutage:
         ada = sign_up()
         local = subscribe("graphql-ws")
         local.subscribe(ada.token, "subscription { tweetFeed { cursor tweet { text } } }")
-        listen(client, edge, ada)
+        catch_up(client, edge, ada)
         stack.kill("router")
         try:
             ids = [

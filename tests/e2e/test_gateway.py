@@ -1,10 +1,8 @@
 """How the router and its stand-in answer invalid requests, and what one request may cost."""
 
 import hashlib
-import io
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +10,8 @@ import httpx
 import pytest
 
 from client.api import Account
-from stack.commands import Commands
-from stack.console import Console
-from stack.ports import free_ports
 from stack.router import Kind
-from stack.supervisor import Stack
+from tests.e2e.beside import router_beside
 from tests.stack import RunningStack, eventually
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
@@ -440,17 +435,8 @@ class TestIntrospection:
     @pytest.fixture
     def production(self, stack: RunningStack, tmp_path: Path) -> Iterator[httpx.Client]:
         """Yield a client of a gateway like the running one, without introspection."""
-        port = str(free_ports(1)[0])
-        settings = stack.settings | {"ROUTER_PORT": port, "GRAPHQL_INTROSPECTION": "false"}
-        commands = Commands(Console(io.StringIO()), threading.Event())
-        process = Stack(settings, tmp_path, commands, stack.kind)._router_process()
-        process.start()
-        try:
-            process.wait_until_ready(threading.Event())
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                yield client
-        finally:
-            process.kill()
+        with router_beside(stack, tmp_path, GRAPHQL_INTROSPECTION="false") as client:
+            yield client
 
     @pytest.mark.parametrize(
         "query", ["{ __schema { queryType { name } } }", '{ __type(name: "User") { name } }']

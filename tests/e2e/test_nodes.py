@@ -1,9 +1,7 @@
 """Objects found by their id, users found by their name, and what Relay makes of it."""
 
-import io
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,9 @@ import httpx
 import pytest
 
 from client.api import Account, run, send, sign_in, sign_up
-from client.documents import CREATE_TWEET, RETWEET
-from stack.commands import Commands
-from stack.console import Console
-from stack.node import install_packages
-from tests.e2e.subscribers import CLIENTS, Subscriber, driven
+from client.documents import RETWEET
+from tests.e2e.roll_over import tweet
+from tests.e2e.subscribers import CLIENTS, Subscriber, driven, installed_node
 from tests.stack import RunningStack
 
 pytestmark = pytest.mark.needs("tweets")
@@ -36,10 +32,6 @@ USER = """query ($name: String!) { user(username: $name) {
 
 def node(edge: httpx.Client, account: Account, id: str, query: str = NODE) -> Any:
     return run(edge, query, account, id=id)["node"]
-
-
-def tweet(edge: httpx.Client, account: Account, text: str = "hello") -> str:
-    return str(run(edge, CREATE_TWEET, account, text=text)["createTweet"]["id"])
 
 
 def code(answer: httpx.Response) -> str:
@@ -66,11 +58,11 @@ class TestNode:
         assert user["tweets"]["edges"] == [{"node": {"text": "found"}}]
 
     def test_retweet_is_found(self, edge: httpx.Client, ada: Account) -> None:
-        retweet = run(edge, RETWEET, ada, id=tweet(edge, ada))["retweet"]
+        retweet = run(edge, RETWEET, ada, id=tweet(edge, ada, "hello"))["retweet"]
         assert node(edge, ada, retweet["id"]) == {"__typename": "Tweet", "id": retweet["id"]}
 
     def test_unknown_and_deleted_objects_are_null(self, edge: httpx.Client, ada: Account) -> None:
-        tweet_id = tweet(edge, ada)
+        tweet_id = tweet(edge, ada, "hello")
         run(edge, "mutation ($id: ID!) { deleteTweet(id: $id) { __typename } }", ada, id=tweet_id)
         of_no_type = str(uuid4())
         of_an_earlier_release = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -87,7 +79,7 @@ class TestNode:
         session = sign_in(
             edge, ada.username, ada.password, scopes=["account:read"], deviceToken=ada.device_token
         )
-        answer = send(edge, DETAILS, session, id=tweet(edge, ada))
+        answer = send(edge, DETAILS, session, id=tweet(edge, ada, "hello"))
         assert code(answer) == "FORBIDDEN"
         assert answer.json()["data"] == {"node": None}
 
@@ -127,9 +119,8 @@ class TestRelay:
         schema = httpx.get(f"{stack.url}/schema.graphql", trust_env=False).raise_for_status()
         (project / "schema.graphql").write_text(schema.text)
         compiler = CLIENTS / "node_modules" / "relay-compiler" / "cli.js"
-        node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
         done = subprocess.run(
-            [node, compiler], cwd=project, capture_output=True, text=True, check=False
+            [installed_node(), compiler], cwd=project, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return project / "src" / "__generated__"
@@ -139,12 +130,11 @@ class TestRelay:
         self, edge: httpx.Client, stack: RunningStack, artifacts: Path
     ) -> Iterator[tuple[Subscriber, Account]]:
         """The profile of a user with one tweet, shown to another user."""
-        node = install_packages(Commands(Console(io.StringIO()), threading.Event()), CLIENTS)
         author, reader = sign_up(edge), sign_up(edge)
         tweet(edge, author, "first")
         script = str(CLIENTS / "relay-refetch.mjs")
         arguments = (f"{stack.url}/graphql", str(artifacts), reader.token, author.username)
-        with driven("relay", [str(node), script, *arguments]) as client:
+        with driven("relay", [installed_node(), script, *arguments]) as client:
             yield client, author
 
     def test_user_is_refetched(self, edge: httpx.Client, page: tuple[Subscriber, Account]) -> None:

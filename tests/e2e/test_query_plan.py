@@ -1,7 +1,5 @@
 """The router and its stand-in show query plans in development, and only there."""
 
-import io
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +7,7 @@ import httpx
 import pytest
 
 from client.api import Account
-from stack.commands import Commands
-from stack.console import Console
-from stack.ports import free_ports
-from stack.supervisor import Stack
+from tests.e2e.beside import router_beside
 from tests.stack import RunningStack
 
 pytestmark = pytest.mark.needs("tweets")
@@ -61,19 +56,7 @@ class TestQueryPlan:
     def test_no_plan_is_returned_in_production(
         self, stack: RunningStack, tmp_path: Path, value: str
     ) -> None:
-        port = str(free_ports(1)[0])
-        settings = stack.settings | {"ROUTER_PORT": port, "ENVIRONMENT": "production"}
-        commands = Commands(Console(io.StringIO()), threading.Event())
-        process = Stack(settings, tmp_path, commands, stack.kind)._router_process()
-        process.start()
-        try:
-            process.wait_until_ready(threading.Event())
-            answer = httpx.post(
-                f"http://127.0.0.1:{port}/graphql",
-                json=ME,
-                headers={"apollo-expose-query-plan": value},
-                trust_env=False,
-            )
-        finally:
-            process.kill()
+        headers = {"apollo-expose-query-plan": value}
+        with router_beside(stack, tmp_path, ENVIRONMENT="production") as production:
+            answer = production.post("/graphql", json=ME, headers=headers)
         assert "QueryPlan" not in answer.text

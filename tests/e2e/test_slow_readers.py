@@ -113,7 +113,7 @@ def memory(url: str) -> int:
 
 
 class TestSlowReaders:
-    def test_they_end_after_their_time_cost_little_and_miss_nothing(
+    def test_slow_readers_are_ended_in_time_cost_little_and_miss_nothing(
         self, stack: RunningStack, edge: httpx.Client, sign_up: SignUp
     ) -> None:
         ada = sign_up()

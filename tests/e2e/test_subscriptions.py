@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,18 +27,6 @@ from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
 SignUp = Callable[[], Account]
-
-
-@pytest.fixture
-def subscribe(stack: RunningStack) -> Iterator[Subscribe]:
-    """Return the function that starts a client, which ends with the test."""
-    with ExitStack() as running:
-        yield lambda kind: running.enter_context(subscriber(kind, f"{stack.url}/graphql"))
-
-
-@pytest.fixture(params=KINDS)
-def client(request: pytest.FixtureRequest, subscribe: Subscribe) -> Subscriber:
-    return subscribe(request.param)
 
 
 def short_lived(stack: RunningStack, account: Account, seconds: float) -> str:

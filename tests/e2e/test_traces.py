@@ -13,9 +13,8 @@ import pytest
 from client.api import Account, run, sign_up
 from client.documents import CREATE_TWEET, RETWEET
 from client.mailbox import Mailbox, prove_address
-from stack.ports import free_ports
 from stack.router import Kind
-from tests.e2e.collector import Collector, Span, collecting
+from tests.e2e.collector import Collector, Span
 from tests.e2e.test_mail import OPT_IN
 from tests.stack import RunningStack, eventually, router_kinds, started
 
@@ -26,12 +25,6 @@ pytestmark = [
     ),
 ]
 TEXT = "a text that no trace may show"
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with collecting(free_ports(1)[0]) as collector:
-        yield collector
 
 
 @pytest.fixture(scope="module")

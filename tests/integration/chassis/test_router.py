@@ -36,6 +36,10 @@ class Server:
     concurrent: int = 0
     most_concurrent: int = 0
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/graphql"
+
     async def graphql(self, request: Request) -> Response:
         self.asked.append(request)
         self.bodies.append(json.loads(await request.body()))
@@ -70,7 +74,7 @@ def server() -> Server:
 
 @pytest.fixture
 async def router(server: Server) -> AsyncIterator[Router]:
-    router = Router(f"http://127.0.0.1:{server.port}/graphql", SECRET)
+    router = Router(server.url, SECRET)
     async with router.running():
         yield router
 
@@ -81,7 +85,7 @@ async def ask(router: Router, **options: Any) -> Answer:
 
 
 class TestRequest:
-    async def test_it_carries_the_identity_as_the_edge_does(
+    async def test_request_carries_the_identity_as_the_edge_does(
         self, server: Server, router: Router
     ) -> None:
         sent = [
@@ -154,7 +158,7 @@ class TestAnswer:
     ) -> None:
         monkeypatch.setattr(client, "_TIMEOUT", 0.2)
         server.delay = 5
-        router = Router(f"http://127.0.0.1:{server.port}/graphql", SECRET)
+        router = Router(server.url, SECRET)
         async with server.running(), router.running():
             with pytest.raises(RouterFailedError, match="time-out"):
                 await ask(router)
@@ -194,7 +198,7 @@ class TestAbsentRouter:
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(client, "_CONCURRENT", 1)
-        router = Router(f"http://127.0.0.1:{server.port}/graphql", SECRET)
+        router = Router(server.url, SECRET)
         async with router.running():
             waiting = asyncio.create_task(ask(router))
             await asyncio.sleep(0.1)
@@ -210,7 +214,7 @@ class TestConcurrency:
     ) -> None:
         monkeypatch.setattr(client, "_CONCURRENT", 3)
         server.delay = 0.02
-        router = Router(f"http://127.0.0.1:{server.port}/graphql", SECRET)
+        router = Router(server.url, SECRET)
         async with server.running(), router.running():
             await asyncio.gather(*(ask(router) for _ in range(20)))
         assert len(server.asked) == 20

@@ -28,6 +28,13 @@ def item(number: int) -> dict[str, Any]:
     return {"items": {"number": number, "owner": {"joined": "2026"}}}
 
 
+def first_lost(message: str, code: str) -> dict[str, Any]:
+    """Return the response that reports the loss of the first event."""
+    extensions = {"code": code, "event": {"id": "1"}}
+    error = {"message": message, "path": ["items"], "extensions": extensions}
+    return {"data": None, "errors": [error]}
+
+
 async def codes(router: FakeRouter, query: str, **variables: Any) -> list[tuple[str, str]]:
     """Return code and message of each error for which an operation is refused."""
     with pytest.raises((OperationFailed, BadRequest)) as refused:
@@ -44,7 +51,9 @@ class TestLocalSelection:
         ]
         assert router.asked == []
 
-    async def test_it_is_executed_without_a_completion(self, router: FakeRouter) -> None:
+    async def test_local_selection_is_executed_without_a_completion(
+        self, router: FakeRouter
+    ) -> None:
         """So an event costs nothing more."""
         completions: list[object] = []
 
@@ -134,16 +143,7 @@ class TestForeignSelection:
         router.put(item(2))
         router.put(item(3))
         first, *others = await results(router, FEED)
-        assert first == {
-            "data": None,
-            "errors": [
-                {
-                    "message": "HTTP fetch failed",
-                    "path": ["items"],
-                    "extensions": {"code": "SUBREQUEST_HTTP_ERROR", "event": {"id": "1"}},
-                }
-            ],
-        }
+        assert first == first_lost("HTTP fetch failed", "SUBREQUEST_HTTP_ERROR")
         assert [result["data"] for result in others] == [item(2), item(3)]
 
     async def test_lost_event_of_a_nullable_field_has_null_as_data(
@@ -168,16 +168,7 @@ class TestForeignSelection:
         router.put(item(2))
         router.put(item(3))
         first, *others = await results(router, FEED)
-        assert first == {
-            "data": None,
-            "errors": [
-                {
-                    "message": "A service did not answer in time.",
-                    "path": ["items"],
-                    "extensions": {"code": "GATEWAY_TIMEOUT", "event": {"id": "1"}},
-                }
-            ],
-        }
+        assert first == first_lost("A service did not answer in time.", "GATEWAY_TIMEOUT")
         assert len(others) == 2
 
     async def test_query_that_the_router_refuses_ends_the_operation(

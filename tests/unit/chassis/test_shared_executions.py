@@ -404,7 +404,7 @@ class TestSharing:
             ("counted", {"variables": (("n", 1),)}, 1),
         ],
     )
-    async def test_what_an_execution_reads_decides_who_shares_it(
+    async def test_execution_is_shared_by_those_for_whom_it_reads_the_same(
         self, fields: str, changed: dict[str, Any], executions: int
     ) -> None:
         _, world = await shared(devices(20, fields, **changed), [1])

@@ -17,10 +17,16 @@ SETTINGS = {"ROUTER_SECRET": "s" * 32, "ENVIRONMENT": "development"} | {
 }
 
 
-def cors(**settings: str) -> dict[str, Any]:
-    rendered = yaml.safe_load(render(SETTINGS | settings))
+def http(settings: dict[str, str], topology: Topology | None = None) -> dict[str, Any]:
+    """Return what is configured of all requests: Envoy's HTTP connection manager."""
+    rendered = yaml.safe_load(render(SETTINGS | settings, topology))
     filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    hosts = filters[0]["typed_config"]["route_config"]["virtual_hosts"]
+    manager: dict[str, Any] = filters[0]["typed_config"]
+    return manager
+
+
+def cors(**settings: str) -> dict[str, Any]:
+    hosts = http(settings)["route_config"]["virtual_hosts"]
     policy: dict[str, Any] = hosts[0]["typed_per_filter_config"]["envoy.filters.http.cors"]
     return policy
 
@@ -74,12 +80,8 @@ class TestRender:
 
 
 def routes(topology: Topology | None = None) -> list[dict[str, Any]]:
-    settings = SETTINGS | {"LIKES_HOST": "127.0.0.1", "LIKES_PORT": "4000"}
-    rendered = yaml.safe_load(render(settings, topology))
-    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    found: list[dict[str, Any]] = filters[0]["typed_config"]["route_config"]["virtual_hosts"][0][
-        "routes"
-    ]
+    manager = http({"LIKES_HOST": "127.0.0.1", "LIKES_PORT": "4000"}, topology)
+    found: list[dict[str, Any]] = manager["route_config"]["virtual_hosts"][0]["routes"]
     return found
 
 
@@ -94,9 +96,7 @@ class TestBrowser:
 
 
 def access_log(**settings: str) -> dict[str, str]:
-    rendered = yaml.safe_load(render(SETTINGS | settings))
-    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    [log] = filters[0]["typed_config"]["access_log"]
+    [log] = http(settings)["access_log"]
     found: dict[str, str] = log["typed_config"]["log_format"]["json_format"]
     return found
 
@@ -179,9 +179,7 @@ class TestStreams:
 
 
 def tracing(**settings: str) -> dict[str, Any] | None:
-    rendered = yaml.safe_load(render(SETTINGS | settings))
-    filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    found: dict[str, Any] | None = filters[0]["typed_config"]["tracing"]
+    found: dict[str, Any] | None = http(settings)["tracing"]
     return found
 
 
@@ -200,9 +198,7 @@ class TestTracing:
 
     def test_responses_name_their_trace_while_tracing_is_on(self) -> None:
         def headers(**settings: str) -> list[str]:
-            rendered = yaml.safe_load(render(SETTINGS | settings))
-            filters = rendered["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-            [host] = filters[0]["typed_config"]["route_config"]["virtual_hosts"]
+            [host] = http(settings)["route_config"]["virtual_hosts"]
             return [added["header"]["key"] for added in host["response_headers_to_add"]]
 
         assert "traceresponse" not in headers()

@@ -169,11 +169,25 @@ class TestItems:
 
 
 class TestAttach:
-    async def test_waiting_reader_gets_no_item_that_is_taken(
-        self, service: TweetService, feed: Feed, subscription: Subscription
-    ) -> None:
+    @pytest.fixture
+    def taken(self, subscription: Subscription) -> list[FeedItem]:
+        """The items that are taken from the subscription, which are all that it offers."""
         taken: list[FeedItem] = []
-        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
+
+        def accept(item: FeedItem) -> bool:
+            taken.append(item)
+            return True
+
+        subscription.attach(accept)
+        return taken
+
+    async def test_waiting_reader_gets_no_item_that_is_taken(
+        self,
+        service: TweetService,
+        feed: Feed,
+        subscription: Subscription,
+        taken: list[FeedItem],
+    ) -> None:
         task = await waiting(subscription)
         items = [await tweet(service, feed) for _ in range(3)]
         assert taken == items
@@ -182,10 +196,12 @@ class TestAttach:
         assert await tweet(service, feed) == await task
 
     async def test_item_is_not_taken_before_the_reader_waits(
-        self, service: TweetService, feed: Feed, subscription: Subscription
+        self,
+        service: TweetService,
+        feed: Feed,
+        subscription: Subscription,
+        taken: list[FeedItem],
     ) -> None:
-        taken: list[FeedItem] = []
-        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
         await tweet(service, feed)
         task = asyncio.create_task(take(subscription, 1))
         await tweet(service, feed)
@@ -212,10 +228,12 @@ class TestAttach:
         assert asked == [1]
 
     async def test_gap_is_read_and_not_taken(
-        self, service: TweetService, feed: Feed, subscription: Subscription
+        self,
+        service: TweetService,
+        feed: Feed,
+        subscription: Subscription,
+        taken: list[FeedItem],
     ) -> None:
-        taken: list[FeedItem] = []
-        subscription.attach(lambda item: not taken.append(item))  # type: ignore[func-returns-value]
         task = await waiting(subscription)
         await tweet(service)
         await tweet(service, feed)
