@@ -68,8 +68,8 @@ def _probe_repeatedly(
         if step.problem:
             print(f"{step.name}: {step.problem}", file=sys.stderr, flush=True)
 
-    start_http_server(port, registry=metrics.registry)
     stopped = _stop_event()
+    start_http_server(port, registry=metrics.registry)
     round_ = Round(http, name, secret, record, services, stopped.is_set)
     while not stopped.is_set():
         if round_.run():

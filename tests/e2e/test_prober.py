@@ -115,7 +115,9 @@ class TestRepeatedRounds:
         eventually(lambda: accounts(edge, "killed") > 0, "a round is under way")
         process.kill()
         process.wait(30)
-        following = start(PROBER_NAME="killed", PROBER_PORT=str(free_ports(1)[0]))
+        next_port = free_ports(1)[0]
+        following = start(PROBER_NAME="killed", PROBER_PORT=str(next_port))
+        eventually(lambda: metrics(next_port) != "", "the next prober runs")
         eventually(lambda: accounts(edge, "killed") == 0, "the accounts are deleted")
         following.send_signal(signal.SIGTERM)
         assert following.wait(30) == 0
