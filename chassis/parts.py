@@ -15,6 +15,7 @@ from chassis.database import Database
 from chassis.dead_letters import EventHandler, RejectedEvents
 from chassis.exports.answering import answering
 from chassis.exports.records import Export
+from chassis.graphql.completion_metrics import CompletionMetrics
 from chassis.graphql.context import RequestContext
 from chassis.graphql.schema import SubgraphSchema
 from chassis.graphql.streaming import Streams
@@ -180,7 +181,7 @@ class Parts:
             self.sessions.verify,
             limits,
             self._revocations,
-            Federation(schema, Supergraph.read(), router),
+            Federation(schema, Supergraph.read(), router, CompletionMetrics(self.metrics.registry)),
         )
         return streams
 

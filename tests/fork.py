@@ -15,6 +15,7 @@ from stack import explorer, mailbox
 from stack.commands import Commands
 from stack.console import Console
 from stack.node import ROUTER_PACKAGES, install_packages
+from tests.e2e.subscribers import CLIENTS
 from tests.guides import our_files
 
 _AUTHOR = ("-c", "user.name=fork", "-c", "user.email=fork@example.com")
@@ -87,7 +88,7 @@ def linked(root: Path) -> None:
         explorer.PACKAGES / "dist", root / "explorer" / "dist"
     )  # a fork may build its own
     linked = [validate.ENVIRONMENT]
-    for folder in (ROUTER_PACKAGES, mailbox.PACKAGES, explorer.PACKAGES):
+    for folder in (ROUTER_PACKAGES, mailbox.PACKAGES, explorer.PACKAGES, CLIENTS):
         install_packages(commands, folder)
         linked.append(folder / "node_modules")
     names = [path.relative_to(ROOT) for path in linked]

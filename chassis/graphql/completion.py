@@ -10,9 +10,11 @@ import structlog
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
+from chassis.graphql.completion_metrics import CompletionMetrics, CompletionResult
 from chassis.graphql.router import Answer, Router, RouterFailedError
 from chassis.graphql.splitting import Split
 from chassis.principal import Principal
+from chassis.tracing import is_on, span
 from graphql_streams import Operation, Result
 
 _WAITS = (0.2, 0.8)
@@ -41,10 +43,13 @@ class Completion:
     """The client's variables that the query uses."""
     caller: Principal
     router: Router
+    metrics: CompletionMetrics
     headers: list[tuple[bytes, bytes]]
 
     @classmethod
-    def of(cls, split: Split, operation: Operation, router: Router) -> "Completion":
+    def of(
+        cls, split: Split, operation: Operation, router: Router, metrics: CompletionMetrics
+    ) -> "Completion":
         given = operation.request.variables or {}
         return cls(
             split,
@@ -52,6 +57,7 @@ class Completion:
             {name: value for name, value in given.items() if name in split.query_variables},
             operation.caller.value,
             router,
+            metrics,
             operation.handshake.scope["headers"],
         )
 
@@ -74,14 +80,31 @@ class Completion:
         if event.errors or event.data is None:
             return event
         arguments: Mapping[str, Any] = event.data[self.split.response_name]
+        parent = self._traceparent() if is_on() else None
+        with (
+            span(f"complete {self.split.field}", "client", parent=parent) as work,
+            self.metrics.measured() as completion,
+        ):
+            answer = await self._last_answer(arguments)
+            completion.result = self._kind(answer)
+            work.set("graphql.result", completion.result)
+            if completion.is_failure:
+                work.fail(completion.result)
+        return self._failed(arguments) if answer is None else self._result(answer, arguments)
+
+    def _traceparent(self) -> str | None:
+        """Return the trace of the subscription's connection."""
+        found = dict(self.headers).get(b"traceparent")
+        return found.decode("latin-1") if found else None
+
+    async def _last_answer(self, arguments: Mapping[str, Any]) -> Answer | None:
+        """Return the router's answer, after further attempts if nothing would be left."""
         for wait in _WAITS:
             answer = await self._answer(arguments)
             if answer is not None and not self._is_outage(answer):
-                break
+                return answer
             await asyncio.sleep(wait)
-        else:
-            answer = await self._answer(arguments)
-        return self._failed(arguments) if answer is None else self._result(answer, arguments)
+        return await self._answer(arguments)
 
     async def _answer(self, arguments: Mapping[str, Any]) -> Answer | None:
         """Return the router's answer; None if it failed, which is logged."""
@@ -97,6 +120,15 @@ class Completion:
         except RouterFailedError as error:
             _log.warning("completion failed", reason=str(error))
             return None
+
+    def _kind(self, answer: Answer | None) -> CompletionResult:
+        if answer is None:
+            return CompletionResult.FAILED
+        if not answer.is_executed:
+            return CompletionResult.REFUSED
+        if not answer.errors:
+            return CompletionResult.OK
+        return CompletionResult.LOST if self._is_lost(answer) else CompletionResult.PARTIAL
 
     def _is_outage(self, answer: Answer) -> bool:
         """Return whether the whole event is missing because a subgraph does not answer."""

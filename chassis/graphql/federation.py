@@ -24,6 +24,7 @@ from strawberry.types.graphql import OperationType
 
 from chassis.errors import VALIDATION_FAILED, BadUserInput
 from chassis.graphql.completion import Completion
+from chassis.graphql.completion_metrics import CompletionMetrics
 from chassis.graphql.documents import CACHE_SIZE, LONGEST_CACHED
 from chassis.graphql.live import LocalSubscribe
 from chassis.graphql.router import Router
@@ -45,12 +46,19 @@ class _Plan:
 class Federation:
     """Decides which subscriptions stay in the subgraph, and completes the others."""
 
-    def __init__(self, schema: SubgraphSchema, supergraph: Supergraph, router: Router) -> None:
+    def __init__(
+        self,
+        schema: SubgraphSchema,
+        supergraph: Supergraph,
+        router: Router,
+        metrics: CompletionMetrics,
+    ) -> None:
         assert schema.service is not None  # noqa: S101  (only services are composed)
         self.router = router
         self._schema = schema
         self._service: str = schema.service
         self._supergraph = supergraph
+        self._metrics = metrics
         self._cached = lru_cache(CACHE_SIZE)(self._plan)
 
     def subscribe(
@@ -81,7 +89,7 @@ class Federation:
                 if name in plan.split.source_variables
             },
         )
-        completion = Completion.of(plan.split, operation, self.router)
+        completion = Completion.of(plan.split, operation, self.router, self._metrics)
         return local(replace(operation, request=source), completion)
 
     def _plan_of(self, operation: Operation) -> _Plan | None:

@@ -11,6 +11,7 @@ import orjson
 
 from chassis.background import Backoff
 from chassis.principal import ROUTER_SECRET_HEADER, Principal
+from chassis.tracing import traceparent
 
 _TIMEOUT = 26.0
 """Seconds for one query: above the router's own limit (25 s), so that the router answers first."""
@@ -19,7 +20,8 @@ _CONCURRENT = 64
 """Queries of one process at a time. Further ones wait, those of an outage included."""
 _LONGEST_WAIT = 2.0
 
-_FORWARDED = (b"x-client-address", b"x-request-id", b"user-agent", b"traceparent")
+_TRACE = b"traceparent"
+_FORWARDED = (b"x-client-address", b"x-request-id", b"user-agent", _TRACE)
 """Headers of the edge that the router passes on to the subgraphs."""
 _BUSY = {429, 502, 503}
 """Statuses of a router that has not tried: it starts, stops, or has too many requests."""
@@ -76,8 +78,8 @@ class Router:
     ) -> Answer:
         """Return the router's answer; waits while the router is away.
 
-        `headers` are those of the caller's request, as the edge sent them. Raises
-        RouterFailedError.
+        `headers` are those of the caller's request, as the edge sent them; the query is part of the
+        current trace, else of that of the request. Raises RouterFailedError.
         """
         request: dict[str, Any] = {"query": text, "variables": variables}
         if operation_name:
@@ -97,12 +99,20 @@ class Router:
     def _headers(
         self, caller: Principal, headers: list[tuple[bytes, bytes]]
     ) -> list[tuple[bytes, bytes]]:
+        trace = traceparent()
+        current = [(_TRACE, trace.encode())] if trace else []
+        forwarded = [
+            (name, value)
+            for name, value in headers
+            if name in _FORWARDED and not (current and name == _TRACE)
+        ]
         return [
             (b"content-type", b"application/json"),
             (b"accept", b"application/json"),
             (ROUTER_SECRET_HEADER.encode(), self._secret),
             *((name.encode(), value.encode()) for name, value in caller.headers().items()),
-            *((name, value) for name, value in headers if name in _FORWARDED),
+            *forwarded,
+            *current,
         ]
 
     async def _send(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:

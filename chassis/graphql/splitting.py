@@ -58,6 +58,8 @@ class Split:
     """The variables of the client in the query."""
     arguments: Mapping[str, str]
     """The arguments of the entry field, by the names of their variables in the query."""
+    field: str
+    """The name of the subscription's field."""
     response_name: str
     """The alias or the name of the subscription's field."""
     is_nullable: bool
@@ -101,6 +103,7 @@ def split(
         query=query_text,
         query_variables=query_variables,
         arguments=arguments,
+        field=root.name.value,
         response_name=(root.alias or root.name).value,
         is_nullable=not is_non_null_type(subscription_type.fields[root.name.value].type),
     )

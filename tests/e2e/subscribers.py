@@ -82,6 +82,24 @@ class Subscriber:
         item: dict[str, Any] = without_type_names(message["data"]["tweetFeed"])
         return item
 
+    def expect_end_of_session(self) -> None:
+        """Return when the client has got the reason and the end of the stream."""
+        ended, code = "The session has ended.", "SESSION_ENDED"
+        if self.kind == "graphql-ws":
+            message = self.wait_for("closed")
+            assert (message["code"], message["reason"]) == (4401, ended)
+            assert self.wait_for("error")["code"] == 4401
+        elif self.kind == "apollo":
+            message = self.wait_for("error")
+            assert message["fatal"]
+            assert (message["message"], message["code"]) == (ended, code)
+        else:
+            while "errors" not in (message := self.wait_for("next")):
+                pass
+            extensions = {"code": "UNAUTHENTICATED", "reason": code}
+            assert message["errors"] == [{"message": ended, "extensions": extensions}]
+            self.wait_for("complete")
+
     @property
     def texts(self) -> list[str]:
         """The texts of the items so far, in order."""

@@ -12,7 +12,7 @@ import pytest
 from chassis.principal import Principal
 from chassis.topology import stream_path
 from client.api import Account, run
-from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, SIGN_IN
+from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, SIGN_IN, SIGN_OUT
 from tests.e2e.roll_over import listen, tweet
 from tests.e2e.subscribers import KINDS, Subscribe, Subscriber, subscriber, without_type_names
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
@@ -178,11 +178,8 @@ class TestEnd:
     ) -> None:
         ada = sign_up()
         catch_up(client, edge, ada)
-        run(edge, "mutation { signOut { sessionIds } }", ada)
-        if client.kind == "graphql-ws":
-            assert client.wait_for("closed")["reason"] == "The session has ended."
-        else:
-            eventually(lambda: "The session has ended." in str(client.messages), "it is told why")
+        run(edge, SIGN_OUT, ada)
+        client.expect_end_of_session()
 
 
 @ON_ONE_ROUTER

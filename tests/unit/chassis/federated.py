@@ -9,7 +9,9 @@ from uuid import UUID
 
 import orjson
 import strawberry
+from prometheus_client import CollectorRegistry
 
+from chassis.graphql.completion_metrics import CompletionMetrics
 from chassis.graphql.context import RequestContext
 from chassis.graphql.documents import Documents
 from chassis.graphql.federation import Federation
@@ -19,6 +21,7 @@ from chassis.graphql.router import Answer, Router, RouterFailedError
 from chassis.graphql.schema import SubgraphSchema
 from chassis.graphql.supergraph import Supergraph
 from chassis.principal import Principal
+from chassis.tracing import traceparent
 from graphql_streams import Caller, GraphQLRequest, Handshake, Operation
 
 API = """
@@ -169,6 +172,8 @@ class Asked:
     variables: dict[str, Any]
     caller: Principal
     headers: Sequence[tuple[bytes, bytes]]
+    trace: str | None
+    """The trace of which the query is a part."""
 
 
 @dataclass
@@ -177,6 +182,8 @@ class FakeRouter:
 
     answers: list[Answer | Exception] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """Takes the metrics of completions."""
 
     async def query(
         self,
@@ -186,7 +193,9 @@ class FakeRouter:
         caller: Principal,
         headers: list[tuple[bytes, bytes]],
     ) -> Answer:
-        self.asked.append(Asked(text, operation_name, dict(variables), caller, headers))
+        self.asked.append(
+            Asked(text, operation_name, dict(variables), caller, headers, traceparent())
+        )
         await asyncio.sleep(0)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -201,7 +210,8 @@ class FakeRouter:
 
 
 def federation(router: FakeRouter) -> Federation:
-    return Federation(SCHEMA, Supergraph(API, SUPERGRAPH), cast("Router", router))
+    metrics = CompletionMetrics(router.registry)
+    return Federation(SCHEMA, Supergraph(API, SUPERGRAPH), cast("Router", router), metrics)
 
 
 def operation(
