@@ -87,6 +87,7 @@ _STREAM_ROUTES = Template("""\
               - match: {path: $path, headers: [{name: ":method", string_match: {exact: GET}}, {name: upgrade, string_match: {exact: websocket, ignore_case: true}}]}
                 route: {cluster: $cluster, prefix_rewrite: /graphql/stream, timeout: 0s, idle_timeout: 60s, upgrade_configs: [{upgrade_type: websocket}], retry_policy: *elsewhere}
                 request_headers_to_add: *proof
+                response_headers_to_add: *as_subscription
                 typed_per_filter_config: *unbuffered
               - match: {path: $path, headers: [{name: ":method", string_match: {exact: POST}}]}
                 route: {cluster: $cluster, prefix_rewrite: /graphql/stream, timeout: 0s, idle_timeout: 30s, retry_policy: *elsewhere}

@@ -2,7 +2,10 @@
 
 import json
 
+from chassis.topology import stream_path
+
 _PATHS = ("/graphql", "/graphql/")
+_STREAMS = stream_path("")
 
 
 def describe(line: str) -> str:
@@ -15,7 +18,10 @@ def describe(line: str) -> str:
         entry = json.loads(line)
     except ValueError:
         return ""
-    if not isinstance(entry, dict) or entry.get("path") not in _PATHS:
+    if not isinstance(entry, dict):
+        return ""
+    path = str(entry.get("path"))
+    if path not in _PATHS and not path.startswith(_STREAMS):
         return ""
     status = entry.get("status")
     operation = entry.get("operation") or entry.get("method")

@@ -4,6 +4,7 @@ import http.client
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from chassis.topology import stream_path
 from client.api import Account
 from tests.e2e.beside import edge_beside
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
@@ -322,6 +324,8 @@ JSON_ACCEPTED = [
     *("application/json;x=subscriptionSpec", 'application/json;x="text/event-stream"'),
 ]
 STREAMS = ["multipart/mixed;subscriptionSpec=1.0, application/json", "text/event-stream"]
+STREAM_PATHS = ["/graphql", pytest.param(stream_path("tweets"), marks=NEEDS_TWEETS)]
+"""Paths that lead to the subscriptions of tweets."""
 
 
 @ON_ONE_ROUTER
@@ -329,11 +333,12 @@ class TestStreams:
     """The route past the router, for subscriptions only."""
 
     @pytest.mark.parametrize("accept", STREAMS)
+    @pytest.mark.parametrize("path", STREAM_PATHS)
     def test_missing_token_is_refused_with_401(
-        self, edge: httpx.Client, sign_up: SignUp, accept: str
+        self, edge: httpx.Client, sign_up: SignUp, path: str, accept: str
     ) -> None:
         headers = spoofed(sign_up().id, "guess") | {"accept": accept, "origin": ORIGIN}
-        answer = edge.post("/graphql", json=ME, headers=headers)
+        answer = edge.post(path, json=ME, headers=headers)
         assert answer.status_code == 401
         assert code(answer) == "UNAUTHENTICATED"
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -434,10 +439,13 @@ class TestStreams:
             answer = json.loads(client.recv(timeout=5))
             assert (answer["id"], answer["type"]) == ("1", "error")
 
+    @pytest.mark.parametrize("path", STREAM_PATHS)
+    @pytest.mark.parametrize("is_secret_right", [False, True])
     def test_websocket_without_a_token_is_anonymous(
-        self, stack: RunningStack, sign_up: SignUp
+        self, stack: RunningStack, sign_up: SignUp, path: str, is_secret_right: bool
     ) -> None:
-        with socket(stack, spoofed(sign_up().id, "guess")) as client:
+        secret = stack.settings["ROUTER_SECRET"] if is_secret_right else "guess"
+        with socket(stack, spoofed(sign_up().id, secret), path) as client:
             client.send('{"type": "connection_init"}')
             with pytest.raises(ConnectionClosed):
                 client.recv(timeout=5)
@@ -447,9 +455,11 @@ class TestStreams:
         assert edge.post("/graphql/stream", json=ME).status_code == 404
 
 
-def socket(stack: RunningStack, headers: dict[str, str]) -> ClientConnection:
+def socket(
+    stack: RunningStack, headers: dict[str, str], path: str = "/graphql"
+) -> ClientConnection:
     return connect(
-        f"{stack.url.replace('http', 'ws')}/graphql",
+        f"{stack.url.replace('http', 'ws')}{path}",
         additional_headers=headers,
         subprotocols=[Subprotocol("graphql-transport-ws")],
         proxy=None,
@@ -489,6 +499,20 @@ class TestBrowser:
             assert answer.status_code == 200
 
 
+def logged(stack: RunningStack, request_id: str) -> dict[str, Any]:
+    """Return the line of the access log for a request, once it is there."""
+    file = stack.data / "logs" / "edge.log"
+    found: dict[str, Any] = {}
+
+    def is_there() -> bool:
+        lines = [json.loads(line) for line in file.read_text().splitlines() if line[0] == "{"]
+        found.update({line["request_id"]: line for line in lines}.get(request_id, {}))
+        return bool(found)
+
+    eventually(is_there, "the edge logged the request")
+    return found
+
+
 class TestAccessLog:
     """The line of a request names its operation, and the client does not see the headers of it."""
 
@@ -510,14 +534,28 @@ class TestAccessLog:
         answer = edge.post("/graphql", json={"query": query})
         assert not [name for name in answer.headers if name.startswith("x-router")]
 
-        def logged() -> bool:
-            file = stack.data / "logs" / "edge.log"
-            lines = [json.loads(line) for line in file.read_text().splitlines() if line[0] == "{"]
-            entries = {line["request_id"]: line for line in lines}
-            entry = entries.get(answer.headers["x-request-id"], {})
-            return (entry.get("operation"), entry.get("outcome")) == (operation, outcome)
+        entry = logged(stack, answer.headers["x-request-id"])
+        assert (entry["operation"], entry["outcome"]) == (operation, outcome)
 
-        eventually(logged, f"the edge logged {operation} {outcome}")
+    @pytest.mark.parametrize("path", STREAM_PATHS)
+    @NEEDS_TWEETS
+    def test_subscription_is_logged_as_one_on_every_path(
+        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp, path: str
+    ) -> None:
+        account = sign_up()
+        headers = account.headers | {"x-router-operation": "guess"}
+        with socket(stack, headers, path) as client:
+            opened = client.response
+        query = {"query": "subscription { tweetFeed { cursor } }"}
+        accept = {"accept": "text/event-stream"}
+        with edge.stream("POST", path, json=query, headers=headers | accept) as answer:
+            assert answer.status_code == 200
+        assert opened
+        for received in (opened.headers, answer.headers):
+            assert not [name for name in received if name.lower().startswith("x-router")]
+            entry = logged(stack, received["x-request-id"])
+            assert entry["operation"] == "subscription"
+            assert entry["user_id"] == account.id
 
 
 @ON_ONE_ROUTER

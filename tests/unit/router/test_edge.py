@@ -173,6 +173,37 @@ class TestStreams:
                 filters = route.get("typed_per_filter_config", {})
                 assert "envoy.filters.http.ext_authz" not in filters
 
+    def test_path_of_a_service_serves_subscriptions_as_the_path_of_queries_does(self) -> None:
+        """Proof, headers, log, time limits and retries are the same."""
+        served: dict[str, list[Any]] = {"/graphql/?": [], "/graphql/stream/likes": []}
+        for route in routes(parse(STREAMING)):
+            path, target = _path(route["match"]), route.get("route", {})
+            if path in served and target.get("prefix_rewrite") == "/graphql/stream":
+                same = {**route, "route": {**target, "cluster": ""}, "match": ""}
+                if same not in served[path]:  # multipart and event streams have one
+                    served[path].append(same)
+        assert len(served["/graphql/?"]) == 2
+        assert served["/graphql/stream/likes"] == served["/graphql/?"]
+
+    def test_subscriptions_are_named_in_the_log(self) -> None:
+        for route in routes(parse(STREAMING)):
+            if route.get("route", {}).get("prefix_rewrite") == "/graphql/stream":
+                added = {
+                    each["header"]["key"]: each["header"]["value"]
+                    for each in route["response_headers_to_add"]
+                }
+                assert added["x-router-operation"] == "subscription", route["match"]
+
+    def test_identity_headers_of_a_client_are_removed_on_every_path(self) -> None:
+        manager = http({"LIKES_HOST": "127.0.0.1", "LIKES_PORT": "4000"}, parse(STREAMING))
+        removal = manager["http_filters"][0]
+        mutations = removal["typed_config"]["mutations"]["request_mutations"]
+        prefixes = {each["remove_on_match"]["key_matcher"].get("prefix") for each in mutations}
+        assert {"x-auth-", "x-router-"} <= prefixes
+        [host] = manager["route_config"]["virtual_hosts"]
+        for each in (host, *host["routes"]):
+            assert removal["name"] not in each.get("typed_per_filter_config", {})
+
     def test_system_without_subscriptions_has_no_such_path(self) -> None:
         declaration = STREAMING.replace("subscriptions = true", "")
         assert streams_of(declaration) == {("/graphql/?", "router")}

@@ -39,8 +39,9 @@ class TestDescribe:
         refused = described(operation=None, outcome=None, status=401, username=None)
         assert refused == "POST - 11 ms 401"
 
-    def test_open_socket_is_ok(self) -> None:
-        opened = described(operation="subscription", outcome=None, status=101, path="/graphql/")
+    @pytest.mark.parametrize("path", ["/graphql/", "/graphql/stream/likes"])
+    def test_open_socket_is_ok(self, path: str) -> None:
+        opened = described(operation="subscription", outcome=None, status=101, path=path)
         assert opened == "subscription ada 11 ms ok"
 
     @pytest.mark.parametrize("path", ["/", "/assets/index.js", "/healthz", "/account/verify-email"])
