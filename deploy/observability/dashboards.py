@@ -31,6 +31,7 @@ def _rate(metric: str, by: str, **labels: str) -> str:
 
 _OPERATION = "chirp_graphql_operation_seconds"
 _FAILED = f'{_OPERATION}_count{{result=~"INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE"}}'
+_COMPLETION = "chirp_completion_seconds"
 
 DASHBOARDS = {
     "overview": [
@@ -165,6 +166,21 @@ DASHBOARDS = {
             "Events delivered to subscribers",
             "reqps",
             {"{{instance}}": _rate("chirp_feed_delay_seconds_count", "instance")},
+        ),
+        Panel(
+            "Events that the router completes, by result",
+            "reqps",
+            {"{{service}} {{result}}": _rate(f"{_COMPLETION}_count", "service, result")},
+            stacked=True,
+        ),
+        Panel(
+            "Time of completions",
+            "s",
+            {
+                "{{service}} p50": _quantile(0.5, _COMPLETION),
+                "{{service}} p99": _quantile(0.99, _COMPLETION),
+                "{{service}} oldest": "max by (service) (chirp_completion_oldest_seconds)",
+            },
         ),
     ],
     "events-and-mail": [

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from chassis.backfill import Backfill
 from chassis.database import Database
+from chassis.graphql.completion_metrics import CompletionMetrics
 from chassis.graphql.streaming import Streams
 from chassis.metrics import Metrics
 from chassis.outbox import OutboxRelay
@@ -89,6 +90,7 @@ def exported() -> dict[str, set[str]]:
     metrics.outbox(OutboxRelay(database, connect("redis://127.0.0.1:1"), "events", groups=()))
     metrics.events_of("group", ["events"])
     metrics.backfill(cast("Backfill", SimpleNamespace(owners=())))
+    CompletionMetrics(metrics.registry)
     count_answers(metrics.registry)
     count_verifications(metrics.registry, _no_token)
     count_refused_attempts(metrics.registry)

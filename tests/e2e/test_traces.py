@@ -15,6 +15,8 @@ from client.documents import CREATE_TWEET, RETWEET
 from client.mailbox import Mailbox, prove_address
 from stack.router import Kind
 from tests.e2e.collector import Collector, Span
+from tests.e2e.subscribers import Subscribe
+from tests.e2e.test_federated_subscriptions import catch_up
 from tests.e2e.test_mail import OPT_IN
 from tests.stack import RunningStack, eventually, router_kinds, started
 
@@ -110,6 +112,34 @@ class TestTrace:
             }
             assert not places
             assert secret.encode() not in everything
+
+    def test_completed_event_of_a_subscription_is_in_the_trace_of_its_connection(
+        self, story: Story, stack: RunningStack, subscribe: Subscribe, collector: Collector
+    ) -> None:
+        _, (ada, _) = story
+        client = subscribe("graphql-ws")
+        with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
+            catch_up(client, edge, ada)
+
+        def ways() -> list[list[tuple[str, str]]]:
+            """Return the spans above those of auth, from the completion of an event on."""
+            by_id = {span.id: span for span in collector.spans}
+            found = []
+            for span in by_id.values():
+                way = [span]
+                while way[0].parent in by_id and not way[0].name.startswith("complete"):
+                    way.insert(0, by_id[way[0].parent])
+                if span.service == "auth" and way[0].name == "complete tweetFeed":
+                    found.append([(each.service, each.name) for each in way])
+            return found
+
+        eventually(lambda: bool(ways()), "auth's part of an event has arrived")
+        for way in ways():
+            services = list(dict.fromkeys(service for service, _ in way))
+            assert services == ["tweets", "router", "auth"]
+        [trace] = {span.trace for span in collector.spans if span.name == "complete tweetFeed"}
+        connection = [span for span in collector.spans if span.trace == trace]
+        assert ("auth", "POST /authorize") in {(span.service, span.name) for span in connection}
 
     def test_log_contains_the_trace_id(self, story: Story, stack: RunningStack) -> None:
         spans, _ = story

@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import Account, bearer, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
+from tests.e2e.subscribers import Subscribe
+from tests.e2e.test_federated_subscriptions import catch_up, directly, item_of
 from tests.e2e.test_mail import OPT_IN, RetweetMails, mails  # noqa: F401  (a fixture)
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
@@ -109,6 +111,27 @@ class TestMetrics:
         connections = metrics_of(stack.tweets_url)
         assert connections['chirp_database_connections{"state": "limit"}'] == 10
         assert connections["chirp_event_loop_lag_seconds_count{}"] > 0
+
+    @ON_ONE_ROUTER
+    def test_completions_are_counted_and_one_that_waits_for_the_router_has_an_age(
+        self, edge: httpx.Client, stack: RunningStack, subscribe: Subscribe, sign_up: SignUp
+    ) -> None:
+        def oldest() -> float:
+            return metrics_of(stack.tweets_url)["chirp_completion_oldest_seconds{}"]
+
+        before = metrics_of(stack.tweets_url)
+        client, ada = subscribe("graphql-ws"), sign_up()
+        catch_up(client, edge, ada)
+        name, after = "chirp_completion_seconds_count", metrics_of(stack.tweets_url)
+        assert increase(before, after, name, result="ok") >= 1
+        stack.kill("router")
+        try:
+            directly(stack, ada, CREATE_TWEET, text="during")
+            eventually(lambda: oldest() > 0, "the event waits")
+        finally:
+            stack.restart("router")
+        item_of(client, "during")
+        eventually(lambda: oldest() == 0, "no event waits")
 
     @pytest.mark.parametrize(
         "path",

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,6 +19,7 @@ from structlog.testing import capture_logs
 
 from chassis.graphql import router as client
 from chassis.graphql.router import Answer, Router, RouterFailedError
+from chassis.tracing import configure_tracing, end_tracing, span, traceparent
 from stack.ports import free_ports
 from tests.unit.chassis.federated import CALLER
 
@@ -112,6 +115,20 @@ class TestRequest:
         assert server.bodies == [
             {"query": "query Q { item }", "operationName": "Q", "variables": {"id": "1"}}
         ]
+
+    async def test_query_is_part_of_the_current_trace(self, server: Server, router: Router) -> None:
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        configure_tracing("tests", "", SimpleSpanProcessor(InMemorySpanExporter()))
+        try:
+            async with server.running():
+                with span("complete item", parent=parent):
+                    current = traceparent()
+                    await ask(router, headers=[(b"traceparent", parent.encode())])
+        finally:
+            end_tracing()
+        [request] = server.asked
+        assert request.headers.getlist("traceparent") == [current]
+        assert current != parent
 
 
 class TestAnswer:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chassis.graphql import completion
 from chassis.graphql.completion_metrics import CompletionMetrics, CompletionResult
-from chassis.graphql.router import Answer
+from chassis.graphql.router import Answer, RouterFailedError
 from chassis.tracing import configure_tracing, end_tracing
 from graphql_streams import OperationFailed
 from tests.unit.chassis.federated import CALLER, FakeRouter, results
@@ -28,7 +28,7 @@ CASES: dict[CompletionResult, list[Answer | Exception]] = {
     CompletionResult.PARTIAL: [Answer(True, DATA, [AWAY])],
     CompletionResult.LOST: [Answer(True, {"mine": None}, [AWAY])] * 3,
     CompletionResult.REFUSED: [Answer(False, None, [{"message": "Too many fetches."}])],
-    CompletionResult.FAILED: [completion.RouterFailedError("time-out")] * 3,
+    CompletionResult.FAILED: [RouterFailedError("time-out")] * 3,
 }
 """What the router answers, by the result."""
 
