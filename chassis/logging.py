@@ -61,6 +61,8 @@ def configure_logging(service: str, stage: Stage, output: TextIO | None = None) 
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # `databases` logs every statement with its arguments, which include addresses and hashes.
     logging.getLogger("databases").setLevel(logging.WARNING)
+    # httpx logs each request, which each event of a subscription may be.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # uvicorn logs each WebSocket with its query string.
     logging.getLogger("uvicorn.error").addFilter(lambda line: '"WebSocket %s"' not in str(line.msg))
 

@@ -67,10 +67,10 @@ class TestRemoval:
         without_tweets_and_notifier.python("-m", "pytest", *tests, CHIRP_E2E_ROUTERS="stand-in")
 
 
-SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth"}
+SUBGRAPHS = {"cheers": "tweets", "pebbles": "auth", "lanterns": "auth"}
 """Names that no fork uses, and the service whose type each subgraph extends."""
 
-STREAMING = {"cheers"}
+STREAMING = {"cheers", "lanterns"}
 """Those with a subscription, beside that of tweets."""
 
 ALWAYS = {FILE, "router/supergraph.graphql", "router/api.graphql"}
@@ -96,7 +96,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Fork:
 
 @pytest.fixture(scope="module")
 def extended(renamed: Fork) -> Fork:
-    """Return the renamed fork with two generated subgraphs, which are not committed."""
+    """Return the renamed fork with generated subgraphs, which are not committed."""
     for name, owner in SUBGRAPHS.items():
         options = ["--subscription"] if name in STREAMING else []
         renamed.python("-m", "deploy.scaffold", name, "--extends", owner, *options)
@@ -139,7 +139,7 @@ class TestGeneratedSubgraph:
         extended.python("-m", "pytest", *folders, *STATIC, TEST_DATABASE_URL=postgres_server)
 
     def test_it_is_served_through_the_edge(self, extended: Fork) -> None:
-        """Use the mutation, the fields across subgraphs and the event of the new service."""
+        """Use the mutation, the fields across subgraphs, the event and the subscription."""
         router = f"{read(extended.root).project.name.upper()}_E2E_ROUTERS"
         tests = ("tests/e2e/test_smoke.py", *(f"tests/e2e/test_{name}.py" for name in SUBGRAPHS))
         extended.python("-m", "pytest", *tests, **{router: "stand-in"})

@@ -139,7 +139,7 @@ class TestTrace:
             assert services == ["tweets", "router", "auth"]
         [trace] = {span.trace for span in collector.spans if span.name == "complete tweetFeed"}
         connection = [span for span in collector.spans if span.trace == trace]
-        assert ("auth", "POST /authorize") in {(span.service, span.name) for span in connection}
+        assert ("auth", "GET /authorize") in {(span.service, span.name) for span in connection}
 
     def test_log_contains_the_trace_id(self, story: Story, stack: RunningStack) -> None:
         spans, _ = story

@@ -22,8 +22,7 @@ TRACE = TRACEPARENT[3:35]
 
 
 @pytest.fixture
-def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)
+def output() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     output = io.StringIO()
@@ -73,6 +72,11 @@ class TestRequestLog:
         configure_logging("tweets", Stage.PRODUCTION, output)
         await ask(path)
         assert '"request"' not in output.getvalue()
+
+    async def test_requests_that_a_service_sends_are_not_logged(self, output: io.StringIO) -> None:
+        configure_logging("tweets", Stage.PRODUCTION, output)
+        await ask("/graphql")
+        assert "HTTP Request" not in output.getvalue()
 
     async def test_development_log_is_readable_text(self, output: io.StringIO) -> None:
         configure_logging("tweets", Stage.DEVELOPMENT, output)
