@@ -37,6 +37,7 @@ class Measured:
     """A completion under way."""
 
     result: CompletionResult = CompletionResult.FAILED
+    """Stays for an unexpected exception."""
     started: float = field(default_factory=perf_counter)
 
     @property
