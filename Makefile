@@ -55,8 +55,10 @@ reference: setup  ## write docs/reference/ from the code: schema, settings, even
 docs: setup  ## build the documentation as a site into site/ (SERVE=1 serves it)
 	@exec $(PYTHON_IN) -m deploy.docs $(if $(SERVE),serve)
 
+# Each process of the tests runs a stack of its own, which needs a gigabyte and half a core.
 test: setup  ## run every test, or those in T=path; both routers with ROUTERS=router,stand-in
-	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest $(T) $(ARGS)
+	@CHIRP_E2E_ROUTERS="$(or $(ROUTERS),$(CHIRP_E2E_ROUTERS))" $(PYTHON_IN) -m pytest \
+		$(or $(T),--numprocesses $(or $(PROCESSES),3) --no-loadscope-reorder) $(ARGS)
 
 coverage: setup  ## branch coverage of the unit and integration tests, without the end-to-end tests
 	@rm -f .coverage*

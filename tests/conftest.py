@@ -4,11 +4,12 @@ import io
 import os
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from xdist.remote import Producer
 
 from chassis.topology import declared
 from deploy.undeclared import undeclared
@@ -17,6 +18,7 @@ from stack.ports import free_ports
 from stack.postgres import Postgres
 from stack.router import Kind
 from stack.valkey import valkey
+from tests.scheduling import StackScheduling
 from tests.stack import edge, mailbox, prove, sign_up, sign_up_proven, stack
 
 __all__ = ["edge", "mailbox", "prove", "sign_up", "sign_up_proven", "stack"]
@@ -78,14 +80,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+# -- several processes ----------------------------------------------------------------------------
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackScheduling:
+    return StackScheduling(config, log)
+
+
 # -- the router of each test, and its log after a failure ------------------------------------------
 
 _LINES = 100  # of the log
+_FIGURE = "figure"
 
 DESCRIPTIONS = {
     Kind.ROUTER: "the Apollo Router",
     Kind.STAND_IN: "its stand-in, Apollo's Node gateway",
 }
+
+
+@pytest.fixture
+def show_figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return a function for a sentence with a measured figure, which ends the run's output."""
+    return lambda sentence: record_property(_FIGURE, sentence)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,7 +111,7 @@ def pytest_runtest_makereport(
     report = yield
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "stack" in parameters:
-        setattr(report, "router", parameters["stack"])  # noqa: B010 - a field of our own
+        setattr(report, "router", str(parameters["stack"]))  # noqa: B010 - a field of our own
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(log := getattr(value, "log", None), Path):
@@ -109,7 +125,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
             if hasattr(report, "router"):
-                counts[report.router][outcome] += 1
+                counts[Kind(report.router)][outcome] += 1
+            for name, value in getattr(report, "user_properties", ()):
+                if name == _FIGURE and report.when == "call":
+                    terminalreporter.write_line(str(value))
     for kind, outcomes in counts.items():
         if outcomes:
             counted = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ class Load:
         self._over.set()
 
 
-def test_no_request_is_lost(replicas: Replicas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_request_is_lost(replicas: Replicas, show_figure: Callable[[str], None]) -> None:
     with httpx.Client(base_url=replicas.edge_url, timeout=35, trust_env=False) as client:
         people = [sign_up(client) for _ in range(CLIENTS)]
     load = Load(replicas.edge_url)
@@ -168,9 +168,8 @@ def test_no_request_is_lost(replicas: Replicas, capsys: pytest.CaptureFixture[st
         load.end()
         for thread in threads:
             thread.join()
-    with capsys.disabled():
-        done = ", ".join(f"{count} {name}" for name, count in sorted(load.done.items()))
-        print(f"\nroll-over of auth and tweets: {done}, {len(load.lost)} lost")  # noqa: T201
+    done = ", ".join(f"{count} {name}" for name, count in sorted(load.done.items()))
+    show_figure(f"roll-over of auth and tweets: {done}, {len(load.lost)} lost")
     assert not before & after
     assert load.lost == []
     assert all(load.done[name] > CLIENTS for name in ("signIn", "createTweet", "myTweets"))

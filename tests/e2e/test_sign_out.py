@@ -35,7 +35,7 @@ def test_other_process_refuses_the_token_after_sign_out(
     sign_up: Callable[[], Account],
     stack: RunningStack,
     second: str,
-    capsys: pytest.CaptureFixture[str],
+    show_figure: Callable[[str], None],
 ) -> None:
     took = []
     for _ in range(20):
@@ -46,11 +46,10 @@ def test_other_process_refuses_the_token_after_sign_out(
         took.append(perf_counter() - started)
         # The second process first: sign-out may have run at either.
         assert status(second, ada) == status(stack.auth_url, ada) == 401
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\nsignOut answers, and every process refuses the token, after "
-            f"{1000 * median(took):.1f} ms (median of {len(took)}, two processes, {stack.kind})"
-        )
+    show_figure(
+        f"signOut answers, and every process refuses the token, after {1000 * median(took):.1f} ms "
+        f"(median of {len(took)}, two processes, {stack.kind})",
+    )
 
 
 def test_revoked_token_is_refused_and_a_live_one_passes_without_valkey(

@@ -44,7 +44,7 @@ def fresh_database(postgres_server: str) -> FreshDatabase:
 
     async def make(service: str, versions: Path | None) -> str:
         server = os.environ.get(f"{service.upper()}_TEST_DATABASE_URL") or postgres_server
-        name = f"chirp_test_{service}"
+        name = f"chirp_test_{service}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
         connection = await asyncpg.connect(server)
         try:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

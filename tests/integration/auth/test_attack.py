@@ -8,7 +8,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from statistics import median
@@ -127,7 +127,7 @@ def an_address(chance: random.Random) -> str:
 @pytest.mark.asvs("6.3.1")
 @pytest.mark.timeout(120 + ATTEMPTS // 5)
 async def test_guesses_of_many_networks_stay_within_the_budget_and_the_owner_signs_in(
-    service: Service, capsys: pytest.CaptureFixture[str]
+    service: Service, show_figure: Callable[[str], None]
 ) -> None:
     chance = random.Random(7)
     owner = "192.0.2.1"
@@ -175,11 +175,10 @@ async def test_guesses_of_many_networks_stay_within_the_budget_and_the_owner_sig
     # Of the username and of the address: those beyond the budget of the account reach no hash.
     assert 2 * budget <= answers["InvalidCredentialsError"] <= 2 * (budget + refilled)
     rate = ATTEMPTS / (perf_counter() - began)
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\n{ATTEMPTS:,} guesses, {rate:.0f} a second: {reached} reached the hash; the owner "
-            f"signed in {owned.result()} times meanwhile"
-        )
+    show_figure(
+        f"{ATTEMPTS:,} guesses, {rate:.0f} a second: {reached} reached the hash; the owner signed "
+        f"in {owned.result()} times meanwhile",
+    )
 
 
 async def compared(
