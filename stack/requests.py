@@ -8,8 +8,9 @@ _PATHS = ("/graphql", "/graphql/")
 def describe(line: str) -> str:
     """Return `createTweet ada 11 ms ok` for a line of the access log, or an empty string.
 
-    The words are the root field, the user, the time and the outcome: an error code, the type of an
-    error as data, or the status of a response that says neither. A request to a page is not shown.
+    The words are the root field or what the log has instead (`several`, `introspection`, nothing:
+    then the method), the user, the time and the outcome: an error code, the type of an error as
+    data, or the status of a response that says neither. A request to a page is not shown.
     """
     try:
         entry = json.loads(line)
