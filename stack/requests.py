@@ -1,8 +1,10 @@
 """Shows the requests to the API, one line each, from the edge's access log."""
 
 import json
+import re
 
-_PATHS = ("/graphql", "/graphql/")
+_API = re.compile(r"/graphql(/.*)?")
+"""The log has `/graphql/stream` of a subscription, the path to which the edge sends it."""
 
 
 def describe(line: str) -> str:
@@ -16,7 +18,7 @@ def describe(line: str) -> str:
         entry = json.loads(line)
     except ValueError:
         return ""
-    if not isinstance(entry, dict) or entry.get("path") not in _PATHS:
+    if not isinstance(entry, dict) or not _API.fullmatch(entry.get("path") or ""):
         return ""
     status = entry.get("status")
     operation = entry.get("operation") or entry.get("method")

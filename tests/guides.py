@@ -72,6 +72,11 @@ def shell(page: str) -> list[str]:
     return [dedent(block) for block in _SHELL.findall((ROOT / page).read_text())]
 
 
+def subgraphs(page: str) -> dict[str, str]:
+    """Return the subgraphs that a page makes, and the service whose type each extends, if named."""
+    return dict(_SUBGRAPH.findall("\n".join(shell(page))))
+
+
 def our_files() -> Iterator[str]:
     """Yield the paths of the files that Git does not ignore, but for those that are deleted."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -92,7 +97,7 @@ def copy(root: Path) -> None:
 def follow(page: str, root: Path) -> None:
     """Copy the repository, write the subgraphs that the page makes, and apply its code."""
     copy(root)
-    for name, owner in _SUBGRAPH.findall("\n".join(shell(page))):
+    for name, owner in subgraphs(page).items():
         create(root, Names.of(name), owner or None)
     python(root, "-m", "ruff", "format", "--quiet", "subgraphs", "tests")
     for edit in edits(page):
