@@ -6,7 +6,6 @@ import pytest
 
 from tests.guides import follow, python, subgraphs
 
-
 PAGE = "docs/guides/user-field.md"
 
 
