@@ -185,9 +185,12 @@ function answerIntrospection({ errors, response }) {
 
 // The first error counts; without one, an error as data that a subgraph reported.
 function describe({ contextValue, response }) {
-  const [error] = response.body.singleResult?.errors ?? [];
-  response.http.headers.set(OUTCOME, error ? (error.extensions?.code ?? "unknown") : (contextValue.outcome ?? "ok"));
-  if (contextValue.operation) response.http.headers.set(OPERATION, contextValue.operation);
+  const { data, errors: [error] = [] } = response.body.singleResult ?? {};
+  const outcome = error ? (error.extensions?.code ?? "unknown") : (contextValue.outcome ?? "ok");
+  const asksNoSubgraph = outcome === "INTROSPECTION_DISABLED" || (outcome === "ok" && data);
+  const operation = contextValue.operation ?? (asksNoSubgraph ? "introspection" : undefined);
+  response.http.headers.set(OUTCOME, outcome);
+  if (operation) response.http.headers.set(OPERATION, operation);
 }
 
 function refused(status, code, message, { headers = [], reason } = {}) {
@@ -235,6 +238,7 @@ async function answer(request) {
     context: async () => ({ method: request.method, headers: Object.fromEntries(headers) }),
   });
   if (result.body.kind !== "complete") return refusal(406, "NOT_ACCEPTABLE", "incremental delivery is not available");
+  if (!result.headers.has(OUTCOME)) result.headers.set(OUTCOME, JSON.parse(result.body.string).errors[0].extensions.code); // no plugin saw it
   return { status: result.status ?? 200, headers: result.headers, body: result.body.string };
 }
 

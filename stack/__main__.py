@@ -62,8 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     fetching.set_defaults(verbose=False)
     commands.add_parser("router", help="install the Apollo Router, by download or from source")
     commands.add_parser("router-from-source", help="build the Apollo Router")
-    showing = commands.add_parser("demo", help="two people use a running stack")
-    showing.add_argument("--url", default=os.environ.get("CHIRP_URL", "http://127.0.0.1:4000"))
+    commands.add_parser("demo", help="two people use a running stack")
     return parser
 
 
@@ -164,6 +163,7 @@ def _fetch(_: argparse.Namespace, commands: Commands) -> None:
 
 def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
     from stack import demo, mailbox
+    from stack.addresses import Addresses
     from stack.environment import prepare
 
     settings = prepare(arguments.settings, os.environ)
@@ -172,7 +172,7 @@ def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
             "The demo confirms an address with a code from the mailbox of `make up`, which these "
             "settings do not start: see MAIL_HOST and MAILBOX_PORT."
         )
-    demo.demonstrate(arguments.url, mailbox.address(settings), commands.console)
+    demo.demonstrate(Addresses(settings).url("edge"), mailbox.address(settings), commands.console)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {

@@ -1,27 +1,24 @@
 """Shows the requests to the API, one line each, from the edge's access log."""
 
 import json
+import re
 
-from chassis.topology import stream_path
-
-_PATHS = ("/graphql", "/graphql/")
-_STREAMS = stream_path("")
+_API = re.compile(r"/graphql(/.*)?")
+"""The log has `/graphql/stream` of a subscription, the path to which the edge sends it."""
 
 
 def describe(line: str) -> str:
     """Return `createTweet ada 11 ms ok` for a line of the access log, or an empty string.
 
-    The words are the root field, the user, the time and the outcome: an error code, the type of an
-    error as data, or the status of a response that says neither. A request to a page is not shown.
+    The words are the root field or what the log has instead (`several`, `introspection`, nothing:
+    then the method), the user, the time and the outcome: an error code, the type of an error as
+    data, or the status of a response that says neither. A request to a page is not shown.
     """
     try:
         entry = json.loads(line)
     except ValueError:
         return ""
-    if not isinstance(entry, dict):
-        return ""
-    path = str(entry.get("path"))
-    if path not in _PATHS and not path.startswith(_STREAMS):
+    if not isinstance(entry, dict) or not _API.fullmatch(entry.get("path") or ""):
         return ""
     status = entry.get("status")
     operation = entry.get("operation") or entry.get("method")

@@ -63,7 +63,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-# -- services that a fork has removed -------------------------------------------------------------
+# -- services that a fork has removed or added ----------------------------------------------------
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -72,9 +72,13 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests that need an undeclared service; pytest counts them."""
-    needed = {item: {s for mark in item.iter_markers("needs") for s in mark.args} for item in items}
-    left_out = [item for item in items if needed[item] - declared().services.keys()]
+    """Deselect tests that need an undeclared service or add a declared one; pytest counts them."""
+
+    def named(item: pytest.Item, marker: str) -> set[str]:
+        return {service for mark in item.iter_markers(marker) for service in mark.args}
+
+    known = declared().services.keys()
+    left_out = [i for i in items if named(i, "needs") - known or named(i, "adds") & known]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

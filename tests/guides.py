@@ -1,8 +1,9 @@
 """Applies the code of a guide in docs/ to a copy of the repository, as its reader would.
 
-A sentence before each block says where it goes: "`FILE`, below `LINE`:", "above", "instead of", or
-"`FILE`, at the end:". The line, or its beginning, occurs once in the file, unless it is "the last".
-The block is indented like that line, and further below one that ends with a colon.
+A sentence before each block says where it goes: "`FILE`, below `LINE`:", "above", "instead of",
+"`FILE`, at the end:", or "`FILE`, a new file:". The line, or its beginning, occurs once in the
+file, unless it is "the last". The block is indented like that line, and further below one that ends
+with a colon.
 """
 
 import os
@@ -19,7 +20,8 @@ from deploy.scaffold.__main__ import create
 from deploy.scaffold.names import Names
 
 _PLACE = (
-    r"`([^`\n]+)`, (?:(below|above|instead of|instead of the last) `([^`\n]+)`|(at the end)):\n\n"
+    r"`([^`\n]+)`, (?:(below|above|instead of|instead of the last) `([^`\n]+)`"
+    r"|(at the end|a new file)):\n\n"
 )
 _EDIT = re.compile(_PLACE + r"```\w+\n(.*?)```$", re.DOTALL | re.MULTILINE)
 _SHELL = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -39,7 +41,8 @@ class Edit:
     def apply(self, root: Path) -> None:
         """Change the file; fails if the line is not there exactly once."""
         path = root / self.file
-        if self.place == "at the end":
+        if self.place in {"at the end", "a new file"}:
+            assert self.place == "at the end" or not path.exists(), f"{self.file} is not new"
             path.parent.mkdir(parents=True, exist_ok=True)
             content = path.read_text() if path.exists() else ""
             path.write_text(
@@ -72,6 +75,11 @@ def shell(page: str) -> list[str]:
     return [dedent(block) for block in _SHELL.findall((ROOT / page).read_text())]
 
 
+def subgraphs(page: str) -> dict[str, str]:
+    """Return the subgraphs that a page makes, and the service whose type each extends, if named."""
+    return dict(_SUBGRAPH.findall("\n".join(shell(page))))
+
+
 def our_files() -> Iterator[str]:
     """Yield the paths of the files that Git does not ignore, but for those that are deleted."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -92,7 +100,7 @@ def copy(root: Path) -> None:
 def follow(page: str, root: Path) -> None:
     """Copy the repository, write the subgraphs that the page makes, and apply its code."""
     copy(root)
-    for name, owner in _SUBGRAPH.findall("\n".join(shell(page))):
+    for name, owner in subgraphs(page).items():
         create(root, Names.of(name), owner or None)
     python(root, "-m", "ruff", "format", "--quiet", "subgraphs", "tests")
     for edit in edits(page):

@@ -7,17 +7,22 @@ from xdist.workermanage import WorkerController
 
 from stack.router import Kind
 
+BROWSER = "tests/browser"
 _KIND = re.compile(rf"[\[-]({'|'.join(Kind)})(?=[]-])")
 """The router among the parameters of a test."""
 
 
 class StackScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives a process the tests of one file on one router; it keeps its router while it can."""
+    """Gives a process the tests of one file on one router; it keeps its router while it can.
+
+    The files of a browser count as one, because a second browser would be short of processor time.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        part = BROWSER if file.startswith(f"{BROWSER}/") else file
         found = _KIND.search(nodeid)
-        return f"{file} {found[1]}" if found else file
+        return f"{part} {found[1]}" if found else part
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         routers = [scope.partition(" ")[2] for scope in reversed(self.assigned_work[node])]

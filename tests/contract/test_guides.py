@@ -8,7 +8,7 @@ import pytest
 
 from chassis.topology import ROOT, read
 from subgraphs.auth import keys_cli
-from tests.guides import edits, follow, python, shell
+from tests.guides import edits, follow, python, shell, subgraphs
 
 pytestmark = pytest.mark.needs("tweets")
 
@@ -23,7 +23,9 @@ GUIDES = {
 """The tests that a reader of each guide runs."""
 
 
-@pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.adds(*subgraphs(page))) for page in GUIDES]
+)
 def test_guide_works_on_a_generated_subgraph(tmp_path: Path, page: str) -> None:
     follow(page, tmp_path)
     changed = {str(Path(edit.file).parent) for edit in edits(page) if edit.file.endswith(".py")}
@@ -36,6 +38,7 @@ def test_every_guide_with_code_is_run() -> None:
     assert {page for page in pages if any(edits(page))} == set(GUIDES)
 
 
+@pytest.mark.adds(*subgraphs("docs/roles.md"))
 def test_role_of_the_guide_is_declared(tmp_path: Path) -> None:
     follow("docs/roles.md", tmp_path)
     assert read(tmp_path).roles["moderator"] == {"likes:moderate"}

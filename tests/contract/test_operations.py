@@ -1,4 +1,4 @@
-"""The operations in the explorer, the pages, the clients' examples and tools fit the API schema.
+"""The operations in Markdown pages, the explorer, clients' examples and tools fit the API schema.
 
 Those of the Python client and the prober: `tests/unit/deploy/test_schema_changes.py`.
 """
@@ -7,16 +7,27 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from graphql import parse, validate
+from graphql import FieldsOnCorrectTypeRule, parse, specified_rules, validate
 
 from deploy.reference.schema import api
 from stack.process import ROOT
+from tests.guides import edits, our_files
 
 pytestmark = pytest.mark.needs("tweets", "notifier")
 
+OTHER_SCHEMAS = ("packages/", "docs/upstream.md", "docs/reference/")
+"""Examples with schemas of their own, and pages that are generated."""
+
+PAGES = [
+    page
+    for page in our_files()
+    if page.endswith(".md") and not page.startswith(OTHER_SCHEMAS) and not any(edits(page))
+]
+"""Without the guides that change a subgraph: `test_guides.py` and `tests/e2e` run those."""
+
 FILES = [
-    *(ROOT / name for name in ("README.md", "docs/clients.md", "docs/architecture.md")),
-    *(ROOT / name for name in ("subgraphs/tweets/README.md", "deploy/smoke.sh")),
+    *(ROOT / page for page in PAGES),
+    ROOT / "deploy/smoke.sh",
     *sorted((ROOT / "explorer/src").glob("*.ts*")),
     *sorted((ROOT / "tests/e2e/clients").glob("*.mjs")),
     *sorted((ROOT / "tests/e2e/clients/examples").glob("*.[msp][jhy]*")),
@@ -34,14 +45,14 @@ def operations(text: str) -> Iterator[str]:
     """Yield the GraphQL operations in a source file or a page.
 
     A constant of the file that an operation inserts is replaced by its text, another variable by
-    nothing. Left out are an abridged operation, with an ellipsis, and one that is computed.
+    nothing. Left out is one that is computed.
     """
     constants = dict(_CONSTANT.findall(text))
     text = text.replace('\\"', '"').replace("\\n", "\n")
     for start in _START.finditer(text):
         operation = text[start.start() : _end(text, start.end())]
         operation = _INSERTED.sub(lambda found: constants.get(found[1], ""), operation)
-        if "…" not in operation and "${" not in operation:
+        if "${" not in operation:
             yield operation
 
 
@@ -55,6 +66,16 @@ def _end(text: str, start: int) -> int:
     raise AssertionError(f"the brace is not closed: {text[start : start + 100]}")
 
 
+def problems(operation: str) -> list[str]:
+    """Return why an operation does not fit the API schema.
+
+    Of an abridged one, with ellipses, only the fields that it names are checked.
+    """
+    rules = [FieldsOnCorrectTypeRule] if "…" in operation else specified_rules
+    whole = operation.replace("(…)", "").replace("{…}", "{ __typename }").replace("…", "")
+    return [error.message for error in validate(api(), parse(whole), rules)]
+
+
 FOUND = [
     pytest.param(operation, id=f"{file.relative_to(ROOT)} {number}")
     for file in FILES
@@ -65,13 +86,14 @@ FOUND = [
 class TestOperations:
     @pytest.mark.parametrize("operation", FOUND)
     def test_operation_fits_the_api_schema(self, operation: str) -> None:
-        assert validate(api(), parse(operation)) == []
+        assert problems(operation) == []
 
     @pytest.mark.parametrize(
         ("file", "least"),
         [
             ("README.md", 7),
-            ("docs/architecture.md", 1),
+            ("docs/architecture.md", 2),
+            ("docs/guides/tracing.md", 1),
             ("explorer/src/story.ts", 10),
             ("explorer/src/account.ts", 4),
             ("tests/e2e/clients/matrix.mjs", 1),
@@ -81,6 +103,33 @@ class TestOperations:
     )
     def test_operations_are_found(self, file: str, least: int) -> None:
         assert len([*operations((ROOT / file).read_text())]) >= least
+
+    @pytest.mark.parametrize("page", PAGES)
+    def test_every_graphql_block_of_a_page_holds_an_operation(self, page: str) -> None:
+        blocks = re.findall(r"^```graphql\n.*?^```", (ROOT / page).read_text(), re.M | re.S)
+        assert all(any(operations(block)) for block in blocks)
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        "operation",
+        ["{ me { id } }", "mutation { signOut {…} createTweet(…) {…} }", "mutation { signOut … }"],
+    )
+    def test_operation_of_the_api_has_none(self, operation: str) -> None:
+        assert problems(operation) == []
+
+    @pytest.mark.parametrize(
+        "operation",
+        [
+            "{ me { age } }",
+            "{ me }",
+            "{ tweet { id } }",
+            "{ me {…} other {…} }",
+            "{ me { age … } }",
+        ],
+    )
+    def test_operation_that_does_not_fit_the_api_has_some(self, operation: str) -> None:
+        assert problems(operation)
 
 
 class TestSearch:

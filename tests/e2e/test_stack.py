@@ -73,6 +73,13 @@ class Supervisor:
         answer = httpx.post(f"{self._url}/graphql", json={"query": query}, trust_env=False)
         return answer.json()["data"]
 
+    def subscribe_anonymously(self) -> None:
+        """Open a subscription, which ends with an error at once."""
+        query = {"query": "subscription { tweetFeed { cursor } }"}
+        headers = {"accept": "text/event-stream"}
+        answer = httpx.post(f"{self._url}/graphql", json=query, headers=headers, trust_env=False)
+        assert "UNAUTHENTICATED" in answer.text
+
     def command(self, name: str) -> "subprocess.CompletedProcess[str]":
         """Run another command on the same data."""
         return subprocess.run(
@@ -243,6 +250,21 @@ class TestUp:
             ),
             "the line of the request",
         )
+
+    def test_subscription_is_a_line_when_it_has_ended(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        supervisor.subscribe_anonymously()
+        supervisor.wait_for_line("subscription - ")
+
+
+class TestDemo:
+    def test_demo_uses_the_stack_of_its_settings(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        shown = supervisor.command("demo")
+        assert shown.returncode == 0, shown.stdout
+        assert f":{supervisor.ports['EDGE_PORT']} in a browser" in shown.stdout
 
 
 class TestStatus:

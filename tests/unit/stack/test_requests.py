@@ -39,12 +39,15 @@ class TestDescribe:
         refused = described(operation=None, outcome=None, status=401, username=None)
         assert refused == "POST - 11 ms 401"
 
-    @pytest.mark.parametrize("path", ["/graphql/", "/graphql/stream/likes"])
-    def test_open_socket_is_ok(self, path: str) -> None:
-        opened = described(operation="subscription", outcome=None, status=101, path=path)
-        assert opened == "subscription ada 11 ms ok"
+    @pytest.mark.parametrize("path", ["/graphql/", "/graphql/stream", "/graphql/stream/likes"])
+    @pytest.mark.parametrize("status", [101, 200])
+    def test_subscription_is_ok(self, path: str, status: int) -> None:
+        ended = described(operation="subscription", outcome=None, status=status, path=path)
+        assert ended == "subscription ada 11 ms ok"
 
-    @pytest.mark.parametrize("path", ["/", "/assets/index.js", "/healthz", "/account/verify-email"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/assets/index.js", "/healthz", "/account/verify-email", "/graphqls"]
+    )
     def test_pages_are_not_shown(self, path: str) -> None:
         assert described(path=path) == ""
 
