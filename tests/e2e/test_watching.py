@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import Account, bearer, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
+from stack.router import Kind
 from tests.e2e.subscribers import Subscribe
 from tests.e2e.test_federated_subscriptions import catch_up, directly, item_of
-from stack.router import Kind
 from tests.e2e.test_mail import OPT_IN, RetweetMails, mails  # noqa: F401  (a fixture)
 from tests.stack import ON_ONE_ROUTER, RunningStack, eventually
 
