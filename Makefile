@@ -7,7 +7,7 @@ UV = .venv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up dev status logs demo probe check alerts asvs generate reference docs test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer pictures router router-from-source lock format clean setup setup-stack
+.PHONY: help up dev status logs demo run probe check alerts asvs generate reference docs test coverage bench chaos-mail migrate subgraph rename supergraph release-schemas protos explorer pictures router router-from-source lock format clean setup setup-stack
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | awk -F'\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ logs: setup-stack  ## follow the logs of a running stack, or of one process (SER
 
 demo: setup-stack  ## show a running stack at work: two people tweet and retweet
 	@exec $(STACK) demo
+
+run: setup-stack  ## run a command of a service with its settings: SERVICE=auth ARGS="accounts show ada"
+	@exec $(STACK) run $(or $(SERVICE),$(error Name it: make run SERVICE=auth)) $(or $(ARGS),--help)
 
 probe: setup-stack  ## use a running stack once as people do, and show how long each step took
 	@$(PYTHON_IN) -m deploy.prober once

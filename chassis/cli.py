@@ -106,7 +106,7 @@ def _explanation(service: str, error: Exception) -> tuple[str, int]:
     match error:
         case SettingsError():
             readme = f"{declared()[service].folder}/README.md"
-            remedy = f"(see {readme}; `make up` writes the settings to .env)"
+            remedy = f"(see {readme}; `make run SERVICE={service}` runs it with those of `make up`)"
             return f"invalid environment: {'; '.join(error.problems)} {remedy}", 2
         case TopologyError() | SchemaError():
             return str(error), 2

@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("router", help="install the Apollo Router, by download or from source")
     commands.add_parser("router-from-source", help="build the Apollo Router")
     commands.add_parser("demo", help="two people use a running stack")
+    running = commands.add_parser("run", help="run a command of a service, with its settings")
+    running.add_argument("service")
+    running.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
 
 
@@ -175,6 +178,15 @@ def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
     demo.demonstrate(Addresses(settings).url("edge"), mailbox.address(settings), commands.console)
 
 
+def _run(arguments: argparse.Namespace, _: Commands) -> None:
+    from stack.environment import prepare
+    from stack.services import module, settings_of
+
+    command = [sys.executable, "-m", module(arguments.service), *arguments.arguments]
+    settings = settings_of(arguments.service, prepare(arguments.settings, os.environ))
+    os.execve(sys.executable, command, os.environ | settings)  # noqa: S606
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {
     "up": _up,
     "dev": _dev,
@@ -187,6 +199,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Commands], int | None]] = {
     "router": _router,
     "router-from-source": _router,
     "demo": _demo,
+    "run": _run,
 }
 
 

@@ -80,10 +80,10 @@ class Supervisor:
         answer = httpx.post(f"{self._url}/graphql", json=query, headers=headers, trust_env=False)
         assert "UNAUTHENTICATED" in answer.text
 
-    def command(self, name: str) -> "subprocess.CompletedProcess[str]":
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run another command on the same data."""
         return subprocess.run(
-            [*self._stack, name], cwd=ROOT, capture_output=True, text=True, check=False
+            [*self._stack, *words], cwd=ROOT, capture_output=True, text=True, check=False
         )
 
     def pid_of(self, name: str) -> int:
@@ -265,6 +265,20 @@ class TestDemo:
         shown = supervisor.command("demo")
         assert shown.returncode == 0, shown.stdout
         assert f":{supervisor.ports['EDGE_PORT']} in a browser" in shown.stdout
+
+
+class TestRun:
+    def test_command_of_a_service_has_the_settings_of_the_stack(self, start: Start) -> None:
+        supervisor = start()
+        supervisor.wait_until_up()
+        shown = supervisor.command("run", "auth", "accounts", "show", "ada")
+        message = "auth: no account has this username, address or id\n"
+        assert (shown.returncode, shown.stderr) == (3, message)
+
+    def test_unknown_service_is_an_error(self, start: Start) -> None:
+        shown = start().command("run", "cats", "serve")
+        assert shown.returncode == 1
+        assert "there is no service cats" in shown.stdout
 
 
 class TestStatus:

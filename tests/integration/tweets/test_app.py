@@ -260,7 +260,8 @@ class TestCommands:
             "TWEETS_PORT is missing; TWEETS_DATABASE_URL is missing; REDIS_URL is missing; "
             "ROUTER_SECRET is missing; TWEETS_ROUTER_URL is missing; TWEETS_AUTH_URL is missing; "
             "TWEETS_AUTH_GRPC is missing "
-            "(see subgraphs/tweets/README.md; `make up` writes the settings to .env)\n"
+            "(see subgraphs/tweets/README.md; "
+            "`make run SERVICE=tweets` runs it with those of `make up`)\n"
         )
 
     def test_missing_database_is_reported_in_one_line(self, empty_url: str) -> None:
