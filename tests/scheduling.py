@@ -6,6 +6,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from stack.router import Kind
+from tests.stack import router_kinds
 
 BROWSER = "tests/browser"
 _KIND = re.compile(rf"[\[-]({'|'.join(Kind)})(?=[]-])")
@@ -20,9 +21,10 @@ class StackScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        part = BROWSER if file.startswith(f"{BROWSER}/") else file
         found = _KIND.search(nodeid)
-        return f"{part} {found[1]}" if found else part
+        if file.startswith(f"{BROWSER}/"):
+            return f"{BROWSER} {found[1] if found else router_kinds()[0]}"
+        return f"{file} {found[1]}" if found else file
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         routers = [scope.partition(" ")[2] for scope in reversed(self.assigned_work[node])]

@@ -37,9 +37,9 @@ def test_diagram_is_drawn(page: Page) -> None:
 
 
 def test_search_finds_a_setting(page: Page) -> None:
-    page.goto("/index.html")
+    page.goto("/index.html", wait_until="networkidle")  # before that no script takes the keys
     page.keyboard.press("Control+k")
-    page.keyboard.type("AUTH_SESSION_DAYS")
+    page.get_by_role("combobox").fill("AUTH_SESSION_DAYS")
     expect(page.get_by_role("option", name="V7.3 Timeouts")).to_be_visible()
 
 
