@@ -1,4 +1,4 @@
-"""Fixtures for several kinds of tests: real servers and a whole stack, one of each per run."""
+"""Fixtures for several kinds of tests: real servers and a whole stack, one of each per process."""
 
 import io
 import os

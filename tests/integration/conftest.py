@@ -1,4 +1,4 @@
-"""Real servers for the integration tests: one of each per run, a database for each service."""
+"""Real servers for the integration tests: one of each per process, a database for each service."""
 
 import asyncio
 import io
