@@ -49,7 +49,7 @@ def measure(url: str, arrivals: Arrivals, mails: int) -> list[float]:
 
 
 def _author(http: httpx.Client, arrivals: Arrivals) -> Account:
-    """Sign up, prove the address, and opt in."""
+    """Sign up, verify the address, and opt in."""
     author = sign_up(http)
     _, raw = arrivals.get(timeout=30)
     code = short_code_in(message_from_bytes(raw, policy=default))

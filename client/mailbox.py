@@ -63,8 +63,8 @@ class Mailbox:
             time.sleep(_PAUSE)
 
 
-def prove_address(http: httpx.Client, account: Account, mailbox: Mailbox) -> None:
-    """Prove the address of a new account, with the code from the mail of its sign-up.
+def verify_address(http: httpx.Client, account: Account, mailbox: Mailbox) -> None:
+    """Verify the address of a new account, with the code from the mail of its sign-up.
 
     Raises TimeoutError, ApiError or httpx.HTTPError.
     """

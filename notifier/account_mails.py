@@ -34,18 +34,17 @@ _BOTH = "The link and the code are valid for {time}."
 _FROM_OPERATOR = "If you have a question, write to those who run {product}."
 _WORDS = {
     AccountMailKind.VERIFY_EMAIL: _Words(
-        "Confirm your address",
-        "{username}, confirm that you read the mails to this address. {product} sends no other "
-        "mail to it before.",
-        "Confirm this address",
+        "Verify your address",
+        "{username}, verify that this is your address. {product} sends no other mail to it before.",
+        "Verify this address",
         _BOTH,
         "If you have no account at {product}, ignore this mail.",
     ),
     AccountMailKind.CHANGE_EMAIL: _Words(
-        "Confirm your new address",
-        "{username}, confirm that this is the new address of your {product} account. It takes "
+        "Verify your new address",
+        "{username}, verify that this is the new address of your {product} account. It takes "
         "effect then.",
-        "Confirm the new address",
+        "Verify the new address",
         _BOTH,
         "If you did not ask for this, ignore this mail. Nothing changes.",
     ),

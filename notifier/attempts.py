@@ -147,7 +147,7 @@ class Attempts:
             wait = self.mail_server.failed(str(unavailable))
             return self._not_attempted(delivery, str(unavailable), wait)
         except AddressRefused as refused:
-            # A mail about an account does not wait for a proof: its code would have expired.
+            # A mail about an account does not wait for a verification: its code would have expired.
             state = State.CANCELLED if delivery.account_mail_id else State.WAITING
             outcome = self._outcome(delivery, state, str(refused), counts=False)
             outcome = replace(outcome, refused_address=mail.to)

@@ -55,7 +55,7 @@ async def _save(repositories: Repositories, outcomes: Sequence[Outcome]) -> None
     for outcome in outcomes:
         if outcome.refused_address:
             await repositories.addresses.save_refusal(outcome.refused_address, outcome.at)
-    # An address may have been proven, or replaced by another one, since its draft was read.
+    # An address may have been verified, or replaced by another one, since its draft was read.
     for user_id in waiting:
         recipient = await repositories.recipients.lock(user_id)
         if recipient and not recipient.wait_reason:

@@ -12,7 +12,7 @@ class State(StrEnum):
 
     WAITING = "waiting"
     """It cannot be sent yet: the recipient's registration has not arrived, their address is not
-    proven, or it is undeliverable."""
+    verified, or it is undeliverable."""
     PENDING = "pending"
     FAILED = "failed"
     """The last attempt failed; another one follows."""
@@ -34,13 +34,13 @@ class EmailSettings:
     retweets: bool = False
     unsubscribed: bool = False
     undeliverable_since: datetime | None = None
-    """When the mail server last refused the account's address for good. None once it is proven
+    """When the mail server last refused the account's address for good. None once it is verified
     again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A user, as far as known here: settings, address and its proof may arrive in any order.
+    """A user, as far as known here: settings, address and its verification may arrive in any order.
 
     `settings` is None until they arrive: they may yet say that the user wants mail.
     """
@@ -52,7 +52,7 @@ class Recipient:
     settings_changed_at: datetime | None = None
     """None if the settings are those of sign-up, or a release without this field changed them."""
     email_verified_at: datetime | None = None
-    """When the user proved that they read the mails to `email`. None: never."""
+    """When the user verified `email`. None: never."""
 
     @property
     def wait_reason(self) -> str | None:
@@ -60,7 +60,7 @@ class Recipient:
         if self.email is None or self.settings is None:
             return "the registration has not arrived"
         if self.email_verified_at is None:
-            return "the address is not proven"
+            return "the address is not verified"
         if self.settings.undeliverable_since:
             return "the address is undeliverable"
         return None
@@ -203,7 +203,7 @@ class AccountMailKind(StrEnum):
     def ignores_refusals(self) -> bool:
         """Whether it is sent to an undeliverable address, too.
 
-        The user has requested it and waits for it. Without it they could neither prove the address
+        The user has requested it and waits for it. Without it they could neither verify the address
         nor, with a forgotten password, sign in to do so.
         """
         return self in (

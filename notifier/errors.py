@@ -6,7 +6,7 @@ class MailNotWanted(Exception):
 
 
 class MailMustWait(Exception):
-    """The mail cannot be sent before its recipient's address is proven; the message says why."""
+    """The mail cannot be sent before its recipient's address is verified; the message says why."""
 
 
 class ContentUnavailable(Exception):

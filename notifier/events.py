@@ -42,7 +42,7 @@ def registered_user(event: Event) -> Recipient:
 
 
 def verified_user(event: Event) -> Recipient:
-    """Return the user of an `email-verified`, with the address that is proven from its time on."""
+    """Return the user of an `email-verified`; the address is verified from its time on."""
     data = event.fields
     return Recipient(
         user_id=data.id("userId"),

@@ -14,7 +14,8 @@ def count_mails(registry: CollectorRegistry) -> Callable[[Outcome], None]:
     """Return the callback that records each outcome."""
     mails = Counter(
         "chirp_mails_total",
-        "Attempts at mails by result. Failed ones are retried, waiting ones after a proof.",
+        "Attempts at mails by result. Failed ones are retried, waiting ones once the address is "
+        "verified.",
         ("result",),
         registry=registry,
     )

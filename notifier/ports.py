@@ -39,8 +39,8 @@ class RecipientRepository(Protocol):
     async def merge(self, recipient: Recipient) -> None:
         """Add what an event says of a user to what is known of them. Fields may be None.
 
-        Of settings and of proven addresses the newest wins. An address that is not proven gives way
-        to a proven one, settings without a time to a change. Does nothing for a deleted user.
+        Of settings and of verified addresses the newest wins. An unverified address gives way
+        to a verified one, settings without a time to a change. Does nothing for a deleted user.
         """
 
     async def settings(self, ids: Collection[UUID]) -> Mapping[UUID, EmailSettings]:
@@ -82,8 +82,8 @@ class AddressRepository(Protocol):
     async def save_refusal(self, address: str, at: datetime) -> None:
         """Save that the mail server refused the address for good, which makes it undeliverable."""
 
-    async def save_proof(self, address: str, at: datetime) -> None:
-        """Save that the reader proved the address at `at`, which ends an earlier refusal."""
+    async def save_verification(self, address: str, at: datetime) -> None:
+        """Save that its reader verified the address at `at`, which ends an earlier refusal."""
 
     async def undeliverable_since(self, address: str) -> datetime | None:
         """Return when the mail server last refused the address. None if it is deliverable."""

@@ -51,7 +51,7 @@ class NotifierService:
             earlier = await repositories.recipients.lock(user.user_id)
             await repositories.recipients.merge(user)
             if user.email and user.email_verified_at:
-                await repositories.addresses.save_proof(user.email, user.email_verified_at)
+                await repositories.addresses.save_verification(user.email, user.email_verified_at)
             known = await repositories.recipients.lock(user.user_id)
             if earlier is None or known is None:
                 return

@@ -22,7 +22,8 @@ class EmailSettings:
     )
     undeliverable_since: datetime | None = strawberry.field(
         description="When the mail server last refused the account's address for good. Since then "
-        "only confirmations and password resets are sent to it. Null once it is proven again."
+        "only verification mails and password resets are sent to it. Null once it is verified "
+        "again."
     )
 
     @classmethod

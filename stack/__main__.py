@@ -172,7 +172,7 @@ def _demo(arguments: argparse.Namespace, commands: Commands) -> None:
     settings = prepare(arguments.settings, os.environ)
     if not mailbox.is_wanted(settings):
         raise StackError(
-            "The demo confirms an address with a code from the mailbox of `make up`, which these "
+            "The demo verifies an address with a code from the mailbox of `make up`, which these "
             "settings do not start: see MAIL_HOST and MAILBOX_PORT."
         )
     demo.demonstrate(Addresses(settings).url("edge"), mailbox.address(settings), commands.console)

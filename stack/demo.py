@@ -9,7 +9,7 @@ import httpx
 from chassis.topology import FILE, declared
 from client.api import Account, ApiError, Data, connect, expect, run, send, sign_in, sign_up
 from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, ME, MY_TWEETS, RETWEET, SIGN_OUT
-from client.mailbox import Mailbox, prove_address
+from client.mailbox import Mailbox, verify_address
 from stack.console import Console
 from stack.process import StackError
 
@@ -43,14 +43,14 @@ class DemoUser:
         made = sign_up(self._http, f"{self.name}_{secrets.token_hex(4)}")
         self.account = sign_in(self._http, made.username, made.password)
 
-    def prove_address(self, mailbox: Mailbox) -> None:
-        """Prove the address of the account, which `sign_up` has made."""
+    def verify_address(self, mailbox: Mailbox) -> None:
+        """Verify the address of the account, which `sign_up` has made."""
         assert self.account  # noqa: S101
         if not mailbox.is_up:
             self._console.write("")
             self._console.step("Waiting for the mailbox, which `make up` starts last")
             mailbox.wait_until_up(_MAILBOX_SECONDS)
-        prove_address(self._http, self.account, mailbox)
+        verify_address(self._http, self.account, mailbox)
 
     def run(self, query: str, **variables: str) -> Data:
         return run(self._http, query, self.account, **variables)
@@ -98,7 +98,7 @@ def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
         raise StackError(f"Unexpected answer: {error.problem}") from None
     except TimeoutError:
         raise StackError(
-            f"The mail that confirms an address is not in {mailbox_url}, or nothing answers there."
+            f"The mail that verifies an address is not in {mailbox_url}, or nothing answers there."
         ) from None
     except httpx.HTTPError as error:
         raise StackError(
@@ -115,7 +115,7 @@ def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
 def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
     for user in (ada, grace):
         user.sign_up()
-    ada.prove_address(mailbox)
+    ada.verify_address(mailbox)
     opted_in = ada.run(MAIL_ON_RETWEETS)["updateEmailSettings"]
     _demand(opted_in["retweets"] is True, "Ada gets mail about retweets")
     tweet = ada.run(CREATE_TWEET, text=_TEXT)["createTweet"]

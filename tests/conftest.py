@@ -19,9 +19,9 @@ from stack.postgres import Postgres
 from stack.router import Kind
 from stack.valkey import valkey
 from tests.scheduling import StackScheduling
-from tests.stack import edge, mailbox, prove, sign_up, sign_up_proven, stack
+from tests.stack import edge, mailbox, sign_up, sign_up_verified, stack, verify
 
-__all__ = ["edge", "mailbox", "prove", "sign_up", "sign_up_proven", "stack"]
+__all__ = ["edge", "mailbox", "sign_up", "sign_up_verified", "stack", "verify"]
 
 # By default structlog draws tracebacks with their local variables, which takes a second for each.
 structlog.configure(

@@ -18,7 +18,7 @@ import pytest
 from chassis.topology import declared
 from client import api
 from client.api import Account
-from client.mailbox import Mailbox, prove_address
+from client.mailbox import Mailbox, verify_address
 from stack.commands import Commands
 from stack.console import Console
 from stack.environment import on_free_ports, prepare
@@ -194,21 +194,21 @@ def mailbox(stack: RunningStack) -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def prove(edge: httpx.Client, mailbox: Mailbox) -> Callable[[Account], None]:
-    """Return a function that proves the address of a new account."""
+def verify(edge: httpx.Client, mailbox: Mailbox) -> Callable[[Account], None]:
+    """Return a function that verifies the address of a new account."""
 
-    return lambda account: prove_address(edge, account, mailbox)
+    return lambda account: verify_address(edge, account, mailbox)
 
 
 @pytest.fixture
-def sign_up_proven(
-    sign_up: Callable[[], Account], prove: Callable[[Account], None]
+def sign_up_verified(
+    sign_up: Callable[[], Account], verify: Callable[[Account], None]
 ) -> Callable[[], Account]:
-    """Return a function that signs up a new user and proves the address."""
+    """Return a function that signs up a new user and verifies the address."""
 
     def make() -> Account:
         account = sign_up()
-        prove(account)
+        verify(account)
         return account
 
     return make

@@ -4,7 +4,7 @@ import "./account-panel.css";
 
 import { useState } from "react";
 
-import { needsProof } from "./address.ts";
+import { needsVerification } from "./address.ts";
 import { AddressPanel } from "./address-panel.tsx";
 import { Dialog } from "./dialog.tsx";
 import { MailSection } from "./mail-section.tsx";
@@ -28,11 +28,11 @@ export default function AccountPanel({ onClose }: { onClose: () => void }) {
         <h3>Address</h3>
         {known === null ? (
           <p>The address is not known: this session cannot read it.</p>
-        ) : needsProof(known) ? (
+        ) : needsVerification(known) ? (
           <AddressPanel />
         ) : (
           <p>
-            <strong>{known.email}</strong> is confirmed.
+            <strong>{known.email}</strong> is verified.
           </p>
         )}
       </section>

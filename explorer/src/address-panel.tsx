@@ -1,9 +1,9 @@
-/** The part of the bar that asks for the proof of the user's address. */
+/** The part of the bar that asks for the code that verifies the user's address. */
 
 import { type FormEvent, useId, useRef, useState } from "react";
 
 import type { Refusal } from "./account.ts";
-import { type Address, needsProof } from "./address.ts";
+import { type Address, needsVerification } from "./address.ts";
 import { UnreachableError } from "./api.ts";
 import { address } from "./page.ts";
 import { useStore } from "./store.ts";
@@ -13,10 +13,11 @@ const SENT = "A mail with another code is on its way.";
 
 export function AddressPanel() {
   const known = useStore(address.state);
-  return known && needsProof(known) ? <Proof key={known.email} address={known} /> : null;
+  if (!known || !needsVerification(known)) return null;
+  return <Verification key={known.email} address={known} />;
 }
 
-function Proof({ address: { email, undeliverableSince } }: { address: Address }) {
+function Verification({ address: { email, undeliverableSince } }: { address: Address }) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
@@ -42,15 +43,15 @@ function Proof({ address: { email, undeliverableSince } }: { address: Address })
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const code = String(new FormData(event.currentTarget).get("code") ?? "");
-    void act(() => address.prove(code), "");
+    void act(() => address.verify(code), "");
   };
 
   return (
-    <form className="proof" aria-label="Confirm your address" onSubmit={submit}>
+    <form className="verification" aria-label="Verify your address" onSubmit={submit}>
       <p id={`${id}-why`} className="reason">
         {undeliverableSince === null
-          ? `${email} is not confirmed: no other mail is sent to it.`
-          : `The mail server refused ${email} on ${dateOf(undeliverableSince)}. Confirm it again.`}
+          ? `${email} is not verified: no other mail is sent to it.`
+          : `The mail server refused ${email} on ${dateOf(undeliverableSince)}. Verify it again.`}
       </p>
       <label>
         <span>Code from the mail</span>
@@ -66,7 +67,7 @@ function Proof({ address: { email, undeliverableSince } }: { address: Address })
         />
       </label>
       <button type="submit" className="primary" disabled={busy}>
-        Confirm
+        Verify
       </button>
       <button
         type="button"
@@ -74,7 +75,7 @@ function Proof({ address: { email, undeliverableSince } }: { address: Address })
         disabled={busy}
         onClick={() => void act(() => address.mailAgain(), SENT)}
       >
-        Send the confirmation again
+        Send the mail again
       </button>
       <p role="status" className="news">{news}</p>
       <p role="alert" id={`${id}-problem`} className="refusal">{problem}</p>

@@ -1,4 +1,4 @@
-/** Whether the address of the signed-in user is proven, and how the bar proves it. */
+/** Whether the address of the signed-in user is verified, and how the bar verifies it. */
 
 import { refusalOf, type Refusal } from "./account.ts";
 import { type Answer, isRecord, type Post, type Request, UnreachableError } from "./api.ts";
@@ -16,13 +16,13 @@ const REQUEST = `mutation RequestEmailVerification { requestEmailVerification {
 
 export interface Address {
   email: string;
-  isProven: boolean;
-  /** When the mail server refused the address for good; null if it did not, or since a proof. */
+  isVerified: boolean;
+  /** When the mail server refused the address for good; null if not, or if verified since. */
   undeliverableSince: string | null;
 }
 
-export function needsProof({ isProven, undeliverableSince }: Address): boolean {
-  return !isProven || undeliverableSince !== null;
+export function needsVerification({ isVerified, undeliverableSince }: Address): boolean {
+  return !isVerified || undeliverableSince !== null;
 }
 
 export class AddressWatch {
@@ -45,7 +45,7 @@ export class AddressWatch {
     if ((this.session.tokens?.username ?? null) === before) this.state.set(found);
   }
 
-  /** Looks again after an operation that may have proven the address. */
+  /** Looks again after an operation that may have verified the address. */
   async after(operation: Operation): Promise<void> {
     if (operation.kind === "mutation" && operation.roots.has("verifyEmail")) await this.look();
   }
@@ -53,21 +53,21 @@ export class AddressWatch {
   /** Looks again when the user returns to the window, perhaps from the link in the mail. */
   async returned(): Promise<void> {
     const known = this.state.get();
-    if (known && needsProof(known)) await this.look();
+    if (known && needsVerification(known)) await this.look();
   }
 
-  /** Proves the address with the short code of a mail. Returns null on success. */
-  async prove(code: string): Promise<Refusal | null> {
+  /** Verifies the address with the short code of a mail. Returns null on success. */
+  async verify(code: string): Promise<Refusal | null> {
     const refused = await this.#run(VERIFY, "verifyEmail", "EmailVerified", { code });
     if (refused) return refused;
     await this.look();
-    // The proof ends a refusal, but the notifier may not have its event yet.
+    // The verification ends a refusal, but the notifier may not have its event yet.
     const known = this.state.get();
     if (known) this.state.set({ ...known, undeliverableSince: null });
     return null;
   }
 
-  /** Has the confirmation mailed again. Returns null on success. */
+  /** Has another code mailed. Returns null on success. */
   async mailAgain(): Promise<Refusal | null> {
     return this.#run(REQUEST, "requestEmailVerification", "CodeRequested", {});
   }
@@ -91,7 +91,7 @@ export class AddressWatch {
       const since = isRecord(me["emailSettings"]) && me["emailSettings"]["undeliverableSince"];
       return {
         email: me["email"],
-        isProven: me["emailVerified"] === true,
+        isVerified: me["emailVerified"] === true,
         undeliverableSince: typeof since === "string" ? since : null,
       };
     } catch (error) {

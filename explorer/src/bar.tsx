@@ -5,7 +5,7 @@ import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { enter, leave, type Refusal } from "./account.ts";
 import { openAccount } from "./account-dialog.tsx";
 import { UnreachableError } from "./api.ts";
-import { needsProof } from "./address.ts";
+import { needsVerification } from "./address.ts";
 import { AddressPanel } from "./address-panel.tsx";
 import { Drawer } from "./drawer.tsx";
 import { address, breached, devices, post, session } from "./page.ts";
@@ -40,7 +40,7 @@ function Account({ username }: { username: string | null }) {
     <>
       <span className="unseen">Account of </span>
       {username ?? "unknown user"}
-      {known && needsProof(known) && <small>confirm your address</small>}
+      {known && needsVerification(known) && <small>verify your address</small>}
     </>
   );
 }
@@ -60,7 +60,7 @@ function SignedIn({ username, renews }: { username: string | null; renews: boole
       <p role="status" className="name">
         <span className="unseen">Signed in as </span>
         <strong>{username ?? "unknown user"}</strong>
-        {known && !needsProof(known) && <small>{known.email}, confirmed</small>}
+        {known && !needsVerification(known) && <small>{known.email}, verified</small>}
         {!renews && <small>until the access token expires</small>}
       </p>
       <button type="button" aria-haspopup="dialog" onClick={openAccount}>

@@ -38,7 +38,7 @@ export function MailSection() {
       )}
       {value && value.undeliverableSince !== null && (
         <p>
-          The mail server refused your address on {dateOf(value.undeliverableSince)}. Confirm it
+          The mail server refused your address on {dateOf(value.undeliverableSince)}. Verify it
           again to get mails.
         </p>
       )}

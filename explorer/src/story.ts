@@ -53,7 +53,7 @@ ${SIGNED_IN}
   [
     "auth",
     tab(
-    `# Confirm your address: put the code of the mail into
+    `# Verify your address: put the code of the mail into
 # the variables. \`make up\` printed the address of the
 # mailbox that shows the mail. Until then no other mail
 # is sent to you. The bar at the top does the same.
@@ -148,7 +148,7 @@ subscription WatchMyFeed {
     tab(
     `# Whether you get a mail when another user retweets
 # you. No mail is sent until you switch it on and your
-# address is confirmed. An address that unsubscribed by
+# address is verified. An address that unsubscribed by
 # the link in a mail, or that the mail server refuses,
 # gets none.
 mutation Settings($retweets: Boolean!) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { AddressWatch, needsProof } from "../src/address.ts";
+import { AddressWatch, needsVerification } from "../src/address.ts";
 import { type Answer, type Post, UnreachableError } from "../src/api.ts";
 import { readOperation } from "../src/operation.ts";
 import { answer, settle, World } from "./world.ts";
@@ -14,7 +14,7 @@ interface Me {
 const SINCE = "2026-11-28T20:00:00Z";
 const settings = { undeliverableSince: null };
 const NEW: Me = { email: "ada@example.com", emailVerified: false, emailSettings: settings };
-const ADA = { email: "ada@example.com", isProven: false, undeliverableSince: null };
+const ADA = { email: "ada@example.com", isVerified: false, undeliverableSince: null };
 
 /** A watch whose server has the account `me`, and answers mutations by `reply`. */
 function watching(reply: (query: string, variables?: object) => Answer = () => answer(500, {})) {
@@ -86,18 +86,18 @@ test.each([
   [true, null, false],
   [false, null, true],
   [true, SINCE, true],
-])("proven %s, undeliverable since %s: needs a proof: %s", (isProven, undeliverableSince, needs) => {
-  expect(needsProof({ email: "a@b.c", isProven, undeliverableSince })).toBe(needs);
+])("verified %s, undeliverable since %s: needs a verification: %s", (isVerified, undeliverableSince, needs) => {
+  expect(needsVerification({ email: "a@b.c", isVerified, undeliverableSince })).toBe(needs);
 });
 
 test("a refused address is shown with the time", async () => {
   const { address, server, signIn } = watching();
   server.me = { ...NEW, emailVerified: true, emailSettings: { undeliverableSince: SINCE } };
   await signIn();
-  expect(address.state.get()).toEqual({ ...ADA, isProven: true, undeliverableSince: SINCE });
+  expect(address.state.get()).toEqual({ ...ADA, isVerified: true, undeliverableSince: SINCE });
 });
 
-test("a valid code proves the address", async () => {
+test("a valid code verifies the address", async () => {
   const sent: unknown[] = [];
   const { address, server, signIn } = watching((_, variables) => {
     sent.push(variables);
@@ -105,27 +105,27 @@ test("a valid code proves the address", async () => {
     return answer(200, { data: { verifyEmail: { __typename: "EmailVerified" } } });
   });
   await signIn();
-  expect(await address.prove("1234 5678")).toBeNull();
+  expect(await address.verify("1234 5678")).toBeNull();
   expect(sent).toEqual([{ code: "1234 5678" }]);
-  expect(address.state.get()?.isProven).toBe(true);
+  expect(address.state.get()?.isVerified).toBe(true);
 });
 
-test("a proof ends the refusal of an address before the notifier knows it", async () => {
+test("a verification ends the refusal of an address before the notifier knows it", async () => {
   const { address, server, signIn } = watching(() =>
     answer(200, { data: { verifyEmail: { __typename: "EmailVerified" } } }),
   );
   server.me = { ...NEW, emailVerified: true, emailSettings: { undeliverableSince: SINCE } };
   await signIn();
-  expect(await address.prove("1234 5678")).toBeNull();
-  expect(address.state.get()).toEqual({ ...ADA, isProven: true });
+  expect(await address.verify("1234 5678")).toBeNull();
+  expect(address.state.get()).toEqual({ ...ADA, isVerified: true });
 });
 
 test("a wrong code is a refusal in words", async () => {
   const result = { __typename: "InvalidCodeError", message: "The code is wrong." };
   const { address, signIn } = watching(() => answer(200, { data: { verifyEmail: result } }));
   await signIn();
-  expect(await address.prove("1")).toEqual({ message: "The code is wrong.", fields: {} });
-  expect(address.state.get()?.isProven).toBe(false);
+  expect(await address.verify("1")).toEqual({ message: "The code is wrong.", fields: {} });
+  expect(address.state.get()?.isVerified).toBe(false);
 });
 
 test("a mail is requested again, or refused in words", async () => {
@@ -143,7 +143,7 @@ test("an ended session signs the page out", async () => {
   const errors = [{ message: "Ended.", extensions: { reason: "SESSION_ENDED" } }];
   const { address, session, signIn } = watching(() => answer(401, { errors }));
   await signIn();
-  expect((await address.prove("1"))?.message).toBe("Ended.");
+  expect((await address.verify("1"))?.message).toBe("Ended.");
   expect(session.state.get()).toEqual({ is: "signed-out", why: "Ended." });
 });
 
@@ -157,12 +157,12 @@ test("a VerifyEmail operation in the editor is followed, others are not", async 
   expect(server.looks).toBe(2);
 });
 
-test("returning to the window looks until the address is proven", async () => {
+test("returning to the window looks until the address is verified", async () => {
   const { address, server, signIn } = watching();
   await signIn();
   server.me = { ...NEW, emailVerified: true };
   await address.returned();
   await address.returned();
-  expect(address.state.get()?.isProven).toBe(true);
+  expect(address.state.get()?.isVerified).toBe(true);
   expect(server.looks).toBe(2);
 });

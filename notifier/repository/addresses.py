@@ -93,7 +93,7 @@ class SqlAddressRepository:
             {"digest": self._digests.of(address), "at": at},
         )
 
-    async def save_proof(self, address: str, at: datetime) -> None:
+    async def save_verification(self, address: str, at: datetime) -> None:
         await self._connection.execute(
             """
             UPDATE addresses SET undeliverable_since = NULL

@@ -191,7 +191,9 @@ def _text_of_acted(act: _Act, acted: Acted) -> str:
     account = f"{acted.user.username} ({acted.user.id})"
     if not acted.changed:
         return f"{account} was {act.nothing}: nothing to do."
-    mail = "A mail to its address is on its way." if acted.mailed else "No mail: no proven address."
+    mail = (
+        "A mail to its address is on its way." if acted.mailed else "No mail: no verified address."
+    )
     return f"{account} is {act.done}. Sessions ended: {len(acted.ended)}. {mail}"
 
 

@@ -22,7 +22,7 @@ class User:
     """Empty while the account has no password, until it is reset."""
     created_at: datetime
     email_verified_at: datetime | None = None
-    """When the address was proven, the last time. Each proof is later than the one before."""
+    """When the address was verified, the last time. Each is later than the one before."""
     password_changed_at: datetime | None = None
     """None: the password is that of sign-up."""
     disabled_at: datetime | None = None
@@ -124,9 +124,9 @@ class MailKind(StrEnum):
     """What an account mail says."""
 
     VERIFY_EMAIL = "verify-email"
-    """To the address of sign-up, or again on request: prove it."""
+    """To the address of sign-up, or again on request: verify it."""
     CHANGE_EMAIL = "change-email"
-    """To the new address: prove it, and it becomes the account's."""
+    """To the new address: verify it, and it becomes the account's."""
     RESET_PASSWORD = "reset-password"
     EMAIL_CHANGED = "email-changed"
     """To the previous address, with a code that takes it back."""

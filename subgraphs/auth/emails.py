@@ -18,7 +18,7 @@ _PRIVATE = regex.compile(r"\p{Co}")
 def normalize_email(address: str) -> str:
     """Return the address without outer white space, in NFC, its domain in lower case.
 
-    Asks no name server: only a mail can prove that an address takes mail. Raises ValueError with a
+    Asks no name server: only a mail can verify that an address takes mail. Raises ValueError with a
     message to the client.
     """
     if len(address) > MAX_INPUT_LENGTH:

@@ -58,10 +58,10 @@ def session_revoked(user_id: UUID, session_ids: Sequence[UUID], time: datetime) 
 
 
 def email_verified(user: User) -> Event:
-    """Return the event of a proven address, which is the account's address from then on."""
+    """Return the event of a verified address, which is the account's address from then on."""
     time = user.email_verified_at
     if time is None:
-        raise ValueError("the address is not proven")
+        raise ValueError("the address is not verified")
     return Event(
         id=uuid5(user.id, f"{EMAIL_VERIFIED} {time_text(time)}"),
         source=SOURCE,

@@ -84,7 +84,7 @@ class AccountMails:
         await repositories.events.add(account_mail_requested(mail))
 
     async def notify(self, repositories: Repositories, kind: MailKind, user: User) -> bool:
-        """Request a mail to a user if the address is proven. Returns whether it is.
+        """Request a mail to a user if the address is verified. Returns whether it is.
 
         A mail about the deletion of the account holds what it says, because the account is gone.
         """
@@ -180,7 +180,7 @@ def _reported(mail: AccountMail) -> ReportedSignIn | None:
 async def _addressed(repositories: Repositories, mail: AccountMail) -> tuple[AccountMail, User]:
     """Return the mail with its account, and the account. Raises MailNotWanted.
 
-    An address that is not proven gets a confirmation instead of a password reset.
+    An unverified address gets a verification mail instead of a password reset.
     """
     if mail.user_id is None:
         user = await repositories.users.by_login(Login(mail.address))

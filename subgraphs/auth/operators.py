@@ -44,7 +44,7 @@ class Acted:
     ended: Sequence[UUID] = ()
     """The ids of the sessions that ended."""
     mailed: bool = False
-    """False for an address that is not proven: it gets no mail."""
+    """False for an address that is not verified: it gets no mail."""
 
 
 _Change = Callable[[Repositories, User, datetime], Awaitable[Sequence[UUID] | None]]

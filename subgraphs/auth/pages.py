@@ -1,4 +1,4 @@
-"""The pages where mails about accounts lead: to confirm, recover and restore.
+"""The pages where mails about accounts lead: to verify, recover and restore.
 
 `GET` changes nothing, because mail scanners open links; only `POST` acts. The code moves from the
 link into the form, so that the address of the page after it holds none.
@@ -79,7 +79,7 @@ class _Pages:
         except InvalidCode:
             return _unverified()
         return page(
-            "Your address is confirmed",
+            "Your address is verified",
             f"{user.email} is the address of the account {user.username}.",
             links=[_go_on()],
         )
@@ -132,7 +132,7 @@ class _Pages:
         # The same for an address that no account has.
         return page(
             "Look into your mailbox",
-            f"If {email} is the confirmed address of an account, a mail with a link to choose a "
+            f"If {email} is the verified address of an account, a mail with a link to choose a "
             "new password is on its way.",
             "If none arrives within a few minutes, look into the spam folder.",
             links=[_TYPE_THE_CODE, _ANOTHER_MAIL],
@@ -158,7 +158,7 @@ def _with_refusals(show: Show) -> Show:
         except EmailTaken:
             return page(
                 "This address belongs to another account",
-                "Another account has confirmed it meanwhile, so nothing was changed.",
+                "Another account has verified it meanwhile, so nothing was changed.",
                 links=[_go_on()],
                 status=409,
             )
@@ -181,10 +181,10 @@ def _confirmation(
 
 def _ask_to_verify(code: str) -> Response:
     return page(
-        "Confirm your address?",
-        f"{product()} sends mail only to addresses that their owners have confirmed. If you have "
+        "Verify your address?",
+        f"{product()} sends mail only to addresses that their owners have verified. If you have "
         "no account here, close this page: nothing changes then.",
-        form=Form("Confirm", VERIFY_EMAIL, hidden={"code": code}),
+        form=Form("Verify", VERIFY_EMAIL, hidden={"code": code}),
     )
 
 
@@ -192,7 +192,7 @@ def _unverified() -> Response:
     return page(
         _BROKEN,
         f"{_WHY_BROKEN} If your address is not "
-        "confirmed yet, sign in and request another mail with the mutation "
+        "verified yet, sign in and request another mail with the mutation "
         "requestEmailVerification.",
         links=[Link("Sign in", "/")],
         status=400,
@@ -247,7 +247,7 @@ def _ask_for_password(
 def _ask_for_address(email: str = "", problems: Mapping[str, str] | None = None) -> Response:
     return page(
         "Forgot your password?",
-        "Enter the address of your account. If it is confirmed, you get a mail with a link to "
+        "Enter the address of your account. If it is verified, you get a mail with a link to "
         "choose a new password.",
         form=Form(
             "Send the mail", FORGOT_PASSWORD, with_problems([email_field(email)], problems or {})

@@ -25,7 +25,7 @@ class Policy:
     recent: timedelta = timedelta(minutes=15)
     """How long after its opening a session may end the user's other sessions."""
     new_device_mails: bool = True
-    """Whether a sign-in on a new device is reported to the account's proven address."""
+    """Whether a sign-in on a new device is reported to the account's verified address."""
 
     @property
     def scopes(self) -> frozenset[str]:

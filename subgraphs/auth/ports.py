@@ -61,10 +61,10 @@ class UserRepository(Protocol):
         Returns False if that is stored for this password already, or `user` has another by now.
         """
 
-    async def prove_email(self, user: User, email: str, now: datetime) -> User:
-        """Store the address of a locked user as proven. Returns the changed user.
+    async def verify_email(self, user: User, email: str, now: datetime) -> User:
+        """Store the address of a locked user as verified. Returns the changed user.
 
-        Its `email_verified_at` is `now`, or later if an earlier proof is not older. Raises
+        Its `email_verified_at` is `now`, or later if an earlier verification is not older. Raises
         EmailTaken.
         """
 

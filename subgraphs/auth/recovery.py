@@ -1,4 +1,4 @@
-"""The use cases of proving an address, recovering an account, and changing password and address."""
+"""The use cases of verifying an address, recovering an account, changing password and address."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ from subgraphs.auth.security_events import SecurityEventKind
 from subgraphs.auth.security_log import SecurityLog
 from subgraphs.auth.service import end_sessions
 
-_PROOFS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
-PENDING = (*_PROOFS, MailKind.RESET_PASSWORD)
+_VERIFICATIONS = (MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL)
+PENDING = (*_VERIFICATIONS, MailKind.RESET_PASSWORD)
 """The kinds whose codes a change of the password makes void. The right to take an address back
 stays: otherwise a reset through the new address would end it."""
 
@@ -45,10 +45,10 @@ class RecoveryService:
     security_log: SecurityLog
     now: Callable[[], datetime]
 
-    # -- proof of an address ---------------------------------------------------------------------
+    # -- verification of an address --------------------------------------------------------------
 
     async def request_email_verification(self, user_id: UUID, network: str) -> str | None:
-        """Mail a code to the user's address, proven or not.
+        """Mail a code to the user's address, verified or not.
 
         Returns the address, or None for an account that was deleted.
         """
@@ -67,7 +67,7 @@ class RecoveryService:
         return await self._transaction(work)
 
     async def verify_email(self, code: str, user_id: UUID | None, network: str) -> User:
-        """Prove the address that a code was mailed to; in a change, it becomes the account's.
+        """Verify the address that a code was mailed to; in a change, it becomes the account's.
 
         `user_id` is the signed-in user, who may also use a short code. Raises InvalidCode or
         EmailTaken.
@@ -75,21 +75,21 @@ class RecoveryService:
         await self._take_code(network)
 
         async def work(repositories: Repositories) -> User | None:
-            redeemed = await self.mails.redeem(repositories, code, _PROOFS, user_id)
+            redeemed = await self.mails.redeem(repositories, code, _VERIFICATIONS, user_id)
             if redeemed is None:
                 return None
             mail, user = redeemed
             if mail.kind is MailKind.CHANGE_EMAIL:
-                kind, proven = SecurityEventKind.EMAIL_CHANGED, self._move
+                kind, apply = SecurityEventKind.EMAIL_CHANGED, self._move
             else:
-                kind, proven = SecurityEventKind.EMAIL_VERIFIED, self._prove
+                kind, apply = SecurityEventKind.EMAIL_VERIFIED, self._verify
             await self.security_log.add(repositories, kind, user.id)
-            return await proven(repositories, user, mail.address)
+            return await apply(repositories, user, mail.address)
 
         return _valid(await self._transaction(work))
 
     async def change_email(self, user_id: UUID, new_email: str, password: str, network: str) -> str:
-        """Mail a code to a new address, which becomes the account's with its proof.
+        """Mail a code to a new address, which becomes the account's once it is verified.
 
         Returns the address as it will be stored. Raises InvalidCredentials, InvalidInput or
         EmailTaken.
@@ -134,7 +134,7 @@ class RecoveryService:
             await repositories.account_mails.remove(
                 user.id, [MailKind.EMAIL_CHANGED], since=mail.created_at
             )
-            await self._prove(repositories, user, mail.address)
+            await self._verify(repositories, user, mail.address)
             await self.mails.request(repositories, MailKind.RESET_PASSWORD, mail.address, user.id)
             kind = SecurityEventKind.EMAIL_RESTORED
             await self.security_log.add(repositories, kind, user.id)
@@ -214,16 +214,16 @@ class RecoveryService:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    async def _prove(self, repositories: Repositories, user: User, address: str) -> User:
+    async def _verify(self, repositories: Repositories, user: User, address: str) -> User:
         await self._refuse_taken(repositories, user, address)
-        user = await repositories.users.prove_email(user, address, self.now())
-        await repositories.account_mails.remove(user.id, _PROOFS)
+        user = await repositories.users.verify_email(user, address, self.now())
+        await repositories.account_mails.remove(user.id, _VERIFICATIONS)
         await repositories.events.add(email_verified(user))
         return user
 
     async def _move(self, repositories: Repositories, user: User, address: str) -> User:
-        """Give an account another, proven address; a proven previous one may take it back."""
-        moved = await self._prove(repositories, user, address)
+        """Give an account another, verified address; a verified previous one may take it back."""
+        moved = await self._verify(repositories, user, address)
         if user.email_verified:
             await self.mails.request(repositories, MailKind.EMAIL_CHANGED, user.email, user.id)
         return moved

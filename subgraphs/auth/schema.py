@@ -234,7 +234,7 @@ class Mutation:
         return AccountDeleted(id=strawberry.ID(str(principal.user_id)))
 
     @strawberry.mutation(
-        description="Mails a code that proves your address (scope `account:write`)."
+        description="Mails a code that verifies your address (scope `account:write`)."
     )
     async def request_email_verification(self, info: Info) -> RequestEmailVerificationResult:
         principal = info.context.require(Scope.WRITE)
@@ -247,7 +247,7 @@ class Mutation:
         return CodeRequested.to(address)
 
     @strawberry.mutation(
-        description="Proves an address; after `changeEmail` it becomes the account's."
+        description="Verifies an address; after `changeEmail` it becomes the account's."
     )
     async def verify_email(
         self,
@@ -266,9 +266,9 @@ class Mutation:
         return EmailVerified(user=User.from_entity(user))
 
     @strawberry.mutation(
-        description="Mails a code to a new address, which becomes yours when `verifyEmail` proves "
-        "it (scope `account:write`). A proven previous address may take the account back for 3 "
-        "days."
+        description="Mails a code to a new address, which becomes yours when `verifyEmail` "
+        "verifies it (scope `account:write`). A verified previous address may take the account "
+        "back for 3 days."
     )
     async def change_email(
         self,
@@ -299,8 +299,8 @@ class Mutation:
         return EmailRestored(session_ids=_ids(ended))
 
     @strawberry.mutation(
-        description="Mails a code for a new password if an account has this address and has proven "
-        "it. The answer is the same for every address."
+        description="Mails a code for a new password if an account has this address and has "
+        "verified it. The answer is the same for every address."
     )
     async def request_password_reset(
         self,

@@ -62,7 +62,7 @@ _DESCRIPTIONS = {
     SecurityEventKind.SESSION_REVOKED: "A session was ended from another one.",
     SecurityEventKind.REFRESH_TOKEN_REUSED: "A used refresh token was sent again, so it may have "
     "been stolen. Its session was ended.",
-    SecurityEventKind.EMAIL_VERIFIED: "The address was proven.",
+    SecurityEventKind.EMAIL_VERIFIED: "The address was verified.",
     SecurityEventKind.EMAIL_CHANGE_REQUESTED: "A change of the address was requested with the "
     "password.",
     SecurityEventKind.EMAIL_CHANGED: "The address was changed.",

@@ -80,7 +80,7 @@ class AuthService:
         device: Device,
         email_settings: EmailSettings = NO_EMAIL,
     ) -> SignedIn:
-        """Create an account, sign it in, and mail a code that proves its address.
+        """Create an account, sign it in, and mail a code that verifies its address.
 
         White space around the username and the address is removed: keyboards and clipboards add
         it. After too many sign-ups with one address, whose accounts were deleted each time, no
@@ -132,8 +132,8 @@ class AuthService:
 
         White space around the login is removed; around the password it counts. A scope that none
         of the user's roles has is left out of the session. `device_token` is that of an earlier
-        SignedIn; without it the device is new, which is mailed to a proven address. A password that
-        has leaked, or is common, signs in; that is mailed, once for each password. Raises
+        SignedIn; without it the device is new, which is mailed to a verified address. A password
+        that has leaked, or is common, signs in; that is mailed, once for each password. Raises
         InvalidCredentials, InvalidInput or TooManyAttempts.
         """
         granted = checked_scopes(scopes, self.policy.scopes)

@@ -75,9 +75,9 @@ class Explorer:
         self.expect_signed_in(name)
 
     @property
-    def proof(self) -> Locator:
-        """The form in the bar that asks for the proof of the address."""
-        return self.bar.get_by_role("form", name="Confirm your address")
+    def verification(self) -> Locator:
+        """The form in the bar that asks for the code that verifies the address."""
+        return self.bar.get_by_role("form", name="Verify your address")
 
     def sign_out_elsewhere(self) -> None:
         """End the session outside of the page."""

@@ -122,11 +122,11 @@ class TestAccessibility:
 
     def test_style_is_applied_and_the_product_is_named(self, open_page: Open) -> None:
         page = open_page(f"{VERIFY_EMAIL}{WITH_CODE}")
-        button = page.get_by_role("button", name="Confirm")
+        button = page.get_by_role("button", name="Verify")
         assert button.evaluate("e => getComputedStyle(e).borderTopLeftRadius") == "999px"
-        assert page.title() == "Confirm your address? · Chirp"
+        assert page.title() == "Verify your address? · Chirp"
         assert page.locator("html").get_attribute("lang") == "en"
-        expect(page.get_by_role("heading", level=1)).to_have_text("Confirm your address?")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Verify your address?")
 
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -176,7 +176,7 @@ class TestKeyboard:
     @pytest.mark.parametrize(
         ("path", "heading"),
         [
-            (VERIFY_EMAIL, "Your address is confirmed"),
+            (VERIFY_EMAIL, "Your address is verified"),
             (RESTORE_EMAIL, "Your address is restored"),
         ],
     )

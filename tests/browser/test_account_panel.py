@@ -113,17 +113,17 @@ class TestSessions:
 
 
 class TestAddress:
-    def test_address_is_confirmed_with_the_code(
+    def test_address_is_verified_with_the_code(
         self, explorer: Explorer, mailbox: Mailbox, name: str
     ) -> None:
         explorer.sign_up(name)
         open_panel(explorer)
         address = section(explorer, "Address")
-        expect(address).to_contain_text(f"{name}@example.com is not confirmed")
+        expect(address).to_contain_text(f"{name}@example.com is not verified")
         mail = mailbox.wait_for(f"{name}@example.com", lambda mail: bool(short_code_in(mail)))
         address.get_by_label("Code from the mail").fill(short_code_in(mail))
-        address.get_by_role("button", name="Confirm", exact=True).click()
-        expect(address).to_contain_text(f"{name}@example.com is confirmed.")
+        address.get_by_role("button", name="Verify", exact=True).click()
+        expect(address).to_contain_text(f"{name}@example.com is verified.")
 
 
 class TestMails:

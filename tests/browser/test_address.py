@@ -1,4 +1,4 @@
-"""The proof of the address, and the ways back to an account, in the bar."""
+"""The verification of the address, and the ways back to an account, in the bar."""
 
 import pytest
 from playwright.sync_api import expect
@@ -18,32 +18,32 @@ def code_for(mailbox: Mailbox, name: str) -> str:
     return short_code_in(mail)
 
 
-class TestProof:
-    def test_code_from_the_mail_confirms_the_address(
+class TestVerification:
+    def test_code_from_the_mail_verifies_the_address(
         self, explorer: Explorer, mailbox: Mailbox, name: str
     ) -> None:
         explorer.sign_up(name)
-        expect(explorer.proof).to_contain_text(f"{name}@example.com is not confirmed")
+        expect(explorer.verification).to_contain_text(f"{name}@example.com is not verified")
         code = code_for(mailbox, name)
-        explorer.proof.get_by_label("Code from the mail").fill(f"{code[:4]} {code[4:]}")
-        explorer.proof.get_by_role("button", name="Confirm", exact=True).click()
-        expect(explorer.bar).to_contain_text(f"{name}@example.com, confirmed")
-        expect(explorer.proof).to_have_count(0)
+        explorer.verification.get_by_label("Code from the mail").fill(f"{code[:4]} {code[4:]}")
+        explorer.verification.get_by_role("button", name="Verify", exact=True).click()
+        expect(explorer.bar).to_contain_text(f"{name}@example.com, verified")
+        expect(explorer.verification).to_have_count(0)
         explorer.page.reload()
-        expect(explorer.bar).to_contain_text(f"{name}@example.com, confirmed")
+        expect(explorer.bar).to_contain_text(f"{name}@example.com, verified")
 
     def test_wrong_code_is_refused_in_words(self, explorer: Explorer, name: str) -> None:
         explorer.sign_up(name)
-        explorer.proof.get_by_label("Code from the mail").fill("0000 0000")
-        explorer.proof.get_by_role("button", name="Confirm", exact=True).click()
-        expect(explorer.proof.get_by_role("alert")).to_contain_text("code")
-        expect(explorer.proof.get_by_label("Code from the mail")).to_be_focused()
+        explorer.verification.get_by_label("Code from the mail").fill("0000 0000")
+        explorer.verification.get_by_role("button", name="Verify", exact=True).click()
+        expect(explorer.verification.get_by_role("alert")).to_contain_text("code")
+        expect(explorer.verification.get_by_label("Code from the mail")).to_be_focused()
 
     def test_mail_is_sent_again(self, explorer: Explorer, mailbox: Mailbox, name: str) -> None:
         explorer.sign_up(name)
         first = code_for(mailbox, name)
-        explorer.proof.get_by_role("button", name="Send the confirmation again").click()
-        expect(explorer.proof.get_by_role("status")).to_have_text(
+        explorer.verification.get_by_role("button", name="Send the mail again").click()
+        expect(explorer.verification.get_by_role("status")).to_have_text(
             "A mail with another code is on its way."
         )
         mailbox.wait_for(f"{name}@example.com", lambda mail: short_code_in(mail) not in {"", first})
@@ -52,15 +52,15 @@ class TestProof:
         self, explorer: Explorer, mailbox: Mailbox, name: str
     ) -> None:
         explorer.sign_up(name)
-        expect(explorer.proof).to_be_visible()
+        expect(explorer.verification).to_be_visible()
         mail = mailbox.wait_for(f"{name}@example.com", lambda mail: bool(short_code_in(mail)))
         other = explorer.page.context.new_page()
         other.goto(link_in(mail))
-        other.get_by_role("button", name="Confirm").click()
-        expect(other.get_by_role("heading", name="Your address is confirmed")).to_be_visible()
+        other.get_by_role("button", name="Verify").click()
+        expect(other.get_by_role("heading", name="Your address is verified")).to_be_visible()
         other.close()
         explorer.page.evaluate("dispatchEvent(new Event('focus'))")
-        expect(explorer.bar).to_contain_text(f"{name}@example.com, confirmed")
+        expect(explorer.bar).to_contain_text(f"{name}@example.com, verified")
 
     def test_refusal_by_the_mail_server_is_shown(self, explorer: Explorer, name: str) -> None:
         def refused(route: object) -> None:
@@ -74,12 +74,12 @@ class TestProof:
         explorer.sign_up(name)
         explorer.page.route("**/graphql", refused)
         explorer.page.reload()
-        expect(explorer.proof).to_contain_text(
+        expect(explorer.verification).to_contain_text(
             f"The mail server refused {name}@example.com on Nov 28, 2026."
         )
         explorer.page.unroute_all()
 
-    def test_confirming_without_a_mouse(
+    def test_verifying_without_a_mouse(
         self, explorer: Explorer, mailbox: Mailbox, name: str
     ) -> None:
         explorer.sign_up(name)
@@ -88,7 +88,7 @@ class TestProof:
         explorer.page.keyboard.press("Tab")
         explorer.page.keyboard.type(code)
         explorer.page.keyboard.press("Enter")
-        expect(explorer.bar).to_contain_text(f"{name}@example.com, confirmed")
+        expect(explorer.bar).to_contain_text(f"{name}@example.com, verified")
 
 
 class TestForgotPassword:
@@ -105,7 +105,7 @@ class TestAccessibility:
     ) -> None:
         explorer = open_explorer(scheme)
         explorer.sign_up(name)
-        explorer.proof.get_by_label("Code from the mail").fill("0000 0000")
-        explorer.proof.get_by_role("button", name="Confirm", exact=True).click()
-        expect(explorer.proof.get_by_role("alert")).to_contain_text("code")
+        explorer.verification.get_by_label("Code from the mail").fill("0000 0000")
+        explorer.verification.get_by_role("button", name="Verify", exact=True).click()
+        expect(explorer.verification.get_by_role("alert")).to_contain_text("code")
         assert problems(explorer.page) == []

@@ -28,9 +28,9 @@ class TestStory:
 
         address = f"{name}@example.com"
         mail = mailbox.wait_for(address, lambda mail: bool(short_code_in(mail)))
-        proven = explorer.run("VerifyEmail", {"code": short_code_in(mail)})["data"]["verifyEmail"]
-        assert proven["user"] == {"email": address, "emailVerified": True}
-        expect(explorer.bar).to_contain_text(f"{address}, confirmed")
+        verified = explorer.run("VerifyEmail", {"code": short_code_in(mail)})["data"]["verifyEmail"]
+        assert verified["user"] == {"email": address, "emailVerified": True}
+        expect(explorer.bar).to_contain_text(f"{address}, verified")
 
         tweet = explorer.run("Tweet", {"text": "Hello 👋"})["data"]["createTweet"]
         assert tweet["author"]["username"] == name

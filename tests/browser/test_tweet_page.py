@@ -128,7 +128,7 @@ class TestAccessibility:
         page = explorer.page
         page.goto(tweet(explorer))
         heading(page, f"Tweet by {name}")
-        explorer.bar.get_by_role("button", name="Send the confirmation again").focus()
+        explorer.bar.get_by_role("button", name="Send the mail again").focus()
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Retweet", exact=True)).to_be_focused()
         page.keyboard.press("Enter")

@@ -143,9 +143,9 @@ class PersistentUser:
         self._account = _repeat(lambda: sign_up(self._http, emailSettings=settings))
         self.id = UUID(self._account.id)
         if wants_mail:
-            # As if the user had followed the link in the mail that confirms the address.
-            proof = {"userId": str(self.id), "email": f"{self.id.hex}@example.com"}
-            publish(world, "email-verified", self.id, proof)
+            # As if the user had followed the link in the mail that verifies the address.
+            verified = {"userId": str(self.id), "email": f"{self.id.hex}@example.com"}
+            publish(world, "email-verified", self.id, verified)
 
     def run(self, query: str, **variables: str) -> Data:
         return _repeat(lambda: run(self._http, query, self._account, **variables))

@@ -34,7 +34,7 @@ ADA = User(
     password_hash="hash",
     created_at=CREATED,
 )
-PROVEN = replace(ADA, email_verified_at=LATER)
+VERIFIED = replace(ADA, email_verified_at=LATER)
 MAIL = AccountMail(
     id=UUID("01993c20-0000-7000-8000-000000000001"),
     kind=MailKind.RESET_PASSWORD,
@@ -65,7 +65,7 @@ RETWEET = Tweet(
 PRODUCED: dict[str, Callable[[], Event]] = {
     "user-registered": lambda: auth.user_registered(ADA, EmailSettings(retweets=True)),
     "user-deleted": lambda: auth.user_deleted(ADA.id, LATER),
-    "email-verified": lambda: auth.email_verified(PROVEN),
+    "email-verified": lambda: auth.email_verified(VERIFIED),
     "account-mail-requested": lambda: auth.account_mail_requested(MAIL),
     "user-export-requested": lambda: auth.user_export_requested(EXPORT_ID, LATER),
     "session-revoked": lambda: auth.session_revoked(ADA.id, SESSIONS, LATER),
@@ -164,7 +164,7 @@ class TestTheNotifierAsConsumer:
         assert notifier.deleted_tweet(example("tweet-deleted")) == TWEET.id
         assert notifier.deleted_user(example("user-deleted")) == ADA.id
 
-    def test_notifier_reads_a_proof_and_a_requested_mail(self) -> None:
+    def test_notifier_reads_a_verification_and_a_requested_mail(self) -> None:
         def example(name: str) -> Event:
             return Event.from_json((EXAMPLES / f"{name}.json").read_text())
 

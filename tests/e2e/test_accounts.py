@@ -1,4 +1,4 @@
-"""Proof of an address, recovery and changes of an account, with mails and pages, as a user does."""
+"""Verified addresses, recovery and changes of an account, with mails and pages, as a user does."""
 
 import re
 import secrets
@@ -90,8 +90,8 @@ def assert_password_is_wrong(edge: httpx.Client, login: str, password: str) -> N
     assert run(edge, SIGN_IN, input=given)["signIn"]["__typename"] == "InvalidCredentialsError"
 
 
-class TestProof:
-    def test_proven_address_gets_the_mails_of_the_account(
+class TestVerification:
+    def test_verified_address_gets_the_mails_of_the_account(
         self,
         edge: httpx.Client,
         sign_up: SignUp,
@@ -102,7 +102,7 @@ class TestProof:
         assert run(edge, ME, ada)["me"] == {"email": address, "emailVerified": False}
         link = mails.link(address, VERIFY)
         assert httpx.get(link, trust_env=False).status_code == 200
-        assert run(edge, ME, ada)["me"]["emailVerified"] is False  # opening it proves nothing
+        assert run(edge, ME, ada)["me"]["emailVerified"] is False  # opening it verifies nothing
 
         done = send_form(link)
         assert done.status_code == 200
@@ -119,20 +119,20 @@ class TestProof:
         assert again.status_code == 400
         assert "This link does not work" in again.text
 
-    def test_mail_about_a_retweet_waits_for_the_proof(
+    def test_mail_about_a_retweet_waits_for_the_verification(
         self,
         edge: httpx.Client,
         sign_up: SignUp,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
         ada = api.sign_up(edge, emailSettings={"retweets": True})
-        control, grace = sign_up_proven(), sign_up()
+        control, grace = sign_up_verified(), sign_up()
         run(edge, OPT_IN, control, on=True)
         for author in (ada, control):
             run(edge, RETWEET, grace, id=tweet(edge, author))
-        eventually(lambda: len(mails.to(control.email)) == 2, "a proven address has got its mail")
-        assert len(mails.to(ada.email)) == 1  # the confirmation
+        eventually(lambda: len(mails.to(control.email)) == 2, "a verified address has got its mail")
+        assert len(mails.to(ada.email)) == 1  # the verification mail
 
         send_form(mails.link(ada.email, VERIFY))
         eventually(lambda: len(mails.to(ada.email)) == 2, "the mail has been released")
@@ -144,10 +144,10 @@ class TestForgottenPassword:
         self,
         edge: httpx.Client,
         stack: RunningStack,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
-        ada = sign_up_proven()
+        ada = sign_up_verified()
         phone = api.sign_in(edge, ada.username, ada.password)
         address, password = ada.email, new_password()
         with subscribed(stack.url, TWEET_FEED, phone.token) as feed:
@@ -177,10 +177,10 @@ class TestForgottenPassword:
         self,
         edge: httpx.Client,
         stack: RunningStack,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
-        ada = sign_up_proven()
+        ada = sign_up_verified()
         address, password = ada.email, new_password()
         send_form(f"{stack.url}{FORGOT}", email=address)
         code = short_code_in(mails.wait_for(address, RESET))
@@ -192,36 +192,36 @@ class TestForgottenPassword:
         assert done.status_code == 200, done.text
         assert email_of(edge, api.sign_in(edge, ada.username, password)) == address
 
-    def test_unknown_and_unproven_addresses_get_the_same_page_and_no_mail(
+    def test_unknown_and_unverified_addresses_get_the_same_page_and_no_mail(
         self,
         stack: RunningStack,
         sign_up: SignUp,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
-        known, unproven = sign_up_proven().email, sign_up().email
+        known, unverified = sign_up_verified().email, sign_up().email
         unknown = f"u{secrets.token_hex(6)}@example.com"
-        mails.link(unproven, VERIFY)
+        mails.link(unverified, VERIFY)
         pages = {
             address: send_form(f"{stack.url}{FORGOT}", email=address)
-            for address in (unknown, unproven, known)
+            for address in (unknown, unverified, known)
         }
         bodies = {answer.text.replace(address, "…") for address, answer in pages.items()}
         assert len(bodies) == 1
         assert {answer.status_code for answer in pages.values()} == {200}
         mails.link(known, RESET)  # requested last
         assert mails.to(unknown) == []
-        assert mails.with_link(unproven, RESET) == []
+        assert mails.with_link(unverified, RESET) == []
 
 
 class TestChangedPassword:
     def test_other_sessions_end_and_a_notice_is_mailed(
         self,
         edge: httpx.Client,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
-        ada = sign_up_proven()
+        ada = sign_up_verified()
         phone = api.sign_in(edge, ada.username, ada.password)
         password = new_password()
         changed = run(edge, CHANGE_PASSWORD, ada, current=ada.password, new=password)
@@ -235,14 +235,14 @@ class TestChangedPassword:
 
 
 class TestChangedAddress:
-    def test_new_address_is_proven_and_the_old_one_takes_the_account_back(
+    def test_new_address_is_verified_and_the_old_one_takes_the_account_back(
         self,
         edge: httpx.Client,
         stack: RunningStack,
-        sign_up_proven: SignUp,
+        sign_up_verified: SignUp,
         mails: Mails,
     ) -> None:
-        ada = sign_up_proven()
+        ada = sign_up_verified()
         old, new = ada.email, f"n{secrets.token_hex(6)}@example.com"
         asked = run(edge, CHANGE_EMAIL, ada, new=new, password=ada.password)
         assert asked["changeEmail"] == {"__typename": "CodeRequested", "email": new}

@@ -22,9 +22,9 @@ def keys_of_exports(stack: RunningStack) -> list[str]:
 
 class TestExport:
     def test_document_has_the_data_of_every_service(
-        self, stack: RunningStack, edge: httpx.Client, sign_up_proven: Callable[[], Account]
+        self, stack: RunningStack, edge: httpx.Client, sign_up_verified: Callable[[], Account]
     ) -> None:
-        ada, bob = sign_up_proven(), sign_up_proven()
+        ada, bob = sign_up_verified(), sign_up_verified()
         run(edge, MAIL_ON_RETWEETS, ada)
         tweet = run(edge, CREATE_TWEET, ada, text="Hello 👋")["createTweet"]
         other = run(edge, CREATE_TWEET, bob, text="A text of bob")["createTweet"]

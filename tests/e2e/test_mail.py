@@ -46,11 +46,11 @@ def mails(mailbox: Mailbox) -> RetweetMails:
 
 
 @pytest.fixture
-def opt_in(edge: httpx.Client, sign_up_proven: SignUp) -> SignUp:
-    """Return a function that creates an account with a proven address and mails switched on."""
+def opt_in(edge: httpx.Client, sign_up_verified: SignUp) -> SignUp:
+    """Return a function that creates an account with a verified address and mails switched on."""
 
     def make() -> Account:
-        account = sign_up_proven()
+        account = sign_up_verified()
         answer = run(edge, OPT_IN, account, on=True)
         settings = answer["updateEmailSettings"]
         assert settings == {"retweets": True, "addressUnsubscribed": False}
@@ -175,11 +175,11 @@ class TestRetweetMail:
         self,
         edge: httpx.Client,
         sign_up: SignUp,
-        prove: Callable[[Account], None],
+        verify: Callable[[Account], None],
         mails: RetweetMails,
     ) -> None:
         ada = api.sign_up(edge, emailSettings={"retweets": True})
-        prove(ada)
+        verify(ada)
         run(edge, RETWEET, sign_up(), id=tweet(edge, ada))
         assert len(mails.wait_for(ada)) == 1
 

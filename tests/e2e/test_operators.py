@@ -66,12 +66,12 @@ def outcome(edge: httpx.Client, login: str, password: str) -> str:
 def test_tokens_and_subscriptions_have_ended_when_the_command_returns(
     edge: httpx.Client,
     stack: RunningStack,
-    sign_up_proven: Callable[[], Account],
+    sign_up_verified: Callable[[], Account],
     mailbox: Mailbox,
     action: str,
     subject: str,
 ) -> None:
-    ada = sign_up_proven()
+    ada = sign_up_verified()
     phone = api.sign_in(edge, ada.username, ada.password)
     with subscribed(stack.url, TWEET_FEED, phone.token) as feed:
         acted = act(stack, action, ada.username)
@@ -92,9 +92,9 @@ def test_tokens_and_subscriptions_have_ended_when_the_command_returns(
 
 @pytest.mark.asvs("7.4.2")
 def test_disabled_account_signs_in_again_once_it_is_enabled(
-    edge: httpx.Client, stack: RunningStack, sign_up_proven: Callable[[], Account]
+    edge: httpx.Client, stack: RunningStack, sign_up_verified: Callable[[], Account]
 ) -> None:
-    ada = sign_up_proven()
+    ada = sign_up_verified()
     act(stack, "disable", ada.email)
     assert outcome(edge, ada.username, ada.password) == "InvalidCredentialsError"
     assert act(stack, "enable", ada.id)["changed"]

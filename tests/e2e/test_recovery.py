@@ -61,10 +61,10 @@ class TestEveryProcess:
         auths: list[str],
         tweets: list[str],
         mailbox: Mailbox,
-        sign_up_proven: Callable[[], Account],
+        sign_up_verified: Callable[[], Account],
         how: str,
     ) -> None:
-        old = sign_up_proven()
+        old = sign_up_verified()
         current = api.sign_in(edge, old.username, old.password)
         secret = {"x-router-secret": stack.settings["ROUTER_SECRET"]}
         with ExitStack() as sockets:

@@ -12,7 +12,7 @@ import pytest
 
 from client.api import Account, run, sign_up
 from client.documents import CREATE_TWEET, RETWEET
-from client.mailbox import Mailbox, prove_address
+from client.mailbox import Mailbox, verify_address
 from stack.router import Kind
 from tests.e2e.collector import Collector, Span
 from tests.e2e.subscribers import Subscribe
@@ -42,7 +42,7 @@ def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[A
     with httpx.Client(base_url=stack.url, timeout=35, trust_env=False) as edge:
         ada, grace = sign_up(edge), sign_up(edge)
         with httpx.Client(base_url=stack.mailbox_url, trust_env=False) as mailbox:
-            prove_address(edge, ada, Mailbox(mailbox))
+            verify_address(edge, ada, Mailbox(mailbox))
         run(edge, OPT_IN, ada, on=True)
         tweet_id = run(edge, CREATE_TWEET, ada, text=TEXT)["createTweet"]["id"]
         literal = f'mutation {{ createTweet(input: {{text: "{TEXT}"}}) {{ __typename }} }}'
@@ -51,7 +51,7 @@ def story(stack: RunningStack, collector: Collector) -> tuple[list[Span], list[A
         run(edge, RETWEET, grace, id=tweet_id)
 
     def trace() -> list[Span]:
-        # The mails that confirm an address belong to the traces of the sign-ups.
+        # The mails that verify an address belong to the traces of the sign-ups.
         retweets = {span.trace for span in collector.spans if span.name == "graphql retweet"}
         mails = {span.trace for span in collector.spans if span.name == "send mail"}
         return [span for span in collector.spans if span.trace in mails & retweets]

@@ -247,13 +247,13 @@ class TestLog:
         stack: RunningStack,
         sign_up: SignUp,
         mails: RetweetMails,  # noqa: F811
-        prove: Callable[[Account], None],
+        verify: Callable[[Account], None],
     ) -> None:
         ada, grace = sign_up(), sign_up()
         known = self._secrets_of(stack)
         for person in (ada, grace):
             known |= {person.token, person.password, f"{person.username}@example.com"}
-        prove(ada)
+        verify(ada)
         run(edge, OPT_IN, ada, on=True)
         given = {"login": f"{ada.username}@example.com", "password": ada.password}
         session = run(edge, SIGN_IN, input=given)["signIn"]

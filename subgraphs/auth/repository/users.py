@@ -101,7 +101,7 @@ class SqlUserRepository:
         )
         return reported is not None
 
-    async def prove_email(self, user: User, email: str, now: datetime) -> User:
+    async def verify_email(self, user: User, email: str, now: datetime) -> User:
         try:
             verified_at = await self._connection.fetch_val(
                 """

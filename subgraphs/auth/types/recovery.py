@@ -1,4 +1,4 @@
-"""The types of proofs, recovery and changes of an account."""
+"""The types of verified addresses, recovery and changes of an account."""
 
 from typing import Annotated
 
@@ -30,7 +30,7 @@ class CodeRequested:
         return cls(email=address, valid_seconds=int(CODE_VALID.total_seconds()))
 
 
-@strawberry.type(description="An address was proven.")
+@strawberry.type(description="An address was verified.")
 class EmailVerified:
     user: User = strawberry.field(description="The account with the address.")
 
@@ -66,7 +66,7 @@ RequestEmailVerificationResult = Annotated[
 VerifyEmailResult = Annotated[
     EmailVerified | InvalidCodeError | EmailTakenError | TooManyAttemptsError,
     strawberry.union(
-        "VerifyEmailResult", description="The proven address, or the reason for a failure."
+        "VerifyEmailResult", description="The verified address, or the reason for a failure."
     ),
 ]
 ChangeEmailResult = Annotated[

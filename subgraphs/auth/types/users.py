@@ -42,8 +42,8 @@ class User(Node):
         return self.address if self._is_owner(info) else None
 
     @strawberry.field(
-        description="Whether the address is proven: shown to its owner (scope `account:read`), to "
-        "others null. An address that is not proven gets no mail but the confirmation."
+        description="Whether the address is verified: shown to its owner (scope `account:read`), "
+        "to others null. An unverified address gets no mail but the one that verifies it."
     )
     def email_verified(self, info: Info) -> bool | None:
         return self.verified if self._is_owner(info) else None

@@ -69,7 +69,7 @@ class TestAccounts:
         status, output, errors = await run(variables, "accounts", "disable", "ada")
         assert (status, errors) == (0, "")
         assert output == (
-            f"ada ({ada.id}) is disabled. Sessions ended: 1. No mail: no proven address.\n"
+            f"ada ({ada.id}) is disabled. Sessions ended: 1. No mail: no verified address.\n"
         )
         status, output, errors = await run(variables, "accounts", "disable", "ada")
         assert (status, output) == (0, f"ada ({ada.id}) was disabled before: nothing to do.\n")

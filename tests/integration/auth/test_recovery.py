@@ -1,4 +1,4 @@
-"""Proofs, recovery and changes with PostgreSQL."""
+"""Verification, recovery and changes with PostgreSQL."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -192,7 +192,7 @@ class TestAccountMail:
         for private in ("c0de", "1234", "ada"):
             assert private not in without_ids
 
-    async def test_refused_address_gets_only_confirmations_until_it_is_proven(
+    async def test_refused_address_gets_only_verification_mails_until_it_is_verified(
         self,
         client: httpx.AsyncClient,
         redis: Redis,
@@ -219,7 +219,7 @@ class TestAccountMail:
         )
         await until(lambda: len(sink.mails) == 2)
         subjects = [sent["Subject"] for sent in sink.mails]
-        assert subjects == ["Confirm your address", "grace retweeted your tweet"]
+        assert subjects == ["Verify your address", "grace retweeted your tweet"]
         assert (await settings_of_ada(client))["undeliverableSince"] is None
 
 

@@ -90,7 +90,7 @@ class TestPurge(suite.Purge):
 
         async def work(repositories: Repositories) -> int:
             await repositories.addresses.save_refusal("a@example.com", now)
-            await repositories.addresses.save_proof("a@example.com", now + MINUTE)
+            await repositories.addresses.save_verification("a@example.com", now + MINUTE)
             return await repositories.purge(now)
 
         assert await notifier.unit_of_work.transaction(work) == 1
@@ -105,7 +105,7 @@ class TestAuthAway(account_suite.AuthAway):
     pass
 
 
-class TestProvenAddresses(account_suite.ProvenAddresses):
+class TestVerifiedAddresses(account_suite.VerifiedAddresses):
     pass
 
 

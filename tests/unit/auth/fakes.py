@@ -138,17 +138,17 @@ class FakeUserRepository:
         self._tables.breaches.add(password)
         return True
 
-    async def prove_email(self, user: User, email: str, now: datetime) -> User:
+    async def verify_email(self, user: User, email: str, now: datetime) -> User:
         other = await self.by_login(Login(email))
         if other and other.id != user.id:
             raise EmailTaken
-        proven = replace(
+        verified = replace(
             self._tables.users[user.id],
             email=email,
             email_verified_at=_after(user.email_verified_at, now),
         )
-        self._tables.users[user.id] = proven
-        return proven
+        self._tables.users[user.id] = verified
+        return verified
 
     async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
         self._tables.users[user_id] = replace(self._tables.users[user_id], disabled_at=at)

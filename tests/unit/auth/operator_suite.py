@@ -47,7 +47,7 @@ ACTS = {
 
 
 async def person(auth: FakeAuth) -> SignedIn:
-    """Return a user with a proven address; what follows is done by an operator."""
+    """Return a user with a verified address; what follows is done by an operator."""
     ada = await verified(auth)
     auth.origin = OPERATOR
     return ada
@@ -80,7 +80,7 @@ class Acts:
         assert (event.kind, event.origin, event.reason) == (kind, OPERATOR, "ticket 12")
 
     @pytest.mark.parametrize("name", ACTS)
-    async def test_act_is_mailed_to_a_proven_address(self, auth: FakeAuth, name: str) -> None:
+    async def test_act_is_mailed_to_a_verified_address(self, auth: FakeAuth, name: str) -> None:
         await person(auth)
         act, _, kind = ACTS[name]
         assert (await act(auth.operators, "ada")).mailed
@@ -89,7 +89,7 @@ class Acts:
         assert mail.code == mail.short_code == ""
 
     @pytest.mark.parametrize("name", ACTS)
-    async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth, name: str) -> None:
+    async def test_unverified_address_gets_no_mail(self, auth: FakeAuth, name: str) -> None:
         await sign_up(auth.service)
         act, _, kind = ACTS[name]
         acted = await act(auth.operators, "ada")

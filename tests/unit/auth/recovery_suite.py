@@ -1,4 +1,4 @@
-"""The behaviour of proofs, recovery and changes of an account.
+"""The behaviour of verification, recovery and changes of an account.
 
 Run with the fakes in `test_recovery.py` and with PostgreSQL in the integration tests.
 """
@@ -47,7 +47,7 @@ async def kinds(auth: FakeAuth) -> list[MailKind]:
 
 
 async def verified(auth: FakeAuth, name: str = "ada") -> SignedIn:
-    """Sign up, and prove the address."""
+    """Sign up, and verify the address."""
     signed_in = await sign_up(auth.service, name)
     mail = [m for m in await mails(auth) if m.address == f"{name}@example.com"][-1]
     await auth.recovery.verify_email(mail.code, None, NETWORK)
@@ -55,7 +55,7 @@ async def verified(auth: FakeAuth, name: str = "ada") -> SignedIn:
 
 
 async def with_new_address(auth: FakeAuth) -> SignedIn:
-    """Sign up, prove the address, and change it."""
+    """Sign up, verify the address, and change it."""
     ada = await verified(auth)
     await auth.recovery.change_email(ada.user.id, NEW_ADDRESS, PASSWORD, NETWORK)
     mail = await newest(auth, MailKind.CHANGE_EMAIL)
@@ -85,7 +85,7 @@ class VerifyEmail:
         await auth.recovery.request_password_reset(signed_in.user.email, NETWORK)
         assert [event.type for event in await auth.events()] == ["user-registered"]
 
-    async def test_sign_up_mails_a_code_that_proves_the_address(self, auth: FakeAuth) -> None:
+    async def test_sign_up_mails_a_code_that_verifies_the_address(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
         assert not ada.user.email_verified
         (mail,) = await mails(auth)
@@ -157,7 +157,7 @@ class VerifyEmail:
         with pytest.raises(InvalidCode):
             await auth.recovery.verify_email(second.code, None, NETWORK)
 
-    async def test_address_can_be_proven_again(self, auth: FakeAuth) -> None:
+    async def test_address_can_be_verified_again(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         before = (await user_of(auth, ada)).email_verified_at
         await auth.recovery.request_email_verification(ada.user.id, NETWORK)
@@ -285,7 +285,7 @@ class ResetPassword:
         assert [m.address for m in await mails(auth)] == [ADDRESS]
 
     @pytest.mark.asvs("6.4.3")
-    async def test_address_that_is_not_proven_gets_a_confirmation_instead(
+    async def test_unverified_address_gets_a_verification_mail_instead(
         self, auth: FakeAuth
     ) -> None:
         await sign_up(auth.service)
@@ -380,7 +380,7 @@ class ChangePassword:
         with pytest.raises(TooManyAttempts):
             await change(ada.user.id, ada.session.id, PASSWORD, NEW_PASSWORD)
 
-    async def test_address_that_is_not_proven_gets_no_notice(self, auth: FakeAuth) -> None:
+    async def test_unverified_address_gets_no_notice(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
         await auth.recovery.change_password(ada.user.id, ada.session.id, PASSWORD, NEW_PASSWORD)
         assert MailKind.PASSWORD_CHANGED not in await kinds(auth)
@@ -404,7 +404,7 @@ class ChangePassword:
 
 
 class ChangeEmail:
-    async def test_new_address_counts_once_it_is_proven(self, auth: FakeAuth) -> None:
+    async def test_new_address_counts_once_it_is_verified(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         await auth.recovery.change_email(ada.user.id, " Ada@EXAMPLE.net", PASSWORD, NETWORK)
         assert (await user_of(auth, ada)).email == ADDRESS
@@ -427,7 +427,7 @@ class ChangeEmail:
         assert notice.code
         assert not notice.short_code
 
-    async def test_address_that_was_not_proven_gets_no_notice(self, auth: FakeAuth) -> None:
+    async def test_unverified_previous_address_gets_no_notice(self, auth: FakeAuth) -> None:
         ada = await sign_up(auth.service)
         await auth.recovery.change_email(ada.user.id, NEW_ADDRESS, PASSWORD, NETWORK)
         mail = await newest(auth, MailKind.CHANGE_EMAIL)
@@ -442,7 +442,7 @@ class ChangeEmail:
         with pytest.raises(InvalidCode):
             await auth.recovery.verify_email(first.code, None, NETWORK)
 
-    async def test_code_for_the_previous_address_proves_nothing_any_more(
+    async def test_code_for_the_previous_address_verifies_nothing_any_more(
         self, auth: FakeAuth
     ) -> None:
         ada = await verified(auth)
@@ -495,7 +495,7 @@ class ChangeEmail:
         with pytest.raises(InvalidCode):
             await auth.recovery.reset_password(reset.code, NEW_PASSWORD, None, NETWORK)
 
-    async def test_address_taken_before_the_proof_is_taken(self, auth: FakeAuth) -> None:
+    async def test_address_taken_before_the_verification_is_taken(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         await auth.recovery.change_email(ada.user.id, "grace@example.com", PASSWORD, NETWORK)
         (mail,) = await mails(auth)

@@ -140,7 +140,7 @@ class ChangeOfRoles:
         with pytest.raises(AccountNotFound):
             await auth.operators.assign_roles(account, ["moderator"])
 
-    async def test_change_is_mailed_to_a_proven_address(self, auth: FakeAuth) -> None:
+    async def test_change_is_mailed_to_a_verified_address(self, auth: FakeAuth) -> None:
         ada = await verified(auth)
         assert (await auth.operators.assign_roles("ada", ["moderator"])).mailed
         assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
@@ -148,7 +148,7 @@ class ChangeOfRoles:
         assert (mail.kind, mail.address) == (MailKind.ROLES_CHANGED, ada.user.email)
         assert mail.code == mail.short_code == ""
 
-    async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth) -> None:
+    async def test_unverified_address_gets_no_mail(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         assert not (await auth.operators.assign_roles("ada", ["moderator"])).mailed
         assert MailKind.ROLES_CHANGED not in await kinds(auth)

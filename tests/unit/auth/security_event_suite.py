@@ -228,7 +228,9 @@ class Refusals:
 
 
 class Changes:
-    async def test_proof_and_changes_of_the_address_are_recorded(self, auth: FakeAuth) -> None:
+    async def test_verification_and_changes_of_the_address_are_recorded(
+        self, auth: FakeAuth
+    ) -> None:
         ada = await with_new_address(auth)
         code = (await newest(auth, MailKind.EMAIL_CHANGED)).code
         await auth.recovery.restore_email(code, NETWORK)
@@ -249,7 +251,7 @@ class Changes:
         assert (await kinds(auth, ada.user.id))[2:] == [Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET]
 
     async def test_event_is_recorded_only_with_its_change(self, auth: FakeAuth) -> None:
-        """The transaction fails after the event: another account proves the address first."""
+        """The transaction fails after the event: another account verifies the address first."""
         ada, grace = await verified(auth), await verified(auth, "grace")
         for user in (ada, grace):
             await auth.recovery.change_email(user.user.id, NEW_ADDRESS, PASSWORD, NETWORK)

@@ -291,7 +291,7 @@ class NewDevice:
         await sign_up(auth.service)
         assert await kinds(auth) == [MailKind.VERIFY_EMAIL]
 
-    async def test_address_that_is_not_proven_gets_no_mail(self, auth: FakeAuth) -> None:
+    async def test_unverified_address_gets_no_mail(self, auth: FakeAuth) -> None:
         await sign_up(auth.service)
         await guess(auth, password=PASSWORD)
         assert await kinds(auth) == [MailKind.VERIFY_EMAIL]
@@ -424,7 +424,7 @@ class BreachedPassword:
             await guess(auth)
         assert await kinds(auth) == []
 
-    async def test_address_that_is_not_proven_gets_no_mail_until_it_is(
+    async def test_unverified_address_gets_no_mail_until_it_is_verified(
         self, auth: FakeAuth
     ) -> None:
         await sign_up(auth.service)

@@ -179,12 +179,12 @@ class TestGet:
 
 
 class TestPost:
-    async def test_confirmation_names_the_address_and_leads_on(
+    async def test_verification_names_the_address_and_leads_on(
         self, client: httpx.AsyncClient, accounts: FakeAccounts
     ) -> None:
         answer = await submit(client, VERIFY_EMAIL)
         assert answer.status_code == 200
-        assert "Your address is confirmed" in answer.text
+        assert "Your address is verified" in answer.text
         assert ADA.email in answer.text
         assert Page(answer).links == ["/"]
         assert accounts.calls == [("verify_email", CODE, None)]
@@ -243,7 +243,7 @@ class TestPost:
 
 
 class TestRefused:
-    async def test_invalid_confirmation_tells_how_to_get_another_mail(
+    async def test_invalid_verification_link_tells_how_to_get_another_mail(
         self, client: httpx.AsyncClient
     ) -> None:
         answer = await submit(client, VERIFY_EMAIL, code="other")

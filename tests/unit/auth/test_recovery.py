@@ -1,4 +1,4 @@
-"""Proofs, recovery and changes with fake repositories."""
+"""Verification, recovery and changes with fake repositories."""
 
 import pytest
 

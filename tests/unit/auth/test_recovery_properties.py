@@ -1,4 +1,4 @@
-"""Properties of proofs, recovery and changes over any sequence of operations."""
+"""Properties of verification, recovery and changes over any sequence of operations."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ REFUSED = (
 NAMES = ["ada", "grace", "joan"]
 ADDRESSES = [f"{letter}@example.com" for letter in "pqrs"]
 PASSWORDS = ["correct horse battery", "incorrect donkey staple"]
-CONFIRMATIONS = {MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL}
+VERIFICATIONS = {MailKind.VERIFY_EMAIL, MailKind.CHANGE_EMAIL}
 
 Step = tuple[str, int, int, int]
 """An operation, and the numbers that choose its user, address and password or mail."""
@@ -45,8 +45,8 @@ class World:
     accounts: list[SignedIn] = field(default_factory=list)
     read: dict[str, MailContent] = field(default_factory=dict)
     """Every mail that anyone has read, by its code or kind and address."""
-    proven: set[tuple[str, str]] = field(default_factory=set)
-    """Pairs of username and address for which a proof has succeeded."""
+    verified: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of username and address for which a verification has succeeded."""
 
     async def step(self, step: Step) -> None:
         operation, who, where, what = step
@@ -104,10 +104,10 @@ class World:
         code = codes[what % len(codes)]
         mail = self.read[code]
         recovery = self.auth.recovery
-        if mail.kind in CONFIRMATIONS:
+        if mail.kind in VERIFICATIONS:
             user = await recovery.verify_email(code, None, NETWORK)
             assert user.email == mail.address
-            self.proven.add((user.username, user.email))
+            self.verified.add((user.username, user.email))
         elif mail.kind is MailKind.RESET_PASSWORD:
             await recovery.reset_password(code, PASSWORDS[what % 2], None, NETWORK)
         elif mail.kind is MailKind.EMAIL_CHANGED:
@@ -117,15 +117,15 @@ class World:
         if self.accounts:
             user = self.accounts[who % len(self.accounts)].user
             await self.auth.service.delete_account(user.id, PASSWORDS[what % 2])
-            self.proven = {pair for pair in self.proven if pair[0] != user.username}
+            self.verified = {pair for pair in self.verified if pair[0] != user.username}
 
     def _user_id(self, who: int) -> UUID:
         return self.accounts[who % len(self.accounts)].user.id
 
     async def check(self) -> None:
         for mail in await mails(self.auth):
-            if mail.kind not in CONFIRMATIONS:
-                assert (mail.username, mail.address) in self.proven, mail.kind
+            if mail.kind not in VERIFICATIONS:
+                assert (mail.username, mail.address) in self.verified, mail.kind
             if mail.code:
                 self.read[mail.code] = mail
         ids = {account.user.id for account in self.accounts}
@@ -137,7 +137,7 @@ class World:
             if event.type == "email-verified"
         }
         for user in users:
-            assert user.email_verified == ((user.username, user.email) in self.proven)
+            assert user.email_verified == ((user.username, user.email) in self.verified)
             if user.email_verified:
                 assert stated[str(user.id)] == user.email
 
@@ -166,7 +166,7 @@ steps = st.lists(
 
 @settings(deadline=None)
 @given(steps)
-def test_only_confirmations_go_to_addresses_that_are_not_proven(sequence: list[Step]) -> None:
+def test_only_verification_mails_go_to_unverified_addresses(sequence: list[Step]) -> None:
     async def run() -> None:
         world = World()
         for step in sequence:

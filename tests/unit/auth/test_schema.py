@@ -501,7 +501,7 @@ async def test_user_agent_of_a_device_is_cut_to_300_characters(auth: FakeAuth) -
 SIGN_UP = 'signUp(input: {username: "x", email: "x", password: "x"})'
 SIGN_IN = 'signIn(input: {login: "x", password: "x"})'
 REFRESH = 'refreshSession(refreshToken: "x")'
-PROVE = 'verifyEmail(code: "x")'
+VERIFY = 'verifyEmail(code: "x")'
 RESET = 'resetPassword(input: {code: "x", newPassword: "x"})'
 DELETE = 'deleteAccount(password: "x")'
 REAUTHENTICATE = 'reauthenticate(password: "x")'
@@ -531,7 +531,7 @@ class TestRecovery:
         ("mutation", "failure"),
         [
             *((mutation, TOO_MANY) for mutation in (SIGN_UP, SIGN_IN, REFRESH)),
-            *((PROVE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
+            *((VERIFY, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),
             *((RESET, failure) for failure in (InvalidCode(), InvalidInput([]), TOO_MANY)),
             *((FORGET, failure) for failure in (InvalidInput([]), TOO_MANY)),
             *((RESTORE, failure) for failure in (InvalidCode(), EmailTaken(), TOO_MANY)),

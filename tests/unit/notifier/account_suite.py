@@ -1,4 +1,4 @@
-"""The behaviour of mails about accounts, proofs and refusals, for any repositories.
+"""The behaviour of mails about accounts, verifications and refusals, for any repositories.
 
 Run like `suite.py`: on the fakes and on PostgreSQL.
 """
@@ -40,7 +40,7 @@ from tests.unit.notifier.fakes import (
 
 BY_GRACE = "grace retweeted your tweet"
 BY_JOAN = "joan retweeted your tweet"
-RESET, CONFIRM = "Reset your password", "Confirm your address"
+RESET = "Reset your password"
 NEW = "new@example.com"
 AWAY = ContentUnavailable("auth: UNAVAILABLE")
 REFUSED = AddressRefused("RCPT: 550 5.1.1")
@@ -216,56 +216,60 @@ class AuthAway:
         assert await notifier.later(SECOND) == [RESET]
 
 
-class ProvenAddresses:
-    async def test_mail_waits_for_the_proof(self, notifier: FakeNotifier) -> None:
-        await notifier.registered(ADA, retweets=True, proven=False)
+class VerifiedAddresses:
+    async def test_mail_waits_for_the_verification(self, notifier: FakeNotifier) -> None:
+        await notifier.registered(ADA, retweets=True, verified=False)
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == []
-        await notifier.proven(ADA)
+        await notifier.verified(ADA)
         assert await notifier.sent() == [BY_GRACE]
 
-    async def test_retweets_before_the_proof_are_one_mail(self, notifier: FakeNotifier) -> None:
-        await notifier.registered(ADA, retweets=True, proven=False)
+    async def test_retweets_before_the_verification_are_one_mail(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.registered(ADA, retweets=True, verified=False)
         for person in (GRACE, JOAN):
             await notifier.retweeted(person)
             notifier.clock.advance(20 * MINUTE)
-        await notifier.proven(ADA)
+        await notifier.verified(ADA)
         assert await notifier.sent() == ["grace and joan retweeted your tweet"]
 
-    async def test_proof_may_arrive_before_the_registration(self, notifier: FakeNotifier) -> None:
-        await notifier.proven(ADA)
+    async def test_verification_may_arrive_before_the_registration(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.verified(ADA)
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == []
-        await notifier.registered(ADA, retweets=True, proven=False)
+        await notifier.registered(ADA, retweets=True, verified=False)
         assert await notifier.sent() == [BY_GRACE]
         assert [mail.to_name for mail in notifier.mailer.mails] == ["ada"]
 
-    async def test_opting_out_before_the_proof_cancels_the_mail(
+    async def test_opting_out_before_the_verification_cancels_the_mail(
         self, notifier: FakeNotifier
     ) -> None:
-        await notifier.registered(ADA, retweets=True, proven=False)
+        await notifier.registered(ADA, retweets=True, verified=False)
         await notifier.retweeted(GRACE)
         await notifier.service.change_settings(ADA.id, retweets=False)
-        await notifier.proven(ADA)
+        await notifier.verified(ADA)
         assert await notifier.later(60 * MINUTE) == []
 
-    async def test_waiting_for_a_proof_is_no_missing_registration(
+    async def test_waiting_for_a_verification_is_no_missing_registration(
         self, notifier: FakeNotifier
     ) -> None:
         since = notifier.clock.now
         await notifier.retweeted(GRACE, tweet_of(KEN))
-        await notifier.registered(ADA, retweets=True, proven=False)
+        await notifier.registered(ADA, retweets=True, verified=False)
         notifier.clock.advance(-MINUTE)
         await notifier.retweeted(GRACE)
         assert await notifier.unit_of_work.read(lambda r: r.deliveries.waiting_since()) == since
         await notifier.registered(KEN)
         assert await notifier.unit_of_work.read(lambda r: r.deliveries.waiting_since()) is None
 
-    async def test_mail_of_an_earlier_release_to_an_unproven_address_waits(
+    async def test_mail_of_an_earlier_release_to_an_unverified_address_waits(
         self, notifier: FakeNotifier
     ) -> None:
         """Such a mail is pending. Its first attempt makes it wait."""
-        await notifier.registered(ADA, retweets=True, proven=False)
+        await notifier.registered(ADA, retweets=True, verified=False)
         await notifier.retweeted(GRACE)
         now = notifier.clock.now
         await notifier.unit_of_work.transaction(lambda r: r.deliveries.release(ADA.id, now))
@@ -273,14 +277,14 @@ class ProvenAddresses:
             assert await notifier.later(60 * MINUTE) == []
         assert notifier.mailer.attempts == []
         await notifier.retweeted(JOAN)
-        await notifier.proven(ADA)
+        await notifier.verified(ADA)
         assert await notifier.sent() == ["grace and joan retweeted your tweet"]
 
     @pytest.mark.parametrize("refused", [None, address(ADA)])
-    async def test_proof_during_an_attempt_that_makes_the_mail_wait_releases_it(
+    async def test_verification_during_an_attempt_that_makes_the_mail_wait_releases_it(
         self, notifier: FakeNotifier, refused: str | None
     ) -> None:
-        """The outcome of the attempt is saved after the proof."""
+        """The outcome of the attempt is saved after the verification."""
         await notifier.registered(ADA, retweets=True)
         await notifier.retweeted(GRACE)
         now = notifier.clock.now
@@ -288,7 +292,7 @@ class ProvenAddresses:
             lambda r: r.deliveries.lease(1, account_mails=1, now=now, until=now + MINUTE)
         )
         notifier.clock.advance(SECOND)
-        await notifier.proven(ADA, NEW)
+        await notifier.verified(ADA, NEW)
         outcome = Outcome(delivery_id, 1, State.WAITING, now, now, counts=False)
         outcome = replace(outcome, recipient_id=ADA.id, refused_address=refused)
         await DeliveryLog(notifier.unit_of_work).save(outcome)
@@ -304,14 +308,16 @@ class ChangedAddresses:
 
     async def test_unsent_mail_goes_to_the_new_address(self, notifier: FakeNotifier) -> None:
         await notifier.retweeted(GRACE)
-        await notifier.proven(ADA, NEW)
+        await notifier.verified(ADA, NEW)
         assert await notifier.sent() == [BY_GRACE]
         assert [mail.to for mail in notifier.mailer.mails] == [NEW]
 
-    async def test_older_proof_does_not_replace_a_newer_one(self, notifier: FakeNotifier) -> None:
-        await notifier.proven(ADA, NEW)
-        await notifier.proven(ADA, "older@example.com", ago=SECOND)
-        await notifier.registered(ADA, retweets=True, proven=False)
+    async def test_older_verification_does_not_replace_a_newer_one(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.verified(ADA, NEW)
+        await notifier.verified(ADA, "older@example.com", ago=SECOND)
+        await notifier.registered(ADA, retweets=True, verified=False)
         await notifier.retweeted(GRACE)
         await notifier.sent()
         assert [mail.to for mail in notifier.mailer.mails] == [NEW]
@@ -319,7 +325,7 @@ class ChangedAddresses:
     async def test_window_of_the_user_goes_on(self, notifier: FakeNotifier) -> None:
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == [BY_GRACE]
-        await notifier.proven(ADA, NEW)
+        await notifier.verified(ADA, NEW)
         await notifier.retweeted(JOAN)
         assert await notifier.later(9 * MINUTE) == [BY_GRACE]
         assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
@@ -327,7 +333,7 @@ class ChangedAddresses:
     async def test_window_of_the_earlier_address_goes_on(self, notifier: FakeNotifier) -> None:
         await notifier.retweeted(GRACE)
         assert await notifier.sent() == [BY_GRACE]
-        await notifier.proven(ADA, NEW)
+        await notifier.verified(ADA, NEW)
         other = Person(UUID(int=0xDDDD), ADA.name)
         await notifier.registered(other, retweets=True)
         await notifier.retweeted(JOAN, tweet_of(other))
@@ -340,13 +346,13 @@ class ChangedAddresses:
         assert await notifier.sent() == [BY_GRACE]
         await notifier.deleted(KEN)
         await notifier.retweeted(JOAN)
-        await notifier.proven(ADA, address(KEN))
+        await notifier.verified(ADA, address(KEN))
         assert await notifier.later(9 * MINUTE) == [BY_GRACE]
         assert await notifier.later(MINUTE) == [BY_GRACE, BY_JOAN]
 
     async def test_unsubscribed_new_address_gets_no_mail(self, notifier: FakeNotifier) -> None:
         await notifier.unsubscribed(KEN)
-        await notifier.proven(ADA, address(KEN))
+        await notifier.verified(ADA, address(KEN))
         await notifier.retweeted(GRACE)
         assert await notifier.later(60 * MINUTE) == []
         assert (await notifier.settings(ADA)).unsubscribed
@@ -367,25 +373,29 @@ class RefusedAddresses:
         assert (await notifier.settings(ADA)).undeliverable_since == notifier.clock.now
         assert (await notifier.settings(KEN)).undeliverable_since is None
 
-    async def test_refused_and_further_retweets_are_one_mail_after_a_proof(
+    async def test_refused_and_further_retweets_are_one_mail_after_a_verification(
         self, notifier: FakeNotifier
     ) -> None:
         await notifier.retweeted(JOAN)
         assert await notifier.later(60 * MINUTE) == []
         assert len(notifier.mailer.attempts) == 1
         assert await notifier.dead() == []
-        await notifier.proven(ADA)
+        await notifier.verified(ADA)
         assert await notifier.sent() == ["grace and joan retweeted your tweet"]
         assert (await notifier.settings(ADA)).undeliverable_since is None
 
-    async def test_proof_before_the_refusal_changes_nothing(self, notifier: FakeNotifier) -> None:
-        await notifier.proven(ADA, ago=timedelta())
-        await notifier.proven(ADA, ago=SECOND)
+    async def test_verification_before_the_refusal_changes_nothing(
+        self, notifier: FakeNotifier
+    ) -> None:
+        await notifier.verified(ADA, ago=timedelta())
+        await notifier.verified(ADA, ago=SECOND)
         assert await notifier.later(60 * MINUTE) == []
 
-    async def test_proof_of_another_address_releases_the_mail(self, notifier: FakeNotifier) -> None:
+    async def test_verification_of_another_address_releases_the_mail(
+        self, notifier: FakeNotifier
+    ) -> None:
         notifier.clock.advance(SECOND)
-        await notifier.proven(ADA, NEW)
+        await notifier.verified(ADA, NEW)
         assert await notifier.sent() == [BY_GRACE]
         assert (await notifier.settings(ADA)).undeliverable_since is None
 
@@ -393,7 +403,7 @@ class RefusedAddresses:
     async def test_only_mails_that_the_user_requested_are_sent(
         self, notifier: FakeNotifier, kind: AccountMailKind
     ) -> None:
-        """A user with a forgotten password could not sign in to prove the address again."""
+        """A user with a forgotten password could not sign in to verify the address again."""
         await notifier.asked(account_mail(ADA, kind))
         sent = await notifier.later(60 * MINUTE)
         requested = (
@@ -410,21 +420,23 @@ class RefusedAddresses:
         await notifier.asked(account_mail(ADA, notice, address=address(ADA).upper()))
         assert await notifier.later(60 * MINUTE) == []
 
-    async def test_refused_confirmation_is_cancelled(self, notifier: FakeNotifier) -> None:
+    async def test_refused_verification_mail_is_cancelled(self, notifier: FakeNotifier) -> None:
         await notifier.asked(account_mail(ADA, AccountMailKind.VERIFY_EMAIL))
         notifier.mailer.answers = [REFUSED]
         assert await notifier.later(60 * MINUTE) == []
         assert len(notifier.mailer.attempts) == 2
         assert await notifier.dead() == []
 
-    async def test_new_account_with_the_address_must_prove_it(self, notifier: FakeNotifier) -> None:
+    async def test_new_account_with_the_address_must_verify_it(
+        self, notifier: FakeNotifier
+    ) -> None:
         await notifier.deleted(ADA)
         again = Person(UUID(int=0xDDDD), ADA.name)
         notifier.clock.advance(SECOND)
-        await notifier.registered(again, retweets=True, proven=False)
+        await notifier.registered(again, retweets=True, verified=False)
         await notifier.retweeted(JOAN, tweet_of(again))
         assert await notifier.later(60 * MINUTE) == []
-        await notifier.proven(again)
+        await notifier.verified(again)
         assert await notifier.later(60 * MINUTE) == [BY_JOAN]
 
     async def test_purge_keeps_refused_addresses(self, notifier: FakeNotifier) -> None:
@@ -457,22 +469,22 @@ class AnyOrder:
     async def test_events_in_any_order_end_in_the_same_recipients(
         self, notifier: FakeNotifier, order: list[int], twice: set[int]
     ) -> None:
-        """Ada moves from one address to another; joan opts in and never proves hers.
+        """Ada moves from one address to another; joan opts in and never verifies hers.
 
-        What is due is sent after each event, and each address that gets a mail is proven by then.
+        What is due is sent after each event, and each address that gets a mail is verified by then.
         """
         notifier.forget_all()
         ada, grace, joan = (Person(uuid4(), name) for name in ("ada", "grace", "joan"))
         service, start = notifier.service, notifier.clock.now
         first, second = (f"{ada.id.hex}@{place}.example" for place in ("first", "second"))
-        proven: set[str] = set()
+        verified: set[str] = set()
 
         def user(person: Person, email: str, *, retweets: bool) -> Recipient:
             return Recipient(person.id, EmailSettings(retweets), person.name, email)
 
-        def proof(email: str, at: datetime) -> Callable[[UUID], Awaitable[None]]:
+        def verification(email: str, at: datetime) -> Callable[[UUID], Awaitable[None]]:
             async def handle(event_id: UUID) -> None:
-                proven.add(email)
+                verified.add(email)
                 fact = Recipient(ada.id, email=email, email_verified_at=at)
                 await service.save_user(event_id, fact)
 
@@ -486,8 +498,8 @@ class AnyOrder:
         joins = user(joan, f"{joan.id.hex}@example.com", retweets=True)
         events: list[Callable[[UUID], Awaitable[None]]] = [
             lambda e: service.save_user(e, user(ada, first, retweets=True)),
-            proof(first, start + SECOND),
-            proof(second, start + 2 * SECOND),
+            verification(first, start + SECOND),
+            verification(second, start + 2 * SECOND),
             opt_in,
             lambda e: service.save_user(e, joins),
             lambda e: service.report_retweet(e, hers, by_grace),
@@ -500,7 +512,7 @@ class AnyOrder:
             for _ in range(2 if n in twice else 1):
                 await events[n](ids[n])
                 await notifier.later(SECOND)
-                assert {mail.to for mail in notifier.mailer.mails[earlier:]} <= proven
+                assert {mail.to for mail in notifier.mailer.mails[earlier:]} <= verified
         await notifier.later(20 * MINUTE)
         assert [mail.subject for mail in notifier.mailer.mails[earlier:]] == [BY_GRACE]
         known = await notifier.unit_of_work.transaction(lambda r: r.recipients.lock(ada.id))

@@ -86,7 +86,7 @@ class FakeAddressRepository:
         refused, digest = self._tables.refused, DIGESTS.of(address)
         refused[digest] = max(at, refused.get(digest, at))
 
-    async def save_proof(self, address: str, at: datetime) -> None:
+    async def save_verification(self, address: str, at: datetime) -> None:
         refused = self._tables.refused
         for digest in DIGESTS.all(address):
             if digest in refused and refused[digest] < at:
@@ -126,8 +126,8 @@ class FakeRecipientRepository:
         if earlier.settings and not (recipient.settings and _is_newer(recipient, earlier)):
             at = earlier.settings_changed_at
             recipient = replace(recipient, settings=earlier.settings, settings_changed_at=at)
-        proven, known = recipient.email_verified_at, earlier.email_verified_at
-        if known and not (proven and proven > known):
+        verified, known = recipient.email_verified_at, earlier.email_verified_at
+        if known and not (verified and verified > known):
             recipient = replace(recipient, email=earlier.email, email_verified_at=known)
         self._save(replace(recipient, username=recipient.username or earlier.username))
 
@@ -632,17 +632,17 @@ class FakeNotifier:
         *,
         retweets: bool = False,
         changed_at: datetime | None = None,
-        proven: bool = True,
+        verified: bool = True,
     ) -> None:
-        verified_at = self.clock.now if proven else None
+        verified_at = self.clock.now if verified else None
         settings = EmailSettings(retweets)
         user = Recipient(person.id, settings, person.name, address(person), changed_at, verified_at)
         await self.service.save_user(person.id, user)
 
-    async def proven(
+    async def verified(
         self, person: Person, email: str | None = None, *, ago: timedelta = timedelta()
     ) -> None:
-        """Handle a proof of an address, by default of the person's."""
+        """Handle a verification of an address, by default of the person's."""
         at = self.clock.now - ago
         user = Recipient(person.id, email=email or address(person), email_verified_at=at)
         await self.service.save_user(self.new_id(), user)

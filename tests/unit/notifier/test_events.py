@@ -56,7 +56,7 @@ class TestRead:
             ID, EmailSettings(retweets=True), "ada", "ada@example.com"
         )
 
-    def test_registered_user_may_have_a_proven_address(self) -> None:
+    def test_registered_user_may_have_a_verified_address(self) -> None:
         user = registered_user(event(REGISTERED | {"emailVerifiedAt": "2026-11-01T12:00:00Z"}))
         assert user.email_verified_at == TIME
 

@@ -63,7 +63,7 @@ class TestAuthAway(account_suite.AuthAway):
     pass
 
 
-class TestProvenAddresses(account_suite.ProvenAddresses):
+class TestVerifiedAddresses(account_suite.VerifiedAddresses):
     pass
 
 
