@@ -6,6 +6,7 @@ is left out, unless it is named or `--all` is given.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -111,7 +112,7 @@ def run(commands: Mapping[str, Command], write: Callable[[str], object]) -> list
         write(f"{name}: {seconds:.1f} s, {state}\n")
 
     others = [name for name in commands if name != TESTS]
-    with ThreadPoolExecutor(len(commands)) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # more at once take longer together
         if TESTS not in commands:
             list(pool.map(run_part, others))
             return failed
