@@ -274,6 +274,7 @@ async def once(feed: Feed, crowd: Crowd, count: int, length: int, *, one_person:
 def run(count: int, rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {"subscribers": count}
     with observed() as found["run"], running_feeds(count) as feeds:
+        found["run"] |= {"rounds": rounds, "load by": "this process"}
 
         async def all_cases() -> None:
             for name, one_person in (("persons", False), ("one person", True)):

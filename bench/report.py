@@ -29,7 +29,11 @@ def main() -> None:
     machine = run(found["timeline"]["run"])
     DOCS.joinpath("performance.md").write_text(
         Template(text).substitute(
-            tables, profile=profiles, machine=machine, growing=growth_details(found["growth"])
+            tables,
+            profile=profiles,
+            machine=machine,
+            growing=growth_details(found["growth"]),
+            deliveries=deliveries(found["deliveries"]),
         )
     )
 
@@ -86,6 +90,44 @@ def growth_details(row: Mapping[str, Any]) -> str:
         f"Resident memory at the end: {memory}; a cached token takes {token:,} bytes. "
         f"Durations: {took}."
     )
+
+
+def deliveries(row: Mapping[str, Any]) -> str:
+    """Return the figures of the live feed, and those that have a goal beside the echo's."""
+    burst, one = row["persons"], row["one person"]
+    used, last, memory = "processor µs for each", "milliseconds to the last", "memory, KB for each"
+    lines = [
+        f"| {row['subscribers']:,} sockets | through Envoy | without | bare echo | from memory |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        _delivery("a delivery, in a burst to as many persons", burst, used, "µs"),
+        _delivery("a delivery, of one event to one person's devices", one, used, "µs"),
+        _delivery("the same, until the last device has it", one, last, "ms"),
+        _delivery("memory of an idle subscription", burst, memory, "KB"),
+        *("", "| ours through Envoy, without its own share, to the echo | | goal |"),
+        "| --- | ---: | ---: |",
+        _beside_echo("processor time of a delivery in the burst", burst, used, 2.5),
+        _beside_echo("time to the last device", one, last, 3),
+        _beside_echo("memory", burst, memory, 2),
+    ]
+    return "\n".join([*lines, "", f"*{conditions(row['run'])}*"])
+
+
+def _delivery(what: str, case: Mapping[str, Any], kind: str, unit: str) -> str:
+    figures = [_shares(case[feed][kind]) for feed in ("edge", "direct", "echo", "memory")]
+    cells = [f"{own:.0f} {unit}" + (f", Envoy {its:.0f}" if its else "") for own, its in figures]
+    return f"| {what} | {' | '.join(cells)} |"
+
+
+def _beside_echo(what: str, case: Mapping[str, Any], kind: str, goal: float) -> str:
+    ours, echo = (_shares(case[feed][kind])[0] for feed in ("edge", "echo"))
+    return f"| {what} | {ours / echo:.1f} | ≤ {goal:g} |"
+
+
+def _shares(figure: float | Mapping[str, float]) -> tuple[float, float]:
+    """Return the figure of the service and that of Envoy, or a figure of both and nothing."""
+    if not isinstance(figure, Mapping):
+        return figure, 0
+    return sum(size for name, size in figure.items() if name != "edge"), figure.get("edge", 0)
 
 
 def layers(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
