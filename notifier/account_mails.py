@@ -35,10 +35,11 @@ _FROM_OPERATOR = "If you have a question, write to those who run {product}."
 _WORDS = {
     AccountMailKind.VERIFY_EMAIL: _Words(
         "Verify your address",
-        "{username}, verify that this is your address. {product} sends no other mail to it before.",
+        "{username}, verify that this is your address. Until then, {product} sends no other mail "
+        "to it.",
         "Verify this address",
         _BOTH,
-        "If you have no account at {product}, ignore this mail.",
+        "If you have no account with {product}, ignore this mail.",
     ),
     AccountMailKind.CHANGE_EMAIL: _Words(
         "Verify your new address",

@@ -73,7 +73,7 @@ class AddressRepository(Protocol):
     async def set_window_end(self, digest: bytes, end: datetime) -> None:
         """Save when the window ends that a deleted account, or a changed address, leaves behind.
 
-        No mail about retweets goes to the address before. An earlier time has no effect.
+        No mail about retweets goes to the address before then. An earlier time has no effect.
         """
 
     async def window_end(self, digests: Collection[bytes]) -> datetime | None:

@@ -68,7 +68,7 @@ class DemoUser:
         self._console.step(f"{self.name}{anonymous}:")
         self._console.write(self._console.paint(sent["query"].strip("\n"), "36"))
         if sent["variables"]:
-            shown = json.dumps(_masked(sent["variables"]))
+            shown = json.dumps(_masked(sent["variables"]), ensure_ascii=False)
             self._console.write(self._console.paint(f"with {shown}", "36"))
         answer.read()
         try:
@@ -108,8 +108,8 @@ def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
         ada.close()
         grace.close()
     console.write("")
-    console.step(f"Every answer is as expected. The mails to Ada are in {mailbox_url}.")
-    console.step(f"To try it by hand, open {url} in a browser.")
+    console.step(f"Every answer is as expected. The mails to Ada are in {_shown(mailbox_url)}.")
+    console.step(f"To try it by hand, open {_shown(url)} in a browser.")
 
 
 def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
@@ -133,6 +133,11 @@ def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
     grace.run(SIGN_OUT)
     _demand(grace.status(ME) == 401, "Grace's token is refused after signing out")
     _demand(ada.run(ME)["me"]["username"] == ada.username, "Ada is still signed in")
+
+
+def _shown(url: str) -> str:
+    """Return the address as `make up` shows it: for a browser, another name is another site."""
+    return url.replace("127.0.0.1", "localhost")
 
 
 def _host(error: httpx.HTTPError) -> str:

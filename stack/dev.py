@@ -60,8 +60,7 @@ def run(
         except StoppedError:
             pass
         finally:
-            with commands.console.timed_step("Stopping"):
-                stack.stop()
+            stack.stop()
     except RestartError:
         commands.console.step("Starting again")
         os.chdir(ROOT)

@@ -96,7 +96,10 @@ class Stack:
         the code while the rest runs.
         """
         if not self.lock_data():
-            raise StackError(f"A stack with its data in {self._data} is running already.")
+            raise StackError(
+                f"This stack is running already, with its data in {self._data}. "
+                "Stop it with Ctrl-C in its terminal first."
+            )
         demand_free(self._addresses.ports())
         for log in (self._data / LOGS).glob("*.log"):
             log.unlink()
@@ -210,6 +213,14 @@ class Stack:
         """Stop everything, the edge first and the servers last."""
         self._interrupted.set()
         self._pages.close()
+        if self.processes:
+            with self._console.timed_step("Stopping"):
+                self._stop_processes()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _stop_processes(self) -> None:
         order = [
             ("edge",),
             ("router", *declared().services),
@@ -221,9 +232,6 @@ class Stack:
                 process.ask_to_stop()
             for process in stage:
                 process.stop()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     # -- single processes ------------------------------------------------------------------------
 

@@ -42,8 +42,7 @@ def run(
     except StoppedError:
         pass
     finally:
-        with commands.console.timed_step("Stopping"):
-            stack.stop()
+        stack.stop()
 
 
 def begin_download(
@@ -92,4 +91,5 @@ def describe_router(kind: Kind, download: Download | None) -> str:
         return f"{stand_in}, which is still downloading and serves from the next start"
     if not download.problem:
         return f"{stand_in}, which serves from the next start"
-    return f"{stand_in}, which could not be downloaded ({download.problem}). Remedy: make router"
+    remedy = "make router tries again, and else builds it, in some 25 minutes"
+    return f"{stand_in}, which could not be downloaded ({download.problem}); {remedy}"

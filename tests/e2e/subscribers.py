@@ -103,7 +103,8 @@ class Subscriber:
     @property
     def texts(self) -> list[str]:
         """The texts of the items so far, in order."""
-        items = [each["data"]["tweetFeed"] for each in self.messages if each["event"] == "next"]
+        sent = [each["data"] for each in self.messages if each["event"] == "next"]
+        items = [data["tweetFeed"] for data in sent if data]  # without data: errors only
         return [item["tweet"]["text"] for item in items]
 
 
