@@ -2,8 +2,8 @@
 
 A sentence before each block says where it goes: "`FILE`, below `LINE`:", "above", "instead of",
 "`FILE`, at the end:", or "`FILE`, a new file:". The line, or its beginning, occurs once in the
-file, unless it is "the last". The block is indented like that line, and further below one that ends
-with a colon.
+file, unless it is "the last"; one that is replaced is named whole. The block is inserted as
+printed.
 """
 
 import os
@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 
 from chassis.topology import ROOT, read
 from deploy.scaffold.__main__ import create
 from deploy.scaffold.names import Names
 
 _PLACE = (
-    r"`([^`\n]+)`, (?:(below|above|instead of|instead of the last) `([^`\n]+)`"
+    r"`([^`\n]+)`, (?:(below|above|instead of(?: the (?:last|line))?) `([^`\n]+)`"
     r"|(at the end|a new file)):\n\n"
 )
 _EDIT = re.compile(_PLACE + r"```\w+\n(.*?)```$", re.DOTALL | re.MULTILINE)
@@ -53,11 +53,8 @@ class Edit:
         found = [number for number, line in enumerate(lines) if self._fits(line.strip())]
         found = found[-1:] if self.place.endswith("last") else found
         assert len(found) == 1, f"{self.file} has {self.line!r} {len(found)} times"
-        line = lines[found[0]]
         start = found[0] + (self.place == "below")
-        margin = line[: len(line) - len(line.lstrip())]
-        margin += "    " if self.place == "below" and line.rstrip().endswith(":") else ""
-        lines[start : found[0] + (self.place != "above")] = [indent(dedent(self.text), margin)]
+        lines[start : found[0] + (self.place != "above")] = [self.text]
         path.write_text("".join(lines))
 
     def _fits(self, line: str) -> bool:
@@ -98,10 +95,14 @@ def copy(root: Path) -> None:
 
 
 def follow(page: str, root: Path) -> None:
-    """Copy the repository, write the subgraphs that the page makes, and apply its code."""
+    """Copy the repository, write the subgraphs that the page makes, and apply its code.
+
+    The subgraphs are sorted and formatted before, as `make subgraph` does.
+    """
     copy(root)
     for name, owner in subgraphs(page).items():
         create(root, Names.of(name), owner or None)
+    python(root, "-m", "ruff", "check", "--quiet", "--fix", "--select=I", "subgraphs", "tests")
     python(root, "-m", "ruff", "format", "--quiet", "subgraphs", "tests")
     for edit in edits(page):
         edit.apply(root)

@@ -37,13 +37,17 @@ def main() -> int:
     except (NameProblemError, TopologyError) as error:
         print(error, file=sys.stderr)
         return 1
+    print(
+        f"Wrote subgraphs/{arguments.name}, its tests and its stanza in {FILE}. Generated from it:",
+        flush=True,
+    )
     for command in _steps(files):
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             print(
                 f"Failed: {' '.join(command[1:])}. Correct that and run it again.", file=sys.stderr
             )
             return 1
-    print(f"subgraphs/{arguments.name} is declared in {FILE}. Start everything with: make up")
+    print("Start everything with make up, or change the service first: see docs/tutorial.md.")
     return 0
 
 
