@@ -40,7 +40,8 @@ _GUIDES = "tests/contract/test_guides.py"
 _GUIDED = (
     *("docs/guides", "docs/roles.md", "docs/tutorial.md", "services.toml"),
     *("chassis", "deploy/scaffold", "packages", "subgraphs"),
-    *("tests/conftest.py", "tests/guides.py", "tests/unit/fakes.py", "tests/contract/events"),
+    *("tests/conftest.py", "tests/guides.py", "tests/unit/fakes.py"),
+    *("tests/contract/events", "tests/contract/test_events.py"),
 )
 """What the guides are applied to: subgraphs that `make subgraph` writes, and their tests."""
 _VALIDATORS = "tests/contract/test_validators.py"
