@@ -8,6 +8,11 @@ from stack.postgres import HOST, is_local_postgres
 from stack.valkey import is_local_valkey
 
 
+def for_browser(url: str) -> str:
+    """Return the address with one name of this machine everywhere: another is another site."""
+    return url.replace(HOST, "localhost")
+
+
 class Addresses:
     """The hosts and ports in the settings."""
 

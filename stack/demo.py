@@ -10,6 +10,7 @@ from chassis.topology import FILE, declared
 from client.api import Account, ApiError, Data, connect, expect, run, send, sign_in, sign_up
 from client.documents import CREATE_TWEET, MAIL_ON_RETWEETS, ME, MY_TWEETS, RETWEET, SIGN_OUT
 from client.mailbox import Mailbox, verify_address
+from stack.addresses import for_browser
 from stack.console import Console
 from stack.process import StackError
 
@@ -108,8 +109,10 @@ def demonstrate(url: str, mailbox_url: str, console: Console) -> None:
         ada.close()
         grace.close()
     console.write("")
-    console.step(f"Every answer is as expected. The mails to Ada are in {_shown(mailbox_url)}.")
-    console.step(f"To try it by hand, open {_shown(url)} in a browser.")
+    console.step(
+        f"Every answer is as expected. The mails to Ada are in {for_browser(mailbox_url)}."
+    )
+    console.step(f"To try it by hand, open {for_browser(url)} in a browser.")
 
 
 def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
@@ -133,11 +136,6 @@ def _use(ada: DemoUser, grace: DemoUser, mailbox: Mailbox) -> None:
     grace.run(SIGN_OUT)
     _demand(grace.status(ME) == 401, "Grace's token is refused after signing out")
     _demand(ada.run(ME)["me"]["username"] == ada.username, "Ada is still signed in")
-
-
-def _shown(url: str) -> str:
-    """Return the address as `make up` shows it: for a browser, another name is another site."""
-    return url.replace("127.0.0.1", "localhost")
 
 
 def _host(error: httpx.HTTPError) -> str:

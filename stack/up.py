@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chassis.topology import declared
 from stack import supergraph
+from stack.addresses import for_browser
 from stack.box import box, plain
 from stack.commands import Commands
 from stack.console import Console
@@ -63,8 +64,7 @@ def welcome(
 
     Without a terminal it is plain lines.
     """
-    url = stack.url("edge").replace("127.0.0.1", "localhost")
-    mail = mailbox_address(settings).replace("127.0.0.1", "localhost")
+    url, mail = for_browser(stack.url("edge")), for_browser(mailbox_address(settings))
     missing = stack.missing_pages
     rows = [
         *([("Explorer", url + _BUILDING * (EXPLORER in missing))] if stack.has_explorer else []),

@@ -30,6 +30,6 @@ class StackScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
         routers = [scope.partition(" ")[2] for scope in reversed(self.assigned_work[node])]
         current = next(filter(None, routers), "")
         same = (scope for scope in self.workqueue if scope.endswith(f" {current}"))
-        if current and (scope := next(same, None)):
+        if scope := next(same, None):
             self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)

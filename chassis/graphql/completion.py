@@ -86,11 +86,11 @@ class Completion:
             self.metrics.measured() as completion,
         ):
             answer = await self._last_answer(arguments)
-            completion.result = self._kind(answer)
+            completion.result, result = self._outcome(answer, arguments)
             work.set("graphql.result", completion.result)
             if completion.is_failure:
                 work.fail(completion.result)
-        return self._failed(arguments) if answer is None else self._result(answer, arguments)
+        return result
 
     def _traceparent(self) -> str | None:
         """Return the trace of the subscription's connection."""
@@ -121,15 +121,6 @@ class Completion:
             _log.warning("completion failed", reason=str(error))
             return None
 
-    def _kind(self, answer: Answer | None) -> CompletionResult:
-        if answer is None:
-            return CompletionResult.FAILED
-        if not answer.is_executed:
-            return CompletionResult.REFUSED
-        if not answer.errors:
-            return CompletionResult.OK
-        return CompletionResult.LOST if self._is_lost(answer) else CompletionResult.PARTIAL
-
     def _is_outage(self, answer: Answer) -> bool:
         """Return whether the whole event is missing because a subgraph does not answer."""
         return self._is_lost(answer) and any(
@@ -139,23 +130,28 @@ class Completion:
     def _is_lost(self, answer: Answer) -> bool:
         return answer.data is None or answer.data.get(self.split.response_name) is None
 
-    def _result(self, answer: Answer, arguments: Mapping[str, Any]) -> Result | None:
+    def _outcome(
+        self, answer: Answer | None, arguments: Mapping[str, Any]
+    ) -> tuple[CompletionResult, Result | None]:
+        """Return how the completion ended, and the result of the event."""
+        if answer is None:
+            return CompletionResult.FAILED, self._failed(arguments)
         if not answer.is_executed:
             _log.error(
                 "completion refused", codes=[_extensions(e).get("code") for e in answer.errors]
             )
-            return ExecutionResult(None, [_error(error, None) for error in answer.errors])
+            refusal = ExecutionResult(None, [_error(error, None) for error in answer.errors])
+            return CompletionResult.REFUSED, refusal
         if not self._is_lost(answer):
-            return ExecutionResult(
-                dict(answer.data or {}),
-                [_error(error, self.split.response_name) for error in answer.errors] or None,
-            )
+            errors = [_error(error, self.split.response_name) for error in answer.errors]
+            kind = CompletionResult.PARTIAL if errors else CompletionResult.OK
+            return kind, ExecutionResult(dict(answer.data or {}), errors or None)
         if not answer.errors:
-            return None
+            return CompletionResult.OK, None
         errors = [
             _error(error, self.split.response_name, {"event": arguments}) for error in answer.errors
         ]
-        return ExecutionResult(self._nothing(), errors)
+        return CompletionResult.LOST, ExecutionResult(self._nothing(), errors)
 
     def _failed(self, arguments: Mapping[str, Any]) -> Result:
         error = GraphQLError(

@@ -99,20 +99,15 @@ class Router:
     def _headers(
         self, caller: Principal, headers: list[tuple[bytes, bytes]]
     ) -> list[tuple[bytes, bytes]]:
-        trace = traceparent()
-        current = [(_TRACE, trace.encode())] if trace else []
-        forwarded = [
-            (name, value)
-            for name, value in headers
-            if name in _FORWARDED and not (current and name == _TRACE)
-        ]
+        forwarded = {name: value for name, value in headers if name in _FORWARDED}
+        if trace := traceparent():
+            forwarded[_TRACE] = trace.encode()
         return [
             (b"content-type", b"application/json"),
             (b"accept", b"application/json"),
             (ROUTER_SECRET_HEADER.encode(), self._secret),
             *((name.encode(), value.encode()) for name, value in caller.headers().items()),
-            *forwarded,
-            *current,
+            *forwarded.items(),
         ]
 
     async def _send(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:

@@ -4,7 +4,6 @@ import http.client
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -497,65 +496,6 @@ class TestBrowser:
         query = {"query": "subscription { tweetFeed { cursor } }"}
         with edge.stream("POST", "/graphql/", json=query, headers=headers) as answer:
             assert answer.status_code == 200
-
-
-def logged(stack: RunningStack, request_id: str) -> dict[str, Any]:
-    """Return the line of the access log for a request, once it is there."""
-    file = stack.data / "logs" / "edge.log"
-    found: dict[str, Any] = {}
-
-    def is_there() -> bool:
-        lines = [json.loads(line) for line in file.read_text().splitlines() if line[0] == "{"]
-        found.update({line["request_id"]: line for line in lines}.get(request_id, {}))
-        return bool(found)
-
-    eventually(is_there, "the edge logged the request")
-    return found
-
-
-class TestAccessLog:
-    """The line of a request names its operation, and the client does not see the headers of it."""
-
-    @pytest.mark.parametrize(
-        ("query", "operation", "outcome"),
-        [
-            ("query Named { mine: me { id } }", "me", "ok"),
-            ("{ sessions { id } }", "sessions", "UNAUTHENTICATED"),
-            (
-                'mutation { refreshSession(refreshToken: "x") { __typename } }',
-                "refreshSession",
-                "InvalidRefreshTokenError",
-            ),
-        ],
-    )
-    def test_operation_and_outcome_are_logged(
-        self, edge: httpx.Client, stack: RunningStack, query: str, operation: str, outcome: str
-    ) -> None:
-        answer = edge.post("/graphql", json={"query": query})
-        assert not [name for name in answer.headers if name.startswith("x-router")]
-
-        entry = logged(stack, answer.headers["x-request-id"])
-        assert (entry["operation"], entry["outcome"]) == (operation, outcome)
-
-    @pytest.mark.parametrize("path", STREAM_PATHS)
-    @NEEDS_TWEETS
-    def test_subscription_is_logged_as_one_on_every_path(
-        self, edge: httpx.Client, stack: RunningStack, sign_up: SignUp, path: str
-    ) -> None:
-        account = sign_up()
-        headers = account.headers | {"x-router-operation": "guess"}
-        with socket(stack, headers, path) as client:
-            opened = client.response
-        query = {"query": "subscription { tweetFeed { cursor } }"}
-        accept = {"accept": "text/event-stream"}
-        with edge.stream("POST", path, json=query, headers=headers | accept) as answer:
-            assert answer.status_code == 200
-        assert opened
-        for received in (opened.headers, answer.headers):
-            assert not [name for name in received if name.lower().startswith("x-router")]
-            entry = logged(stack, received["x-request-id"])
-            assert entry["operation"] == "subscription"
-            assert entry["user_id"] == account.id
 
 
 @ON_ONE_ROUTER

@@ -4,7 +4,6 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import Account, bearer, run, send
 from client.documents import CREATE_TWEET, MY_TWEETS, REFRESH_SESSION, RETWEET, SIGN_IN
-from stack.router import Kind
 from tests.e2e.subscribers import Subscribe
 from tests.e2e.test_federated_subscriptions import catch_up, directly, item_of
 from tests.e2e.test_mail import OPT_IN, RetweetMails, mails  # noqa: F401  (a fixture)
@@ -145,99 +143,6 @@ class TestMetrics:
         answer = edge.get(path)
         assert answer.status_code == 404
         assert "chirp_" not in answer.text
-
-
-class TestAccessLog:
-    """The edge's line of a request, which the terminal of `make up` shows."""
-
-    TWO_FIELDS = '{ me { id } user(username: "ada") { id } }'
-    TWO_SERVICES = "{ me { id } myTweets { edges { cursor } } }"
-
-    @pytest.mark.parametrize(
-        ("query", "operation", "outcome"),
-        [
-            ("{ me { id } }", "me", "ok"),
-            (TWO_FIELDS, "several", "UNAUTHENTICATED"),
-            (TWO_SERVICES, "several", "UNAUTHENTICATED"),
-            ("{ __schema { queryType { name } } }", "introspection", "ok"),
-            ('{ type: __type(name: "User") { name } }', "introspection", "ok"),
-            ("{ __typename }", "introspection", "ok"),
-            ("{ nothing }", None, "GRAPHQL_VALIDATION_FAILED"),
-            ("{ me { nothing } nothing }", None, "GRAPHQL_VALIDATION_FAILED"),
-            ("{ me { id }", None, "PARSING_ERROR"),
-            pytest.param("{ me { %s } }" % ("id " * 2001), None, "PARSING_ERROR", id="too large"),
-            ("", None, "MISSING_QUERY_STRING"),
-        ],
-    )
-    def test_operation_and_outcome_of_a_document_are_logged(
-        self,
-        edge: httpx.Client,
-        stack: RunningStack,
-        query: str,
-        operation: str | None,
-        outcome: str,
-    ) -> None:
-        line = self.line_of(edge.post("/graphql", json={"query": query}), stack)
-        assert (line["operation"], line["outcome"]) == (operation, outcome)
-
-    @pytest.mark.parametrize(
-        ("body", "outcome"),
-        [
-            ({"query": 3}, "INVALID_GRAPHQL_REQUEST"),
-            ([{"query": "{ me { id } }"}], "BATCHING_NOT_ENABLED"),
-            (
-                {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
-                "PERSISTED_QUERY_NOT_FOUND",
-            ),
-        ],
-        ids=["no text", "a batch", "an unknown hash"],
-    )
-    def test_code_of_a_request_without_a_document_is_logged(
-        self, edge: httpx.Client, stack: RunningStack, body: object, outcome: str
-    ) -> None:
-        line = self.line_of(edge.post("/graphql", json=body), stack)
-        assert (line["operation"], line["outcome"]) == (None, outcome)
-
-    @pytest.mark.parametrize(
-        ("headers", "outcome"),
-        [
-            ({"content-type": "text/plain"}, "CSRF_ERROR"),
-            ({"content-type": "text/csv"}, "INVALID_CONTENT_TYPE_HEADER"),
-            ({"accept": "text/csv"}, "INVALID_ACCEPT_HEADER"),
-        ],
-        ids=str,
-    )
-    def test_code_of_refused_headers_is_logged_by_the_stand_in_only(
-        self, edge: httpx.Client, stack: RunningStack, headers: dict[str, str], outcome: str
-    ) -> None:
-        answer = edge.post("/graphql", json={"query": "{ me { id } }"}, headers=headers)
-        [error] = answer.json()["errors"]
-        assert error["extensions"]["code"] == outcome
-        logged = None if stack.kind is Kind.ROUTER else outcome
-        line = self.line_of(answer, stack)
-        assert (line["operation"], line["outcome"]) == (None, logged)
-
-    def test_query_plan_without_execution_has_no_operation(
-        self, edge: httpx.Client, stack: RunningStack
-    ) -> None:
-        headers = {"apollo-expose-query-plan": "dry-run"}
-        answer = edge.post("/graphql", json={"query": "{ me { id } }"}, headers=headers)
-        assert "apolloQueryPlan" in answer.json()["extensions"]
-        line = self.line_of(answer, stack)
-        assert (line["operation"], line["outcome"]) == (None, "ok")
-
-    def line_of(self, answer: httpx.Response, stack: RunningStack) -> dict[str, Any]:
-        """Return the line of a request; its headers and their values reach no client."""
-        assert not [name for name in answer.headers if name.startswith("x-router-")]
-        request_id = answer.headers["x-request-id"]
-
-        def found() -> list[dict[str, Any]]:
-            lines = stack.log.read_text().splitlines()
-            ours = [line for line in lines if request_id in line and '"outcome"' in line]
-            return [json.loads(line.partition(" | ")[2]) for line in ours]
-
-        eventually(lambda: bool(found()), "the edge has logged the request")
-        return found()[0]
 
 
 class TestLog:

@@ -82,6 +82,10 @@ CALLER = Principal(
 )
 
 
+AWAY = {"message": "HTTP fetch failed", "extensions": {"code": "SUBREQUEST_HTTP_ERROR"}}
+"""An error of the router about a subgraph that does not answer."""
+
+
 @strawberry.federation.type(keys=["id"])
 class User:
     id: strawberry.ID

@@ -1,25 +1,24 @@
 """The metrics of completions and their spans."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis.graphql import completion
 from chassis.graphql.completion_metrics import CompletionMetrics, CompletionResult
 from chassis.graphql.router import Answer, RouterFailedError
-from chassis.tracing import configure_tracing, end_tracing
 from graphql_streams import OperationFailed
-from tests.unit.chassis.federated import CALLER, FakeRouter, results
+from tests.unit.chassis.federated import AWAY, CALLER, FakeRouter, results
+
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 FEED = "subscription Feed { mine: items(after: 2) { owner { joined } } }"
 """Has one event."""
 DATA = {"mine": {"owner": {"joined": "2026"}}}
-AWAY = {"message": "HTTP fetch failed", "extensions": {"code": "SUBREQUEST_HTTP_ERROR"}}
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OF_THE_EDGE = [(b"traceparent", PARENT.encode())]
 
@@ -33,16 +32,6 @@ CASES: dict[CompletionResult, list[Answer | Exception]] = {
 """What the router answers, by the result."""
 
 BY_RESULT = pytest.mark.parametrize("result", CASES, ids=str)
-
-
-@pytest.fixture
-def router() -> FakeRouter:
-    return FakeRouter()
-
-
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "_WAITS", (0, 0))
 
 
 def counts(router: FakeRouter) -> dict[str, float]:
@@ -109,25 +98,23 @@ class TestMetrics:
             assert oldest(router) > both
 
 
-@pytest.fixture
-def exporter() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    configure_tracing("tests", "", SimpleSpanProcessor(exporter))
-    yield exporter
-    end_tracing()
-
-
 def attributes(found: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(found or {})
+
+
+async def span_of_completion(router: FakeRouter, exporter: InMemorySpanExporter) -> ReadableSpan:
+    """Complete one event with all data, and return the span of it."""
+    router.put(DATA)
+    await results(router, FEED, headers=OF_THE_EDGE)
+    (span,) = exporter.get_finished_spans()
+    return span
 
 
 class TestSpan:
     async def test_completion_is_a_span_in_the_trace_of_the_connection(
         self, router: FakeRouter, exporter: InMemorySpanExporter
     ) -> None:
-        router.put(DATA)
-        await results(router, FEED, headers=OF_THE_EDGE)
-        (span,) = exporter.get_finished_spans()
+        span = await span_of_completion(router, exporter)
         assert span.name == "complete items", "the field's name, not the client's alias"
         assert span.parent
         assert f"{span.parent.span_id:016x}" in PARENT
@@ -136,9 +123,7 @@ class TestSpan:
     async def test_query_continues_the_trace_below_the_span(
         self, router: FakeRouter, exporter: InMemorySpanExporter
     ) -> None:
-        router.put(DATA)
-        await results(router, FEED, headers=OF_THE_EDGE)
-        (span,) = exporter.get_finished_spans()
+        span = await span_of_completion(router, exporter)
         assert span.context
         assert router.asked[0].trace == f"{PARENT[:36]}{span.context.span_id:016x}-01"
 

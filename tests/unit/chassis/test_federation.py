@@ -5,23 +5,13 @@ from typing import Any
 
 import pytest
 
-from chassis.graphql import completion
 from chassis.graphql.router import Answer
 from graphql_streams import BadRequest, Operation, OperationFailed
-from tests.unit.chassis.federated import CALLER, FakeRouter, federation, operation, results
+from tests.unit.chassis.federated import AWAY, CALLER, FakeRouter, federation, operation, results
+
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 FEED = "subscription Feed { items { number owner { joined } } }"
-AWAY = {"message": "HTTP fetch failed", "extensions": {"code": "SUBREQUEST_HTTP_ERROR"}}
-
-
-@pytest.fixture
-def router() -> FakeRouter:
-    return FakeRouter()
-
-
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "_WAITS", (0, 0))
 
 
 def item(number: int) -> dict[str, Any]:

@@ -1,17 +1,15 @@
 """The sender's leases, waits and limits, on the fakes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from chassis.tracing import configure_tracing, end_tracing
 from notifier.domain import Mail, Outcome, State
 from notifier.errors import ContentUnavailable, MailDeferred, MailServerUnavailable
 from notifier.ports import Repositories
@@ -373,13 +371,6 @@ class TestAttempt:
 
 
 class TestTrace:
-    @pytest.fixture
-    def exporter(self) -> Iterator[InMemorySpanExporter]:
-        exporter = InMemorySpanExporter()
-        configure_tracing("tests", "", SimpleSpanProcessor(exporter))
-        yield exporter
-        end_tracing()
-
     @pytest.mark.parametrize(
         ("answers", "status"),
         [([], StatusCode.UNSET), ([MailDeferred("RCPT: 451")], StatusCode.ERROR)],
